@@ -1,0 +1,17 @@
+"""What a user is told when something is wrong: one sentence that names the file, the record and the remedy."""
+
+
+class MaskxError(Exception):
+    """A request that cannot be met. The command prints the message alone and exits with status 1."""
+
+
+class ConfigError(MaskxError):
+    """An option or preset that does not exist or does not fit the others."""
+
+
+class DataError(MaskxError):
+    """An input file or dataset that is missing, damaged, empty, or not what it should be."""
+
+
+class CheckpointError(MaskxError):
+    """A checkpoint or model folder that is missing, damaged, or was made for something else."""

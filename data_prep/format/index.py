@@ -1,0 +1,74 @@
+"""`index.parquet`: a row per photograph, enough to find it, filter it and read it with one ranged read."""
+
+import io
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.format.errors import DataError
+from data_prep.format.storage import create, read
+
+SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("part", pa.string()),
+        pa.field("shard", pa.string()),
+        pa.field("image_offset", pa.int64()),
+        pa.field("image_length", pa.int64()),
+        pa.field("record_offset", pa.int64()),
+        pa.field("record_length", pa.int64()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("ids", pa.map_(pa.string(), pa.int64())),
+        pa.field("flickr_id", pa.int64()),
+        pa.field("license", pa.string()),
+        pa.field("classes", pa.map_(pa.string(), pa.list_(pa.string()))),
+    ]
+)
+
+
+class IndexRow(msgspec.Struct, frozen=True):
+    """One photograph.
+
+    Offsets and lengths are bytes of the two tar members' contents in `shard` (a path below the dataset's URI);
+    `ids` the image's id by source, `classes` the sorted distinct class names by source, `license` the source's
+    text or URL.
+    """
+
+    key: str
+    split: str
+    part: str
+    shard: str
+    image_offset: int
+    image_length: int
+    record_offset: int
+    record_length: int
+    width: int
+    height: int
+    ids: dict[str, int]
+    flickr_id: int | None
+    license: str | None
+    classes: dict[str, list[str]]
+
+
+def write_index(uri: str, rows: list[IndexRow]) -> None:
+    """Write the rows, in the order given; equal rows give equal bytes."""
+    columns = {name: [_cell(row, name) for row in rows] for name in SCHEMA.names}
+    with create(uri) as file:
+        pq.write_table(pa.Table.from_pydict(columns, schema=SCHEMA), file, compression="zstd")
+
+
+def _cell(row: IndexRow, name: str) -> object:
+    value = getattr(row, name)
+    return sorted(value.items()) if isinstance(value, dict) else value
+
+
+def read_index(uri: str) -> list[IndexRow]:
+    """All rows, in the order written; raises DataError if the file is missing or damaged."""
+    try:
+        table = pq.read_table(io.BytesIO(read(uri)), schema=SCHEMA)
+    except pa.ArrowException as error:
+        raise DataError(f"{uri}: not a dataset index ({error}); prepare the dataset again") from None
+    return [IndexRow(**{**row, "ids": dict(row["ids"]), "classes": dict(row["classes"])}) for row in table.to_pylist()]

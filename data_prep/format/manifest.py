@@ -1,0 +1,87 @@
+"""`manifest.json`: what a dataset consists of and what it was made from. Written last: without it there is no dataset.
+
+Nothing in it depends on when, where or how the dataset was made: same input, same bytes.
+"""
+
+import msgspec
+
+from data_prep.format.errors import DataError
+from data_prep.format.storage import exists, read, write
+
+FORMAT_VERSION = "1.0"
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """An annotation file that was read: its path below the source's folder, and what it held."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One source: `kind` is its file format (`coco`, `vg`), `exhaustive` the classes it annotates exhaustively."""
+
+    name: str
+    kind: str
+    files: tuple[SourceFile, ...]
+    exhaustive: tuple[str, ...]
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """A tar of `samples` photographs at `path` below the dataset's URI."""
+
+    path: str
+    split: str
+    part: str
+    samples: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The dataset.
+
+    `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
+    and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
+    being broken (each of those is a row of `rejects.parquet`). `files`: the other files, path → SHA-256.
+    """
+
+    version: str
+    sources: tuple[Source, ...]
+    parameters: dict[str, str | int | float | bool | None]
+    counts: dict[str, dict[str, dict[str, int]]]
+    left_out: dict[str, dict[str, int]]
+    rejected: dict[str, dict[str, int]]
+    files: dict[str, str]
+    shards: tuple[Shard, ...]
+
+
+def manifest_uri(dataset: str) -> str:
+    """Where a dataset's manifest stands."""
+    return f"{dataset.rstrip('/')}/manifest.json"
+
+
+def write_manifest(dataset: str, manifest: Manifest) -> None:
+    """Write the manifest: from this moment on the dataset exists."""
+    encoded = msgspec.json.encode(manifest, order="deterministic")
+    write(manifest_uri(dataset), msgspec.json.format(encoded, indent=1) + b"\n")
+
+
+def read_manifest(dataset: str) -> Manifest:
+    """Read the manifest; raises DataError if there is none, or if it is of a newer major version."""
+    uri = manifest_uri(dataset)
+    if not exists(uri):
+        raise DataError(f"{dataset}: no manifest.json, so no finished dataset; run `maskx data prepare` to write one")
+    data = read(uri)
+    try:
+        version = msgspec.json.decode(data, type=_Version).version
+        if int(version.split(".")[0]) > int(FORMAT_VERSION.split(".", maxsplit=1)[0]):
+            raise DataError(f"{uri}: format version {version} is newer than {FORMAT_VERSION}; upgrade maskx")
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DataError(f"{uri}: not a dataset manifest ({error}); prepare the dataset again") from None
+
+
+class _Version(msgspec.Struct):
+    version: str

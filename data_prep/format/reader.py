@@ -1,0 +1,49 @@
+"""A finished dataset, open for reading: manifest, vocabulary, index, and any sample by its row."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from data_prep.format.errors import DataError
+from data_prep.format.index import IndexRow, read_index
+from data_prep.format.manifest import Manifest, read_manifest
+from data_prep.format.records import Record, decode_record
+from data_prep.format.storage import read_range
+from data_prep.format.vocabulary import Vocabulary, read_vocabulary
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset at a URI. Opening reads the manifest only; the rest is read when asked for."""
+
+    uri: str
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, uri: str) -> "Dataset":
+        """Open a finished dataset; raises DataError where there is none."""
+        return cls(uri.rstrip("/"), read_manifest(uri))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The classes in order."""
+        return read_vocabulary(f"{self.uri}/vocabulary.json")
+
+    @cached_property
+    def rows(self) -> list[IndexRow]:
+        """All photographs, in the order of the shards."""
+        return read_index(f"{self.uri}/index.parquet")
+
+    def select(self, split: str, source: str) -> list[IndexRow]:
+        """The photographs of a split that `source` has annotated; raises DataError if there are none."""
+        rows = [row for row in self.rows if row.split == split and source in row.ids]
+        if not rows:
+            raise DataError(f"{self.uri}: split {split!r} has no photograph of source {source!r}")
+        return rows
+
+    def read_image(self, row: IndexRow) -> bytes:
+        """The photograph's bytes, as the source has them."""
+        return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
+
+    def read_record(self, row: IndexRow) -> Record:
+        """The photograph's annotations."""
+        return decode_record(read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))

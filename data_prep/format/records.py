@@ -1,0 +1,66 @@
+"""What is known of one photograph: the `<key>.json` beside each `<key>.jpg` in a shard.
+
+Annotations stand by source, as the source has them: its own class names (never an index, so another vocabulary
+does not rewrite the shards), its own ids and its own numbers. What a vocabulary makes of a class name is decided
+by whoever reads (`vocabulary.py`).
+"""
+
+import re
+
+import msgspec
+
+KEY = re.compile(r"[a-z0-9-]+")
+SOURCE_NAME = re.compile(r"[a-z0-9]+")
+
+
+class Rle(msgspec.Struct, frozen=True):
+    """A mask as compressed COCO run lengths over the whole photograph: `size` is (height, width)."""
+
+    size: tuple[int, int]
+    counts: str
+
+
+class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One object of one source.
+
+    `bbox` is (x, y, width, height) in pixels of this photograph, `area` in square pixels (the mask's where the
+    source says so), `category` the source's own class name (`potted plant`, `bag.n.06`), `mask` absent where
+    the source has a box only. `iscrowd=1` marks a region of many objects, never a positive.
+    """
+
+    id: int
+    category: str
+    bbox: tuple[float, float, float, float]
+    area: float
+    iscrowd: int = 0
+    mask: Rle | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One photograph: `width` and `height` in pixels, `ids` and `objects` by source name."""
+
+    key: str
+    width: int
+    height: int
+    ids: dict[str, int]
+    objects: dict[str, list[Annotation]]
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as JSON; equal records give equal bytes."""
+    return _encoder.encode(record)
+
+
+def decode_record(data: bytes) -> Record:
+    """The inverse of `encode_record`; raises msgspec.ValidationError for anything else."""
+    return _decoder.decode(data)
+
+
+def photograph_key(source: str, image_id: int) -> str:
+    """`coco-000000216794`, `vg-0002300001`: a name without a dot, for files and WebDataset keys alike."""
+    digits = 10 if source == "vg" else 12
+    return f"{source}-{image_id:0{digits}d}"
