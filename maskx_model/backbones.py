@@ -1,0 +1,108 @@
+"""Image → feature pyramid: torchvision's ResNets with frozen batch norm, and a slim one that trains on a laptop."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model_weights, resnet50, resnet101
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+
+from data_prep.format.errors import CheckpointError, ConfigError
+from maskx_model.config import DetectorConfig
+
+RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
+
+
+def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
+    """The backbone with its FPN. It maps images, float32 [N, 3, H, W], to an ordered dict of levels, finest first,
+    each [N, out_channels, H / stride, W / stride].
+
+    `load_weights` is False where a checkpoint follows. Raises ConfigError or CheckpointError if the ImageNet
+    weights asked for cannot be had.
+    """
+    if config.backbone == "slim":
+        return SlimPyramid(config.fpn_channels)
+    resnet = RESNETS[config.backbone](weights=None, norm_layer=FrozenBatchNorm2d)
+    if load_weights and config.weights is not None:
+        resnet.load_state_dict(_imagenet_weights(config.backbone, config.weights))
+    # Stem and first stage stay frozen, as the authors do.
+    pyramid: nn.Module = _resnet_fpn_extractor(resnet, trainable_layers=3)
+    return pyramid
+
+
+def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
+    if Path(weights).is_file():
+        return load_pth(weights)
+    names = list(get_model_weights(backbone).__members__)
+    if weights not in names:
+        raise ConfigError(f"weights {weights!r}: neither a file nor one of torchvision's {', '.join(names)}")
+    try:
+        state: dict[str, Tensor] = get_model_weights(backbone)[weights].get_state_dict(progress=True, check_hash=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"weights {weights} of {backbone} could not be downloaded ({error}); "
+            "download them elsewhere and pass the file, or 'none' to start from random ones"
+        ) from None
+    return state
+
+
+def load_pth(path: str) -> dict[str, Tensor]:
+    """The one door for PyTorch files from outside: tensors only, never code. Raises CheckpointError otherwise."""
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, ImportError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not a file of tensors that can be loaded safely ({error})") from None
+    except Exception as error:  # torch raises pickle.UnpicklingError for anything but plain tensors
+        raise CheckpointError(
+            f"{path}: holds more than tensors, so it is not loaded ({type(error).__name__})"
+        ) from None
+    return state
+
+
+class SlimPyramid(nn.Module):
+    """A ResNet of 24/40/64/96 channels with an FPN on strides 4, 8 and 16 (0.5 M parameters, own batch norm)."""
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.stem = _conv_bn_relu(3, 24, stride=2)
+        self.stages = nn.ModuleList([ResidualBlock(24, 40), ResidualBlock(40, 64), ResidualBlock(64, 96)])
+        self.fpn = FeaturePyramidNetwork([40, 64, 96], out_channels)
+        self.out_channels = out_channels
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """[N, 3, H, W] → levels "0", "1", "2" at strides 4, 8, 16."""
+        x = self.stem(images)
+        levels: OrderedDict[str, Tensor] = OrderedDict()
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            levels[str(number)] = x
+        pyramid: OrderedDict[str, Tensor] = self.fpn(levels)
+        return pyramid
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions beside a 1×1 one, halving the resolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv_bn_relu(in_channels, out_channels, stride=2),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False), nn.BatchNorm2d(out_channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def _conv_bn_relu(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

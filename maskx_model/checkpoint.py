@@ -1,0 +1,159 @@
+"""Models and unfinished trainings on disk: safetensors for the weights, JSON for the rest, a manifest last."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from data_prep.format.errors import CheckpointError, DataError
+from data_prep.format.storage import create_folder, exists, local_path, read, sha256, write
+from data_prep.format.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
+from maskx_model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Origin = dict[str, str | int | float | None]
+"""What a model was made from: hashes of its inputs, and its settings."""
+
+
+class ModelManifest(msgspec.Struct, frozen=True):
+    """`manifest.json` of a model folder, written last: what it was made from, and its files with their SHA-256."""
+
+    made_from: Origin
+    files: dict[str, str]
+
+
+class _Description(msgspec.Struct, frozen=True):
+    model: ModelConfig
+    mask_classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with all that is needed to use it. `model` is a MaskXRCNN, or a FasterRCNN where `config.mask` is None;
+    `mask_classes` is A: 0-based positions in the vocabulary of the classes whose masks were seen in training."""
+
+    model: "nn.Module"
+    config: ModelConfig
+    vocabulary: Vocabulary
+    mask_classes: tuple[int, ...]
+
+
+def is_finished(uri: str, made_from: Origin) -> bool:
+    """Whether a model made from the same stands there already. Needs no torch."""
+    return exists(f"{uri}/manifest.json") and read_model_manifest(uri).made_from == made_from
+
+
+def read_model_manifest(uri: str) -> ModelManifest:
+    """Raises CheckpointError where no finished model stands."""
+    try:
+        return msgspec.json.decode(read(f"{uri}/manifest.json"), type=ModelManifest)
+    except DataError:
+        raise CheckpointError(f"{uri}: no manifest.json, so no finished model; run `maskx train` to make one") from None
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{uri}/manifest.json: not a model's manifest ({error}); train it again") from None
+
+
+def model_hash(uri: str) -> str:
+    """SHA-256 of a model's manifest, which holds the hashes of all its files."""
+    read_model_manifest(uri)
+    return hashlib.sha256(read(f"{uri}/manifest.json")).hexdigest()
+
+
+def save_model(uri: str, loaded: LoadedModel, made_from: Origin, metrics: bytes = b"") -> None:
+    """Write a whole model folder; `metrics` are the lines of its training's `metrics.jsonl`."""
+    from safetensors.torch import save_file
+
+    folder = local_path(uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.model.state_dict().items()}
+    partial = folder / ".model.safetensors.partial"
+    save_file(state, partial)
+    partial.replace(folder / "model.safetensors")
+    description = _Description(loaded.config, loaded.mask_classes)
+    write(folder / "config.json", msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
+    write_vocabulary(f"{uri}/vocabulary.json", loaded.vocabulary)
+    write(folder / "metrics.jsonl", metrics)
+    names = ("config.json", "metrics.jsonl", "model.safetensors", "vocabulary.json")
+    manifest = ModelManifest(made_from, {name: sha256(folder / name) for name in names})
+    write(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+
+
+def load_model(uri: str, device: str = "cpu") -> LoadedModel:
+    """A finished model, in eval mode on `device`; raises CheckpointError for one that is missing or damaged."""
+    from maskx_model.detector import build_detector
+    from maskx_model.maskx_rcnn import MaskXRCNN
+
+    for name, expected in read_model_manifest(uri).files.items():
+        if not exists(f"{uri}/{name}") or sha256(f"{uri}/{name}") != expected:
+            raise CheckpointError(f"{uri}/{name}: missing or changed since the model was saved; train it again")
+    description = msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
+    vocabulary = read_vocabulary(f"{uri}/vocabulary.json")
+    config = description.model
+    model: nn.Module = (
+        build_detector(config.detector, len(vocabulary), load_weights=False)
+        if config.mask is None
+        else MaskXRCNN(config, len(vocabulary))
+    )
+    model.load_state_dict(load_tensors(f"{uri}/model.safetensors"))
+    return LoadedModel(model.to(device).eval(), config, vocabulary, description.mask_classes)
+
+
+def load_tensors(uri: str) -> "dict[str, Tensor]":
+    """All tensors of a safetensors file; raises CheckpointError if it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(local_path(uri))
+    except (SafetensorError, FileNotFoundError) as error:
+        raise CheckpointError(f"{uri}: not a readable safetensors file ({error})") from None
+    return tensors
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A training after `step` steps: tensors by name, and the metric lines so far."""
+
+    step: int
+    tensors: "Mapping[str, Tensor]"
+    metrics: bytes
+
+
+def save_training_state(folder: Path, state: TrainingState, made_from: Origin) -> None:
+    """Write the checkpoint of that step, then remove older ones; a kill at any moment leaves a whole one."""
+    from safetensors.torch import save_file
+
+    checkpoints = folder / "checkpoint"
+    with create_folder(checkpoints / f"step-{state.step:08d}") as partial:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
+        save_file(tensors, partial / "state.safetensors")
+        (partial / "metrics.jsonl").write_bytes(state.metrics)
+        (partial / "state.json").write_bytes(msgspec.json.encode({"step": state.step, "made_from": made_from}))
+    for other in checkpoints.iterdir():
+        if other.name != f"step-{state.step:08d}":
+            shutil.rmtree(other)
+
+
+def load_training_state(folder: Path, made_from: Origin) -> TrainingState | None:
+    """The folder's newest checkpoint, or None to begin; raises CheckpointError if it belongs to another training."""
+    checkpoints = sorted((folder / "checkpoint").glob("step-*"))
+    if not checkpoints:
+        return None
+    newest = checkpoints[-1]
+    state = msgspec.json.decode((newest / "state.json").read_bytes())
+    before = state["made_from"]
+    if before != made_from:
+        different = sorted(name for name in {*before, *made_from} if before.get(name) != made_from.get(name))
+        raise CheckpointError(
+            f"{newest}: belongs to a training with another {', '.join(different)}; "
+            "choose another output folder, or delete this one"
+        )
+    tensors = load_tensors(str(newest / "state.safetensors"))
+    return TrainingState(state["step"], tensors, (newest / "metrics.jsonl").read_bytes())

@@ -1,0 +1,165 @@
+"""From a finished dataset to samples and batches of one source's annotations.
+
+Training order: batch `b` is a pure function of (seed, b). Blocks of neighbouring photographs are shuffled, pools of
+some blocks are shuffled within, so that a disk or object store sees sequential reads, any step is found at once, and
+an epoch visits every photograph exactly once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import webdataset as wds
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from data_prep.format.images import decode_rgb
+from data_prep.format.index import IndexRow
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Annotation, Record, Rle, decode_record
+from data_prep.format.storage import local_path
+from maskx_model.detector import CROWD_LABEL
+
+BLOCK = 16
+POOL = 16 * BLOCK
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photograph with one source's annotations: image uint8 [H, W, 3] RGB, boxes xyxy float32 [N, 4] in pixels,
+    labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or it is not to be seen)."""
+
+    key: str
+    image: npt.NDArray[np.uint8]
+    boxes: Tensor
+    labels: Tensor
+    masks: tuple[Rle | None, ...]
+
+    def image_tensor(self) -> Tensor:
+        """float32 [3, H, W] in 0..1."""
+        return to_tensor(self.image)
+
+    def target(self) -> dict[str, Tensor]:
+        """What torchvision's detectors train on."""
+        return {"boxes": self.boxes, "labels": self.labels}
+
+
+def to_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
+    """uint8 [H, W, 3] → float32 [3, H, W] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+
+
+class Reader:
+    """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
+
+    Masks are dropped here for every class that is not in `mask_classes` (0-based positions): nothing behind the
+    loader can see a mask of B.
+    """
+
+    def __init__(self, dataset: Dataset, source: str, mask_classes: frozenset[int] = frozenset()) -> None:
+        self.dataset = dataset
+        self.source = source
+        self.mask_classes = mask_classes
+        self.index = dataset.vocabulary.index(source)
+
+    def sample(self, row: IndexRow) -> Sample:
+        """The photograph of that row."""
+        image = decode_rgb(self.dataset.read_image(row), f"{self.dataset.uri}/{row.shard}: {row.key}.jpg")
+        return self.from_record(image, self.dataset.read_record(row))
+
+    def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
+        """Clip to the image, map classes to labels, leave out classes outside the vocabulary and empty boxes."""
+        kept = [
+            (box, a)
+            for a in record.objects.get(self.source, [])
+            if a.category in self.index and (box := _clipped(a, record)) is not None
+        ]
+        labels = [CROWD_LABEL if a.iscrowd else self.index[a.category] + 1 for _, a in kept]
+        return Sample(
+            key=record.key,
+            image=image,
+            boxes=torch.tensor([box for box, _ in kept], dtype=torch.float32).reshape(-1, 4),
+            labels=torch.tensor(labels, dtype=torch.int64),
+            masks=tuple(
+                a.mask if label - 1 in self.mask_classes else None for label, (_, a) in zip(labels, kept, strict=True)
+            ),
+        )
+
+
+def _clipped(annotation: Annotation, record: Record) -> tuple[float, float, float, float] | None:
+    x, y, width, height = annotation.bbox
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, float(record.width)), min(y + height, float(record.height))
+    return (left, top, right, bottom) if right - left >= 1e-2 and bottom - top >= 1e-2 else None
+
+
+def training_order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The epoch's permutation of 0..count-1: blocks of neighbours in random order, mixed within pools of blocks."""
+    generator = np.random.default_rng((seed, epoch))
+    starts = generator.permutation(np.arange(0, count, BLOCK))
+    order = np.concatenate([np.arange(start, min(start + BLOCK, count)) for start in starts])
+    for start in range(0, count, POOL):
+        generator.shuffle(order[start : start + POOL])
+    return order
+
+
+class TrainingBatches(TorchDataset[list[Sample]]):
+    """Item `step` is that step's batch, whatever was asked for before."""
+
+    def __init__(self, reader: Reader, rows: Sequence[IndexRow], batch_size: int, seed: int, flip: bool) -> None:
+        self.reader = reader
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.flip = flip
+        self._epoch = -1
+        self._order: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def __getitem__(self, step: int) -> list[Sample]:
+        return [self._sample(position) for position in range(step * self.batch_size, (step + 1) * self.batch_size)]
+
+    def _sample(self, position: int) -> Sample:
+        epoch, place = divmod(position, len(self.rows))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, training_order(len(self.rows), self.seed, epoch)
+        sample = self.reader.sample(self.rows[self._order[place]])
+        if self.flip and np.random.default_rng((self.seed, position)).random() < 0.5:
+            return mirrored(sample)
+        return sample
+
+
+def mirrored(sample: Sample) -> Sample:
+    """The sample seen in a mirror. Masks go along."""
+    width = sample.image.shape[1]
+    boxes = sample.boxes.clone()
+    boxes[:, 0], boxes[:, 2] = width - sample.boxes[:, 2], width - sample.boxes[:, 0]
+    return replace(
+        sample,
+        image=np.ascontiguousarray(sample.image[:, ::-1]),
+        boxes=boxes,
+        masks=tuple(mask and _mirrored_rle(mask) for mask in sample.masks),
+    )
+
+
+def _mirrored_rle(mask: Rle) -> Rle:
+    from pycocotools import mask as coco_mask
+
+    decoded = coco_mask.decode({"size": list(mask.size), "counts": mask.counts.encode()})
+    encoded = coco_mask.encode(np.asfortranarray(decoded[:, ::-1]))
+    return Rle(size=mask.size, counts=encoded["counts"].decode())
+
+
+def iterate(dataset: Dataset, split: str, source: str) -> Iterator[tuple[npt.NDArray[np.uint8], Record]]:
+    """Every photograph of a split that `source` has annotated, in the shards' order, read as a WebDataset stream:
+    image uint8 [H, W, 3] RGB and its record. Raises DataError if there is none."""
+    parts = {row.part for row in dataset.select(split, source)}
+    urls = [
+        str(local_path(f"{dataset.uri}/{shard.path}"))
+        for shard in dataset.manifest.shards
+        if shard.split == split and shard.part in parts
+    ]
+    for item in wds.WebDataset(urls, shardshuffle=False, empty_check=False):
+        record = decode_record(item["json"])
+        yield decode_rgb(item["jpg"], f"{item['__url__']}: {record.key}.jpg"), record

@@ -1,0 +1,79 @@
+"""From decoded photographs to instances with whole-image masks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from data_prep.format.records import Rle
+from maskx_model.dataset import to_tensor
+from maskx_model.maskx_rcnn import MaskXRCNN
+
+Image = npt.NDArray[np.uint8]
+MASK_THRESHOLD = 0.5
+PASTE_CHUNK = 16
+"""Masks pasted at once: bounds the memory of full-size bitmaps, whatever the number of detections."""
+
+
+@dataclass(frozen=True)
+class Instances:
+    """What was found in one image, by falling score: boxes xyxy float32 [N, 4] in pixels, labels int64 [N] (0-based
+    positions in the vocabulary), scores float32 [N] in 0..1, masks over the whole image."""
+
+    boxes: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    masks: list[Rle]
+
+
+def predict(model: MaskXRCNN, images: Sequence[Image]) -> list[Instances]:
+    """Detect and segment: images uint8 [H, W, 3] RGB, of any sizes."""
+    detections = model(_tensors(model, images))
+    return [
+        Instances(
+            boxes=d["boxes"].cpu().numpy(),
+            labels=d["labels"].cpu().numpy() - 1,
+            scores=d["scores"].cpu().numpy(),
+            masks=paste(d["masks"][:, 0], d["boxes"], (image.shape[0], image.shape[1])),
+        )
+        for d, image in zip(detections, images, strict=True)
+    ]
+
+
+def segment_boxes(
+    model: MaskXRCNN,
+    images: Sequence[Image],
+    boxes: Sequence[npt.NDArray[np.float32]],
+    labels: Sequence[npt.NDArray[np.int64]],
+) -> list[list[Rle]]:
+    """Masks for given boxes, xyxy [N, 4] in pixels, of given classes (0-based positions), for each image."""
+    tensors = _tensors(model, images)
+    device = tensors[0].device
+    box_tensors = [torch.as_tensor(b, dtype=torch.float32, device=device).reshape(-1, 4) for b in boxes]
+    label_tensors = [torch.as_tensor(each, dtype=torch.int64, device=device) + 1 for each in labels]
+    masks = model.segment(model.encode(tensors), box_tensors, label_tensors)
+    return [
+        paste(m, b, (image.shape[0], image.shape[1])) for m, b, image in zip(masks, box_tensors, images, strict=True)
+    ]
+
+
+def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> list[Rle]:
+    """Probabilities [N, 28, 28] within boxes xyxy [N, 4] → masks over an image of `size` (height, width)."""
+    pasted: list[Rle] = []
+    for chunk, chunk_boxes in zip(masks.split(PASTE_CHUNK), boxes.split(PASTE_CHUNK), strict=True):
+        if len(chunk) == 0:
+            continue
+        whole = paste_masks_in_image(chunk[:, None], chunk_boxes, size)[:, 0] > MASK_THRESHOLD
+        bitmaps = np.asfortranarray(whole.cpu().numpy().transpose(1, 2, 0), dtype=np.uint8)
+        pasted += [Rle(size=size, counts=rle["counts"].decode()) for rle in coco_mask.encode(bitmaps)]
+    return pasted
+
+
+def _tensors(model: MaskXRCNN, images: Sequence[Image]) -> list[Tensor]:
+    device = next(model.parameters()).device
+    return [to_tensor(image).to(device) for image in images]

@@ -1,0 +1,59 @@
+"""A: the classes whose masks a run may see. The rest of the vocabulary is B."""
+
+from data_prep.format.errors import ConfigError
+from data_prep.format.storage import exists, read
+from data_prep.format.vocabulary import Vocabulary
+
+VOC_CATEGORY_IDS = frozenset({*range(1, 8), 9, *range(16, 22), 44, 62, 63, 64, 67, 72})
+"""The 20 classes of PASCAL VOC by COCO category id (§4.1)."""
+
+
+def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tuple[int, ...]:
+    """Positions in the vocabulary, in order, of the classes in A.
+
+    `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of them that PASCAL VOC
+    has or has not, `random:N:seed` for N of them, or a file with a class name per line. Raises ConfigError for
+    anything else, for names that the vocabulary lacks, and for a class without a single mask.
+    """
+    masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
+    if not masked:
+        raise ConfigError(f"mask classes: source {source!r} has no masks at all")
+    if choice == "coco":
+        return tuple(masked)
+    if choice in {"voc", "non-voc"}:
+        chosen = [i for i in masked if (vocabulary.classes[i].category_id in VOC_CATEGORY_IDS) == (choice == "voc")]
+    elif choice.startswith("random:"):
+        chosen = _random_classes(choice, masked)
+    else:
+        chosen = _listed_classes(choice, vocabulary, frozenset(masked))
+    if not chosen:
+        raise ConfigError(f"mask classes {choice!r}: no class of source {source!r} is among them")
+    return tuple(chosen)
+
+
+def _random_classes(choice: str, masked: list[int]) -> list[int]:
+    import numpy as np
+
+    try:
+        count, seed = (int(number) for number in choice.removeprefix("random:").split(":"))
+    except ValueError:
+        raise ConfigError(f"mask classes {choice!r}: write random:N:seed, for example random:20:0") from None
+    if not 0 < count <= len(masked):
+        raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were asked for")
+    return sorted(np.random.default_rng(seed).choice(masked, count, replace=False).tolist())
+
+
+def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -> list[int]:
+    if not exists(path):
+        raise ConfigError(f"mask classes {path!r}: neither voc, non-voc, coco, random:N:seed nor a file that exists")
+    chosen = []
+    for number, line in enumerate(read(path).decode().splitlines(), start=1):
+        if not (name := line.strip()):
+            continue
+        position = vocabulary.find(name)
+        if position is None:
+            raise ConfigError(f"{path}, line {number}: the vocabulary has no class {name!r}")
+        if position not in masked:
+            raise ConfigError(f"{path}, line {number}: the data has no mask of class {name!r}")
+        chosen.append(position)
+    return sorted(set(chosen))

@@ -1,0 +1,163 @@
+"""Stage 2: the mask branch on frozen features, from the masks of A only."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from data_prep.format.errors import DataError
+from data_prep.format.index import IndexRow
+from data_prep.format.reader import Dataset
+from maskx_model.checkpoint import LoadedModel, Origin
+from maskx_model.config import MaskSchedule, ModelConfig
+from maskx_model.dataset import Reader, TrainingBatches
+from maskx_model.losses import mask_loss
+from maskx_model.mask_head import MaskBranch
+from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.presets import Preset
+from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
+from maskx_model.training import Losses, Place, train
+
+HELD_BACK = 10
+"""With several learning rates to choose from, every tenth photograph is held back to choose by."""
+CACHE_SEED = 7
+
+RoiSource = Callable[[int], Iterable[RoiBatch]]
+
+
+def fit_masks(
+    data: Dataset,
+    trained: LoadedModel,
+    config: ModelConfig,
+    classes: tuple[int, ...],
+    preset: Preset,
+    seed: int,
+    device: str,
+    folder: Path,
+    made_from: Origin,
+) -> tuple[MaskXRCNN, bytes]:
+    """The detector with a trained mask branch, and the metric lines of the training that was kept."""
+    detector = trained.model
+    assert isinstance(detector, FasterRCNN)
+    freeze(detector)
+    reader = Reader(data, preset.stage2_source, frozenset(classes))
+    rows = rows_with_masks(data, preset.stage2_source, reader, classes)
+    training, held_back = _split(rows, preset.stage2)
+    rois = roi_source(detector, reader, training, preset.stage2, seed)
+    held_back_rois = cached(detector, reader, held_back, preset.stage2) if held_back else None
+
+    def new_model() -> MaskXRCNN:
+        torch.manual_seed(seed)
+        return MaskXRCNN(config, len(data.vocabulary), detector).to(device)
+
+    return choose_learning_rate(new_model, rois, held_back_rois, preset.stage2, seed, Place(folder, made_from))
+
+
+def freeze(detector: FasterRCNN) -> None:
+    """Features and box head fixed, batch norm included (§3.2)."""
+    detector.eval().requires_grad_(False)
+
+
+def rows_with_masks(data: Dataset, source: str, reader: Reader, classes: tuple[int, ...]) -> list[IndexRow]:
+    """The training photographs on which a class of A stands; raises DataError if there are none."""
+    wanted = {name for name, position in reader.index.items() if position in set(classes)}
+    rows = [row for row in data.select("train", source) if not wanted.isdisjoint(row.classes.get(source, ()))]
+    if not rows:
+        raise DataError(f"{data.uri}: no training photograph of source {source!r} shows a class of A")
+    return rows
+
+
+def _split(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[IndexRow], list[IndexRow]]:
+    if len(schedule.learning_rates) == 1:
+        return rows, []
+    return [row for i, row in enumerate(rows) if i % HELD_BACK], rows[::HELD_BACK]
+
+
+def roi_source(
+    detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule, seed: int
+) -> RoiSource:
+    """Batches of RoIs from a step on: from memory, or from photographs as they come."""
+    if schedule.cache_rois:
+        return _CachedSource(cached(detector, reader, rows, schedule), schedule, seed)
+    samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+
+    def batches(start: int) -> Iterator[RoiBatch]:
+        for batch in DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps)):
+            yield sampled_rois(detector, batch)
+
+    return batches
+
+
+def cached(detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
+    """The RoIs of those photographs, in memory: each object's ground-truth box and some of its proposals."""
+    torch.manual_seed(CACHE_SEED)
+    progress = tqdm(rows, desc="RoI features", unit="image", mininterval=1)
+    groups = ([reader.sample(row) for row in group] for group in _groups(progress, 8))
+    return cached_rois(detector, groups, schedule.cached_proposals)
+
+
+def _groups(rows: Iterable[IndexRow], size: int) -> Iterator[list[IndexRow]]:
+    group: list[IndexRow] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class _CachedSource:
+    """Batches drawn from cached RoIs; step by step a function of the seed."""
+
+    def __init__(self, rois: RoiBatch, schedule: MaskSchedule, seed: int) -> None:
+        if len(rois) == 0:
+            raise DataError("no object of A with a mask is left to train on; choose other mask classes")
+        self.rois, self.schedule, self.seed = rois, schedule, seed
+
+    def __call__(self, start: int) -> Iterator[RoiBatch]:
+        for step in range(start, self.schedule.steps):
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+            yield self.rois.select(torch.randint(len(self.rois), (self.schedule.rois_per_batch,), generator=generator))
+
+
+def choose_learning_rate(
+    new_model: Callable[[], MaskXRCNN],
+    rois: RoiSource,
+    held_back: RoiBatch | None,
+    schedule: MaskSchedule,
+    seed: int,
+    place: Place | None = None,
+) -> tuple[MaskXRCNN, bytes]:
+    """Train once for each learning rate; keep the model with the lowest loss on the RoIs held back."""
+    results: list[tuple[float, MaskXRCNN, bytes]] = []
+    for rate in schedule.learning_rates:
+        model = new_model()
+        embeddings = model.embeddings()
+        branch = model.mask_branch
+
+        def loss(batch: RoiBatch, branch: MaskBranch = branch, embeddings: Tensor = embeddings) -> Losses:
+            return {"loss_mask": mask_loss(branch(batch.features.float(), batch.labels, embeddings), batch.targets)}
+
+        rate_place = place and Place(place.folder / f"rate-{rate:g}", {**place.made_from, "rate": rate})
+        metrics = train(branch, rois, loss, schedule, rate, seed, f"stage 2, rate {rate:g}", rate_place)
+        held_back_loss = _loss_on(branch, held_back, embeddings) if held_back is not None else 0.0
+        line = {"step": schedule.steps, "learning_rate_tried": rate, "loss_held_back": held_back_loss}
+        results.append((held_back_loss, model, metrics + msgspec.json.encode(line) + b"\n"))
+    _, best, metrics = min(results, key=lambda result: result[0])
+    return best.eval(), metrics
+
+
+@torch.no_grad()
+def _loss_on(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> float:
+    total = sum(
+        mask_loss(branch(part.features.float(), part.labels, embeddings), part.targets).item() * len(part)
+        for start in range(0, len(rois), 256)
+        if len(part := rois.select(torch.arange(start, min(start + 256, len(rois)))))
+    )
+    return total / max(len(rois), 1)

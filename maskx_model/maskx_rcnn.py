@@ -1,0 +1,90 @@
+"""The whole model: a detector of all classes, and a mask branch that segments them all (Figure 2)."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+
+from maskx_model.config import ModelConfig
+from maskx_model.detector import build_detector
+from maskx_model.mask_head import MASK_SIZE, MaskBranch
+from maskx_model.rois import mask_roi_pool
+from maskx_model.transfer import class_embeddings
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of images after the backbone: the pyramid, and each image's (height, width) before and after scaling."""
+
+    tensors: Tensor
+    pyramid: "OrderedDict[str, Tensor]"
+    sizes: list[tuple[int, int]]
+    original_sizes: list[tuple[int, int]]
+
+
+class MaskXRCNN(nn.Module):
+    """Mask^X R-CNN at inference, in torchvision's calling convention.
+
+    Stage 1 trains `detector`, stage 2 `mask_branch`.
+    """
+
+    def __init__(self, config: ModelConfig, num_classes: int, detector: FasterRCNN | None = None) -> None:
+        """`detector`: a trained one to build on; None for a new one without ImageNet weights."""
+        super().__init__()
+        if config.mask is None:
+            raise ValueError("a MaskXRCNN needs a mask configuration")
+        self.config = config
+        self.detector = detector or build_detector(config.detector, num_classes, load_weights=False)
+        self.mask_branch = MaskBranch(config.mask, config.detector.fpn_channels, config.detector.box_dim, num_classes)
+
+    def embeddings(self) -> Tensor:
+        """w_det of every label, [K + 1, D], as T's configuration asks for; no gradient flows into it (§3.2)."""
+        assert self.config.mask is not None
+        return class_embeddings(self.detector, self.config.mask.transfer_input)
+
+    @torch.no_grad()
+    def forward(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+        """Images float32 [3, H, W] in 0..1 → for each: boxes xyxy [N, 4] in its pixels, labels int64 [N] (1-based),
+        scores [N] falling, and masks [N, 1, 28, 28], probabilities within the box."""
+        encoded = self.encode(images)
+        detections = self.detect(encoded)
+        masks = self.segment(encoded, [d["boxes"] for d in detections], [d["labels"] for d in detections])
+        return [{**d, "masks": m[:, None]} for d, m in zip(detections, masks, strict=True)]
+
+    @torch.no_grad()
+    def encode(self, images: Sequence[Tensor]) -> Encoded:
+        """Scale, normalise, pad and run the backbone."""
+        batch, _ = self.detector.transform(list(images), None)
+        sizes = [(int(h), int(w)) for h, w in batch.image_sizes]
+        original = [(image.shape[-2], image.shape[-1]) for image in images]
+        return Encoded(batch.tensors, self.detector.backbone(batch.tensors), sizes, original)
+
+    @torch.no_grad()
+    def detect(self, encoded: Encoded) -> list[dict[str, Tensor]]:
+        """Boxes (in the original images' pixels), labels and scores of each image."""
+        from torchvision.models.detection.image_list import ImageList
+
+        proposals, _ = self.detector.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
+        detections, _ = self.detector.roi_heads(encoded.pyramid, proposals, encoded.sizes)
+        scaled: list[dict[str, Tensor]] = self.detector.transform.postprocess(
+            detections, encoded.sizes, encoded.original_sizes
+        )
+        return scaled
+
+    @torch.no_grad()
+    def segment(self, encoded: Encoded, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
+        """Masks of given boxes, xyxy [N, 4] in the original images' pixels, for given labels int64 [N]:
+        probabilities [N, 28, 28] for each image."""
+        scaled = [
+            b * b.new_tensor([new[1] / old[1], new[0] / old[0]]).repeat(2)
+            for b, new, old in zip(boxes, encoded.sizes, encoded.original_sizes, strict=True)
+        ]
+        counts = [len(b) for b in boxes]
+        if sum(counts) == 0:
+            return [b.new_zeros((0, MASK_SIZE, MASK_SIZE)) for b in boxes]
+        roi_features = mask_roi_pool(self.detector)(encoded.pyramid, scaled, encoded.sizes)
+        logits = self.mask_branch(roi_features, torch.cat(list(labels)), self.embeddings())
+        return list(logits.sigmoid().split(counts))

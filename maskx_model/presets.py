@@ -1,0 +1,161 @@
+"""Whole runs by name. A preset is a function that returns everything a run is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data_prep.format.errors import ConfigError
+from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What `prepare` is asked for."""
+
+    classes: int | None
+    """The number of most frequent synsets (COCO's classes are always in); None for all there are."""
+    max_rejected: float = 0.01
+    """Share of a source's records that may be rejected before the run fails."""
+    toy_images: int | None = None
+    """Photographs of the toy world to generate; None where the run brings its own data."""
+    toy_val_images: int | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A run: its data, its model, its two stages, and the classes that have masks (A)."""
+
+    name: str
+    data: DataConfig
+    detector: DetectorConfig
+    mask: MaskConfig
+    stage1: Schedule
+    stage2: MaskSchedule
+    stage1_source: str
+    """The source whose boxes train the detector."""
+    stage2_source: str
+    """The source whose masks train the mask head, and on which AP is measured."""
+    mask_classes: str
+    """A: `voc`, `non-voc`, `coco`, `random:N:seed`, or a file with a class name per line."""
+
+
+def toy() -> Preset:
+    """The embedded default: the generated world, on two cores in minutes."""
+    return Preset(
+        name="toy",
+        data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=400),
+        detector=_slim(size=128, anchors=(20, 36, 64)),
+        mask=MaskConfig(transfer_input="cls", mlp=False, shared_bias=True, convolutions=2, channels=64),
+        stage1=Schedule(
+            steps=1600,
+            images_per_batch=8,
+            learning_rates=(0.04,),
+            warmup_steps=100,
+            decay="cosine",
+            clip_norm=10.0,
+            checkpoint_every=400,
+        ),
+        stage2=MaskSchedule(
+            steps=200,
+            learning_rates=(3e-3, 1e-3),
+            optimizer="adamw",
+            warmup_steps=20,
+            decay="cosine",
+            cache_rois=True,
+        ),
+        stage1_source="vg",
+        stage2_source="coco",
+        mask_classes="without_group_0",
+    )
+
+
+def real_sample() -> Preset:
+    """A few hundred real photographs on two cores: shows that the path runs, too small to learn much."""
+    return Preset(
+        name="real_sample",
+        data=DataConfig(classes=None, max_rejected=0.1),
+        detector=_slim(size=256, anchors=(24, 56, 120)),
+        mask=MaskConfig(transfer_input="cls+box", mlp=False, shared_bias=True, convolutions=2, channels=64),
+        stage1=Schedule(
+            steps=600,
+            images_per_batch=4,
+            learning_rates=(0.02,),
+            warmup_steps=100,
+            decay="cosine",
+            clip_norm=10.0,
+            checkpoint_every=200,
+        ),
+        stage2=MaskSchedule(
+            steps=200,
+            learning_rates=(3e-3, 1e-3),
+            optimizer="adamw",
+            warmup_steps=20,
+            decay="cosine",
+            cache_rois=True,
+        ),
+        stage1_source="coco",
+        stage2_source="coco",
+        mask_classes="voc",
+    )
+
+
+def coco_r50() -> Preset:
+    """The paper's controlled study (§4): COCO boxes of 80 classes, masks of 20, ResNet-50-FPN, 8 GPUs × 2 images."""
+    return Preset(
+        name="coco_r50",
+        data=DataConfig(classes=None),
+        detector=DetectorConfig(),
+        mask=MaskConfig(),
+        stage1=Schedule(steps=90_000, milestones=(60_000, 80_000)),
+        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
+        stage1_source="coco",
+        stage2_source="coco",
+        mask_classes="voc",
+    )
+
+
+def vg3000_r101() -> Preset:
+    """The paper's large-scale run (§5): boxes of 3000 Visual Genome synsets, masks of COCO's 80, ResNet-101-FPN."""
+    return Preset(
+        name="vg3000_r101",
+        data=DataConfig(classes=3000),
+        detector=DetectorConfig(backbone="resnet101"),
+        mask=MaskConfig(),
+        stage1=Schedule(steps=180_000, images_per_batch=8, learning_rates=(0.01,), milestones=(120_000, 160_000)),
+        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
+        stage1_source="vg",
+        stage2_source="coco",
+        mask_classes="coco",
+    )
+
+
+def _slim(size: int, anchors: tuple[int, int, int]) -> DetectorConfig:
+    return DetectorConfig(
+        backbone="slim",
+        weights=None,
+        min_size=size,
+        max_size=size * 4 // 3,
+        fpn_channels=64,
+        anchor_sizes=anchors,
+        box_dim=128,
+        box_batch_norm=True,
+        rois_per_image=16,
+        positive_fraction=0.6,
+        box_loss_weight=0.3,
+        rpn_proposals_train=300,
+        rpn_proposals_test=150,
+    )
+
+
+PRESETS: dict[str, Callable[[], Preset]] = {
+    "toy": toy,
+    "real_sample": real_sample,
+    "coco_r50": coco_r50,
+    "vg3000_r101": vg3000_r101,
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name; raises ConfigError for one that does not exist."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset {name!r} does not exist; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]()

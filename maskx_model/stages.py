@@ -1,0 +1,88 @@
+"""What each stage trains (§3.2): the detector on all boxes, then the mask branch on the masks of A."""
+
+import hashlib
+import sys
+from dataclasses import replace
+
+import msgspec
+
+from data_prep.format.errors import CheckpointError
+from data_prep.format.manifest import manifest_uri
+from data_prep.format.reader import Dataset
+from data_prep.format.storage import local_path, sha256
+from maskx_model.checkpoint import LoadedModel, Origin, is_finished, load_model, model_hash, save_model
+from maskx_model.config import MaskKind, ModelConfig
+from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.presets import Preset
+
+
+def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device: str = "cpu") -> None:
+    """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
+
+    Writes a model folder to `out`; goes on from its checkpoint if there is one; does nothing if it is finished.
+    Raises DataError, CheckpointError or ConfigError.
+    """
+    data = Dataset.open(dataset)
+    made_from = _origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
+    if _finished(out, made_from):
+        return
+    from maskx_model.detector_training import fit_detector
+
+    model, metrics = fit_detector(data, preset, seed, device, local_path(out), made_from)
+    save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
+
+
+def train_masks(
+    dataset: str,
+    detector: str,
+    out: str,
+    preset: Preset,
+    kind: MaskKind = "transfer",
+    mask_classes: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> None:
+    """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
+
+    Writes a model folder with detector and mask branch. Raises CheckpointError if the detector knows other classes
+    than the dataset, DataError or ConfigError.
+    """
+    data = Dataset.open(dataset)
+    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
+    classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
+    made_from = _origin(data, config, preset.stage2, preset.stage2_source, seed)
+    made_from |= {"detector": model_hash(detector), "mask_classes": ",".join(map(str, classes))}
+    if _finished(out, made_from):
+        return
+    from maskx_model.mask_training import fit_masks
+
+    trained = load_model(detector, device)
+    if trained.vocabulary.hash != data.vocabulary.hash:
+        raise CheckpointError(
+            f"{detector}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
+            f"{dataset} has ({len(data.vocabulary)}); train the detector on this dataset"
+        )
+    if trained.config.detector != preset.detector:
+        raise CheckpointError(
+            f"{detector}: its model is not that of preset {preset.name}; choose the one it was trained with"
+        )
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, device, local_path(out), made_from)
+    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+
+
+def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
+    settings = hashlib.sha256(msgspec.json.encode([config, schedule])).hexdigest()
+    return {
+        "dataset": sha256(manifest_uri(data.uri)),
+        "vocabulary": data.vocabulary.hash,
+        "source": source,
+        "settings": settings,
+        "seed": seed,
+    }
+
+
+def _finished(out: str, made_from: Origin) -> bool:
+    if not is_finished(out, made_from):
+        return False
+    print(f"{out}: finished already, nothing to do", file=sys.stderr)
+    return True
