@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 Uri = Annotated[str, arg(metavar="URI")]
 
 
-def detector(dataset: Uri, out: Uri, preset: str = "vg3000_r101") -> None:
+def detector(dataset: Uri, out: Uri, preset: str = "vg3000_r101", seed: int = 0) -> None:
     """Stage 1: train a detector on the boxes of all classes.
 
     An interrupted training goes on from its last checkpoint when the same command is given again.
@@ -22,10 +22,12 @@ def detector(dataset: Uri, out: Uri, preset: str = "vg3000_r101") -> None:
         dataset: A prepared dataset (`maskx data prepare` writes one).
         out: Folder for the trained detector, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
+        seed: Seed of the weights and of the order of the photographs.
     """
+    from maskx_model.presets import get_preset
     from maskx_model.stages import train_detector
 
-    train_detector(dataset, out, preset)
+    train_detector(dataset, out, get_preset(preset), seed=seed)
 
 
 def masks(
@@ -36,6 +38,7 @@ def masks(
     preset: str = "vg3000_r101",
     mask_classes: str | None = None,
     kind: Literal["transfer", "class_agnostic"] = "transfer",
+    seed: int = 0,
 ) -> None:
     """Stage 2: learn the masks of all classes from the classes that have masks.
 
@@ -47,11 +50,12 @@ def masks(
         mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`, or the path
             of a text file with a class name per line. By default what the preset says.
         kind: `transfer` predicts a class's mask weights from its box weights; `class_agnostic` is the baseline.
+        seed: Seed of the weights and of the order of the photographs.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks
 
-    train_masks(dataset, detector, out, preset, mask_classes or get_preset(preset).mask_classes, kind)
+    train_masks(dataset, detector, out, get_preset(preset), kind=kind, mask_classes=mask_classes, seed=seed)
 
 
 def evaluate(model: Uri, dataset: Uri, out: Uri, baseline: str | None = None, max_images: int | None = None) -> None:

@@ -80,8 +80,12 @@ def write_toy_world(
         _write_documents(folder, coco, visual_genome)
         _write_json(folder / "troubles.json", _troubles(coco, visual_genome, broken, style))
         _write_mask_classes(folder, style)
-        readme = _README.format(style=style, seed=seed, images=images, val_images=val_images)
-        (folder / "README.md").write_text(readme, encoding="utf-8")
+        (folder / "README.md").write_text(readme(style, seed, images, val_images), encoding="utf-8")
+
+
+def readme(style: Style, seed: int, images: int, val_images: int) -> str:
+    """The text that stands in a toy world's folder; it names all that the world is a function of."""
+    return _README.format(style=style, seed=seed, images=images, val_images=val_images)
 
 
 def _check_choices(images: int, val_images: int, seed: int, style: Style) -> None:

@@ -1,0 +1,38 @@
+"""KFP component: AP on A, on B and on all, and the report."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def evaluate(
+    model: str,
+    baseline: str,
+    dataset: str,
+    out: str,
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+) -> str:
+    """Measure a model beside its class-agnostic baseline on the validation photographs.
+
+    Args:
+        model: URI of the model.
+        baseline: URI of the class-agnostic model.
+        dataset: The dataset's URI.
+        out: URI of the folder for metrics, report and predictions.
+        metrics: Mask AP by kind of model and set of classes, percent points.
+        report: The report, one page.
+
+    Returns:
+        `out`.
+    """
+    from data_prep.format.storage import read, write
+    from maskx_model.evaluation import evaluate as run
+
+    for kind, ap in run(model, dataset, out, baseline=baseline).ap.items():
+        for classes, value in ap.items():
+            if value is not None:
+                metrics.log_metric(f"mask AP on {classes}, {kind}", value)
+    write(report.path, read(f"{out}/report.html"))
+    return out

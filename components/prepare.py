@@ -1,0 +1,38 @@
+"""KFP component: original files → dataset."""
+
+from typing import Optional
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def prepare(
+    sources: list[str],
+    out: str,
+    preset: str,
+    classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
+    max_rejected: Optional[float] = None,  # noqa: UP045
+) -> str:
+    """Merge the sources by photograph into one dataset of shards.
+
+    Args:
+        sources: `NAME=coco:URI` or `NAME=vg:URI`, any number.
+        out: URI of the dataset to write.
+        preset: Name of the configuration, for what the next two leave open.
+        classes: How many of the most frequent synsets make the vocabulary (COCO's classes are always in); 0 for all.
+        max_rejected: Share of a source's records that may be rejected before the step fails, 0 to 1.
+
+    Returns:
+        The dataset's URI.
+    """
+    from data_prep.pipeline import PrepareOptions
+    from data_prep.pipeline import prepare as run
+    from maskx_model.presets import get_preset
+
+    data = get_preset(preset).data
+    wanted = data.classes if classes is None else classes or None
+    ceiling = data.max_rejected if max_rejected is None else max_rejected
+    run(PrepareOptions(sources=tuple(sources), out=out, classes=wanted, max_rejected=ceiling))
+    return out

@@ -1,0 +1,24 @@
+"""KFP component: the model into the registry."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def register(model: str, evaluation: str, stages: list[str], name: str, tracking_uri: str) -> str:
+    """Register the model with its numbers, curves and report; it becomes the champion if it is as good on B.
+
+    Args:
+        model: URI of the model.
+        evaluation: URI of its evaluation.
+        stages: URIs of the stage folders whose curves belong to it.
+        name: Name in the registry.
+        tracking_uri: MLflow's tracking server.
+
+    Returns:
+        The registered version, `models:/NAME/VERSION`.
+    """
+    from maskx_model.registry import register as run
+
+    return run(model, evaluation, name=name, tracking_uri=tracking_uri, stages=tuple(stages))

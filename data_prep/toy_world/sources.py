@@ -1,0 +1,44 @@
+"""The toy world as a source of a run: generated where no data is brought, and found again by a run that goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.storage import local_path
+from data_prep.toy_world.world import readme, write_toy_world
+
+
+def sources_or_toy_world(
+    given: Sequence[str], toy_world: str, images: int | None, val_images: int | None, seed: int
+) -> list[str]:
+    """The sources of a run, as `maskx data prepare` takes them.
+
+    Args:
+        given: sources that are there; if there are any, they are the answer.
+        toy_world: else the folder of a toy world, written now unless the same one stands there.
+        images: its training photographs; None for a run that is meant for data of its own.
+        val_images: its validation photographs.
+        seed: its seed.
+
+    Raises:
+        ConfigError: no sources are given, and no toy world is meant to take their place.
+        DataError: another toy world, or something else, stands in the folder.
+    """
+    if given:
+        return list(given)
+    if images is None or val_images is None:
+        raise ConfigError("no sources: name the original data, for example coco=coco:FOLDER vg=vg:FOLDER")
+    _write_unless_there(local_path(toy_world), images, val_images, seed)
+    return [f"coco=coco:{toy_world}/coco", f"vg=vg:{toy_world}/visual_genome"]
+
+
+def _write_unless_there(folder: Path, images: int, val_images: int, seed: int) -> None:
+    """Its README names all that a toy world depends on, and the folder appears only when it is whole."""
+    wanted = readme("hues", seed, images, val_images)
+    present = folder / "README.md"
+    if not present.exists():
+        write_toy_world(folder, images=images, val_images=val_images, seed=seed)
+    elif present.read_text(encoding="utf-8") == wanted:
+        print(f"{folder}: written already, nothing to do")
+    else:
+        raise DataError(f"{present}: tells of another toy world than the one asked for; choose another folder")

@@ -1,0 +1,97 @@
+"""The product: from public data sets to a registered model that segments 3000 classes, as one pipeline.
+
+Its parameters are a fixed surface: they change only on purpose. Data, checkpoints and models pass from step to step as
+URIs below `root`; each step finds work that is already done by its manifest, so KFP's own caching is off.
+"""
+
+from typing import Optional
+
+from kfp import dsl, kubernetes
+
+from components.evaluate import evaluate
+from components.prepare import prepare
+from components.register import register
+from components.sources import sources as original_sources
+from components.train_detector import train_detector
+from components.train_masks import train_masks
+
+NAME = "maskx-vg3000"
+RETRIES = 3  # spot machines are taken away; training goes on from its last checkpoint
+BACKOFF = "60s"
+STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind → step and folder
+SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over through it
+
+
+@dsl.pipeline(name=NAME, description="Learning to segment every thing: data → detector → masks → evaluation → registry")
+def maskx_vg3000(
+    root: str,
+    sources: list[str] = [],  # noqa: B006  KFP reads the default, nothing changes it
+    preset: str = "vg3000_r101",
+    classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
+    max_rejected: Optional[float] = None,  # noqa: UP045
+    mask_classes: str = "",
+    seed: int = 0,
+    registered_name: str = "maskx",
+    tracking_uri: str = "",
+    accelerator_type: str = "nvidia.com/gpu",
+    accelerator_count: int = 1,
+    gpu_node_selector: dict[str, str] = {},  # noqa: B006
+    gpu_tolerations: list[dict[str, str]] = [],  # noqa: B006
+) -> str:
+    """Train, measure and register a model.
+
+    Args:
+        root: URI below which everything is written: dataset, models, evaluation.
+        sources: Original data, `NAME=coco:URI` or `NAME=vg:URI`; may be empty for the preset `toy`.
+        preset: Name of the configuration that is trained; the next three are as it says if they are left out.
+        classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
+        max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
+        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED` or a file.
+        seed: Seed of the trainings, and of the toy world.
+        registered_name: Name in the model registry.
+        tracking_uri: MLflow's tracking server.
+        accelerator_type: Kubernetes' name for the accelerator.
+        accelerator_count: Accelerators for each training and for the evaluation; 0 to use CPUs.
+        gpu_node_selector: Labels of the nodes on which those steps run.
+        gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
+
+    Returns:
+        The registered version, `models:/NAME/VERSION`.
+    """
+    original = original_sources(given=sources, preset=preset, toy_world=f"{root}/original", seed=seed)
+    dataset = prepare(
+        sources=original.output, out=f"{root}/dataset", preset=preset, classes=classes, max_rejected=max_rejected
+    )
+    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", preset=preset, seed=seed)
+    transfer, class_agnostic = (
+        train_masks(
+            dataset=dataset.output,
+            detector=detector.output,
+            out=f"{root}/{name}",
+            preset=preset,
+            kind=kind,
+            mask_classes=mask_classes,
+            seed=seed,
+        ).set_display_name(name)
+        for kind, name in STAGE_2.items()
+    )
+    evaluation = evaluate(
+        model=transfer.output, baseline=class_agnostic.output, dataset=dataset.output, out=f"{root}/evaluation"
+    )
+    registered = register(
+        model=transfer.output,
+        evaluation=evaluation.outputs["Output"],
+        stages=[detector.output, transfer.output],
+        name=registered_name,
+        tracking_uri=tracking_uri,
+    )
+    for task in (detector, transfer, class_agnostic, evaluation):
+        task.set_accelerator_type(accelerator_type).set_accelerator_limit(accelerator_count)
+        kubernetes.add_node_selector_json(task, gpu_node_selector)
+        kubernetes.add_toleration_json(task, gpu_tolerations)
+        kubernetes.empty_dir_mount(
+            task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=SHARED_MEMORY
+        )
+    for task in (original, dataset, detector, transfer, class_agnostic, evaluation, registered):
+        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF).set_caching_options(False)
+    return registered.output  # type: ignore[no-any-return]

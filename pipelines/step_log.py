@@ -1,0 +1,126 @@
+"""What a person sees of a local run: step names, progress and times instead of KFP's own log.
+
+Everything the steps print goes to a log file whole; the terminal gets what is worth reading.
+"""
+
+import io
+import logging
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+_STARTED = re.compile(r"Executing task .*'([\w-]+)'")
+_FINISHED = re.compile(r"Task .*'([\w-]+)'.* finished with status .*(SUCCESS|FAILURE)")
+_PROGRESS = re.compile(r"\d+%\|| \[\d+:\d\d")  # how tqdm writes a bar, and a count without a total
+_USER_ERROR = re.compile(r"^data_prep\.format\.errors\.\w+: (.*)")
+_RULE = re.compile(r"^-*$")
+
+
+class StepLog(io.TextIOBase, logging.Filter):
+    """Stands in for `sys.stdout` and filters the root logger while `kfp.local` runs a pipeline.
+
+    Args:
+        names: Component name → the step's name as people know it, in order.
+        log: Takes every line.
+        on_finished: Called with a step's name and its seconds when it has ended, well or not.
+        terminal: Where the readable lines go.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        log: TextIO,
+        on_finished: Callable[[str, float], None],
+        terminal: TextIO = sys.stdout,
+    ) -> None:
+        super().__init__()
+        self.nomatch = False
+        self.names = names
+        self.log = log
+        self.on_finished = on_finished
+        self.terminal = terminal
+        self.failed: str | None = None
+        self._lines: deque[str] = deque(maxlen=200)
+        self._partial = ""
+        self._hidden_until: re.Pattern[str] | None = None
+        self._bar_shown = False
+        self._started = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take notice of KFP's records about steps; none of them is printed."""
+        message = record.getMessage()
+        self.log.write(message + "\n")
+        if found := _STARTED.search(message):
+            self._start(self.names[found[1]])
+        elif found := _FINISHED.search(message):
+            self._finish(self.names[found[1]], found[2] == "SUCCESS")
+        return False
+
+    def write(self, text: str) -> int:
+        """Take text that a step printed."""
+        self.log.write(text)
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            self._take(line.removeprefix("    ").rstrip())  # KFP indents by four
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush both sides; KFP's logging handlers call this."""
+        self.log.flush()
+        self.terminal.flush()
+
+    def error(self) -> str:
+        """Why the step failed: the sentence meant for users, or else the last line that it printed."""
+        for line in reversed(self._lines):
+            if found := _USER_ERROR.match(line):
+                return found[1]
+        return self._lines[-1] if self._lines else "it printed nothing"
+
+    def _start(self, name: str) -> None:
+        self._lines.clear()
+        self._started = time.monotonic()
+        number = list(self.names.values()).index(name) + 1
+        self._show(f"[{number}/{len(self.names)}] {name}")
+
+    def _finish(self, name: str, succeeded: bool) -> None:
+        seconds = time.monotonic() - self._started
+        self.on_finished(name, seconds)
+        if succeeded:
+            self._show(f"      done in {seconds:.0f} s")
+        else:
+            self.failed = name
+
+    def _take(self, line: str) -> None:
+        if self._hidden_until:
+            if self._hidden_until.match(line):
+                self._hidden_until = None
+                self._lines.append(line)
+        elif line.startswith("[KFP Executor"):
+            if line.endswith("Got executor_input:"):
+                self._hidden_until = re.compile(r"^}")  # the end of that JSON object
+        elif line.startswith("Traceback (most recent call last)"):
+            self._hidden_until = re.compile(r"^\S")  # the exception itself, which `error` quotes
+        elif _PROGRESS.search(line):
+            self._show_bar(line)
+        elif not _RULE.match(line):
+            self._lines.append(line)
+            self._show(f"      {line}")
+
+    def _show_bar(self, line: str) -> None:
+        """One line that moves on a terminal; a line each elsewhere (the steps then report rarely)."""
+        if self.terminal.isatty():
+            self.terminal.write(f"\r\x1b[K      {line.strip()}")
+            self.terminal.flush()
+            self._bar_shown = True
+        else:
+            self._show(f"      {line.strip()}")
+
+    def _show(self, line: str) -> None:
+        if self._bar_shown:
+            self.terminal.write("\n")
+            self._bar_shown = False
+        self.terminal.write(line + "\n")
+        self.terminal.flush()
