@@ -11,6 +11,8 @@ def evaluate(
     baseline: str,
     dataset: str,
     out: str,
+    preset: str,
+    stages: list[str],
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> str:
@@ -21,6 +23,8 @@ def evaluate(
         baseline: URI of the class-agnostic model.
         dataset: The dataset's URI.
         out: URI of the folder for metrics, report and predictions.
+        preset: Name of the configuration, which names the source to measure on.
+        stages: URIs of the other stages' folders, whose curves the report shows too.
         metrics: Mask AP by kind of model and set of classes, percent points.
         report: The report, one page.
 
@@ -29,8 +33,10 @@ def evaluate(
     """
     from data_prep.format.storage import read, write
     from maskx_model.evaluation import evaluate as run
+    from maskx_model.presets import get_preset
 
-    for kind, ap in run(model, dataset, out, baseline=baseline).ap.items():
+    source = get_preset(preset).stage2_source
+    for kind, ap in run(model, dataset, out, baseline, source=source, stages=stages).ap.items():
         for classes, value in ap.items():
             if value is not None:
                 metrics.log_metric(f"mask AP on {classes}, {kind}", value)

@@ -6,19 +6,20 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
-def register(model: str, evaluation: str, stages: list[str], name: str, tracking_uri: str) -> str:
+def register(model: str, evaluation: str, stages: list[str], dataset: str, name: str, tracking_uri: str) -> str:
     """Register the model with its numbers, curves and report; it becomes the champion if it is as good on B.
 
     Args:
         model: URI of the model.
         evaluation: URI of its evaluation.
-        stages: URIs of the stage folders whose curves belong to it.
+        stages: URIs of the other stages' folders, whose curves belong to it too.
+        dataset: URI of the dataset it was made from.
         name: Name in the registry.
-        tracking_uri: MLflow's tracking server.
+        tracking_uri: MLflow's tracking server; empty for what MLFLOW_TRACKING_URI says.
 
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
     from maskx_model.registry import register as run
 
-    return run(model, evaluation, name=name, tracking_uri=tracking_uri, stages=tuple(stages))
+    return run(model, evaluation, name, tracking_uri or None, stages=tuple(stages), dataset=dataset)

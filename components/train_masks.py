@@ -32,6 +32,6 @@ def train_masks(
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks as run
 
-    classes = mask_classes or None
-    run(dataset, detector, out, get_preset(preset), kind, classes, seed)  # type: ignore[arg-type]  KFP knows no Literal
+    configuration = get_preset(preset)
+    run(dataset, detector, out, configuration, kind, mask_classes or None, seed)  # type: ignore[arg-type]  # no Literal
     return out

@@ -58,7 +58,16 @@ def masks(
     train_masks(dataset, detector, out, get_preset(preset), kind=kind, mask_classes=mask_classes, seed=seed)
 
 
-def evaluate(model: Uri, dataset: Uri, out: Uri, baseline: str | None = None, max_images: int | None = None) -> None:
+def evaluate(
+    model: Uri,
+    dataset: Uri,
+    out: Uri,
+    *,
+    baseline: str | None = None,
+    split: str = "val",
+    source: str = "coco",
+    max_images: int | None = None,
+) -> None:
     """Measure AP of boxes and masks on A (classes with masks in training), on B (without) and on all; write a report.
 
     Args:
@@ -66,11 +75,13 @@ def evaluate(model: Uri, dataset: Uri, out: Uri, baseline: str | None = None, ma
         dataset: A prepared dataset with a validation split.
         out: Folder for metrics.json, report.html and the predictions in COCO's results format.
         baseline: The folder of a class-agnostic model to compare with.
+        split: The photographs to measure on.
+        source: The source whose annotations are taken for the truth.
         max_images: Stop after this many photographs, for a first look.
     """
     from maskx_model.evaluation import evaluate as run
 
-    run(model, dataset, out, baseline=baseline, max_images=max_images)
+    run(model, dataset, out, baseline=baseline, split=split, source=source, max_images=max_images)
 
 
 def predict(
@@ -92,18 +103,28 @@ def predict(
     predict_files(model, inputs, out, min_score=min_score)
 
 
-def register(model: Uri, evaluation: Uri, name: str = "maskx", tracking_uri: str | None = None) -> None:
+def register(
+    model: Uri,
+    evaluation: Uri,
+    *,
+    stages: Annotated[tuple[str, ...], arg(metavar="URI …")] = (),
+    dataset: str | None = None,
+    name: str = "maskx",
+    tracking_uri: str | None = None,
+) -> None:
     """Register a trained model with its numbers; it becomes the champion if it is at least as good on B.
 
     Args:
         model: The folder of a trained model.
         evaluation: The folder that `maskx evaluate` wrote for it.
+        stages: Folders of other trainings, such as the detector's, whose curves belong to it.
+        dataset: The dataset it was made from.
         name: The name in the model registry.
         tracking_uri: MLflow's tracking server; by default a file, mlflow.db, in the working folder.
     """
     from maskx_model.registry import register as run
 
-    print(run(model, evaluation, name=name, tracking_uri=tracking_uri))
+    print(run(model, evaluation, name, tracking_uri, stages=stages, dataset=dataset))
 
 
 def promote(
@@ -118,7 +139,7 @@ def promote(
     """
     from maskx_model.registry import promote as run
 
-    run(name, version, tracking_uri=tracking_uri)
+    print(run(name, version, tracking_uri))
 
 
 COMMANDS: dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]] = {

@@ -49,7 +49,7 @@ def maskx_vg3000(
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED` or a file.
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
-        tracking_uri: MLflow's tracking server.
+        tracking_uri: MLflow's tracking server; empty for what MLFLOW_TRACKING_URI says in the containers.
         accelerator_type: Kubernetes' name for the accelerator.
         accelerator_count: Accelerators for each training and for the evaluation; 0 to use CPUs.
         gpu_node_selector: Labels of the nodes on which those steps run.
@@ -76,12 +76,18 @@ def maskx_vg3000(
         for kind, name in STAGE_2.items()
     )
     evaluation = evaluate(
-        model=transfer.output, baseline=class_agnostic.output, dataset=dataset.output, out=f"{root}/evaluation"
+        model=transfer.output,
+        baseline=class_agnostic.output,
+        dataset=dataset.output,
+        out=f"{root}/evaluation",
+        preset=preset,
+        stages=[detector.output],
     )
     registered = register(
         model=transfer.output,
         evaluation=evaluation.outputs["Output"],
-        stages=[detector.output, transfer.output],
+        stages=[detector.output],
+        dataset=dataset.output,
         name=registered_name,
         tracking_uri=tracking_uri,
     )

@@ -1,0 +1,51 @@
+# The environment is .venv/, made by whichever target needs it and reused until pyproject.toml or constraints.txt change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+OUT ?= runs/demo
+
+.PHONY: help demo test test-services lint format bench pipeline constraints clean
+
+help:  ## Tell what the targets do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'installing into $(VENV): some minutes and about 7 GB, once'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, report, registry (about ten minutes)
+	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
+
+test: $(STAMP)  ## All tests; with MASKX_REAL_SAMPLE=DIR also those on real photographs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not services'
+
+test-services: $(STAMP)  ## Tests against services that this target would start
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m services; status=$$?; \
+	if [ $$status -eq 5 ]; then echo 'test-services: no test needs a service yet'; else exit $$status; fi
+
+lint: $(STAMP)  ## ruff (lint, format), mypy (strict), hadolint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/hadolint infra/images/Dockerfile
+
+format: $(STAMP)  ## Let ruff put imports and layout right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## The numbers that the README quotes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.toy_margin --seeds 0 1 2 3 4
+
+pipeline: $(STAMP)  ## Compile the pipeline to the YAML beside it
+	$(BIN)/maskx pipeline compile --out pipelines/maskx_vg3000.yaml
+
+constraints: $(STAMP)  ## Pin what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable --exclude uv --exclude pip --exclude setuptools > constraints.txt
+
+clean:  ## Remove the environment, the runs and all caches
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
