@@ -56,10 +56,10 @@ class APTable:
             for metric, column in zip(METRICS, self.values[rows].T, strict=True)
         }
 
-    def ap(self, position: int) -> float | None:
-        """AP of one class; None where it has no object."""
-        value = self.values[self.classes.index(position), 0]
-        return None if np.isnan(value) else float(value)
+    def by_class(self) -> dict[int, float | None]:
+        """AP of each class, by position; None where it has no object."""
+        column = self.values[:, 0].tolist()
+        return {c: None if np.isnan(ap) else ap for c, ap in zip(self.classes, column, strict=True)}
 
 
 def average_precision(

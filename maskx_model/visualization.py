@@ -1,4 +1,4 @@
-"""Instances drawn onto a photograph, coloured as in Figures 4 and 5: green is A (masks in training), red is B (boxes only)."""
+"""Instances drawn onto a photograph: green is A (masks in training), red is B (boxes only), as in Figures 4 and 5."""
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING

@@ -83,7 +83,7 @@ def test_perfect_instances_reach_100_and_nothing_found_is_0() -> None:
 def test_a_class_without_objects_is_left_out_of_the_mean() -> None:
     record = _photograph(_thing("class 0"))
     table = average_precision([Truth.of(record, "coco", LABELS)], [EMPTY], "segm", [0, 1])
-    assert (table.ap(0), table.ap(1)) == (0.0, None)
+    assert table.by_class() == {0: 0.0, 1: None}
     assert table.mean()["AP"] == 0.0
     assert table.mean([1])["AP"] is None
     assert table.mean([])["AP"] is None
@@ -99,10 +99,9 @@ def test_an_object_without_a_mask_counts_for_boxes_and_is_ignored_for_masks() ->
     truth = Truth.of(_photograph(_thing("class 0"), boxed), "coco", LABELS)
     both = np.array([[10, 10, 50, 50], [100, 10, 140, 50]], np.float64)
     seen = instances(both, np.zeros(2, np.int64), np.array([0.5, 0.9]))
-    assert average_precision([truth], [seen], "segm", [0]).ap(0) == pytest.approx(100)
-    assert average_precision([truth], [instances(both[1:], np.zeros(1, np.int64), np.array([0.9]))], "bbox", [0]).ap(
-        0
-    ) == pytest.approx(50, abs=1)
+    assert average_precision([truth], [seen], "segm", [0]).by_class()[0] == pytest.approx(100)
+    second = instances(both[1:], np.zeros(1, np.int64), np.array([0.9]))
+    assert average_precision([truth], [second], "bbox", [0]).by_class()[0] == pytest.approx(50, abs=1)
 
 
 def test_objects_of_other_classes_and_sources_are_not_evaluated() -> None:
@@ -117,7 +116,7 @@ def test_boxes_beyond_the_hundredth_of_a_class_do_not_count() -> None:
     boxes = random_boxes(np.random.default_rng(0), 101)
     boxes[100] = [10, 10, 50, 50]
     seen = instances(boxes, np.zeros(101, np.int64), np.linspace(1, 0.1, 101))
-    assert average_precision([Truth.of(record, "coco", LABELS)], [seen], "bbox", [0]).ap(0) < 100  # type: ignore[operator]
+    assert average_precision([Truth.of(record, "coco", LABELS)], [seen], "bbox", [0]).by_class()[0] < 100  # type: ignore[operator]
 
 
 def _thing(name: str) -> Annotation:

@@ -1,0 +1,85 @@
+"""Masks on predicted boxes and on ground-truth boxes: what models find in the photographs they are measured on.
+
+Models that share a frozen detector (§3.2) have equal boxes, scores and features, so only their masks differ: the
+detector runs once for all of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from maskx_model.coco_ap import Truth
+from maskx_model.dataset import to_tensor
+from maskx_model.inference import Instances, paste
+from maskx_model.maskx_rcnn import Encoded, MaskXRCNN
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one model found. `predicted[i]`: in photograph i, with the model's own boxes. `given[i]`: its masks for that
+    photograph's ground-truth boxes of the right class, crowds and objects without a mask left out, every score 1."""
+
+    predicted: list[Instances]
+    given: list[Instances]
+
+
+def find(
+    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]], models: Mapping[str, MaskXRCNN]
+) -> dict[str, Found]:
+    """Run every model on every photograph, uint8[H, W, 3] RGB, by both protocols."""
+    found = {kind: Found([], []) for kind in models}
+    leaders = _leaders(models)
+    for image, truth in photographs:
+        tensor = to_tensor(image).to(next(iter(models.values())).embeddings().device)
+        boxes, labels = ground_truth_boxes(truth)
+        seen: dict[str, tuple[Encoded, dict[str, Tensor]]] = {}
+        for kind, model in models.items():
+            if leaders[kind] == kind:
+                encoded = model.encode([tensor])
+                seen[kind] = encoded, model.detect(encoded)[0]
+            encoded, detected = seen[leaders[kind]]
+            given = {"boxes": boxes.to(tensor), "labels": labels.to(tensor.device) + 1}
+            given["scores"] = torch.ones(len(boxes))
+            found[kind].predicted.append(_segmented(model, encoded, detected))
+            found[kind].given.append(_segmented(model, encoded, given))
+    return found
+
+
+def ground_truth_boxes(truth: Truth) -> tuple[Tensor, Tensor]:
+    """Boxes xyxy float32[N, 4], clipped to the photograph, and labels int64[N] (0-based) of its objects with masks."""
+    boxes, labels = [], []
+    for label, thing in zip(truth.labels, truth.objects, strict=True):
+        x, y, width, height = thing.bbox
+        box = (max(x, 0.0), max(y, 0.0), min(x + width, truth.width), min(y + height, truth.height))
+        if not thing.iscrowd and thing.mask is not None and box[0] < box[2] and box[1] < box[3]:
+            boxes.append(box)
+            labels.append(label)
+    return torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64)
+
+
+def _segmented(model: MaskXRCNN, encoded: Encoded, detected: dict[str, Tensor]) -> Instances:
+    masks = model.segment(encoded, [detected["boxes"]], [detected["labels"]])[0]
+    return Instances(
+        boxes=detected["boxes"].cpu().numpy(),
+        labels=detected["labels"].cpu().numpy() - 1,
+        scores=detected["scores"].cpu().numpy(),
+        masks=paste(masks, detected["boxes"], encoded.original_sizes[0]),
+    )
+
+
+def _leaders(models: Mapping[str, MaskXRCNN]) -> dict[str, str]:
+    """For each model the first one that has the same detector, number for number."""
+    leaders: dict[str, str] = {}
+    for kind, model in models.items():
+        equal = (first for first in leaders if _equal(models[first].detector.state_dict(), model.detector.state_dict()))
+        leaders[kind] = next(equal, kind)
+    return leaders
+
+
+def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

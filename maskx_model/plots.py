@@ -1,0 +1,75 @@
+"""The report's plots, as SVG documents."""
+
+import io
+from collections.abc import Collection
+from typing import Any
+
+import matplotlib as mpl
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from data_prep.format.vocabulary import Vocabulary
+
+GREEN, RED, INK, LINES = "#22a658", "#de2c3c", "#334155", ("#4f46e5", "#94a3b8", "#f59e0b", "#06b6d4", "#ec4899")
+# The same input gives the same bytes: no random ids, no date.
+_STYLE = {
+    "svg.hashsalt": "maskx",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#cbd5e1",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+}
+
+
+def training_curves(metrics: bytes) -> bytes | None:
+    """A stage's losses over its steps, from the lines of its `metrics.jsonl`: every value that is named `loss…`, and
+    drawn boldly the total, smoothed. None where no step was logged."""
+    lines = [msgspec.json.decode(line, type=dict[str, float]) for line in metrics.splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    if not steps:
+        return None
+    names = [name for name in steps[0] if name.startswith("loss")]
+    x = np.array([line["step"] for line in steps])
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for name, colour in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
+            axes.plot(x, _smooth([line.get(name, np.nan) for line in steps]), color=colour, lw=1.2, label=name)
+        total = [line["loss"] for line in steps]
+        axes.plot(x, total, color=LINES[0], lw=0.8, alpha=0.3)
+        axes.plot(x, _smooth(total), color=LINES[0], lw=2, label="loss")
+        axes.set(xlabel="step", ylabel="loss", ylim=(0, None), xlim=(0, None))
+        axes.legend(frameon=False)
+        return _svg(figure)
+
+
+def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
+    """Objects of each class (all sources and splits) by rank, both axes logarithmic, A green and B red."""
+    counts = np.array([sum(s.objects for s in c.sources.values()) for c in vocabulary.classes])
+    order = np.argsort(-counts, kind="stable")
+    rank = np.arange(1, len(counts) + 1)
+    is_a = np.isin(order, list(in_a))
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for name, colour, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
+            label = f"{name}, {int(chosen.sum())} classes"
+            axes.scatter(rank[chosen], counts[order][chosen], s=14, c=colour, marker=marker, lw=1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects")
+        axes.legend(frameon=False)
+        return _svg(figure)
+
+
+def _smooth(values: list[float]) -> npt.NDArray[np.float64]:
+    """A centred mean over a twentieth of the run; shorter at both ends."""
+    half = max(1, len(values) // 40)
+    return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
+
+
+def _svg(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

@@ -1,0 +1,216 @@
+"""From models and a dataset to numbers, files and a page."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from data_prep.format.errors import CheckpointError, ConfigError, DataError
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Record
+from maskx_model.box_protocols import Found, find, ground_truth_boxes
+from maskx_model.checkpoint import load_model
+from maskx_model.coco_ap import Truth
+from maskx_model.evaluation import Evaluation, evaluate, measure
+from maskx_model.maskx_rcnn import MaskXRCNN
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+
+NAMES = ["cup", "<script>alert(1)</script>", "Tür & Tor"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`data` with 16 photographs, and models `transfer`, `class_agnostic` and `detector` with equal detectors."""
+    folder = tmp_path_factory.mktemp("world")
+    records, _ = random_world(0, 16, NAMES)
+    write_dataset(folder / "data", records, NAMES)
+    write_model(folder / "transfer", NAMES, "transfer")
+    write_model(folder / "class_agnostic", NAMES, "class_agnostic")
+    write_model(folder / "detector", NAMES, None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(world: Path) -> Evaluation:
+    return evaluate(
+        f"{world}/transfer",
+        f"{world}/data",
+        f"{world}/out",
+        baseline=f"{world}/class_agnostic",
+        stages=[f"{world}/detector"],
+    )
+
+
+def test_numbers_stand_by_kind_and_set_and_are_what_the_file_says(world: Path, evaluated: Evaluation) -> None:
+    assert list(evaluated.ap) == ["class_agnostic", "transfer"]
+    for numbers in (evaluated.ap, evaluated.ap_gt_boxes, evaluated.box_ap):
+        for sets in numbers.values():
+            assert list(sets) == ["A", "B", "all"]
+            assert all(ap is not None and 0 <= ap <= 100 for ap in sets.values())
+    assert evaluated.images == 16
+    assert [c.name for c in evaluated.per_class] == NAMES
+    assert [c.set for c in evaluated.per_class] == ["A", "B", "B"]
+    assert msgspec.json.decode((world / "out/metrics.json").read_bytes(), type=Evaluation) == evaluated
+
+
+def test_a_b_and_all_are_means_over_their_classes(evaluated: Evaluation) -> None:
+    per_class = [c.ap["transfer"] for c in evaluated.per_class]
+    assert all(ap is not None for ap in per_class)
+    assert evaluated.ap["transfer"]["A"] == per_class[0]
+    assert evaluated.ap["transfer"]["B"] == pytest.approx(np.mean(per_class[1:]))
+    assert evaluated.ap["transfer"]["all"] == pytest.approx(np.mean(per_class))
+
+
+@pytest.mark.parametrize("kind", ["transfer", "class_agnostic"])
+def test_pycocotools_gets_the_same_ap_from_the_predictions_file(
+    world: Path, evaluated: Evaluation, kind: str, tmp_path: Path
+) -> None:
+    data = Dataset.open(f"{world}/data")
+    truth = COCO()
+    records = [data.read_record(row) for row in data.select("val", "coco")]
+    truth.dataset = coco_document(records, data.vocabulary.index("coco"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        found = truth.loadRes(f"{world}/out/predictions-{kind}.json")
+        for iou_type, measured in (("segm", evaluated.ap), ("bbox", evaluated.box_ap)):
+            run = COCOeval(truth, found, iou_type)
+            run.evaluate()
+            run.accumulate()
+            run.summarize()
+            assert measured[kind]["all"] == pytest.approx(run.stats[0] * 100, abs=1e-7)
+
+
+def test_models_with_equal_detectors_have_equal_boxes_and_the_own_masks(world: Path, evaluated: Evaluation) -> None:
+    agnostic, transfer = (
+        msgspec.json.decode((world / f"out/predictions-{kind}.json").read_bytes())
+        for kind in ("class_agnostic", "transfer")
+    )
+    assert [(r["bbox"], r["score"]) for r in agnostic] == [(r["bbox"], r["score"]) for r in transfer]
+    assert agnostic != transfer
+
+
+def test_sharing_the_detector_changes_nothing(world: Path) -> None:
+    """Alone or beside another model, with an equal or another detector: the same instances to the last bit."""
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+    write_model(world / "other", NAMES, "class_agnostic", seed=1)
+    models = {}
+    for name in ("transfer", "class_agnostic", "other"):
+        model = load_model(f"{world}/{name}").model
+        assert isinstance(model, MaskXRCNN)
+        models[name] = model
+    truth = Truth.of(random_world(0, 2, NAMES)[0][1], "coco", {name: i for i, name in enumerate(NAMES)})
+    together = find([(image, truth)], models)
+    for name, model in models.items():
+        alone = find([(image, truth)], {name: model})[name]
+        for one, other in zip(
+            alone.predicted + alone.given, together[name].predicted + together[name].given, strict=True
+        ):
+            assert np.array_equal(one.boxes, other.boxes)
+            assert one.masks == other.masks
+
+
+def test_ground_truth_boxes_have_their_objects_classes_and_leave_crowds_out(world: Path) -> None:
+    records, _ = random_world(0, 16, NAMES)
+    truths = [Truth.of(record, "coco", {NAMES[1]: 1}) for record in records]
+    for truth in truths:
+        boxes, labels = ground_truth_boxes(truth)
+        real = [o for o in truth.objects if not o.iscrowd]
+        assert len(boxes) == len(labels) == len(real)
+        assert torch.equal(labels, torch.ones(len(real), dtype=torch.int64))
+    assert any(len(ground_truth_boxes(truth)[0]) for truth in truths)
+
+
+def test_everything_is_written(world: Path, evaluated: Evaluation) -> None:
+    names = {path.name for path in (world / "out").iterdir()}
+    predictions = {"predictions-transfer.json", "predictions-class_agnostic.json", "categories.json"}
+    assert names == {"metrics.json", "report.html", "pictures", *predictions}
+    pictures = list((world / "out/pictures").glob("*.png"))
+    assert pictures
+    for path in pictures:
+        assert Image.open(path).width > 3 * 480
+
+
+def test_the_same_evaluation_is_not_made_twice(world: Path, evaluated: Evaluation) -> None:
+    before = (world / "out/report.html").stat()
+    again = evaluate(
+        f"{world}/transfer",
+        f"{world}/data",
+        f"{world}/out",
+        baseline=f"{world}/class_agnostic",
+        stages=[f"{world}/detector"],
+    )
+    assert again == evaluated
+    assert (world / "out/report.html").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_model_alone_and_fewer_photographs(world: Path) -> None:
+    result = evaluate(f"{world}/transfer", f"{world}/data", f"{world}/alone", max_images=3)
+    assert list(result.ap) == ["transfer"]
+    assert result.images == 3
+    assert not (world / "alone/predictions-class_agnostic.json").exists()
+
+
+def test_without_detections_ap_is_0(world: Path) -> None:
+    records, found = random_world(0, 4, NAMES)
+    truths = [Truth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
+    nothing = [type(found[0])(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
+    result = measure(truths, {"transfer": Found(nothing, nothing)}, {0, 1, 2}, {0}, NAMES, {})
+    assert set(result.ap["transfer"].values()) <= {0.0, None}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"split": "test"}, DataError, "split 'test' has no photograph"),
+        ({"source": "vg"}, DataError, "source 'vg' annotates no class"),
+        ({"max_images": 0}, ConfigError, "max_images"),
+        ({"model": "detector"}, CheckpointError, "a detector without masks"),
+        ({"model": "nowhere"}, CheckpointError, "no finished model"),
+        ({"baseline": "transfer"}, CheckpointError, "both transfer"),
+        ({"model": "of-other-classes"}, CheckpointError, "another vocabulary"),
+        ({"baseline": "of-other-masks"}, CheckpointError, "masks of different classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(
+    world: Path, tmp_path: Path, options: dict[str, str | int], error: type[Exception], words: str
+) -> None:
+    write_model(tmp_path / "of-other-classes", ["cup", "saucer"], "transfer")
+    write_model(tmp_path / "of-other-masks", NAMES, "class_agnostic", mask_classes=(1,))
+    for role in ("model", "baseline"):
+        if role in options:
+            near = tmp_path / str(options[role])
+            options[role] = str(near if near.exists() else world / str(options[role]))
+    arguments = {"model": f"{world}/transfer", "dataset": f"{world}/data", "out": f"{tmp_path}/out"}
+    with pytest.raises(error, match=words):
+        evaluate(**(arguments | options))  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def coco_document(records: Sequence[Record], index: dict[str, int]) -> dict[str, object]:
+    """COCO's own JSON of the records, with category ids as `vocabulary_of` numbers them."""
+    return {
+        "images": [{"id": r.ids["coco"], "height": r.height, "width": r.width} for r in records],
+        "categories": [{"id": 2 * position + 1, "name": name} for name, position in index.items()],
+        "annotations": [
+            {
+                "id": o.id,
+                "image_id": r.ids["coco"],
+                "category_id": 2 * index[o.category] + 1,
+                "bbox": list(o.bbox),
+                "area": o.area,
+                "iscrowd": o.iscrowd,
+                "segmentation": msgspec.to_builtins(o.mask),
+            }
+            for r in records
+            for o in r.objects["coco"]
+        ],
+    }
