@@ -85,9 +85,13 @@ def save_model(uri: str, loaded: LoadedModel, made_from: Origin, metrics: bytes 
     write(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
 
 
-def load_model(uri: str, device: str = "cpu") -> LoadedModel:
-    """A finished model, in eval mode on `device`; raises CheckpointError for one that is missing or damaged."""
+def load_model(uri: str, device: str | None = None) -> LoadedModel:
+    """A finished model, in eval mode on `device` (None: a GPU if there is one).
+
+    Raises CheckpointError for one that is missing or damaged.
+    """
     from maskx_model.detector import build_detector
+    from maskx_model.device import resolve_device
     from maskx_model.maskx_rcnn import MaskXRCNN
 
     for name, expected in read_model_manifest(uri).files.items():
@@ -102,7 +106,7 @@ def load_model(uri: str, device: str = "cpu") -> LoadedModel:
         else MaskXRCNN(config, len(vocabulary))
     )
     model.load_state_dict(load_tensors(f"{uri}/model.safetensors"))
-    return LoadedModel(model.to(device).eval(), config, vocabulary, description.mask_classes)
+    return LoadedModel(model.to(resolve_device(device)).eval(), config, vocabulary, description.mask_classes)
 
 
 def load_tensors(uri: str) -> "dict[str, Tensor]":

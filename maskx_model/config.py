@@ -1,4 +1,4 @@
-"""The typed configuration of a model and of its training. Defaults are the paper's (§4.1) unless a line says otherwise."""
+"""The typed configuration of a model and its training. Defaults are the paper's (§4.1) unless a line differs."""
 
 from dataclasses import dataclass
 from typing import Literal

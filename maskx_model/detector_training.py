@@ -11,17 +11,20 @@ from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import Origin
 from maskx_model.dataset import Reader, Sample, TrainingBatches
 from maskx_model.detector import build_detector
+from maskx_model.device import resolve_device
 from maskx_model.presets import Preset
 from maskx_model.training import Losses, Place, train
 
 
 def fit_detector(
-    data: Dataset, preset: Preset, seed: int, device: str, folder: Path, made_from: Origin
+    data: Dataset, preset: Preset, seed: int, device: str | None, folder: Path, made_from: Origin
 ) -> tuple[FasterRCNN, bytes]:
     """A trained detector and the metric lines of its training; checkpoints go to `folder`."""
     torch.manual_seed(seed)
     schedule = preset.stage1
-    detector = build_detector(preset.detector, len(data.vocabulary)).to(device).train()
+    detector = build_detector(preset.detector, len(data.vocabulary)).train()
+    # Channels last is a fifth faster on processors, and what tensor cores want.
+    detector.to(resolve_device(device), memory_format=torch.channels_last)
     rows = data.select("train", preset.stage1_source)
     samples = TrainingBatches(Reader(data, preset.stage1_source), rows, schedule.images_per_batch, seed, schedule.flip)
 

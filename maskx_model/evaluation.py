@@ -76,7 +76,7 @@ def evaluate(
     source: str = "coco",
     max_images: int | None = None,
     stages: Sequence[str] = (),
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Evaluation:
     """Measure a model, and a baseline beside it, on the classes that `source` annotates exhaustively; write a report.
 
@@ -204,7 +204,7 @@ def _finished(out: str, made_from: Origin) -> Evaluation | None:
     return evaluation if evaluation.made_from == made_from else None
 
 
-def _load(data: Dataset, uris: Sequence[str], device: str) -> dict[str, LoadedModel]:
+def _load(data: Dataset, uris: Sequence[str], device: str | None) -> dict[str, LoadedModel]:
     models: dict[str, LoadedModel] = {}
     for uri in uris:
         loaded = load_model(uri, device)

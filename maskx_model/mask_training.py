@@ -37,7 +37,6 @@ def fit_masks(
     classes: tuple[int, ...],
     preset: Preset,
     seed: int,
-    device: str,
     folder: Path,
     made_from: Origin,
 ) -> tuple[MaskXRCNN, bytes]:
@@ -47,13 +46,13 @@ def fit_masks(
     freeze(detector)
     reader = Reader(data, preset.stage2_source, frozenset(classes))
     rows = rows_with_masks(data, preset.stage2_source, reader, classes)
-    training, held_back = _split(rows, preset.stage2)
+    training, held_back = split_rows(rows, preset.stage2)
     rois = roi_source(detector, reader, training, preset.stage2, seed)
     held_back_rois = cached(detector, reader, held_back, preset.stage2) if held_back else None
 
     def new_model() -> MaskXRCNN:
         torch.manual_seed(seed)
-        return MaskXRCNN(config, len(data.vocabulary), detector).to(device)
+        return MaskXRCNN(config, len(data.vocabulary), detector).to(next(detector.parameters()).device)
 
     return choose_learning_rate(new_model, rois, held_back_rois, preset.stage2, seed, Place(folder, made_from))
 
@@ -72,7 +71,8 @@ def rows_with_masks(data: Dataset, source: str, reader: Reader, classes: tuple[i
     return rows
 
 
-def _split(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[IndexRow], list[IndexRow]]:
+def split_rows(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[IndexRow], list[IndexRow]]:
+    """The rows to train on, and those held back to choose a learning rate by (none if there is one rate only)."""
     if len(schedule.learning_rates) == 1:
         return rows, []
     return [row for i, row in enumerate(rows) if i % HELD_BACK], rows[::HELD_BACK]
@@ -83,7 +83,7 @@ def roi_source(
 ) -> RoiSource:
     """Batches of RoIs from a step on: from memory, or from photographs as they come."""
     if schedule.cache_rois:
-        return _CachedSource(cached(detector, reader, rows, schedule), schedule, seed)
+        return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
 
     def batches(start: int) -> Iterator[RoiBatch]:
@@ -112,7 +112,7 @@ def _groups(rows: Iterable[IndexRow], size: int) -> Iterator[list[IndexRow]]:
         yield group
 
 
-class _CachedSource:
+class CachedRois:
     """Batches drawn from cached RoIs; step by step a function of the seed."""
 
     def __init__(self, rois: RoiBatch, schedule: MaskSchedule, seed: int) -> None:

@@ -16,7 +16,7 @@ from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 
 
-def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device: str = "cpu") -> None:
+def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device: str | None = None) -> None:
     """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
 
     Writes a model folder to `out`; goes on from its checkpoint if there is one; does nothing if it is finished.
@@ -40,7 +40,7 @@ def train_masks(
     kind: MaskKind = "transfer",
     mask_classes: str | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> None:
     """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
 
@@ -66,7 +66,7 @@ def train_masks(
         raise CheckpointError(
             f"{detector}: its model is not that of preset {preset.name}; choose the one it was trained with"
         )
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, device, local_path(out), made_from)
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, local_path(out), made_from)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 

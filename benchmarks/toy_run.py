@@ -1,0 +1,140 @@
+"""One toy world with its trained detector, on which mask heads can be compared: shared by the toy benchmarks."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torchvision.models.detection import FasterRCNN
+
+from data_prep.format.reader import Dataset
+from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.toy_world import write_toy_world
+from data_prep.toy_world.classes import Style
+from maskx_model.box_protocols import find
+from maskx_model.checkpoint import load_model
+from maskx_model.coco_ap import Truth
+from maskx_model.config import MaskConfig, ModelConfig
+from maskx_model.dataset import Reader, iterate
+from maskx_model.evaluation import Evaluation, evaluated_classes, measure
+from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.mask_training import CachedRois, cached, choose_learning_rate, freeze, split_rows
+from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.presets import get_preset
+from maskx_model.rois import RoiBatch
+from maskx_model.stages import train_detector
+
+GROUPS = 5
+
+
+@dataclass(frozen=True)
+class ToyRun:
+    """A world of that style and seed below `folder`, prepared and with a detector as the toy preset trains it."""
+
+    folder: Path
+    style: Style
+    seed: int
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The prepared dataset; made if it is not there yet."""
+        original, dataset = self.folder / "original", self.folder / "dataset"
+        config = get_preset("toy").data
+        assert config.toy_images is not None and config.toy_val_images is not None
+        if not original.exists():
+            write_toy_world(
+                original, images=config.toy_images, val_images=config.toy_val_images, seed=self.seed, style=self.style
+            )
+        sources = (f"coco=coco:{original / 'coco'}", f"vg=vg:{original / 'visual_genome'}")
+        prepare(
+            PrepareOptions(sources=sources, out=str(dataset), classes=config.classes, max_rejected=config.max_rejected)
+        )
+        return Dataset.open(str(dataset))
+
+    @cached_property
+    def detector(self) -> FasterRCNN:
+        """Stage 1 of the toy preset; trained if it is not there yet."""
+        out = str(self.folder / "detector")
+        train_detector(self.data.uri, out, get_preset("toy"), seed=self.seed)
+        model = load_model(out).model
+        assert isinstance(model, FasterRCNN)
+        freeze(model)
+        return model
+
+    def group(self, number: int) -> frozenset[int]:
+        """The classes of a group, as positions in the vocabulary."""
+        listed = self.folder / "original" / "mask_classes" / f"without_group_{number}.txt"
+        others = resolve_mask_classes(str(listed), self.data.vocabulary, "coco")
+        return self.classes - frozenset(others)
+
+    @cached_property
+    def classes(self) -> frozenset[int]:
+        """All classes that AP is measured on."""
+        return frozenset(evaluated_classes(self.data, "coco").values())
+
+    @cached_property
+    def rois(self) -> tuple[RoiBatch, RoiBatch]:
+        """RoIs with masks of all classes, to train on and held back: heads see their share by `of_classes`."""
+        schedule = get_preset("toy").stage2
+        reader = Reader(self.data, "coco", self.classes)
+        training, held_back = split_rows(self.data.select("train", "coco"), schedule)
+        return (
+            cached(self.detector, reader, training, schedule),
+            cached(self.detector, reader, held_back, schedule),
+        )
+
+    def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
+        """A mask head trained as the toy preset does, on the masks of those classes only."""
+        preset = get_preset("toy")
+        training, held_back = (of_classes(part, classes) for part in self.rois)
+
+        def new_model() -> MaskXRCNN:
+            torch.manual_seed(self.seed)
+            return MaskXRCNN(ModelConfig(preset.detector, mask), len(self.data.vocabulary), self.detector)
+
+        source = CachedRois(training, preset.stage2, self.seed)
+        model, _ = choose_learning_rate(new_model, source, held_back, preset.stage2, self.seed)
+        return model
+
+    def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
+        """AP on the validation photographs: of A, of the rest as B, and of all."""
+        labels = evaluated_classes(self.data, "coco")
+        photographs = [(image, Truth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")]
+        found = find(photographs, models)
+        truths = [truth for _, truth in photographs]
+        return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
+
+
+def of_classes(rois: RoiBatch, classes: Collection[int]) -> RoiBatch:
+    """The RoIs whose class (0-based) is among those."""
+    wanted = torch.tensor(sorted(classes)) + 1
+    return rois.select(torch.isin(rois.labels, wanted).nonzero()[:, 0])
+
+
+class ShuffledClasses(MaskXRCNN):
+    """The same model, with w_det exchanged at random among some classes: T must then point at the wrong appearance."""
+
+    @classmethod
+    def of(cls, model: MaskXRCNN, classes: Collection[int], seed: int) -> "ShuffledClasses":
+        """A view on `model` (weights shared) that exchanges w_det among `classes`, none keeping its own."""
+        shuffled = cls(model.config, model.embeddings().shape[0] - 1, model.detector)
+        shuffled.mask_branch = model.mask_branch
+        labels = torch.tensor(sorted(classes)) + 1
+        shift = 1 + torch.randint(len(labels) - 1, (1,), generator=torch.Generator().manual_seed(seed)).item()
+        shuffled.exchanged = (labels, labels.roll(int(shift)))
+        return shuffled.eval()
+
+    exchanged: tuple[torch.Tensor, torch.Tensor]
+
+    def embeddings(self) -> torch.Tensor:
+        """w_det of every label, [K + 1, D], those of the exchanged classes in another order."""
+        w_det = super().embeddings().clone()
+        to, source = self.exchanged
+        w_det[to] = w_det[source]
+        return w_det
+
+
+def transfer_config(**changes: object) -> MaskConfig:
+    """The toy preset's mask configuration with some fields changed."""
+    return replace(get_preset("toy").mask, **changes)  # type: ignore[arg-type]
