@@ -44,7 +44,7 @@ pipeline: $(STAMP)  ## Compile the pipeline to the YAML beside it
 	$(BIN)/maskx pipeline compile --out pipelines/maskx_vg3000.yaml
 
 constraints: $(STAMP)  ## Pin what is installed now
-	$(BIN)/python -m pip freeze --exclude-editable --exclude uv --exclude pip --exclude setuptools > constraints.txt
+	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude uv > constraints.txt
 
 clean:  ## Remove the environment, the runs and all caches
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

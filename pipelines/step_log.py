@@ -6,7 +6,6 @@ Everything the steps print goes to a log file whole; the terminal gets what is w
 import io
 import logging
 import re
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -34,7 +33,7 @@ class StepLog(io.TextIOBase, logging.Filter):
         names: Mapping[str, str],
         log: TextIO,
         on_finished: Callable[[str, float], None],
-        terminal: TextIO = sys.stdout,
+        terminal: TextIO,
     ) -> None:
         super().__init__()
         self.nomatch = False

@@ -1,0 +1,66 @@
+"""Components are thin: an interface, and one call of the library."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import evaluate, prepare, register, sources, train_detector, train_masks
+from components.image import IMAGE
+
+COMPONENTS: dict[str, Any] = {
+    "evaluate": evaluate.evaluate,
+    "prepare": prepare.prepare,
+    "register": register.register,
+    "sources": sources.sources,
+    "train_detector": train_detector.train_detector,
+    "train_masks": train_masks.train_masks,
+}
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The component's body as a plain function."""
+    body: Callable[..., Any] = COMPONENTS[name].python_func
+    return body
+
+
+def test_every_component_file_is_tried_here() -> None:
+    folder = Path(__file__).parents[2] / "components"
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "image"} == set(COMPONENTS)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_runs_in_our_image_and_installs_nothing(name: str) -> None:
+    container = COMPONENTS[name].component_spec.implementation.container
+    assert container.image == IMAGE
+    assert "pip" not in " ".join(container.command[:-1])
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_documents_every_argument(name: str) -> None:
+    documentation = inspect.getdoc(function(name)) or ""
+    arguments = documentation.partition("Args:")[2].partition("Returns:")[0]
+    assert all(f"    {parameter}: " in arguments for parameter in inspect.signature(function(name)).parameters)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_imports_inside_and_stays_thin(name: str) -> None:
+    tree = ast.parse(inspect.getsource(function(name)))
+    body = tree.body[0]
+    assert isinstance(body, ast.FunctionDef)
+    statements = [node for node in ast.walk(body) if isinstance(node, ast.stmt)]
+    assert len(statements) <= 15
+    assert any(isinstance(node, ast.ImportFrom) for node in body.body)
+
+
+def test_given_sources_are_passed_on(tmp_path: Path) -> None:
+    assert function("sources")(["coco=coco:here"], "toy", str(tmp_path / "toy"), 0) == ["coco=coco:here"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_without_a_toy_world_asks_for_sources(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="no sources: name the original data"):
+        function("sources")([], "coco_r50", str(tmp_path / "toy"), 0)

@@ -1,0 +1,106 @@
+"""The command as a person meets it: help, versions, mistakes."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import GROUPS, main
+
+REPOSITORY = Path(__file__).parents[2]
+HEAVY = ("apache_beam", "cv2", "kfp", "mlflow", "numpy", "pandas", "pyarrow", "torch", "tyro")
+
+
+def maskx(*words: str, cwd: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pipelines.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+
+def test_help_names_every_command_and_where_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"\n  {name} " in text for name in GROUPS)
+    assert "maskx pipeline run --preset toy" in text
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = f"import sys; from pipelines.cli import main; main(['--help']); print(*(set({HEAVY}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("word", GROUPS)
+def test_every_command_has_help_that_says_what_it_is_for(word: str) -> None:
+    done = maskx(word, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "usage: maskx " + word in done.stdout
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"maskx {version('maskx')}\n"
+
+
+def test_a_word_that_is_no_command_is_answered_with_those_that_are() -> None:
+    done = maskx("trian")
+    assert done.returncode == 2
+    assert "no command 'trian'" in done.stderr
+    assert "train" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "detector", "--dataset", "nowhere", "--out", "out"], "nowhere: no manifest.json"),
+        (["train", "detector", "--dataset", "x", "--out", "out", "--preset", "huge"], "preset 'huge' does not exist"),
+        (["pipeline", "run", "--out", "out", "--preset", "huge"], "preset 'huge' does not exist"),
+        (["pipeline", "run", "--out", "out", "--preset", "real_sample"], "pass --data DIR"),
+        (["pipeline", "run", "--out", "out", "--data", "nowhere"], "nowhere: holds neither coco/ nor visual_genome/"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:
+    done = maskx(*words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("maskx: ")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("library", "extra"), [("apache_beam", "data"), ("torch", "train"), ("kfp.dsl", "pipeline")])
+def test_a_missing_library_is_answered_with_the_extra_that_brings_it(
+    library: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_library(_words: list[str]) -> None:
+        raise ModuleNotFoundError(name=library)
+
+    monkeypatch.setattr("pipelines.cli.run", without_library)
+    with pytest.raises(SystemExit) as exit_:
+        main(["data"])
+    assert f"pip install 'maskx[{extra}]'" in str(exit_.value.code)
+
+
+def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.cli.run", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        main(["data"])
+    assert exit_.value.code == 130
+
+
+def test_somebody_elses_components_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "components").mkdir()
+    (tmp_path / "components" / "__init__.py").write_text("raise RuntimeError('not ours')")
+    program = (
+        "import pipelines.cli, data_prep, maskx_model; import sys; "
+        f"sys.path.insert(0, {str(tmp_path)!r}); pipelines.cli.main(['pipeline', 'compile', '--out', 'x.yaml'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"'components' that Python finds is {tmp_path / 'components'}" in done.stderr

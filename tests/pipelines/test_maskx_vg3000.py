@@ -1,0 +1,86 @@
+"""The product pipeline as it is compiled: what a cluster is asked to do."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.image import IMAGE
+from pipelines.compiling import compiled
+
+BESIDE = Path(__file__).parents[2] / "pipelines" / "maskx_vg3000.yaml"
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(BESIDE.read_text(encoding="utf-8")))
+
+
+def test_the_yaml_beside_the_pipeline_is_in_step_with_it() -> None:
+    assert BESIDE.read_text(encoding="utf-8") == compiled(), "run `make pipeline`"
+
+
+def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> None:
+    parameters = documents[0]["root"]["inputDefinitions"]["parameters"]
+    assert {name: each.get("defaultValue") for name, each in parameters.items()} == {
+        "root": None,
+        "sources": [],
+        "preset": "vg3000_r101",
+        "classes": None,
+        "max_rejected": None,
+        "mask_classes": "",
+        "seed": 0,
+        "registered_name": "maskx",
+        "tracking_uri": "",
+        "accelerator_type": "nvidia.com/gpu",
+        "accelerator_count": 1,
+        "gpu_node_selector": {},
+        "gpu_tolerations": [],
+    }
+    assert [name for name, each in parameters.items() if not each.get("isOptional")] == ["root"]
+    assert all(each["description"] for each in parameters.values())
+
+
+def test_no_step_installs_anything(documents: list[dict[str, Any]]) -> None:
+    for executor in documents[0]["deploymentSpec"]["executors"].values():
+        assert "pip" not in " ".join(executor["container"]["command"][:-1])
+
+
+def test_every_step_runs_in_the_image_that_was_asked_for() -> None:
+    image = "registry.example/maskx@sha256:" + "0" * 64
+    for text, expected in ((compiled(), IMAGE), (compiled(image), image)):
+        executors = next(yaml.safe_load_all(text))["deploymentSpec"]["executors"]
+        assert {executor["container"]["image"] for executor in executors.values()} == {expected}
+
+
+def test_the_two_heads_of_stage_2_do_not_wait_for_each_other(documents: list[dict[str, Any]]) -> None:
+    tasks = documents[0]["root"]["dag"]["tasks"]
+    heads = {name: task for name, task in tasks.items() if task["taskInfo"]["name"].startswith("masks-")}
+    assert len(heads) == 2
+    assert all(not set(task["dependentTasks"]) & set(heads) for task in heads.values())
+
+
+def test_steps_are_tried_again_and_never_taken_from_the_cache(documents: list[dict[str, Any]]) -> None:
+    for task in documents[0]["root"]["dag"]["tasks"].values():
+        assert task["retryPolicy"]["maxRetryCount"] > 0
+        assert task["cachingOptions"] == {}
+
+
+def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes(
+    documents: list[dict[str, Any]],
+) -> None:
+    heavy = {"exec-train-detector", "exec-train-masks", "exec-train-masks-2", "exec-evaluate"}
+    executors = documents[0]["deploymentSpec"]["executors"]
+    assert {name for name, each in executors.items() if "resources" in each["container"]} == heavy
+    kubernetes = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(kubernetes) == heavy
+    for settings in kubernetes.values():
+        assert settings["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+        assert settings["nodeSelector"]["nodeSelectorJson"] == {"componentInputParameter": "gpu_node_selector"}
+        assert settings["tolerations"][0]["tolerationJson"] == {"componentInputParameter": "gpu_tolerations"}
+
+
+def test_without_retries_a_failure_is_told_at_once() -> None:
+    tasks = next(yaml.safe_load_all(compiled(retries=False)))["root"]["dag"]["tasks"]
+    assert not any("retryPolicy" in task for task in tasks.values())

@@ -1,0 +1,39 @@
+"""What a preset's local run passes to the pipeline."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.errors import ConfigError, DataError
+from pipelines.plan import arguments_of
+
+
+def test_the_toy_run_brings_its_own_data_and_its_own_list_of_classes() -> None:
+    arguments = arguments_of(Path("runs/demo"), "toy", data=None, mask_classes=None, seed=3)
+    assert arguments["root"] == "runs/demo"
+    assert arguments["sources"] == []
+    assert arguments["mask_classes"] == "runs/demo/original/mask_classes/without_group_0.txt"
+    assert arguments["seed"] == 3
+
+
+def test_a_data_folder_is_read_by_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "visual_genome").mkdir()
+    arguments = arguments_of(Path("out"), "real_sample", tmp_path, mask_classes=None, seed=0)
+    assert arguments["sources"] == [f"coco=coco:{tmp_path}/coco", f"vg=vg:{tmp_path}/visual_genome"]
+    assert arguments["mask_classes"] == "voc"
+    (tmp_path / "visual_genome").rmdir()
+    assert arguments_of(Path("out"), "coco_r50", tmp_path, "coco", 0)["sources"] == [f"coco=coco:{tmp_path}/coco"]
+
+
+def test_a_choice_of_mask_classes_goes_before_the_presets(tmp_path: Path) -> None:
+    assert arguments_of(tmp_path, "toy", None, "random:20:1", 0)["mask_classes"] == "random:20:1"
+
+
+def test_mistakes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="preset 'huge' does not exist"):
+        arguments_of(tmp_path, "huge", None, None, 0)
+    with pytest.raises(ConfigError, match="brings no data: pass --data"):
+        arguments_of(tmp_path, "vg3000_r101", None, None, 0)
+    with pytest.raises(DataError, match="neither coco/ nor visual_genome/"):
+        arguments_of(tmp_path, "toy", tmp_path / "nowhere", None, 0)
