@@ -1,0 +1,126 @@
+"""The Beam graph: references to records are grouped by shard, and shards are written.
+
+    spans of annotation files → locate → references ─┐
+                                  └→ counts          ├→ group by shard → write shard
+    every shard, also one without annotations ───────┘
+
+Only references cross between workers; records and photographs are read where the shard is written, and every file
+appears under its name when it is whole. So the bytes are the same whatever the runner and the number of workers,
+and however often a worker is repeated.
+"""
+
+from collections.abc import Iterable, Iterator
+from mmap import mmap
+from typing import Any, Literal
+
+import apache_beam as beam
+import msgspec
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from data_prep.format.storage import read, write
+from data_prep.plan import Plan, read_plan, read_table, work_folder
+from data_prep.references import locate
+from data_prep.shards import is_finished, write_shard
+from data_prep.sources.json_files import map_file
+from data_prep.tally import Tally, sum_tallies
+
+COUNTS = "counts"
+
+
+def run_graph(plan: Plan, workers: int) -> Tally:
+    """Write every shard of the plan that stands at `plan.out`; returns what was counted in the annotation files.
+
+    With one worker everything runs in this process, with more in so many processes on this machine.
+    """
+    mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers > 1 else []
+    options = PipelineOptions([*mode, "--job_name=maskx-prepare"])
+    with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
+        build_graph(pipeline, plan)
+    return msgspec.json.decode(read(_tally_path(plan.out)), type=Tally)
+
+
+def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
+    """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
+    located = (
+        pipeline
+        | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))
+        | "Deal out the spans" >> beam.Reshuffle()
+        | "Locate each record's photograph" >> beam.ParDo(Locate(plan.out)).with_outputs(COUNTS, main="references")
+    )
+    every_shard = pipeline | "Every shard" >> beam.Create([(number, b"") for number in range(len(plan.shards))])
+    (
+        (located.references, every_shard)
+        | "References and shards" >> beam.Flatten()
+        | "Group by shard" >> beam.GroupByKey()
+        | "Write the shard" >> beam.ParDo(WriteShard(plan.out))
+    )
+    (
+        located[COUNTS]
+        | "Sum the counts" >> beam.CombineGlobally(sum_tallies)
+        | "Write the counts" >> beam.ParDo(WriteCounts(plan.out))
+    )
+
+
+class MappedFiles(dict[int, mmap]):
+    """The plan's annotation files by number, mapped when first asked for."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def __missing__(self, number: int) -> mmap:
+        return self.setdefault(number, map_file(self._plan.files[number].path))
+
+
+class _PlannedDoFn(beam.DoFn):
+    """Reads the plan once a worker."""
+
+    def __init__(self, out: str) -> None:
+        self._out = out
+
+    def setup(self) -> None:
+        self._plan = read_plan(self._out)
+        self._files = MappedFiles(self._plan)
+
+
+class Locate(_PlannedDoFn):
+    """Span number → (shard number, references as bytes), and the span's counts."""
+
+    def setup(self) -> None:
+        super().setup()
+        self._tables: dict[int, Any] = {}
+
+    def process(self, number: int) -> Iterator[tuple[int, bytes] | TaggedOutput[Literal["counts"], bytes]]:
+        span = self._plan.spans[number]
+        if span.file not in self._tables:
+            self._tables[span.file] = read_table(self._out, span.file)
+        table, file = self._tables[span.file], self._plan.files[span.file]
+        groups, tally = locate(span, file, self._files[span.file], table)
+        for shard, references in groups:
+            yield shard, references.tobytes()
+        yield TaggedOutput(COUNTS, msgspec.json.encode(tally))
+
+
+class WriteShard(_PlannedDoFn):
+    """(shard number, references) → the shard on disk, unless it stands there from an earlier run."""
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> None:
+        number, references = element
+        if not is_finished(self._plan, number):
+            write_shard(self._plan, number, references, self._files)
+
+
+class WriteCounts(beam.DoFn):
+    """The sum of all counts → a file that the caller reads."""
+
+    def __init__(self, out: str) -> None:
+        self._out = out
+
+    def process(self, tally: bytes) -> None:
+        write(_tally_path(self._out), tally)
+
+
+def _tally_path(out: str) -> str:
+    return f"{work_folder(out)}/counts.json"

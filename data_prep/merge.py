@@ -1,0 +1,116 @@
+"""Which images of different sources are one photograph, and what stays out of training for that reason.
+
+COCO-format images stand for themselves. A Visual Genome image joins the COCO photograph that its `coco_id` names, else
+the COCO-format photograph with its Flickr photo id; the COCO-format file, its size and its coordinates stand.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from data_prep.format.records import photograph_key
+from data_prep.sources.images import SourceImage
+
+COCO = "coco"
+TRAIN = "train"
+ASPECT_RATIO_TOLERANCE = 0.01
+
+
+class Photograph(msgspec.Struct, frozen=True):
+    """One photograph: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations."""
+
+    key: str
+    split: str
+    images: tuple[SourceImage, ...]
+
+    @property
+    def part(self) -> str:
+        """Its sources' names, sorted and joined with `+`."""
+        return "+".join(sorted(image.source for image in self.images))
+
+
+@dataclass
+class Merged:
+    """All photographs; images left out, each with its reason's code; how many images stayed unmerged, by source."""
+
+    photographs: list[Photograph] = field(default_factory=list)
+    left_out: list[tuple[SourceImage, str]] = field(default_factory=list)
+    unmerged: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """The COCO-format images, found by the ids that others name them by."""
+
+    by_coco_id: dict[int, list[SourceImage]]
+    by_flickr_id: dict[int, list[SourceImage]]
+
+    def matches(self, image: SourceImage) -> list[SourceImage]:
+        """The images that this one's ids name, the one to join first."""
+        found = self.by_coco_id.get(image.coco_id, []) if image.coco_id is not None else []
+        more = self.by_flickr_id.get(image.flickr_id, []) if image.flickr_id is not None else []
+        return found + [match for match in more if match not in found]
+
+
+def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merged:
+    """Unite images by photograph; `coco_format` comes in the order of the sources.
+
+    An image that any of its ids ties to a photograph held out of training never comes out in training.
+    """
+    standing = _Standing({}, {})
+    for image in coco_format:
+        if image.source == COCO:
+            standing.by_coco_id.setdefault(image.id, []).append(image)
+        if image.flickr_id is not None:
+            standing.by_flickr_id.setdefault(image.flickr_id, []).append(image)
+    merged = Merged()
+    joined: dict[tuple[int, int], list[SourceImage]] = {}
+    alone: list[SourceImage] = []
+    for image in sorted(others, key=lambda image: image.identity):
+        matches = standing.matches(image)
+        already = joined.get(matches[0].identity, []) if matches else []
+        if reason := _why_left_out(image, matches, already):
+            merged.left_out.append((image, reason))
+        elif matches and same_aspect_ratio(image, matches[0]):
+            joined.setdefault(matches[0].identity, []).append(image)
+        else:
+            alone.append(image)
+            merged.unmerged[image.source] += bool(matches)
+    together = [(image, *joined.get(image.identity, [])) for image in coco_format] + [(image,) for image in alone]
+    merged.photographs = _name(together)
+    return merged
+
+
+def _why_left_out(image: SourceImage, matches: list[SourceImage], already: list[SourceImage]) -> str | None:
+    if not matches:
+        return None
+    first = matches[0]
+    if first.split == TRAIN and any(match.split != TRAIN for match in matches):
+        return "also_in_val"
+    if not same_aspect_ratio(image, first):
+        return "aspect_ratio_val" if first.split != TRAIN else None
+    return "duplicate" if any(other.source == image.source for other in already) else None
+
+
+def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:
+    """Whether two copies' width to height differ by at most 1 %, so that one can be the other resized."""
+    first, second = one.width * other.height, other.width * one.height
+    return abs(first - second) <= ASPECT_RATIO_TOLERANCE * max(first, second)
+
+
+def _name(together: list[tuple[SourceImage, ...]]) -> list[Photograph]:
+    """Give each photograph its key.
+
+    Annotation files of one's own often count from 1 in every split; there the key names the split as well.
+    """
+    keys = Counter(photograph_key(images[0].source, images[0].id) for images in together)
+    photographs = []
+    for images in together:
+        standing = images[0]
+        key = photograph_key(standing.source, standing.id)
+        if keys[key] > 1 and standing.split != TRAIN:
+            key = photograph_key(f"{standing.source}-{standing.split}", standing.id)
+        photographs.append(Photograph(key, standing.split, images))
+    return photographs

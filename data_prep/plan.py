@@ -1,0 +1,106 @@
+"""What prepare is about to do, on disk beside the dataset so that any worker can look it up.
+
+`plan.json` names the annotation files and the shards, `photographs/` holds each shard's list of photographs, `tables/`
+tells for each annotation file which photograph an image id is. The plan is removed when the dataset is finished.
+"""
+
+import io
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.format.storage import read, write
+from data_prep.merge import Photograph
+from data_prep.sources.json_files import Span
+
+# Where an image id leads, if not to a photograph of a shard.
+LEFT_OUT, REJECTED, UNKNOWN = -1, -2, -3
+
+TABLE = np.dtype([("id", "<i8"), ("shard", "<i4"), ("photograph", "<i4")])
+
+
+class PlannedFile(msgspec.Struct, frozen=True):
+    """An annotation file: whose it is, where, its path below the source's folder, and a COCO file's class names."""
+
+    source: str
+    kind: Literal["coco", "vg"]
+    path: str
+    label: str
+    categories: dict[int, str] = {}
+
+
+class PlannedPhotograph(msgspec.Struct, frozen=True):
+    """A photograph to write; size and time of its file tell whether it is still the one that was planned."""
+
+    photograph: Photograph
+    bytes: int
+    modified: int
+
+
+class PlannedShard(msgspec.Struct, frozen=True):
+    """A shard to write; `fingerprint` stands for all that its bytes depend on."""
+
+    path: str
+    split: str
+    part: str
+    fingerprint: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything that workers need to know; files and shards are known by their positions here."""
+
+    out: str
+    files: list[PlannedFile]
+    spans: list[Span]
+    shards: list[PlannedShard]
+
+
+def work_folder(out: str) -> str:
+    """Where plan and finished parts of an unfinished dataset are kept."""
+    return f"{out}/.prepare"
+
+
+def write_plan(plan: Plan, photographs: list[list[PlannedPhotograph]], tables: list[npt.NDArray[np.void]]) -> None:
+    """Write the plan with its shards' photographs and its files' tables."""
+    folder = work_folder(plan.out)
+    for number, listed in enumerate(photographs):
+        write(f"{folder}/photographs/{number:06d}.json", msgspec.json.encode(listed))
+    for number, table in enumerate(tables):
+        write(f"{folder}/tables/{number:03d}.npy", _npy(table))
+    write(f"{folder}/plan.json", msgspec.json.encode(plan))
+
+
+def _npy(table: npt.NDArray[np.void]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, table, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_plan(out: str) -> Plan:
+    """The plan of the dataset that is being made at `out`."""
+    return msgspec.json.decode(read(f"{work_folder(out)}/plan.json"), type=Plan)
+
+
+def read_photographs(out: str, shard: int) -> list[PlannedPhotograph]:
+    """A shard's photographs, in order."""
+    return msgspec.json.decode(read(f"{work_folder(out)}/photographs/{shard:06d}.json"), type=list[PlannedPhotograph])
+
+
+def read_table(out: str, file: int) -> npt.NDArray[np.void]:
+    """A file's image ids, ascending, with shard and position there (dtype TABLE)."""
+    table: npt.NDArray[np.void] = np.load(io.BytesIO(read(f"{work_folder(out)}/tables/{file:03d}.npy")))
+    return table
+
+
+def find(table: npt.NDArray[np.void], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """The table's row for each id, int64[N] → TABLE[N]; its shard is UNKNOWN for an id that the table lacks."""
+    if not len(table):
+        found = np.zeros(len(ids), TABLE)
+        found["shard"] = UNKNOWN
+        return found
+    positions = np.minimum(np.searchsorted(table["id"], ids), len(table) - 1)
+    found = table[positions].copy()
+    found["shard"][found["id"] != ids] = UNKNOWN
+    return found

@@ -1,0 +1,231 @@
+"""Before anything is written: list the sources, unite images by photograph, look for the files, deal out the shards."""
+
+import hashlib
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.format.errors import DataError
+from data_prep.format.images import MAX_PIXELS
+from data_prep.format.manifest import FORMAT_VERSION, Source, SourceFile
+from data_prep.format.rejects import Reject
+from data_prep.format.storage import local_path, sha256
+from data_prep.merge import Photograph, merge
+from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Plan, PlannedFile, PlannedPhotograph, PlannedShard
+from data_prep.reasons import BrokenError
+from data_prep.shards import deal, order, photograph_reject
+from data_prep.sources.coco import Category, list_coco
+from data_prep.sources.images import SourceImage
+from data_prep.sources.json_files import Span
+from data_prep.sources.options import CocoFiles, SourceFiles
+from data_prep.sources.visual_genome import list_visual_genome
+from data_prep.tally import Tally, increase
+
+
+@dataclass
+class Listing:
+    """What all sources list together. `classes`: each COCO-format source's classes, in the order of their ids."""
+
+    files: list[PlannedFile] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    coco_format: list[SourceImage] = field(default_factory=list)
+    others: list[SourceImage] = field(default_factory=list)
+    classes: dict[str, tuple[Category, ...]] = field(default_factory=dict)
+    read: dict[str, list[SourceFile]] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with what it leaves on disk (`plan.write_plan`), and what was counted while making it."""
+
+    plan: Plan
+    photographs: list[list[PlannedPhotograph]]
+    tables: list[npt.NDArray[np.void]]
+    sources: tuple[Source, ...]
+    classes: dict[str, tuple[Category, ...]]
+    tally: Tally
+
+
+def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> Planned:
+    """Plan a dataset; raises DataError where a source cannot be read or nothing is left to write."""
+    listing = list_sources(sources)
+    merged = merge(listing.coco_format, listing.others)
+    statuses: dict[tuple[int, int], tuple[int, int]] = {}
+    for image, reason in merged.left_out:
+        listing.tally.leave_out(image.source, reason)
+        statuses[image.identity] = (LEFT_OUT, 0)
+    for source, count in merged.unmerged.items():
+        if count:
+            listing.tally.leave_out(source, "aspect_ratio", count)
+    usable = list(_usable(merged.photographs, listing.tally, statuses))
+    shards = deal(_limited(usable, limit, listing.tally, statuses), shard_bytes)
+    if not shards:
+        raise DataError(f"{sources[0].folder}: not one photograph can be used; {top_rejects(listing.tally.rejects)}")
+    for number, shard in enumerate(shards):
+        for position, planned in enumerate(shard):
+            statuses.update((image.identity, (number, position)) for image in planned.photograph.images)
+    plan = Plan(out, listing.files, listing.spans, _name_shards(shards, listing))
+    tables = [_table(statuses, number) for number in range(len(listing.files))]
+    return Planned(plan, shards, tables, _manifest_sources(listing), listing.classes, listing.tally)
+
+
+def list_sources(sources: list[SourceFiles]) -> Listing:
+    """Read what every source lists: images, classes, and where the annotations stand."""
+    listing = Listing()
+    for files in sources:
+        number = len(listing.files)
+        if isinstance(files, CocoFiles):
+            coco = list_coco(files, number)
+            names = {c.id: c.name for c in coco.categories}
+            listing.files.append(PlannedFile(files.source, "coco", files.annotations, files.label, names))
+            _add_classes(listing.classes, files, coco.categories)
+            listing.coco_format += _unique(coco.images, listing.tally)
+            spans, rejects, read = coco.spans, coco.rejects, [files.label]
+        else:
+            genome = list_visual_genome(files, number)
+            path = f"{files.folder}/objects.json"
+            listing.files.append(PlannedFile(files.source, "vg", path, "objects.json"))
+            listing.others += _unique(genome.images, listing.tally)
+            spans, rejects, read = genome.spans, genome.rejects, ["image_data.json", "objects.json"]
+        listing.spans += spans
+        listing.tally.include(Tally(photographs={files.source: len(rejects)}, rejects=rejects))
+        listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
+    _refuse_two_releases(listing.coco_format)
+    return listing
+
+
+def _source_file(folder: str, label: str) -> SourceFile:
+    path = f"{folder}/{label}"
+    return SourceFile(label, local_path(path).stat().st_size, sha256(path))
+
+
+def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:
+    if classes.setdefault(files.source, found) != found:
+        raise DataError(
+            f"{files.annotations}: its categories differ from those of an earlier file of source {files.source}; "
+            "give the files sources of their own, or make the categories equal"
+        )
+
+
+def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
+    seen: set[int] = set()
+    for image in images:
+        increase(tally.photographs, image.source)
+        if image.id in seen:
+            tally.rejects.append(photograph_reject(image, BrokenError("duplicate_id")))
+            continue
+        seen.add(image.id)
+        yield image
+
+
+def _refuse_two_releases(images: list[SourceImage]) -> None:
+    """Two releases of one data set hold the same photographs in other splits: that would leak validation into training.
+
+    Files of one's own may count from 1 in every split; those are different photographs.
+    """
+    first: dict[tuple[str, int], SourceImage] = {}
+    for image in images:
+        other = first.setdefault((image.source, image.id), image)
+        if other is image:
+            continue
+        if other.split == image.split or (image.flickr_id is not None and image.flickr_id == other.flickr_id):
+            raise DataError(
+                f"{image.listed}: image {image.id} stands in {other.listed} too; give one release's files, "
+                f"as in {image.source}=coco:ANNOTATIONS,IMAGES"
+            )
+
+
+def _usable(
+    photographs: list[Photograph], tally: Tally, statuses: dict[tuple[int, int], tuple[int, int]]
+) -> Iterable[PlannedPhotograph]:
+    for photograph in photographs:
+        try:
+            yield _check(photograph)
+        except BrokenError as error:
+            standing, *copies = photograph.images
+            tally.rejects.append(photograph_reject(standing, error))
+            for image in copies:
+                tally.leave_out(image.source, "copy_rejected")
+            statuses.update((image.identity, (REJECTED, 0)) for image in photograph.images)
+
+
+def _check(photograph: Photograph) -> PlannedPhotograph:
+    """Look at the listed sizes and for the file; the pixels are looked at when the shard is written."""
+    image = photograph.images[0]
+    if min(min(copy.width, copy.height) for copy in photograph.images) < 1:
+        raise BrokenError("bad_size", f"{image.width}×{image.height}")
+    if image.width * image.height > MAX_PIXELS:
+        raise BrokenError("too_large", f"{image.width}×{image.height}")
+    if not image.path:
+        raise BrokenError("bad_file_name")
+    try:
+        found = local_path(image.path).stat()
+    except OSError:
+        raise BrokenError("missing_file") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise BrokenError("missing_file", "not a file")
+    return PlannedPhotograph(photograph, found.st_size, found.st_mtime_ns)
+
+
+def _limited(
+    photographs: list[PlannedPhotograph],
+    limit: int | None,
+    tally: Tally,
+    statuses: dict[tuple[int, int], tuple[int, int]],
+) -> list[PlannedPhotograph]:
+    """At most `limit` photographs of each split, the first in the shards' order."""
+    if limit is None:
+        return photographs
+    taken: list[PlannedPhotograph] = []
+    splits: Counter[str] = Counter()
+    for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
+        splits[planned.photograph.split] += 1
+        if splits[planned.photograph.split] <= limit:
+            taken.append(planned)
+            continue
+        for image in planned.photograph.images:
+            tally.leave_out(image.source, "beyond_limit")
+            statuses[image.identity] = (LEFT_OUT, 0)
+    return taken
+
+
+def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> list[PlannedShard]:
+    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
+    numbers: Counter[tuple[str, str]] = Counter()
+    named = []
+    for photographs in shards:
+        split, part = photographs[0].photograph.split, photographs[0].photograph.part
+        fingerprint = hashlib.sha256(read + msgspec.json.encode(photographs)).hexdigest()
+        named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, fingerprint))
+        numbers[split, part] += 1
+    return named
+
+
+def _table(statuses: dict[tuple[int, int], tuple[int, int]], file: int) -> npt.NDArray[np.void]:
+    rows = sorted((image_id, *place) for (of_file, image_id), place in statuses.items() if of_file == file)
+    return np.array(rows, TABLE)
+
+
+def _manifest_sources(listing: Listing) -> tuple[Source, ...]:
+    kinds = {file.source: file.kind for file in listing.files}
+    return tuple(
+        Source(name, kind, tuple(listing.read[name]), tuple(c.name for c in listing.classes.get(name, ())))
+        for name, kind in kinds.items()
+    )
+
+
+def top_rejects(rejects: Iterable[Reject]) -> str:
+    """The three most frequent reasons, with an example each."""
+    rejects = list(rejects)
+    texts = []
+    for reason, count in Counter(reject.reason for reject in rejects).most_common(3):
+        example = min(reject for reject in rejects if reject.reason == reason)
+        texts.append(f"{reason} {count}× (as in {example.file}: {example.kind} {example.id})")
+    return ", ".join(texts)

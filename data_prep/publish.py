@@ -1,0 +1,139 @@
+"""From finished shards to a finished dataset: counts, rejects, vocabulary, index, and the manifest last."""
+
+import shutil
+from collections.abc import Mapping
+
+from data_prep.compose import ShardCounts
+from data_prep.format.errors import DataError
+from data_prep.format.index import write_index
+from data_prep.format.manifest import FORMAT_VERSION, Manifest, write_manifest
+from data_prep.format.rejects import write_rejects
+from data_prep.format.storage import local_path, sha256
+from data_prep.format.vocabulary import Vocabulary, write_vocabulary
+from data_prep.plan import work_folder
+from data_prep.planning import Planned, top_rejects
+from data_prep.reasons import LEFT_OUT_OBJECTS
+from data_prep.shards import ShardResult, read_result
+from data_prep.tally import Counts, Tally, increase
+from data_prep.vocabulary import build_vocabulary
+
+# A set of a few photographs is not refused for a handful of broken records: that many, but never above a quarter.
+ALWAYS_ALLOWED = 10
+NEVER_ALLOWED = 4
+
+Parameters = dict[str, str | int | float | bool | None]
+
+
+def publish(
+    planned: Planned,
+    scanned: Tally,
+    table: Mapping[str, str],
+    parameters: Parameters,
+    classes: int | None,
+    max_rejected: float,
+) -> Manifest:
+    """Complete the dataset from the shards' results; `scanned` is what reading the annotation files counted.
+
+    Raises DataError, and writes nothing more, if more than `max_rejected` of a source's photographs or objects were
+    rejected, or if there are fewer synsets than `classes`.
+    """
+    out = planned.plan.out
+    results = [read_result(planned.plan, number) for number in range(len(planned.plan.shards))]
+    total = Tally()
+    for tally in (planned.tally, scanned, *(result.tally for result in results)):
+        total.include(tally)
+    check_ceiling(total, max_rejected)
+    check_nothing_lost(total)
+    kept = [result for result in results if result.rows]
+    if not kept:
+        raise DataError(f"{out}: not one photograph can be used; {top_rejects(total.rejects)}")
+    counts = _class_counts(kept)
+    vocabulary = build_vocabulary(planned.classes, table, total.synsets, counts, classes)
+    _count_outside(total, counts, vocabulary)
+    _remove_strays(out, kept)
+    write_vocabulary(f"{out}/vocabulary.json", vocabulary)
+    write_index(f"{out}/index.parquet", [row for result in kept for row in result.rows])
+    write_rejects(f"{out}/rejects.parquet", total.rejects)
+    manifest = Manifest(
+        version=FORMAT_VERSION,
+        sources=planned.sources,
+        parameters=parameters,
+        counts=_counts(kept),
+        left_out=total.left_out,
+        rejected=total.rejected(),
+        files={name: sha256(f"{out}/{name}") for name in ("vocabulary.json", "index.parquet", "rejects.parquet")},
+        shards=tuple(result.shard for result in kept),
+    )
+    write_manifest(out, manifest)
+    shutil.rmtree(local_path(work_folder(out)), ignore_errors=True)
+    return manifest
+
+
+def check_ceiling(total: Tally, max_rejected: float) -> None:
+    """Raise DataError for a source of which too much is broken to go on without a look at it."""
+    for source, photographs in total.photographs.items():
+        listed = {"photograph": photographs, "object": total.objects.get(source, 0)}
+        for kind, count in listed.items():
+            rejects = [reject for reject in total.rejects if reject.source == source and reject.kind == kind]
+            if len(rejects) > allowed_rejects(count, max_rejected):
+                raise DataError(
+                    f"source {source}: {len(rejects)} of {count} {kind}s are broken, more than the allowed "
+                    f"{max_rejected:.1%}: {top_rejects(rejects)}; repair the source or raise --max-rejected"
+                )
+
+
+def allowed_rejects(listed: int, max_rejected: float) -> float:
+    """How many of so many listed records may be broken."""
+    return max(max_rejected * listed, min(ALWAYS_ALLOWED, listed // NEVER_ALLOWED))
+
+
+def check_nothing_lost(total: Tally) -> None:
+    """Objects in = objects out + left out + rejected, for every source; anything else is a mistake in this program."""
+    rejected: dict[str, int] = {}
+    for reject in total.rejects:
+        increase(rejected, reject.source, int(reject.kind == "object"))
+    for source, objects in total.objects.items():
+        left_out = sum(total.left_out.get(source, {}).get(reason, 0) for reason in LEFT_OUT_OBJECTS)
+        found = total.kept.get(source, 0) + left_out + rejected.get(source, 0)
+        if found != objects:
+            raise RuntimeError(f"source {source}: {objects} objects came in, {found} are accounted for")
+
+
+def _class_counts(results: list[ShardResult]) -> dict[str, dict[str, tuple[int, int]]]:
+    total: dict[str, dict[str, tuple[int, int]]] = {}
+    for result in results:
+        for source, classes in result.counts.classes.items():
+            own = total.setdefault(source, {})
+            for name, (objects, masks) in classes.items():
+                before = own.get(name, (0, 0))
+                own[name] = (before[0] + objects, before[1] + masks)
+    return total
+
+
+def _count_outside(total: Tally, counts: dict[str, dict[str, tuple[int, int]]], vocabulary: Vocabulary) -> None:
+    for source, classes in counts.items():
+        known = vocabulary.index(source)
+        outside = sum(objects for name, (objects, _) in classes.items() if name not in known)
+        if outside:
+            total.leave_out(source, "outside_vocabulary", outside)
+
+
+def _counts(results: list[ShardResult]) -> dict[str, Counts]:
+    counts: dict[str, Counts] = {}
+    for result in results:
+        own = counts.setdefault(result.shard.split, {}).setdefault(result.shard.part, {})
+        _add_counts(own, result.counts)
+    return counts
+
+
+def _add_counts(own: dict[str, int], counts: ShardCounts) -> None:
+    for what, count in counts.what.items():
+        increase(own, what, count)
+
+
+def _remove_strays(out: str, results: list[ShardResult]) -> None:
+    """Remove tars that are none of the dataset's: of an earlier unfinished run, or without a photograph."""
+    wanted = {result.shard.path for result in results}
+    for path in local_path(out).glob("*/*.tar"):
+        if path.relative_to(local_path(out)).as_posix() not in wanted:
+            path.unlink()

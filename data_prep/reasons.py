@@ -1,0 +1,46 @@
+"""Why something of a source is not in the dataset: the codes in `manifest.json` and `rejects.parquet`, in words."""
+
+LEFT_OUT_OBJECTS = {
+    "no_synset": "objects without a synset",
+    "several_synsets": "objects with more than one synset",
+    "photograph_left_out": "objects of photographs that are left out",
+    "photograph_rejected": "objects of photographs that were rejected",
+}
+IN_THE_SHARDS = {
+    "outside_vocabulary": "objects of a class outside the vocabulary (in the shards, passed over in training)",
+    "aspect_ratio": "photographs not merged, as the copies' aspect ratios are more than 1 % apart (they stand alone)",
+}
+LEFT_OUT_PHOTOGRAPHS = {
+    "aspect_ratio_val": "photographs not merged with a validation photograph of another aspect ratio",
+    "also_in_val": "photographs whose ids name two others, one of them for validation",
+    "copy_rejected": "photographs merged with one that was rejected",
+    "duplicate": "second copies of a photograph that is merged already",
+    "beyond_limit": "photographs beyond the limit asked for",
+}
+LEFT_OUT = {**LEFT_OUT_OBJECTS, **IN_THE_SHARDS, **LEFT_OUT_PHOTOGRAPHS}
+
+REJECTED = {
+    "bad_file_name": "photographs whose file name leads out of the image folder",
+    "bad_mask": "objects whose segmentation is not a mask of the photograph",
+    "bad_size": "photographs listed with a width or height below 1",
+    "duplicate_id": "image records with the id of an earlier one",
+    "malformed": "records that lack a field or hold a wrong type",
+    "missing_file": "photographs without a file",
+    "not_jpeg_or_png": "photographs that are neither JPEG nor PNG",
+    "outside_image": "objects wholly outside the photograph",
+    "size_mismatch": "photographs whose pixels are not as many as listed",
+    "too_large": "photographs beyond 90 megapixels",
+    "unknown_category": "objects of a category that the file does not list",
+    "unknown_image": "annotations of an image that the source does not list",
+    "unreadable": "photographs that do not decode",
+    "zero_size": "objects without an area",
+}
+
+
+class BrokenError(Exception):
+    """A record that has to be rejected: the reason's code, and what was seen."""
+
+    def __init__(self, reason: str, seen: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.seen = seen

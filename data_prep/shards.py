@@ -1,0 +1,213 @@
+"""Shards: how photographs are dealt into them, and how one is written from references, photographs copied verbatim."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterable, Mapping
+from mmap import mmap
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+
+from data_prep.compose import RawRecord, ShardCounts, compose, count_objects
+from data_prep.format.errors import DataError
+from data_prep.format.images import decode_rgb
+from data_prep.format.index import IndexRow
+from data_prep.format.manifest import Shard
+from data_prep.format.records import Record, encode_record
+from data_prep.format.rejects import Reject, excerpt
+from data_prep.format.storage import create, exists, read, sha256, write
+from data_prep.merge import Photograph
+from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, read_photographs, work_folder
+from data_prep.reasons import BrokenError
+from data_prep.references import REFERENCE, References
+from data_prep.sources.images import SourceImage
+from data_prep.tally import Tally
+
+# Readers deal shards out to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
+# less than 16 photographs would be all overhead, so that a dataset below 256 photographs has fewer.
+LEAST_SHARDS = 16
+LEAST_PHOTOGRAPHS = 16
+_BLOCK = 512
+_SIGNATURES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
+
+
+class ShardResult(msgspec.Struct, frozen=True):
+    """What came of a shard, kept beside it until the dataset is finished."""
+
+    fingerprint: str
+    shard: Shard
+    rows: list[IndexRow]
+    counts: ShardCounts
+    tally: Tally
+
+
+def order(key: str) -> bytes:
+    """Photographs are sorted by this: as good as shuffled, and the same everywhere."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def deal(photographs: list[PlannedPhotograph], shard_bytes: int) -> list[list[PlannedPhotograph]]:
+    """Photographs → shards of one split and part each and about equal size, by split, part and key order."""
+    groups: dict[tuple[str, str], list[PlannedPhotograph]] = {}
+    for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
+        groups.setdefault((planned.photograph.split, planned.photograph.part), []).append(planned)
+    total = sum(planned.bytes for planned in photographs)
+    wanted = max(-(-total // shard_bytes), min(LEAST_SHARDS, len(photographs) // LEAST_PHOTOGRAPHS), 1)
+    return [shard for name in sorted(groups) for shard in _cut(groups[name], total, wanted)]
+
+
+def _cut(group: list[PlannedPhotograph], total: int, wanted: int) -> list[list[PlannedPhotograph]]:
+    """Cut a split's part into its share of all shards, by bytes and in integers: no rounding differs by machine."""
+    size = max(sum(planned.bytes for planned in group), 1)
+    pieces = max(1, -(-size * wanted // max(total, 1)))
+    shards: dict[int, list[PlannedPhotograph]] = {}
+    before = 0
+    for planned in group:
+        shards.setdefault(before * pieces // size, []).append(planned)
+        before += planned.bytes
+    return list(shards.values())
+
+
+def result_path(plan: Plan, number: int) -> str:
+    """Where the shard's result is kept."""
+    return f"{work_folder(plan.out)}/shards/{plan.shards[number].path}.json"
+
+
+def read_result(plan: Plan, number: int) -> ShardResult:
+    """What came of a finished shard."""
+    return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult)
+
+
+def is_finished(plan: Plan, number: int) -> bool:
+    """Whether an earlier run wrote this very shard, and its bytes are still the same."""
+    tar = f"{plan.out}/{plan.shards[number].path}"
+    if not (exists(tar) and exists(result_path(plan, number))):
+        return False
+    result = read_result(plan, number)
+    return result.fingerprint == plan.shards[number].fingerprint and result.shard.sha256 == sha256(tar)
+
+
+def write_shard(plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]) -> None:
+    """Write a shard and then its result; `packed` are its references (dtype REFERENCE), in any order.
+
+    `buffers` are the mapped annotation files by number. Both files appear under their names only when whole, so that
+    a worker may fail or be repeated at any point.
+    """
+    planned = plan.shards[number]
+    references = np.frombuffer(b"".join(packed), REFERENCE)
+    references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
+    tally, counts = Tally(), ShardCounts()
+    with create(f"{plan.out}/{planned.path}") as file:
+        tar = _TarWriter(file, planned)
+        photographs = read_photographs(plan.out, number)
+        ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
+        for photograph, own in zip(photographs, np.split(references, ends), strict=False):
+            _write_photograph(tar, photograph, _records(plan, buffers, own), tally, counts)
+        shard = tar.finish()
+    result = ShardResult(planned.fingerprint, shard, tar.rows, counts, tally)
+    write(result_path(plan, number), msgspec.json.encode(result))
+
+
+def _records(plan: Plan, buffers: Mapping[int, mmap], references: References) -> list[RawRecord]:
+    records = []
+    for _, file, offset, length in references.tolist():
+        records.append(RawRecord(plan.files[file], offset, buffers[file][offset : offset + length]))
+    return records
+
+
+def _write_photograph(
+    tar: "_TarWriter", planned: PlannedPhotograph, records: list[RawRecord], tally: Tally, counts: ShardCounts
+) -> None:
+    photograph = planned.photograph
+    standing = photograph.images[0]
+    try:
+        data, extension = read_photograph(standing)
+    except BrokenError as error:
+        tally.rejects.append(photograph_reject(standing, error))
+        for image in photograph.images[1:]:
+            tally.leave_out(image.source, "copy_rejected")
+        for record in records:
+            tally.leave_out(record.file.source, "photograph_rejected", count_objects(record))
+        return
+    tar.add(photograph, data, extension, compose(photograph, records, tally, counts))
+
+
+def read_photograph(image: SourceImage) -> tuple[bytes, str]:
+    """The file's bytes and `jpg` or `png`; raises BrokenError unless all of it decodes to the size listed."""
+    try:
+        data = read(image.path)
+        pixels = decode_rgb(data, image.path)
+    except DataError as error:
+        raise BrokenError("unreadable", str(error).removeprefix(f"{image.path}: ")) from None
+    extension = next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
+    if extension is None:
+        raise BrokenError("not_jpeg_or_png", repr(data[:8]))
+    height, width, _ = pixels.shape
+    if (width, height) != (image.width, image.height):
+        raise BrokenError("size_mismatch", f"{width}×{height} pixels, listed as {image.width}×{image.height}")
+    return data, extension
+
+
+def photograph_reject(image: SourceImage, error: BrokenError) -> Reject:
+    """The row that says why a photograph was rejected."""
+    place = "/".join(image.path.split("/")[-2:])
+    seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
+    return Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, seen)
+
+
+class _TarWriter:
+    """A tar with nothing in it that differs between runs, and the index rows of what it holds."""
+
+    def __init__(self, file: BinaryIO, planned: PlannedShard) -> None:
+        self.rows: list[IndexRow] = []
+        self._file = file
+        self._planned = planned
+        self._hash = hashlib.sha256()
+        self._position = 0
+
+    def add(self, photograph: Photograph, image: bytes, extension: str, record: Record) -> None:
+        """Append a photograph and its record."""
+        encoded = encode_record(record)
+        image_offset = self._member(f"{photograph.key}.{extension}", image)
+        record_offset = self._member(f"{photograph.key}.json", encoded)
+        standing = photograph.images[0]
+        self.rows.append(
+            IndexRow(
+                key=photograph.key,
+                split=self._planned.split,
+                part=self._planned.part,
+                shard=self._planned.path,
+                image_offset=image_offset,
+                image_length=len(image),
+                record_offset=record_offset,
+                record_length=len(encoded),
+                width=record.width,
+                height=record.height,
+                ids=record.ids,
+                flickr_id=next((i.flickr_id for i in photograph.images if i.flickr_id is not None), None),
+                license=standing.license,
+                classes={source: sorted({a.category for a in found}) for source, found in record.objects.items()},
+            )
+        )
+
+    def finish(self) -> Shard:
+        """End the tar and say what it is."""
+        self._write(bytes(2 * _BLOCK))
+        planned = self._planned
+        digest = self._hash.hexdigest()
+        return Shard(planned.path, planned.split, planned.part, len(self.rows), self._position, digest)
+
+    def _member(self, name: str, data: bytes) -> int:
+        header = tarfile.TarInfo(name)
+        header.size = len(data)
+        self._write(header.tobuf(tarfile.USTAR_FORMAT))
+        offset = self._position
+        self._write(data)
+        self._write(bytes(-len(data) % _BLOCK))
+        return offset
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._position += len(data)

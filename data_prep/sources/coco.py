@@ -1,0 +1,166 @@
+"""COCO-format annotation files: images, categories and annotations, with the numbers that the file has."""
+
+import math
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import msgspec
+
+from data_prep.format.errors import DataError
+from data_prep.format.records import Annotation
+from data_prep.format.rejects import Reject, excerpt
+from data_prep.reasons import BrokenError
+from data_prep.sources.images import SourceImage
+from data_prep.sources.json_files import Span, array, map_file, member, read_span, spans, top_level
+from data_prep.sources.masks import Segmentation, mask_area, to_rle
+from data_prep.sources.options import CocoFiles
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Category(msgspec.Struct, frozen=True):
+    """A class as the file lists it."""
+
+    id: Id
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+@dataclass(frozen=True)
+class CocoListing:
+    """What a COCO-format file lists; its annotations are still in the file, in `spans`."""
+
+    categories: tuple[Category, ...]
+    images: list[SourceImage]
+    spans: list[Span]
+    rejects: list[Reject]
+
+
+class _License(msgspec.Struct):
+    id: int
+    name: str = ""
+    url: str = ""
+
+
+class _Image(msgspec.Struct):
+    id: Id
+    width: int
+    height: int
+    file_name: str
+    flickr_url: str | None = None
+    license: int | None = None
+
+
+class _Head(msgspec.Struct):
+    image_id: Id
+
+
+class _Annotation(msgspec.Struct):
+    id: Id
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float | None = None
+    iscrowd: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
+    segmentation: Segmentation = None
+
+
+_image = msgspec.json.Decoder(_Image)
+_head = msgspec.json.Decoder(_Head)
+_heads = msgspec.json.Decoder(list[_Head])
+_annotation = msgspec.json.Decoder(_Annotation)
+
+
+def list_coco(files: CocoFiles, number: int) -> CocoListing:
+    """Read what the file lists; `number` is the file's among all. Raises DataError if it is not a COCO-format file."""
+    path = files.annotations
+    buffer = map_file(path)
+    members = top_level(path, buffer)
+    licenses = _licenses(members.get("licenses"))
+    images: list[SourceImage] = []
+    rejects: list[Reject] = []
+    for span in spans(number, buffer, array(path, member(path, members, "images"), "images")):
+        for offset, item in read_span(buffer, span)[1]:
+            try:
+                images.append(_source_image(files, number, _image.decode(item), offset, licenses))
+            except msgspec.DecodeError as error:
+                seen = excerpt(f"{error}: {excerpt(bytes(item))}")
+                rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
+    if not images:
+        raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
+    annotations = array(path, member(path, members, "annotations"), "annotations")
+    return CocoListing(_categories(path, members), images, list(spans(number, buffer, annotations)), rejects)
+
+
+def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
+    """Licence texts by id; a file of one's own may list them in another form, or not at all."""
+    try:
+        listed = msgspec.json.decode(data, type=list[_License]) if data else []
+    except msgspec.DecodeError:
+        return {}
+    return {item.id: item.url or item.name for item in listed}
+
+
+def _categories(path: str, members: dict[str, msgspec.Raw]) -> tuple[Category, ...]:
+    try:
+        categories = msgspec.json.decode(member(path, members, "categories"), type=list[Category])
+    except msgspec.DecodeError as error:
+        raise DataError(f"{path}: its categories need an id and a name each ({error})") from None
+    if not categories or len({c.id for c in categories}) < len(categories):
+        raise DataError(f"{path}: lists no categories, or one id for two of them")
+    return tuple(sorted(categories, key=lambda c: c.id))
+
+
+def _source_image(files: CocoFiles, number: int, image: _Image, offset: int, licenses: dict[int, str]) -> SourceImage:
+    name = PurePosixPath(image.file_name)
+    leads_out = name.is_absolute() or ".." in name.parts or not image.file_name or "\0" in image.file_name
+    return SourceImage(
+        source=files.source,
+        file=number,
+        id=image.id,
+        width=image.width,
+        height=image.height,
+        split=files.split,
+        path="" if leads_out else f"{files.images}/{image.file_name}",
+        listed=files.label,
+        offset=offset,
+        flickr_id=flickr_id(image.flickr_url),
+        license=None if image.license is None else licenses.get(image.license),
+    )
+
+
+def flickr_id(url: str | None) -> int | None:
+    """The photo's number in a Flickr URL: the file name up to its first underscore; None where there is none."""
+    number = (url or "").rpartition("/")[2].partition("_")[0]
+    return int(number) if number.isdecimal() and number.isascii() and len(number) < 19 else None
+
+
+def annotation_image_ids(data: bytes) -> list[int]:
+    """The image of every annotation in a JSON array of them; raises msgspec.DecodeError if one lacks it."""
+    return [head.image_id for head in _heads.decode(data)]
+
+
+def annotation_image_id(data: msgspec.Raw) -> int:
+    """The image of one annotation; raises msgspec.DecodeError if it lacks it."""
+    return _head.decode(data).image_id
+
+
+def annotation(data: msgspec.Raw | memoryview, categories: dict[int, str], height: int, width: int) -> Annotation:
+    """One annotation as the dataset has it; raises BrokenError for what is malformed or has no area.
+
+    The numbers stay verbatim. Where the file gives no area, it is the mask's, or the box's without a mask.
+    """
+    try:
+        found = _annotation.decode(data)
+    except msgspec.DecodeError as error:
+        raise BrokenError("malformed", str(error)) from None
+    if found.category_id not in categories:
+        raise BrokenError("unknown_category")
+    if not all(map(math.isfinite, (*found.bbox, found.area or 0.0))):
+        raise BrokenError("malformed", "a number too large")
+    if min(found.bbox[2], found.bbox[3]) <= 0 or (found.area is not None and found.area <= 0):
+        raise BrokenError("zero_size")
+    mask = to_rle(found.segmentation, height, width)
+    area = found.area
+    if area is None:
+        area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
+    return Annotation(found.id, categories[found.category_id], found.bbox, area, found.iscrowd, mask)

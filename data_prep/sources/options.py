@@ -1,0 +1,91 @@
+"""What `--source` means: a name, a file format, and where the files are."""
+
+import re
+from dataclasses import dataclass
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.storage import exists, local_path
+
+_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|vg):(?P<place>.+)")
+_ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
+_HELP = "write NAME=coco:FOLDER, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES or NAME=vg:FOLDER"
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """A COCO-format annotation file, and the folder that its file names are relative to."""
+
+    source: str
+    split: str
+    folder: str
+    annotations: str
+    images: str
+
+    @property
+    def label(self) -> str:
+        """The annotation file's path below the source's folder."""
+        return self.annotations.removeprefix(f"{self.folder}/")
+
+
+@dataclass(frozen=True)
+class VisualGenomeFolder:
+    """A folder with `image_data.json`, `objects.json` and the photographs in `VG_100K/` and `VG_100K_2/`."""
+
+    source: str
+    folder: str
+
+
+SourceFiles = CocoFiles | VisualGenomeFolder
+
+
+def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
+    """Every annotation file named by the options, in their order; raises ConfigError or DataError with the remedy."""
+    if not options:
+        raise ConfigError(f"no --source is given; {_HELP}")
+    found = [files for option in options for files in _parse(option)]
+    kinds: dict[str, type] = {}
+    for files in found:
+        if kinds.setdefault(files.source, type(files)) is not type(files):
+            raise ConfigError(f"--source {files.source}: one name stands for two file formats; give each its own name")
+    genomes = [files.source for files in found if isinstance(files, VisualGenomeFolder)]
+    if len(set(genomes)) < len(genomes):
+        raise ConfigError("--source: one name stands for two vg folders; give each its own name")
+    return found
+
+
+def _parse(option: str) -> list[SourceFiles]:
+    match = _OPTION.fullmatch(option)
+    if not match:
+        raise ConfigError(f"--source {option}: not understood; {_HELP} (names are lower-case letters and digits)")
+    name, split, kind, place = match.group("name", "split", "kind", "place")
+    if kind == "coco" and "," in place:
+        annotations, _, images = place.partition(",")
+        _require_folder(images, option)
+        folder = str(local_path(annotations).parent)
+        return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"))]
+    if split:
+        raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES")
+    place = place.rstrip("/")
+    _require_folder(place, option)
+    return [VisualGenomeFolder(name, place)] if kind == "vg" else list(_coco_folder(name, place, option))
+
+
+def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
+    files = []
+    for path in sorted(local_path(f"{folder}/annotations").glob("instances_*.json")):
+        match = _ANNOTATIONS.fullmatch(path.name)
+        if not match:
+            raise DataError(
+                f"{path}: neither a train nor a val split by its name; name it: {name}@SPLIT=coco:FILE,IMAGES"
+            )
+        images = f"{folder}/{match['split']}{match['rest']}"
+        _require_folder(images, f"{path}, or name the file and its images alone: {name}=coco:ANNOTATIONS,IMAGES")
+        files.append(CocoFiles(name, match["split"], folder, f"{folder}/annotations/{path.name}", images))
+    if not files:
+        raise DataError(f"{folder}/annotations: no instances_*.json there, which --source {option} asks for")
+    return files
+
+
+def _require_folder(folder: str, wanted_by: str) -> None:
+    if not (exists(folder) and local_path(folder).is_dir()):
+        raise DataError(f"{folder}: no such folder, wanted by {wanted_by}")

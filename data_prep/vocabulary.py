@@ -1,0 +1,107 @@
+"""From counts to the ordered classes: COCO-format classes by category id, then the most frequent synsets by name."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from importlib.resources import files
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.storage import read
+from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
+from data_prep.sources.coco import Category
+
+COLUMNS = ["category_id", "name", "synset"]
+
+ClassCounts = Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def read_synset_table(path: str | None) -> dict[str, str]:
+    """COCO class name → synset, from a CSV file with columns category_id, name, synset; None: the one shipped.
+
+    Raises ConfigError if the file is no such table, DataError if it is missing.
+    """
+    data = read(path) if path else files("data_prep").joinpath("coco_synsets.csv").read_bytes()
+    try:
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"--synsets {path}: not a CSV file in UTF-8 ({error})") from None
+    table = {}
+    for line, row in enumerate(rows, start=2):
+        if list(row) != COLUMNS or not row["name"] or not row["synset"]:
+            raise ConfigError(f"--synsets {path}: line {line} needs the columns {', '.join(COLUMNS)}, all filled in")
+        table[row["name"]] = row["synset"]
+    return table
+
+
+def synset_of(name: str, table: Mapping[str, str]) -> str:
+    """The concept that a COCO-format class is: the table's, else the first sense of its name."""
+    return table.get(name) or f"{name.replace(' ', '_')}.n.01"
+
+
+def most_frequent(synsets: Mapping[str, int], classes: int | None) -> list[str]:
+    """The `classes` most frequent synsets (None: all), ties by name; raises DataError if there are not so many."""
+    if classes is not None and classes > len(synsets):
+        raise DataError(f"--classes {classes}: the sources name {len(synsets)} synsets; ask for at most so many")
+    ranked = sorted(synsets, key=lambda synset: (-synsets[synset], synset))
+    return ranked[:classes]
+
+
+def build_vocabulary(
+    coco_format: Mapping[str, tuple[Category, ...]],
+    table: Mapping[str, str],
+    synsets: Mapping[str, int],
+    counts: ClassCounts,
+    classes: int | None,
+) -> Vocabulary:
+    """The ordered classes of a dataset.
+
+    `coco_format`: the classes of each COCO-format source, by category id; `synsets`: how many objects name each
+    synset; `counts`: source → its class name → (objects, masks) in the shards. Raises DataError if `classes` is more
+    than there are synsets.
+    """
+    names: dict[str, dict[str, list[str]]] = {}
+    displayed: dict[str, str] = {}
+    category_ids: dict[str, int] = {}
+    for source, categories in coco_format.items():
+        for category in categories:
+            synset = synset_of(category.name, table)
+            own = names.setdefault(synset, {}).setdefault(source, [])
+            if category.name not in own:
+                own.append(category.name)
+            displayed.setdefault(synset, category.name)
+            category_ids.setdefault(synset, category.id)
+    first = list(names)
+    chosen = sorted(set(most_frequent(synsets, classes)) - names.keys())
+    displayed |= _display_names(chosen, set(displayed.values()))
+    for synset in [*first, *chosen]:
+        for source in counts.keys() - coco_format.keys():
+            if synset in counts[source]:
+                names.setdefault(synset, {}).setdefault(source, []).append(synset)
+    return Vocabulary(
+        tuple(
+            VocabularyClass(
+                synset,
+                displayed[synset],
+                {source: _source_class(own, counts.get(source, {})) for source, own in names.get(synset, {}).items()},
+                category_ids.get(synset),
+            )
+            for synset in [*first, *chosen]
+        )
+    )
+
+
+def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]]) -> SourceClass:
+    objects, masks = (sum(counts.get(name, (0, 0))[i] for name in names) for i in range(2))
+    return SourceClass(tuple(names), objects, masks)
+
+
+def lemma(synset: str) -> str:
+    """`potted_plant.n.01` → `potted plant`."""
+    return (synset.rsplit(".", 2)[0] or synset).replace("_", " ")
+
+
+def _display_names(synsets: list[str], taken: set[str]) -> dict[str, str]:
+    """Synset → its lemma, with the synset in brackets where another class has that name."""
+    frequency = Counter(map(lemma, synsets)) + Counter(taken)
+    return {s: lemma(s) if frequency[lemma(s)] == 1 else f"{lemma(s)} ({s})" for s in synsets}
