@@ -89,6 +89,7 @@ def predict(
     inputs: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT …")],
     out: Path,
     min_score: float = 0.5,
+    tracking_uri: str | None = None,
 ) -> None:
     """Find and segment the objects of photographs: overlay pictures, and results in COCO's format.
 
@@ -96,11 +97,13 @@ def predict(
         model: The folder of a trained model, or a registered one such as models:/maskx@champion.
         inputs: JPEG and PNG files, and folders of them.
         out: Folder for the overlays and results.json.
-        min_score: Leave out objects the model is less sure of (0 to 1).
+        min_score: Draw the objects of which the model is at least this sure (0 to 1); results.json lists all.
+        tracking_uri: MLflow's server for a registered model; by default a file, mlflow.db, in the working folder.
     """
     from maskx_model.batch_prediction import predict_files
 
-    predict_files(model, inputs, out, min_score=min_score)
+    count = predict_files(model, inputs, out, min_score=min_score, tracking_uri=tracking_uri)
+    print(f"{count} photographs segmented: pictures and results.json are in {out}")
 
 
 def register(
@@ -109,6 +112,7 @@ def register(
     *,
     stages: Annotated[tuple[str, ...], arg(metavar="URI …")] = (),
     dataset: str | None = None,
+    preset: str | None = None,
     name: str = "maskx",
     tracking_uri: str | None = None,
 ) -> None:
@@ -119,12 +123,13 @@ def register(
         evaluation: The folder that `maskx evaluate` wrote for it.
         stages: Folders of other trainings, such as the detector's, whose curves belong to it.
         dataset: The dataset it was made from.
+        preset: The preset it was trained with, to log its settings.
         name: The name in the model registry.
         tracking_uri: MLflow's tracking server; by default a file, mlflow.db, in the working folder.
     """
     from maskx_model.registry import register as run
 
-    print(run(model, evaluation, name, tracking_uri, stages=stages, dataset=dataset))
+    print(run(model, evaluation, name, tracking_uri, stages=stages, dataset=dataset, preset=preset))
 
 
 def promote(

@@ -1,0 +1,172 @@
+"""The registry: what MLflow holds after registering, and which version becomes the champion."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import msgspec
+import pytest
+
+from data_prep.format.errors import ConfigError
+from maskx_model.evaluation import Evaluation, evaluate
+from maskx_model.registry import fetched_model, promote, register
+from maskx_model.tracking import TrackingError, connected, resolve_tracking_uri
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+
+NAMES = ["cup", "chair"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset `data`, models `detector`, `one` and `two`, and evaluations `evaluation-one` and `-two`."""
+    folder = tmp_path_factory.mktemp("world")
+    write_dataset(folder / "data", random_world(0, 4, NAMES)[0], NAMES)
+    write_model(folder / "detector", NAMES, None)
+    for seed, name in enumerate(("one", "two")):
+        write_model(folder / name, NAMES, "transfer", seed=seed)
+        evaluate(f"{folder}/{name}", f"{folder}/data", f"{folder}/evaluation-{name}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uri(world: Path) -> str:
+    return f"sqlite:///{world}/tracking/mlflow.db"
+
+
+@pytest.fixture
+def client(uri: str) -> Iterator[Any]:
+    with connected(uri) as connected_client:
+        yield connected_client
+
+
+def aliases(client: Any, name: str) -> dict[str, str]:
+    return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+def measured(world: Path, model: str, ap_b: float, **made_from: str) -> str:
+    """An evaluation of the model with another AP on B, and other choices in how it was made."""
+    evaluation = msgspec.json.decode((world / f"evaluation-{model}/metrics.json").read_bytes(), type=Evaluation)
+    numbers = {"transfer": {**evaluation.ap["transfer"], "B": ap_b}}
+    changed = msgspec.structs.replace(evaluation, ap=numbers, made_from={**evaluation.made_from, **made_from})
+    folder = world / f"evaluation-{model}-{ap_b}-{len(made_from)}"
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.json").write_bytes(msgspec.json.encode(changed))
+    return str(folder)
+
+
+def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: str, client: Any) -> None:
+    evaluation = f"{world}/evaluation-one"
+    version = register(f"{world}/one", evaluation, "logged", uri, (f"{world}/detector",), f"{world}/data", preset="toy")
+    assert version == "models:/logged/1"
+    (run,) = client.search_runs([client.get_experiment_by_name("logged").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "one"
+    assert run.data.params["model.mask.kind"] == "transfer"
+    assert run.data.params["preset.stage1.steps"] == "1600"
+    assert run.data.tags["kind"] == "transfer"
+    assert "| transfer |" in run.data.tags["mlflow.note.content"]
+    assert {"ap/transfer/A", "ap_gt_boxes/transfer/B", "box_ap/transfer/all"} <= set(run.data.metrics)
+    assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "detector/loss")][:2] == [
+        (1, 1.0),
+        (2, 0.5),
+    ]
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, len(dataset.dataset.digest)) == ("data", 36)
+    assert (world / "data").as_uri() in dataset.dataset.source
+    pages = {file.path for file in client.list_artifacts(run.info.run_id, "evaluation")}
+    assert {"evaluation/report.html", "evaluation/metrics.json", "evaluation/pictures"} == pages
+    assert (world / "tracking/mlartifacts/logged").is_dir()
+
+
+def test_the_same_model_is_registered_once(world: Path, uri: str, client: Any) -> None:
+    versions = [register(f"{world}/one", f"{world}/evaluation-one", "once", uri) for _ in range(2)]
+    assert versions == ["models:/once/1"] * 2
+    assert len(client.search_runs([client.get_experiment_by_name("once").experiment_id])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "ap_b", "made_from", "champion"),
+    [
+        ("better", 21.0, {}, "2"),
+        ("equal", 20.0, {}, "2"),
+        ("worse", 19.0, {}, "1"),
+        ("elsewhere", 90.0, {"dataset": "another"}, "1"),
+    ],
+)
+def test_the_champion_is_replaced_by_a_model_as_good_on_the_same_photographs(
+    world: Path, uri: str, client: Any, name: str, ap_b: float, made_from: dict[str, str], champion: str
+) -> None:
+    register(f"{world}/one", measured(world, "one", 20.0), name, uri)
+    assert aliases(client, name) == {"champion": "1"}
+    register(f"{world}/two", measured(world, "two", ap_b, **made_from), name, uri)
+    challenger = {} if champion == "2" else {"challenger": "2"}
+    assert aliases(client, name) == {"champion": champion, **challenger}
+
+
+def test_a_champion_that_was_replaced_does_not_come_back_by_registering_again(
+    world: Path, uri: str, client: Any
+) -> None:
+    one = (f"{world}/one", measured(world, "one", 20.0), "replaced", uri)
+    register(*one)
+    register(f"{world}/two", measured(world, "two", 20.0), "replaced", uri)
+    assert register(*one) == "models:/replaced/1"
+    assert aliases(client, "replaced") == {"champion": "2"}
+
+
+def test_promoting_makes_a_version_the_champion_by_number_or_alias(world: Path, uri: str, client: Any) -> None:
+    register(f"{world}/one", measured(world, "one", 20.0), "promoted", uri)
+    register(f"{world}/two", measured(world, "two", 1.0), "promoted", uri)
+    assert promote("promoted", "challenger", uri) == "models:/promoted/2"
+    assert aliases(client, "promoted") == {"champion": "2"}
+    assert promote("promoted", 1, uri) == "models:/promoted/1"
+    assert aliases(client, "promoted") == {"champion": "1"}
+    with pytest.raises(
+        ConfigError, match=r"'promoted' has no version '7' in the registry \(there are: 1, 2, champion\)"
+    ):
+        promote("promoted", "7", uri)
+    with pytest.raises(ConfigError, match="'nobody' has no version '1'"):
+        promote("nobody", "1", uri)
+
+
+def test_a_registered_model_comes_back_as_the_folder_it_was(world: Path, uri: str) -> None:
+    version = register(f"{world}/one", f"{world}/evaluation-one", "fetched", uri)
+    with fetched_model(version, uri) as folder:
+        names = {file.name for file in Path(folder).iterdir()}
+        assert names == {"manifest.json", "config.json", "vocabulary.json", "metrics.jsonl", "model.safetensors"}
+        assert all((Path(folder) / name).read_bytes() == (world / "one" / name).read_bytes() for name in names)
+
+
+def test_names_and_stores_that_cannot_be_are_refused_in_a_sentence(world: Path, uri: str) -> None:
+    model, evaluation = f"{world}/one", f"{world}/evaluation-one"
+    with pytest.raises(ConfigError, match=r"name 'a/b': use letters"):
+        register(model, evaluation, "a/b", uri)
+    with pytest.raises(TrackingError, match="gopher://"):
+        register(model, evaluation, tracking_uri="gopher://nowhere")
+    for model_uri, message in (
+        ("models:/nobody@champion", "'nobody' has no version 'champion'"),
+        ("models:/maskx", "write models:/NAME/VERSION"),
+    ):
+        with pytest.raises(ConfigError, match=message), fetched_model(model_uri, uri):
+            pass
+
+
+def test_the_store_is_the_options_else_the_environments_else_in_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert resolve_tracking_uri(None) == "http://server"
+    assert resolve_tracking_uri("http://other") == "http://other"
+
+
+def test_mlflows_global_store_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    with connected(uri):
+        assert mlflow.get_tracking_uri() == uri
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://server"
+    assert mlflow.get_tracking_uri() == "http://server"
