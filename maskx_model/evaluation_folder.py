@@ -13,7 +13,7 @@ from data_prep.format.storage import create_folder, read, write
 from maskx_model.coco_results import category_ids, to_results
 from maskx_model.evaluation import Measured
 from maskx_model.pictures import Panel, choose, panels
-from maskx_model.report import KINDS, Report, Shown, render
+from maskx_model.report import Report, Shown, render
 
 GAP = 8
 """White pixels between the panels of a picture file."""
@@ -61,7 +61,7 @@ def _pictures(measured: Measured) -> list[Shown]:
     for choice in choose(keys, measured.truths, measured.found, measured.in_a):
         row = measured.rows[choice.position]
         image = decode_rgb(measured.data.read_image(row), row.key)
-        seen = {KINDS[kind]: found.predicted[choice.position] for kind, found in measured.found.items()}
+        seen = {kind: found.predicted[choice.position] for kind, found in measured.found.items()}
         names = measured.data.vocabulary.names
         drawn = panels(image, measured.truths[choice.position], seen, names, measured.in_a)
         pictures.append(Shown(row.key, row.license, choice.reason, choice.caption, drawn))

@@ -17,7 +17,7 @@ from maskx_model.visualization import Picture, draw_instances
 MIN_SCORE = 0.5
 MOST_SHOWN = 10
 FALLBACK = 3
-PANEL = 560
+PANEL = 480
 """Longer side of a panel, pixels."""
 
 Reason = Literal["gain", "random", "failure"]
@@ -72,10 +72,15 @@ def choose(
     random, left = left[:each], left[each:]
     worst = sorted(left, key=lambda p: p.everything or 0.0)[:each]
     return [
-        *(Choice(p.position, "gain", _gain_caption(p, compared=len(found) > 1)) for p in best),
-        *(Choice(p.position, "random", f"Mean overlap with the truth: {p.everything:.0%}.") for p in random),
-        *(Choice(p.position, "failure", f"Mean overlap with the truth: {p.everything:.0%}.") for p in worst),
+        *(Choice(p.position, "gain", _gain_caption(p, list(found))) for p in best),
+        *(Choice(p.position, "random", f"Overlap on all its objects: {p.everything:.0%}.") for p in random),
+        *(Choice(p.position, "failure", f"Overlap on all its objects: {p.everything:.0%}.") for p in worst),
     ]
+
+
+def named(kind: str) -> str:
+    """A kind of model as people write it: `class-agnostic`."""
+    return kind.replace("_", "-")
 
 
 def panels(
@@ -91,7 +96,7 @@ def panels(
             note = "nothing found"
         elif kept.scores[0] < MIN_SCORE:
             note = f"no score reaches {MIN_SCORE}; the best {len(kept.scores)} are drawn"
-        drawn.append(Panel(kind, draw_instances(image, kept, names, in_a, 0.0, long_edge=PANEL), note))
+        drawn.append(Panel(named(kind), draw_instances(image, kept, names, in_a, 0.0, long_edge=PANEL), note))
     return drawn
 
 
@@ -140,10 +145,11 @@ def _encoded(mask: Rle) -> dict[str, Any]:
     return {"size": list(mask.size), "counts": mask.counts}
 
 
-def _gain_caption(photograph: _Photograph, compared: bool) -> str:
-    if not compared:
-        return f"Mean overlap with the truth on its objects of B: {photograph.on_b:.0%}."
-    return f"Mean overlap with the truth on its objects of B: {photograph.baseline:.0%} → {photograph.on_b:.0%}."
+def _gain_caption(photograph: _Photograph, kinds: Sequence[str]) -> str:
+    if len(kinds) == 1:
+        return f"Overlap on its objects of B: {photograph.on_b:.0%}."
+    before, now = f"{photograph.baseline:.0%} {named(kinds[0])}", f"{photograph.on_b:.0%} {named(kinds[-1])}"
+    return f"Overlap on its objects of B: {before}, {now}."
 
 
 def _mean(values: Sequence[float]) -> float | None:

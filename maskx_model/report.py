@@ -12,10 +12,9 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.vocabulary import Vocabulary
 from maskx_model.coco_ap import METRICS
 from maskx_model.evaluation import Evaluation
-from maskx_model.pictures import Panel, Reason
+from maskx_model.pictures import Panel, Reason, named
 from maskx_model.plots import class_frequencies, training_curves
 
-KINDS = {"class_agnostic": "class-agnostic", "transfer": "transfer", "class_specific": "class-specific"}
 MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
 FEW_PHOTOGRAPHS = 1000
 """With fewer than this the page says that its numbers are not to be compared with published ones."""
@@ -53,6 +52,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["named"] = named
     environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
     environment.filters["signed"] = lambda ap: "–" if ap is None else f"{ap:+.1f}"
     environment.filters["jpeg"] = _jpeg
@@ -62,9 +62,9 @@ def render(report: Report) -> str:
         report=report,
         evaluation=evaluation,
         kinds=list(evaluation.ap),
-        kind_names=KINDS,
         measures=MEASURES,
         metrics=METRICS,
+        shared_boxes=len(evaluation.box_ap) > 1 and len({str(sets) for sets in evaluation.box_ap.values()}) == 1,
         few=evaluation.images < FEW_PHOTOGRAPHS,
         sizes={"A": sides.count("A"), "B": sides.count("B"), "all": len(sides)},
         empty=sum(c.objects == 0 for c in evaluation.per_class),

@@ -105,7 +105,7 @@ def _draw_label(
 ) -> Rectangle:
     """Write the text at the box, where it covers other labels (`taken`) least; returns where it stands."""
     width, height = drawing.im.size
-    font = ImageFont.load_default(size=max(13, round(max(width, height) * 0.028)))
+    font = ImageFont.load_default(size=max(13, round(max(width, height) * 0.031)))
     while drawing.textlength(text, font=font) > width - 8 and len(text) > 2:
         text = text[:-2] + "…"
     pad = 3
