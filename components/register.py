@@ -6,7 +6,9 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
-def register(model: str, evaluation: str, stages: list[str], dataset: str, name: str, tracking_uri: str) -> str:
+def register(
+    model: str, evaluation: str, stages: list[str], dataset: str, preset: str, name: str, tracking_uri: str
+) -> str:
     """Register the model with its numbers, curves and report; it becomes the champion if it is as good on B.
 
     Args:
@@ -14,6 +16,7 @@ def register(model: str, evaluation: str, stages: list[str], dataset: str, name:
         evaluation: URI of its evaluation.
         stages: URIs of the other stages' folders, whose curves belong to it too.
         dataset: URI of the dataset it was made from.
+        preset: Name of the configuration it was trained with.
         name: Name in the registry.
         tracking_uri: MLflow's tracking server; empty for what MLFLOW_TRACKING_URI says.
 
@@ -22,4 +25,4 @@ def register(model: str, evaluation: str, stages: list[str], dataset: str, name:
     """
     from maskx_model.registry import register as run
 
-    return run(model, evaluation, name, tracking_uri or None, stages=tuple(stages), dataset=dataset)
+    return run(model, evaluation, name, tracking_uri or None, stages=tuple(stages), dataset=dataset, preset=preset)

@@ -1,6 +1,7 @@
 """`maskx pipeline`: run it here, or compile it for a cluster."""
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def run(
             of a text file with a class name per line. By default what the preset says.
         seed: Seed of the trainings, and of the toy world.
         registered_name: The name in the model registry.
-        tracking_uri: MLflow's tracking server; by default a file, mlflow.db, in the run's folder.
+        tracking_uri: MLflow's tracking server; by default MLFLOW_TRACKING_URI, else a file, mlflow.db, in the
+            run's folder.
     """
     check_packages()
     from pipelines.local import run_locally
@@ -44,7 +46,9 @@ def run(
         {
             **arguments,
             "registered_name": registered_name,
-            "tracking_uri": tracking_uri or f"sqlite:///{out}/mlflow.db",
+            "tracking_uri": tracking_uri
+            or os.environ.get("MLFLOW_TRACKING_URI")
+            or f"sqlite:///{out.resolve()}/mlflow.db",
         },
         out,
     )

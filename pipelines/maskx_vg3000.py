@@ -88,6 +88,7 @@ def maskx_vg3000(
         evaluation=evaluation.outputs["Output"],
         stages=[detector.output],
         dataset=dataset.output,
+        preset=preset,
         name=registered_name,
         tracking_uri=tracking_uri,
     )
