@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from data_prep.format.vocabulary import Vocabulary
 
@@ -42,7 +43,7 @@ def training_curves(metrics: bytes) -> bytes | None:
         axes.plot(x, total, color=LINES[0], lw=0.8, alpha=0.3)
         axes.plot(x, _smooth(total), color=LINES[0], lw=2, label="loss")
         axes.set(xlabel="step", ylabel="loss", ylim=(0, None), xlim=(0, None))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
         return _svg(figure)
 

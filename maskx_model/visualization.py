@@ -106,8 +106,8 @@ def _draw_label(
     """Write the text at the box, where it covers other labels (`taken`) least; returns where it stands."""
     width, height = drawing.im.size
     font = ImageFont.load_default(size=max(13, round(max(width, height) * 0.031)))
-    while drawing.textlength(text, font=font) > width - 8 and len(text) > 2:
-        text = text[:-2] + "…"
+    if (length := drawing.textlength(text, font=font)) > width - 8:
+        text = text[: max(1, int(len(text) * (width - 8) / length) - 2)] + "…"
     pad = 3
     left, top, right, bottom = drawing.textbbox((0, 0), text, font=font)
     size = (right - left + 2 * pad, bottom - top + 2 * pad)

@@ -17,7 +17,7 @@ from data_prep.format.errors import CheckpointError, ConfigError, DataError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.box_protocols import Found, find, ground_truth_boxes
-from maskx_model.checkpoint import load_model
+from maskx_model.checkpoint import Origin, load_model
 from maskx_model.coco_ap import Truth
 from maskx_model.evaluation import Evaluation, Measured, evaluate, evaluated_classes, measure
 from maskx_model.evaluation_folder import write_evaluation
@@ -48,7 +48,7 @@ def mediocre(world: Path) -> Measured:
     truths = [Truth.of(data.read_record(row), "coco", evaluated_classes(data, "coco")) for row in rows]
     _, found = random_world(0, 16, NAMES)
     everything = {"transfer": Found(found, found)}
-    made_from = {"split": "val", "source": "coco"}
+    made_from: Origin = {"split": "val", "source": "coco"}
     result = measure(truths, everything, {0, 1, 2}, {0}, data.vocabulary.names, made_from)
     return Measured(data, rows, truths, everything, frozenset({0}), result)
 

@@ -1,0 +1,190 @@
+"""The page stands alone, shows what it should, and takes no text from data for markup."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from data_prep.format.manifest import Manifest
+from data_prep.format.reader import Dataset
+from maskx_model.box_protocols import Found
+from maskx_model.checkpoint import Origin
+from maskx_model.coco_ap import Truth
+from maskx_model.evaluation import Evaluation, evaluated_classes, measure
+from maskx_model.inference import Instances
+from maskx_model.pictures import Panel, choose, panels, shown
+from maskx_model.plots import class_frequencies, training_curves
+from maskx_model.report import Report, Shown, render
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset
+
+NAMES = ["cup", "<script>alert(1)</script>", "Tür & Tor"]
+LABELS = {name: position for position, name in enumerate(NAMES)}
+IN_A = frozenset({0})
+
+
+def nothing_like(found: list[Instances]) -> list[Instances]:
+    return [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
+
+
+@pytest.fixture(scope="module")
+def photographs() -> tuple[list[str], list[Truth], dict[str, Found]]:
+    """Thirty, with a baseline that finds nothing at all beside a mediocre model."""
+    records, found = random_world(0, 30, NAMES)
+    truths = [Truth.of(record, "coco", LABELS) for record in records]
+    nothing = nothing_like(found)
+    models = {"class_agnostic": Found(nothing, nothing), "transfer": Found(found, found)}
+    return [record.key for record in records], truths, models
+
+
+@pytest.fixture(scope="module")
+def report(
+    photographs: tuple[list[str], list[Truth], dict[str, Found]], tmp_path_factory: pytest.TempPathFactory
+) -> Report:
+    keys, truths, models = photographs
+    data = Dataset.open(write_dataset(tmp_path_factory.mktemp("report") / "data", random_world(0, 30, NAMES)[0], NAMES))
+    made_from: Origin = {"split": "<b>val</b>", "source": "coco", "max_images": None}
+    result = measure(truths, models, evaluated_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
+    panel = Panel("<i>transfer</i>", np.zeros((60, 80, 3), np.uint8), "<u>nothing found</u>")
+    pictures = [Shown(keys[0], "Attribution <License>", "gain", "Overlap <em>", [panel] * 3)]
+    curves = [("masks <transfer>", b'{"step":20,"loss":1.0,"loss_mask":1.0}\n{"step":40,"loss":0.5,"loss_mask":0.5}\n')]
+    return Report(result, data.vocabulary, IN_A, data.manifest, curves, pictures)
+
+
+class Page(HTMLParser):
+    """Tags in order, what they refer to, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.references: list[str] = []
+        self.words = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_page_loads_nothing_from_anywhere(report: Report) -> None:
+    page = render(report)
+    references = Page(page).references
+    assert len(references) == 3 + 2
+    assert all(reference.startswith("data:image/") for reference in references)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert re.findall(r"https?://", page) == []
+
+
+def test_text_from_data_is_never_markup(report: Report) -> None:
+    page = Page(render(report))
+    assert page.tags.count("script") == 1
+    assert not {"i", "u", "em"} & set(Page(render(report).split("<h2>Pictures")[1]).tags)
+    for text in (NAMES[1], NAMES[2], "Attribution <License>", "<i>transfer</i>", "<u>nothing found</u>", "<b>val</b>"):
+        assert text in page.words
+
+
+def test_the_numbers_of_a_b_and_all_stand_on_the_page(report: Report) -> None:
+    words = Page(render(report)).words
+    for numbers in (report.evaluation.ap, report.evaluation.ap_gt_boxes, report.evaluation.box_ap):
+        for sets in numbers.values():
+            for ap in sets.values():
+                assert f"{ap:.1f}" in words
+    for name, reasons in {**report.manifest.left_out, **report.manifest.rejected}.items():
+        assert name in words
+        assert all(reason in words for reason in reasons)
+
+
+def test_a_single_model_and_a_page_without_pictures_or_curves(report: Report) -> None:
+    alone: Evaluation = msgspec.structs.replace(
+        report.evaluation,
+        ap={"transfer": {"A": None, "B": 0.0, "all": 0.0}},
+        ap_gt_boxes={"transfer": {"A": None, "B": 0.0, "all": 0.0}},
+        box_ap={"transfer": {"A": None, "B": 0.0, "all": 0.0}},
+        details={},
+    )
+    bare: Manifest = msgspec.structs.replace(report.manifest, counts={}, left_out={}, rejected={})
+    words = Page(render(replace(report, evaluation=alone, pictures=[], curves=[], manifest=bare))).words
+    assert "class-agnostic" not in words
+    assert "–" in words
+    assert "nothing" in words
+
+
+def test_the_same_input_gives_the_same_page(report: Report) -> None:
+    assert render(report) == render(report)
+
+
+def test_pictures_are_gains_random_ones_and_failures_each_once(
+    photographs: tuple[list[str], list[Truth], dict[str, Found]],
+) -> None:
+    choices = choose(*photographs, IN_A)
+    assert [c.reason for c in choices] == ["gain"] * 4 + ["random"] * 4 + ["failure"] * 4
+    assert len({c.position for c in choices}) == 12
+    assert choices == choose(*photographs, IN_A)
+    assert all("0% class-agnostic" in c.caption for c in choices[:4])
+
+
+def test_which_photographs_are_picked_at_random_does_not_hang_on_the_model(
+    photographs: tuple[list[str], list[Truth], dict[str, Found]],
+) -> None:
+    """With no gains to take first, the random ones are the same for any two models."""
+    keys, truths, models = photographs
+    nothing = Found(*[nothing_like(models["transfer"].predicted)] * 2)
+    same = Found(models["transfer"].predicted, models["transfer"].given)
+    picks = [
+        [
+            c.position
+            for c in choose(keys, truths, {"class_agnostic": found, "transfer": found}, IN_A)
+            if c.reason == "random"
+        ]
+        for found in (nothing, same)
+    ]
+    assert picks[0] == picks[1]
+
+
+def test_photographs_without_objects_are_not_picked() -> None:
+    empty = Truth(1, 120, 160, (), ())
+    nothing = nothing_like(random_world(0, 1, NAMES)[1])
+    assert choose(["coco-1"], [empty], {"transfer": Found(nothing, nothing)}, IN_A) == []
+
+
+def test_ten_confident_instances_are_shown_or_else_the_three_best_with_a_note() -> None:
+    _, found = random_world(0, 30, NAMES)
+    many = max(found, key=lambda each: int((each.scores >= 0.5).sum()))
+    many = Instances(
+        np.tile(many.boxes, (5, 1)), np.tile(many.labels, 5), np.ones(5 * len(many.labels), np.float32), many.masks * 5
+    )
+    assert len(shown(many).scores) == 10
+    unsure = replace(many, scores=many.scores * np.float32(0.2))
+    assert len(shown(unsure).scores) == 3
+    truth = Truth(1, 120, 160, (), ())
+    image = np.zeros((120, 160, 3), np.uint8)
+    notes = [
+        p.note
+        for p in panels(image, truth, {"transfer": unsure, "class_agnostic": nothing_like([many])[0]}, NAMES, IN_A)
+    ]
+    assert notes == ["", "no score reaches 0.5; the best 3 are drawn", "nothing found"]
+
+
+def test_plots_are_svg_and_the_same_each_time() -> None:
+    lines = b"".join(b'{"step":%d,"loss":%f,"loss_a":1,"loss_b":2}\n' % (20 * i, 1 / i) for i in range(1, 50))
+    tried = b'{"step":980,"learning_rate_tried":0.003,"loss_held_back":0.2}\n'
+    curve = training_curves(lines + tried)
+    assert curve is not None
+    assert b"<svg" in curve
+    assert curve == training_curves(lines + tried)
+    assert training_curves(b"") is None
+    assert training_curves(tried) is None
+    vocabulary = vocabulary_of(NAMES)
+    assert class_frequencies(vocabulary, IN_A) == class_frequencies(vocabulary, IN_A)
+
+
+def test_the_template_is_packaged() -> None:
+    assert (Path(__file__).parents[2] / "maskx_model/templates/report.html.j2").is_file()

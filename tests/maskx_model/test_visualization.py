@@ -1,0 +1,88 @@
+"""Overlays: the right colours at the right places, readable at any size, and the photograph untouched."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from data_prep.format.records import Rle
+from maskx_model.inference import Instances
+from maskx_model.visualization import GREENS, REDS, draw_instances
+from tests.maskx_model.synthetic import ellipse
+
+GREY = np.full((120, 160, 3), 128, np.uint8)
+NAMES = ["cup", "<script>", "a class with a name that is much longer than any photograph is wide " * 3]
+
+
+def one(label: int, score: float = 0.9, box: tuple[float, float, float, float] = (30, 40, 110, 100)) -> Instances:
+    mask = ellipse(np.array(box))
+    return Instances(np.array([box], np.float32), np.array([label]), np.array([score], np.float32), [mask])
+
+
+def reddest(picture: npt.NDArray[np.uint8]) -> bool:
+    middle = picture[picture.shape[0] * 70 // 120, picture.shape[1] * 70 // 160].astype(int)
+    return bool(middle[0] > middle[1])
+
+
+def test_a_is_green_and_b_is_red() -> None:
+    assert not reddest(draw_instances(GREY, one(0), NAMES, {0}))
+    assert reddest(draw_instances(GREY, one(1), NAMES, {0}))
+    assert all(green[1] == max(green) for green in GREENS)
+    assert all(red[0] == max(red) for red in REDS)
+
+
+def test_the_photograph_shows_through_the_mask_and_is_untouched_outside() -> None:
+    before = GREY.copy()
+    picture = draw_instances(GREY, one(0), NAMES, {0})
+    assert np.array_equal(GREY, before)
+    assert (picture[-20:, :20] == 128).all()
+    dark = draw_instances(GREY // 2, one(0), NAMES, {0})
+    y, x = 70 * 480 // 160, 70 * 480 // 160
+    assert picture[y, x].sum() > dark[y, x].sum()
+
+
+def test_what_scores_too_low_is_left_out() -> None:
+    blank = draw_instances(GREY, one(0, score=0.4), NAMES, {0})
+    assert (blank == 128).all()
+    assert (draw_instances(GREY, one(0, score=0.4), NAMES, {0}, min_score=0.3) != 128).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "long_edge", "expected"),
+    [
+        ((120, 160), None, (360, 480)),
+        ((600, 800), None, (600, 800)),
+        ((600, 800), 400, (300, 400)),
+        ((1, 1), None, (480, 480)),
+        ((3, 900), None, (3, 900)),
+    ],
+)
+def test_small_photographs_are_enlarged(
+    shape: tuple[int, int], long_edge: int | None, expected: tuple[int, int]
+) -> None:
+    height, width = shape
+    box = (0.0, 0.0, float(width), float(height))
+    instances = Instances(
+        np.array([box], np.float32), np.array([0]), np.ones(1, np.float32), [ellipse(np.array(box), height, width)]
+    )
+    image = np.zeros((height, width, 3), np.uint8)
+    picture = draw_instances(image, instances, NAMES, {0}, long_edge=long_edge)
+    assert picture.shape == (*expected, 3)
+    assert picture.dtype == np.uint8
+
+
+def test_nothing_found_gives_the_photograph_back() -> None:
+    nothing = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
+    assert (draw_instances(GREY, nothing, NAMES, {0}) == 128).all()
+
+
+def test_odd_instances_can_be_drawn() -> None:
+    """An empty mask, a box past the edge, a name that does not fit, a hundred objects on one place."""
+    empty = ellipse(np.array([-30.0, -30, -20, -20]))
+    boxes = np.array([(150, 110, 190, 140), (0, 0, 0, 0), *[(30, 40, 110, 100)] * 100], np.float32)
+    masks: list[Rle] = [empty, empty, *one(0).masks * 100]
+    crowd = Instances(boxes, np.arange(102) % 3, np.linspace(1, 0.5, 102).astype(np.float32), masks)
+    assert draw_instances(GREY, crowd, NAMES, {0}).shape == (360, 480, 3)
+
+
+def test_the_same_input_gives_the_same_picture() -> None:
+    assert np.array_equal(draw_instances(GREY, one(1), NAMES, {0}), draw_instances(GREY, one(1), NAMES, {0}))
