@@ -107,7 +107,7 @@ def run_group(word: str, words: list[str]) -> None:
 
     if isinstance(entry, dict):
         tyro.extras.subcommand_cli_from_dict(
-            entry, prog=f"maskx {word}", description=group.summary.capitalize() + ".", args=words
+            entry, prog=f"maskx {word}", description=f"{group.summary[0].upper()}{group.summary[1:]}.", args=words
         )
     else:
         tyro.cli(entry, prog=f"maskx {word}", args=words)

@@ -66,8 +66,7 @@ def _quiet_environment() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
     os.environ["PYTHONUNBUFFERED"] = "1"  # progress appears when it is made
     os.environ["PYTHONSAFEPATH"] = "1"  # a `data_prep` folder of the user's stays out of the way
-    on_terminal = sys.stdout.isatty()
-    os.environ.setdefault("TQDM_MININTERVAL", "0.5" if on_terminal else "30")
+    os.environ.setdefault("TQDM_MININTERVAL", "0.5")
     os.environ.setdefault("TQDM_NCOLS", str(min(100, shutil.get_terminal_size().columns - 8)))
 
 

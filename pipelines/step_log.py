@@ -11,10 +11,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
+SECONDS_BETWEEN_BARS = 30.0
+"""Where the terminal is a file or a pipe."""
+
 _STARTED = re.compile(r"Executing task .*'([\w-]+)'")
 _FINISHED = re.compile(r"Task .*'([\w-]+)'.* finished with status .*(SUCCESS|FAILURE)")
 _PROGRESS = re.compile(r"\d+%\|| \[\d+:\d\d")  # how tqdm writes a bar, and a count without a total
 _USER_ERROR = re.compile(r"^data_prep\.format\.errors\.\w+: (.*)")
+_EXECUTOR = "[KFP Executor "  # what every logger in a step's process writes before its message
 _RULE = re.compile(r"^-*$")
 
 
@@ -47,6 +51,7 @@ class StepLog(io.TextIOBase, logging.Filter):
         self._hidden_until: re.Pattern[str] | None = None
         self._bar_shown = False
         self._started = 0.0
+        self._next_bar = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take notice of KFP's records about steps; none of them is printed."""
@@ -81,6 +86,7 @@ class StepLog(io.TextIOBase, logging.Filter):
     def _start(self, name: str) -> None:
         self._lines.clear()
         self._started = time.monotonic()
+        self._next_bar = self._started + SECONDS_BETWEEN_BARS
         number = list(self.names.values()).index(name) + 1
         self._show(f"[{number}/{len(self.names)}] {name}")
 
@@ -97,9 +103,11 @@ class StepLog(io.TextIOBase, logging.Filter):
             if self._hidden_until.match(line):
                 self._hidden_until = None
                 self._lines.append(line)
-        elif line.startswith("[KFP Executor"):
+        elif _EXECUTOR in line:
             if line.endswith("Got executor_input:"):
                 self._hidden_until = re.compile(r"^}")  # the end of that JSON object
+            if before := line.partition(_EXECUTOR)[0].rstrip():  # a bar that had not ended its line
+                self._take(before)
         elif line.startswith("Traceback (most recent call last)"):
             self._hidden_until = re.compile(r"^\S")  # the exception itself, which `error` quotes
         elif _PROGRESS.search(line):
@@ -109,13 +117,14 @@ class StepLog(io.TextIOBase, logging.Filter):
             self._show(f"      {line}")
 
     def _show_bar(self, line: str) -> None:
-        """One line that moves on a terminal; a line each elsewhere (the steps then report rarely)."""
+        """One line that moves on a terminal; elsewhere a line now and then."""
         if self.terminal.isatty():
             self.terminal.write(f"\r\x1b[K      {line.strip()}")
             self.terminal.flush()
             self._bar_shown = True
-        else:
+        elif time.monotonic() > self._next_bar or "100%" in line:
             self._show(f"      {line.strip()}")
+            self._next_bar = time.monotonic() + SECONDS_BETWEEN_BARS
 
     def _show(self, line: str) -> None:
         if self._bar_shown:

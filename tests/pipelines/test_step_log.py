@@ -54,7 +54,7 @@ def test_steps_are_announced_by_name_and_timed(log: StepLog, finished: list[str]
 
 def test_kfps_own_lines_go_to_the_log_file_only(log: StepLog) -> None:
     log.write(EXECUTOR)
-    log.write("    four photographs left out\n\n--------\n")
+    log.write("    four photographs left out[KFP Executor 2026-11-01 10:00:00,000 INFO]: a cache\n\n--------\n")
     assert shown(log) == "      four photographs left out\n"
     assert isinstance(log.log, io.StringIO)
     assert "executor_input" in log.log.getvalue()
@@ -75,9 +75,9 @@ def test_another_exception_is_told_by_its_last_line(log: StepLog) -> None:
     assert log.error() == "OSError: [Errno 28] No space left on device"
 
 
-def test_a_progress_bar_moves_on_a_terminal_and_is_a_line_elsewhere(log: StepLog) -> None:
+def test_a_progress_bar_moves_on_a_terminal_and_is_a_line_now_and_then_elsewhere(log: StepLog) -> None:
     bar = "    train:  50%|█████     | 1/2 [00:01<00:01,  1.00it/s]\n"
-    log.write(bar)
+    log.write(bar * 3)
     assert shown(log).count("\n") == 1
     log.terminal = Terminal()
     log.write(bar * 3)
