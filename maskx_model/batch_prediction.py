@@ -69,6 +69,8 @@ def find_photographs(inputs: Sequence[Path], out: Path) -> list[Photograph]:
     """The photographs among the inputs, each once, folders in alphabetical order; hidden files and what lies in `out`
     are passed over. Overlays get distinct names. Raises DataError for an input that is not there, or if there are none.
     """
+    if not inputs:
+        raise DataError("no photographs were named; name files, or folders of them")
     chosen: dict[Path, Photograph] = {}
     taken: set[Path] = set()
     for each in inputs:

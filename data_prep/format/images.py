@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data_prep.format.errors import DataError
 
@@ -26,5 +26,7 @@ def decode_rgb(data: bytes, name: str) -> npt.NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
                 return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:  # its own text holds a memory address
+        raise DataError(f"{name}: not a readable image (of no known format)") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: not a readable image ({error})") from None

@@ -94,6 +94,8 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path: Path, 
         predict_files(model, [tmp_path / "missing.png"], out)
     with pytest.raises(DataError, match=r"nothing: no JPEG or PNG files there"):
         predict_files(model, [tmp_path / "nothing"], out)
+    with pytest.raises(DataError, match="no photographs were named"):
+        predict_files(model, [], out)
     with pytest.raises(CheckpointError, match=r"detector: a detector without masks"):
         predict_files(detector, [file], out)
     with pytest.raises(CheckpointError, match=r"no manifest\.json"):
