@@ -14,7 +14,7 @@ help:  ## Tell what the targets do
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'installing into $(VENV): some minutes and about 7 GB, once'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, report, registry (about ten minutes)

@@ -1,0 +1,35 @@
+"""Running the pipeline on this machine, for real, as far as a broken input lets it. `make demo` runs all of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def broken_data(tmp_path: Path) -> Path:
+    """COCO's folder with an annotation file that ends in the middle."""
+    annotations = tmp_path / "data" / "coco" / "annotations"
+    annotations.mkdir(parents=True)
+    (annotations / "instances_train2017.json").write_text('{"images": [{"id": 1, "file_')
+    return tmp_path / "data"
+
+
+def test_a_failing_step_ends_the_run_in_its_own_sentence(broken_data: Path, tmp_path: Path) -> None:
+    words = ["pipeline", "run", "--preset", "real_sample", "--data", str(broken_data), "--out", "out"]
+    command = [sys.executable, "-m", "pipelines.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("maskx: step prepare failed: ")
+    assert "instances_train2017.json" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("[")] == ["[1/7] sources", "[2/7] prepare"]
+    assert "Traceback" in (tmp_path / "out" / "pipeline.log").read_text(encoding="utf-8")
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}
+    assert not (tmp_path / "out" / "summary.json").exists()
+    assert not (tmp_path / "out" / "dataset" / "manifest.json").exists()
