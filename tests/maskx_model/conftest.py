@@ -1,0 +1,41 @@
+"""A tiny toy world, prepared for real, once for all workers."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.reader import Dataset
+
+IMAGES, VAL_IMAGES = 40, 8
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`original/`, what `maskx data toy` writes, and `dataset/`, what `maskx data prepare` makes of it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "maskx_model_toy_world"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "dataset" / "manifest.json").exists():
+            _make(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_dataset(toy_folder: Path) -> Dataset:
+    """The tiny toy world as a dataset: 40 photographs to train on, 8 to validate, sources `coco` and `vg`."""
+    return Dataset.open(str(toy_folder / "dataset"))
+
+
+def _make(folder: Path) -> None:
+    from data_prep.pipeline import PrepareOptions, prepare
+    from data_prep.toy_world import write_toy_world
+
+    if not (folder / "original").exists():
+        write_toy_world(folder / "original", images=IMAGES, val_images=VAL_IMAGES)
+    sources = (f"coco=coco:{folder}/original/coco", f"vg=vg:{folder}/original/visual_genome")
+    # So few photographs that the world's one broken file is more than the usual ceiling.
+    prepare(PrepareOptions(sources=sources, out=str(folder / "dataset"), max_rejected=0.5))

@@ -1,0 +1,83 @@
+"""Photographs with known objects, and small detectors whose weights are not at their starting point."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pycocotools import mask as rle_codec
+from torch import nn
+from torchvision.models.detection import FasterRCNN
+
+from data_prep.format.records import Rle
+from maskx_model.dataset import Sample
+from maskx_model.detector import build_detector
+from maskx_model.mask_training import freeze
+from tests.maskx_model.tiny_presets import DETECTOR
+
+
+def rle(bitmap: npt.NDArray[np.bool_]) -> Rle:
+    """A bitmap [H, W] as compressed run lengths."""
+    encoded = rle_codec.encode(np.asfortranarray(bitmap, dtype=np.uint8))
+    return Rle((bitmap.shape[0], bitmap.shape[1]), encoded["counts"].decode())
+
+
+def bitmap(mask: Rle) -> npt.NDArray[np.bool_]:
+    """The inverse of `rle`."""
+    decoded: npt.NDArray[np.uint8] = rle_codec.decode({"size": list(mask.size), "counts": mask.counts})
+    return decoded.astype(bool)
+
+
+def sample(
+    boxes: Sequence[tuple[float, float, float, float]],
+    labels: Sequence[int],
+    masks: Sequence[Rle | None] | None = None,
+    size: tuple[int, int] = (64, 64),
+    seed: int = 0,
+) -> Sample:
+    """A photograph of noise, `size` (height, width), with those objects."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
+    return Sample(
+        key=f"coco-{seed:012d}",
+        image=pixels,
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor(labels, dtype=torch.int64),
+        masks=tuple(masks) if masks is not None else (None,) * len(boxes),
+    )
+
+
+def busy_samples(seed: int, count: int = 2, classes: int = 5) -> list[Sample]:
+    """Photographs of several sizes, each with four objects whose masks are ellipses."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for number in range(count):
+        height, width = (int(n) for n in rng.integers(60, 100, 2))
+        corner = rng.uniform(0, 30, (4, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(15, 30, (4, 2))], axis=1).round(2)
+        masks = [rle(_ellipse(box, height, width)) for box in boxes]
+        labels = rng.integers(1, classes + 1, 4).tolist()
+        samples.append(sample(boxes.tolist(), labels, masks, (height, width), seed * 100 + number))
+    return samples
+
+
+def new_detector(num_classes: int = 5, seed: int = 0) -> FasterRCNN:
+    """A slim detector, in training mode, whose box head has an opinion of every class."""
+    torch.manual_seed(seed)
+    detector = build_detector(DETECTOR, num_classes, load_weights=False)
+    for parameter in detector.roi_heads.box_predictor.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return detector
+
+
+def frozen_detector(num_classes: int = 5, seed: int = 0) -> FasterRCNN:
+    """As `new_detector`, as stage 2 finds it."""
+    detector = new_detector(num_classes, seed)
+    freeze(detector)
+    return detector
+
+
+def _ellipse(box: npt.NDArray[np.float64], height: int, width: int) -> npt.NDArray[np.bool_]:
+    y, x = np.mgrid[:height, :width] + 0.5
+    x1, y1, x2, y2 = box
+    inside: npt.NDArray[np.bool_] = ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2 <= 1
+    return inside

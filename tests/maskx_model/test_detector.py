@@ -1,0 +1,162 @@
+"""The detector: torchvision's, but for crowds and for the cost of thousands of classes."""
+
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork
+
+from data_prep.format.errors import ConfigError
+from maskx_model.config import DetectorConfig
+from maskx_model.detector import CROWD_LABEL, build_detector, class_weights, inside_crowd
+from maskx_model.detector_training import detector_losses
+from maskx_model.transfer import class_embeddings, embedding_size
+from tests.maskx_model.samples import busy_samples, new_detector, sample
+
+
+def random_boxes(count: int, seed: int, extent: float = 80.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * extent
+    return torch.cat([corner, corner + 2 + torch.rand(count, 2, generator=generator) * extent / 2], dim=1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.9999])
+def test_detections_equal_torchvisions(seed: int, threshold: float) -> None:
+    heads = new_detector(num_classes=7).roi_heads
+    heads.score_thresh = threshold
+    generator = torch.Generator().manual_seed(seed)
+    proposals = [random_boxes(30, seed), random_boxes(0, seed), random_boxes(25, seed + 100)]
+    logits = torch.randn(55, 8, generator=generator) * 3
+    regression = torch.randn(55, 32, generator=generator) * 2
+    regression[5:9] -= 60.0  # boxes shrunk to nothing, which both leave out
+    shapes = [(64, 90), (70, 70), (80, 60)]
+    found = heads.postprocess_detections(logits, regression, proposals, shapes)
+    expected = RoIHeads.postprocess_detections(heads, logits, regression, proposals, shapes)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert threshold > 0.5 or len(found[0][0]) > 5
+
+
+def test_boxes_are_in_a_crowd_by_the_share_of_their_own_area() -> None:
+    crowds = torch.tensor([[0.0, 0.0, 20.0, 20.0], [40.0, 40.0, 60.0, 60.0]])
+    boxes = torch.tensor(
+        [[5.0, 5.0, 10.0, 10.0], [10.0, 0.0, 24.0, 10.0], [10.0, 0.0, 24.4, 10.0], [41.0, 41.0, 61.0, 45.0]]
+    )
+    assert inside_crowd(boxes, crowds).tolist() == [True, True, False, True]
+    assert inside_crowd(boxes, crowds[:0]).tolist() == [False] * 4
+    assert inside_crowd(boxes[:0], crowds).tolist() == []
+
+
+def test_without_a_crowd_proposals_and_anchors_are_labelled_as_torchvision_does() -> None:
+    detector = new_detector()
+    objects, proposals = [random_boxes(4, 0), random_boxes(0, 0)], [random_boxes(60, 1), random_boxes(60, 2)]
+    labels = [torch.tensor([1, 5, 2, 2]), torch.zeros(0, dtype=torch.int64)]
+    ours = detector.roi_heads.assign_targets_to_proposals(proposals, objects, labels)
+    theirs = RoIHeads.assign_targets_to_proposals(detector.roi_heads, proposals, objects, labels)
+    assert all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+    assert (theirs[1][0] > 0).any() and (theirs[1][0] == 0).any()
+
+    targets = [{"boxes": b, "labels": each} for b, each in zip(objects, labels, strict=True)]
+    ours = detector.rpn.assign_targets_to_anchors(proposals, targets)
+    theirs = RegionProposalNetwork.assign_targets_to_anchors(detector.rpn, proposals, targets)
+    assert all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def crowded() -> tuple[Tensor, Tensor]:
+    """A crowd on the left, listed first, and an object on the right."""
+    return torch.tensor([[0.0, 0.0, 40.0, 60.0], [44.0, 10.0, 60.0, 40.0]]), torch.tensor([CROWD_LABEL, 3])
+
+
+def test_proposals_in_a_crowd_are_ignored_and_the_others_labelled() -> None:
+    boxes, labels = crowded()
+    proposals = torch.tensor(
+        [[0.0, 0.0, 40.0, 60.0], [2.0, 2.0, 20.0, 20.0], [44.0, 11.0, 60.0, 40.0], [20.0, 0.0, 60.0, 9.0]]
+    )
+    matched, found = new_detector().roi_heads.assign_targets_to_proposals([proposals], [boxes], [labels])
+    assert found[0].tolist() == [-1, -1, 3, 0]
+    assert matched[0][2].item() == 1  # counted among all the boxes, crowds too
+
+
+def test_an_object_in_front_of_a_crowd_stays_an_object() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 60.0, 60.0], [20.0, 20.0, 40.0, 40.0]])
+    labels = torch.tensor([CROWD_LABEL, 2])
+    _, found = new_detector().roi_heads.assign_targets_to_proposals([boxes[1:] + 1], [boxes], [labels])
+    assert found[0].tolist() == [2]
+
+
+def test_anchors_in_a_crowd_are_ignored_and_the_others_labelled() -> None:
+    boxes, labels = crowded()
+    anchors = torch.tensor([[2.0, 2.0, 20.0, 20.0], [44.0, 11.0, 60.0, 40.0], [20.0, 0.0, 60.0, 9.0]])
+    found, _ = new_detector().rpn.assign_targets_to_anchors([anchors], [{"boxes": boxes, "labels": labels}])
+    assert found[0].tolist() == [-1.0, 1.0, 0.0]
+
+
+def test_a_photograph_of_nothing_but_a_crowd_has_no_positive_and_finite_losses() -> None:
+    detector = new_detector()
+    torch.manual_seed(0)
+    image = sample([(5, 5, 60, 60)], [CROWD_LABEL])
+    losses = detector_losses(detector, [image, image], 1.0)
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert losses["loss_box_reg"] == 0 and losses["loss_rpn_box_reg"] == 0
+
+
+def test_photographs_without_objects_and_of_other_sizes_train_together() -> None:
+    detector = new_detector()
+    torch.manual_seed(0)
+    losses = detector_losses(detector, [*busy_samples(0), sample([], [], size=(50, 90))], 1.0)
+    torch.stack(list(losses.values())).sum().backward()
+    gradients = [p.grad for p in detector.parameters()]
+    assert all(g is not None and bool(torch.isfinite(g).all()) for g in gradients)
+
+
+def test_only_the_box_losses_are_weighted() -> None:
+    detector = new_detector()
+    runs = []
+    for weight in (1.0, 0.25):
+        torch.manual_seed(0)
+        runs.append(detector_losses(detector, busy_samples(0), weight))
+    ratios = {name: (runs[1][name] / runs[0][name]).item() for name in runs[0]}
+    expected = {"loss_classifier": 1, "loss_box_reg": 0.25, "loss_objectness": 1, "loss_rpn_box_reg": 0.25}
+    assert ratios == pytest.approx(expected, rel=1e-4)
+
+
+def test_class_weights_stand_by_label_with_the_box_rows_of_each_class() -> None:
+    detector = new_detector(num_classes=3)
+    w_cls, w_box = class_weights(detector)
+    predictor = detector.roi_heads.box_predictor
+    assert w_cls.shape == (4, 16) and w_box.shape == (4, 64)
+    assert torch.equal(w_cls[2], predictor.cls_score.weight[2])
+    assert torch.equal(w_box[2].reshape(4, 16), predictor.bbox_pred.weight[8:12])
+
+
+def test_embeddings_are_the_class_weights_and_let_no_gradient_through() -> None:
+    detector = new_detector(num_classes=3)
+    w_cls, w_box = class_weights(detector)
+    assert torch.equal(class_embeddings(detector, "cls"), w_cls)
+    assert torch.equal(class_embeddings(detector, "box"), w_box)
+    assert torch.equal(class_embeddings(detector, "cls+box"), torch.cat([w_cls, w_box], dim=1))
+    assert torch.equal(class_embeddings(detector, "randn"), class_embeddings(new_detector(3, seed=5), "randn"))
+    for kind in ("cls", "box", "cls+box", "randn"):
+        embeddings = class_embeddings(detector, kind)
+        assert not embeddings.requires_grad
+        assert embeddings.shape == (4, embedding_size(16, kind))
+
+
+def test_anchor_sizes_must_fit_the_backbone() -> None:
+    with pytest.raises(ConfigError, match="backbone slim has 3 levels, got 5 sizes"):
+        DetectorConfig(backbone="slim")
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet101"])
+def test_the_papers_detectors_are_built_as_configured(backbone: Literal["resnet50", "resnet101"]) -> None:
+    config = DetectorConfig(backbone=backbone)
+    with torch.device("meta"):
+        detector = build_detector(config, num_classes=3000, load_weights=False)
+    assert detector.roi_heads.box_predictor.cls_score.weight.shape == (3001, 1024)
+    assert detector.roi_heads.box_predictor.bbox_pred.weight.shape == (4 * 3001, 1024)
+    frozen = {name.split(".")[1] for name, p in detector.backbone.named_parameters() if not p.requires_grad}
+    assert frozen == {"conv1", "layer1"}
+    assert detector.transform.min_size == (800,) and detector.transform.max_size == 1333

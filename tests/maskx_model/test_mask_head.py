@@ -1,0 +1,146 @@
+"""The mask branch (§3.1, §3.4): the numbers of the K × 28 × 28 way, at a cost that does not depend on K."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from maskx_model.config import MaskConfig, MaskKind
+from maskx_model.losses import mask_loss
+from maskx_model.mask_head import MASK_SIZE, ROI_SIZE, MaskBranch
+
+IN_CHANNELS, BOX_DIM, ROIS = 6, 5, 12
+KINDS: tuple[MaskKind, ...] = ("transfer", "class_agnostic", "class_specific")
+
+
+def branch_of(num_classes: int, kind: MaskKind = "transfer", mlp: bool = True, bias: bool = True) -> MaskBranch:
+    torch.manual_seed(0)
+    config = MaskConfig(kind=kind, transfer_hidden=7, mlp=mlp, shared_bias=bias, convolutions=2, channels=4)
+    branch = MaskBranch(config, IN_CHANNELS, BOX_DIM, num_classes)
+    if branch.bias is not None:
+        torch.nn.init.constant_(branch.bias, 0.25)
+    return branch
+
+
+def inputs(num_classes: int, distinct: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    """RoI features, labels of a few distinct classes, and w_det of all labels."""
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(ROIS, IN_CHANNELS, ROI_SIZE, ROI_SIZE, generator=generator)
+    chosen = torch.randperm(num_classes, generator=generator)[:distinct] + 1
+    embeddings = torch.randn(num_classes + 1, 5 * BOX_DIM, generator=generator)
+    return features, chosen[torch.arange(ROIS) % distinct], embeddings
+
+
+def every_class_way(branch: MaskBranch, features: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
+    """What the paper's text says: predict K × 28 × 28 logits, then look at each RoI's own."""
+    mask_features = branch.features(features)
+    w_seg = branch.transfer(embeddings) if branch.kind == "transfer" else branch.weights.expand(len(embeddings), -1)
+    all_logits = F.conv2d(mask_features, w_seg[:, :, None, None])
+    logits = all_logits.gather(1, labels[:, None, None, None].expand(-1, 1, MASK_SIZE, MASK_SIZE))[:, 0]
+    if branch.bias is not None:
+        logits = logits + branch.bias
+    if branch.mlp is not None:
+        logits = logits + branch.mlp(mask_features)
+    return logits
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the bytes of every tensor that any operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.bytes += [t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor)]
+        return result
+
+
+def bytes_created(
+    num_classes: int, kind: MaskKind, forward: Callable[[MaskBranch, Tensor, Tensor, Tensor], Tensor]
+) -> list[int]:
+    branch = branch_of(num_classes, kind)
+    features, labels, embeddings = inputs(num_classes)
+    recorder = Recorder()
+    with recorder:
+        logits = forward(branch, features, labels, embeddings)
+        mask_loss(logits, torch.ones_like(logits)).backward()
+    return recorder.bytes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mlp", [True, False])
+def test_logits_and_gradients_equal_the_way_over_all_classes(kind: MaskKind, mlp: bool) -> None:
+    branch = branch_of(9, kind, mlp)
+    features, labels, embeddings = inputs(9)
+    logits, expected = branch(features, labels, embeddings), every_class_way(branch, features, labels, embeddings)
+    torch.testing.assert_close(logits, expected)
+    parameters = list(branch.parameters())
+    target = torch.rand(logits.shape, generator=torch.Generator().manual_seed(2))
+    gradients = torch.autograd.grad(mask_loss(logits, target), parameters)
+    expected_gradients = torch.autograd.grad(mask_loss(expected, target), parameters)
+    torch.testing.assert_close(gradients, expected_gradients)
+
+
+@pytest.mark.parametrize("kind", ["transfer", "class_agnostic"])
+def test_nothing_grows_with_the_number_of_classes(kind: MaskKind) -> None:
+    few, many = bytes_created(80, kind, MaskBranch.__call__), bytes_created(3001, kind, MaskBranch.__call__)
+    assert max(many) == max(few)
+    assert sum(many) == sum(few)
+
+
+def test_a_weight_for_each_class_costs_its_own_rows_and_no_masks() -> None:
+    few, many = (bytes_created(k, "class_specific", MaskBranch.__call__) for k in (80, 3001))
+    assert max(many) == max(few)
+    rows = [(k + 1) * 4 * 4 for k in (80, 3001)]  # float32, 4 channels: the gradient of the weights
+    assert 0 < sum(many) - sum(few) <= 3 * (rows[1] - rows[0])
+
+
+def test_the_recorder_sees_masks_of_all_classes_where_there_are_any() -> None:
+    assert max(bytes_created(500, "transfer", every_class_way)) >= ROIS * 501 * MASK_SIZE**2 * 4
+
+
+def test_the_transfer_runs_once_for_each_distinct_label() -> None:
+    branch = branch_of(3001)
+    _, labels, embeddings = inputs(3001, distinct=3)
+    seen: list[int] = []
+    branch.transfer.register_forward_hook(lambda _module, args, _result: seen.append(len(args[0])))
+    w_seg = branch.class_weights(labels, embeddings)
+    assert seen == [3]
+    torch.testing.assert_close(w_seg, branch.transfer(embeddings[labels]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_roi_gives_loss_zero_and_a_gradient_for_every_parameter(kind: MaskKind) -> None:
+    branch = branch_of(9, kind)
+    features, labels, embeddings = inputs(9)
+    logits = branch(features[:0], labels[:0], embeddings)
+    assert logits.shape == (0, MASK_SIZE, MASK_SIZE)
+    loss = mask_loss(logits, torch.zeros(0, MASK_SIZE, MASK_SIZE))
+    loss.backward()
+    assert loss.item() == 0
+    for name, parameter in branch.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
+
+
+def test_the_papers_branch_has_its_layers_and_sizes() -> None:
+    with torch.device("meta"):
+        branch = MaskBranch(MaskConfig(), in_channels=256, box_dim=1024, num_classes=3000)
+    sizes = {name: tuple(p.shape) for name, p in branch.named_parameters() if name.startswith(("transfer", "mlp"))}
+    assert sizes == {
+        "transfer.layers.0.weight": (256, 5120),
+        "transfer.layers.0.bias": (256,),
+        "transfer.layers.2.weight": (256, 256),
+        "transfer.layers.2.bias": (256,),
+        "mlp.1.weight": (784, 200_704),
+        "mlp.1.bias": (784,),
+    }
+    assert branch.bias is None

@@ -1,0 +1,152 @@
+"""What the mask head trains on: RoIs of A, each with the mask of the very object it was matched to (§3.2)."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Record
+from maskx_model.dataset import Reader, Sample
+from maskx_model.detector import CROWD_LABEL
+from maskx_model.losses import mask_loss
+from maskx_model.mask_head import MASK_SIZE, MaskBranch
+from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
+from maskx_model.targets import decode_masks, mask_targets
+from maskx_model.transfer import class_embeddings
+from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
+from tests.maskx_model.tiny_presets import DETECTOR, MASK
+
+BOTH_WAYS = pytest.mark.parametrize("cached_proposals", [None, 1])
+EVERYWHERE, NOWHERE = rle(np.ones((64, 64), dtype=bool)), rle(np.zeros((64, 64), dtype=bool))
+
+
+def rois_of(samples: Sequence[Sample], cached_proposals: int | None = None, classes: int = 5) -> RoiBatch:
+    detector = frozen_detector(classes)
+    torch.manual_seed(0)
+    return sampled_rois(detector, samples, cached_proposals)
+
+
+def gradients(rois: RoiBatch, classes: int) -> list[Tensor]:
+    """Of the mask loss, by every parameter of a mask branch."""
+    torch.manual_seed(0)
+    branch = MaskBranch(MASK, DETECTOR.fpn_channels, DETECTOR.box_dim, classes)
+    logits = branch(rois.features, rois.labels, class_embeddings(frozen_detector(classes), "cls+box"))
+    return list(torch.autograd.grad(mask_loss(logits, rois.targets), list(branch.parameters())))
+
+
+def with_other_masks(record: Record, of: set[str]) -> Record:
+    """The record with every mask of those classes moved to the photograph's other half."""
+    left = np.zeros((record.height, record.width), dtype=bool)
+    left[:, : record.width // 2] = True
+    objects = [msgspec.structs.replace(a, mask=rle(left)) if a.category in of else a for a in record.objects["coco"]]
+    return Record(record.key, record.width, record.height, record.ids, {**record.objects, "coco": objects})
+
+
+@BOTH_WAYS
+def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None) -> None:
+    names = toy_dataset.vocabulary.names
+    in_a = frozenset(range(0, len(names), 2))
+    reader = Reader(toy_dataset, "coco", in_a)
+    rows = toy_dataset.select("train", "coco")[:10]
+    records = [toy_dataset.read_record(row) for row in rows]
+
+    def batch(of: set[str]) -> RoiBatch:
+        samples = [
+            reader.from_record(reader.sample(row).image, with_other_masks(record, of))
+            for row, record in zip(rows, records, strict=True)
+        ]
+        return rois_of(samples, cached_proposals, len(names))
+
+    def classes_of(positions: frozenset[int]) -> set[str]:
+        return {name for name, position in reader.index.items() if position in positions}
+
+    before = gradients(batch(set()), len(names))
+    planted_in_b = gradients(batch(classes_of(frozenset(range(len(names))) - in_a)), len(names))
+    planted_in_a = gradients(batch(classes_of(in_a)), len(names))
+    assert all(torch.equal(a, b) for a, b in zip(before, planted_in_b, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(before, planted_in_a, strict=True))
+
+
+def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
+    reader = Reader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
+    samples = [reader.sample(row) for row in toy_dataset.select("train", "coco")]
+    seen = [mask is not None for s in samples for mask in s.masks]
+    in_a = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
+    assert seen == in_a and 0 < sum(in_a) < len(in_a)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("b_first", [False, True])
+def test_a_target_comes_from_the_object_matched_even_where_b_overlaps_more(
+    cached_proposals: int | None, b_first: bool
+) -> None:
+    """A's mask is everywhere, B's nowhere: a single zero in a target would be B's. B is not hidden here on purpose."""
+    a, b = (8.0, 8.0, 40.0, 40.0), (10.0, 9.0, 42.0, 41.0)
+    objects = [(a, 1, EVERYWHERE), (b, 2, None)]
+    boxes, labels, masks = zip(*(objects[::-1] if b_first else objects), strict=True)
+    rois = rois_of([sample(boxes, labels, masks)], cached_proposals)
+    assert len(rois) > 0
+    assert set(rois.labels.tolist()) == {1}
+    assert bool((rois.targets == 1).all())
+
+
+@BOTH_WAYS
+def test_neighbours_keep_their_own_masks(cached_proposals: int | None) -> None:
+    boxes = [(8.0, 8.0, 40.0, 40.0), (12.0, 10.0, 44.0, 42.0), (20.0, 24.0, 60.0, 60.0)]
+    rois = rois_of([sample(boxes, [1, 2, 3], [EVERYWHERE, NOWHERE, None])] * 3, cached_proposals)
+    assert len(rois) > 6  # more than the ground-truth boxes alone
+    assert torch.equal(rois.targets, (rois.labels == 1).float()[:, None, None].expand_as(rois.targets))
+
+
+@BOTH_WAYS
+def test_a_crowd_is_never_a_roi(cached_proposals: int | None) -> None:
+    crowd = sample([(0, 0, 60, 60), (20, 20, 50, 50)], [CROWD_LABEL, 4], [EVERYWHERE, NOWHERE])
+    rois = rois_of([crowd], cached_proposals)
+    assert set(rois.labels.tolist()) == {4}
+    assert not rois.targets.any()
+
+
+@BOTH_WAYS
+def test_photographs_without_objects_or_masks_give_an_empty_batch(cached_proposals: int | None) -> None:
+    nothing = [sample([], []), sample([(5, 5, 30, 30)], [2]), sample([(0, 0, 60, 60)], [CROWD_LABEL], [EVERYWHERE])]
+    rois = rois_of(nothing, cached_proposals)
+    assert rois.features.shape == (0, DETECTOR.fpn_channels, 14, 14)
+    assert rois.targets.shape == (0, MASK_SIZE, MASK_SIZE)
+    assert all(not g.any() for g in gradients(rois, 5))
+
+
+def test_targets_fit_photographs_of_other_sizes_than_the_networks() -> None:
+    """With no proposals the RoIs are the ground-truth boxes: scaled for the network and back for the mask."""
+    samples = busy_samples(5, count=4)
+    rois = rois_of(samples, cached_proposals=0)
+    expected = [mask_targets(decode_masks([m for m in s.masks if m is not None]), s.boxes) for s in samples]
+    torch.testing.assert_close(rois.targets, torch.cat(expected), atol=2e-3, rtol=0)
+    assert torch.equal(rois.labels, torch.cat([s.labels for s in samples]))
+
+
+def test_each_object_gives_its_box_and_at_most_that_many_proposals() -> None:
+    box = (16.0, 16.0, 44.0, 44.0)
+    counts = [len(rois_of([sample([box], [1], [EVERYWHERE])], n)) for n in (0, 1, 2)]
+    assert counts == [1, 2, 3]
+
+
+def test_cached_rois_are_the_sampled_ones_in_half_precision() -> None:
+    groups = [busy_samples(seed) for seed in range(3)]
+    torch.manual_seed(0)
+    cache = cached_rois(frozen_detector(), iter(groups), per_object=0)
+    direct = rois_of([s for group in groups for s in group], 0)
+    assert cache.features.dtype == torch.float16
+    assert torch.equal(cache.labels, direct.labels) and torch.equal(cache.targets, direct.targets)
+    picked = cache.select(torch.tensor([3, 0]))
+    assert torch.equal(picked.labels, cache.labels[[3, 0]]) and torch.equal(picked.targets, cache.targets[[3, 0]])
+
+
+def test_sampling_leaves_the_frozen_detector_as_it_was() -> None:
+    detector = frozen_detector()
+    before = {name: value.clone() for name, value in detector.state_dict().items()}
+    sampled_rois(detector, busy_samples(0))
+    assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
