@@ -53,12 +53,9 @@ def run_locally(arguments: Mapping[str, Any], out: Path) -> str:
 
 
 def _step_names(spec: Any) -> dict[str, str]:
-    """Component name → display name of each step, in the order in which they run."""
-    from kfp.local.graph_utils import topological_sort_tasks
-
-    tasks = spec.root.dag.tasks
-    order = reversed(topological_sort_tasks(tasks))
-    return {tasks[key].component_ref.name.removeprefix("comp-"): tasks[key].task_info.name for key in order}
+    """Component name → display name of each step."""
+    tasks = spec.root.dag.tasks.values()
+    return {task.component_ref.name.removeprefix("comp-"): task.task_info.name for task in tasks}
 
 
 def _quiet_environment() -> None:

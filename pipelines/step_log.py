@@ -26,7 +26,7 @@ class StepLog(io.TextIOBase, logging.Filter):
     """Stands in for `sys.stdout` and filters the root logger while `kfp.local` runs a pipeline.
 
     Args:
-        names: Component name → the step's name as people know it, in order.
+        names: Component name → the step's name as people know it.
         log: Takes every line.
         on_finished: Called with a step's name and its seconds when it has ended, well or not.
         terminal: Where the readable lines go.
@@ -50,6 +50,7 @@ class StepLog(io.TextIOBase, logging.Filter):
         self._partial = ""
         self._hidden_until: re.Pattern[str] | None = None
         self._bar_shown = False
+        self._begun = 0
         self._started = 0.0
         self._next_bar = 0.0
 
@@ -87,8 +88,8 @@ class StepLog(io.TextIOBase, logging.Filter):
         self._lines.clear()
         self._started = time.monotonic()
         self._next_bar = self._started + SECONDS_BETWEEN_BARS
-        number = list(self.names.values()).index(name) + 1
-        self._show(f"[{number}/{len(self.names)}] {name}")
+        self._begun += 1
+        self._show(f"[{self._begun}/{len(self.names)}] {name}")
 
     def _finish(self, name: str, succeeded: bool) -> None:
         seconds = time.monotonic() - self._started

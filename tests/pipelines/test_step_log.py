@@ -47,7 +47,7 @@ def shown(log: StepLog) -> str:
 def test_steps_are_announced_by_name_and_timed(log: StepLog, finished: list[str]) -> None:
     assert not tell(log, "Executing task \033[96m'train-masks-2'\033[0m")
     assert not tell(log, "Task \033[96m'train-masks-2'\033[0m finished with status \033[92mSUCCESS\033[0m")
-    assert shown(log).splitlines() == ["[2/2] masks-class-agnostic", "      done in 0 s"]
+    assert shown(log).splitlines() == ["[1/2] masks-class-agnostic", "      done in 0 s"]
     assert finished == ["masks-class-agnostic"]
     assert log.failed is None
 
