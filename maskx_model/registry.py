@@ -65,7 +65,7 @@ def register(
         version = _find(client, name, record.model_sha256)
         if version is None:
             experiment = experiment_id(client, tracking_uri, name)
-            with logged_run(client, experiment, local_path(model).resolve().name, record) as run_id:
+            with logged_run(client, experiment, _run_name(model), record) as run_id:
                 version = _create_version(client, name, model, run_id, record)
         _decide(client, name, version, record)
     return f"models:/{name}/{version.version}"
@@ -111,6 +111,11 @@ def fetched_model(uri: str, tracking_uri: str | None = None) -> Iterator[str]:
 
         source = f"models:/{name}/{_number(client, name, version)}/artifacts/model"
         yield mlflow.artifacts.download_artifacts(source, dst_path=folder)
+
+
+def _run_name(model: str) -> str:
+    """With the folder above: all runs of the pipeline call their models the same."""
+    return "/".join(local_path(model).resolve().parts[-2:])
 
 
 def _find(client: Any, name: str, model_sha256: str) -> Any:

@@ -21,6 +21,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_UV_AUTO_DETECT": "false",  # or a uv.lock in the working folder decides what the model requires
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """MLflow's own settings, where the user has not chosen otherwise; they must stand before it is imported."""
@@ -88,20 +89,28 @@ def logged_run(client: Any, experiment: str, name: str, record: RunRecord) -> It
 
 
 def _log_record(client: Any, run_id: str, record: RunRecord) -> None:
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
 
     parameters = [Param(key, value) for key, value in record.parameters.items()]
     for start in range(0, len(parameters), PARAMETERS_PER_CALL):
         client.log_batch(run_id, params=parameters[start : start + PARAMETERS_PER_CALL])
     _log_metrics(client, run_id, record.metrics, record.curves)
-    for key, value in (("kind", record.kind), ("model_sha256", record.model_sha256)):
-        client.set_tag(run_id, key, value)
-    client.set_tag(run_id, "mlflow.note.content", describe(record))
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(record).items()])
     if record.dataset is not None:
         _log_dataset(client, run_id, record.dataset)
     for folder, files in record.files.items():
         for file in files:
             client.log_artifact(run_id, str(file), folder)
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    preset = {"preset": name} if (name := record.parameters.get("preset.name")) else {}
+    return {
+        "kind": record.kind,
+        "model_sha256": record.model_sha256,
+        "mlflow.note.content": describe(record),
+        **preset,
+    }
 
 
 def _log_metrics(client: Any, run_id: str, metrics: dict[str, float], curves: tuple[Curve, ...]) -> None:

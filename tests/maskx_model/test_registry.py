@@ -63,7 +63,8 @@ def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: st
     assert version == "models:/logged/1"
     (run,) = client.search_runs([client.get_experiment_by_name("logged").experiment_id])
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "one"
+    assert run.info.run_name == f"{world.name}/one"
+    assert run.data.tags["preset"] == "toy"
     assert run.data.params["model.mask.kind"] == "transfer"
     assert run.data.params["preset.stage1.steps"] == "1600"
     assert run.data.tags["kind"] == "transfer"
