@@ -83,8 +83,10 @@ def evaluate(
     Writes `<out>/metrics.json`, `predictions-<kind>.json` (COCO's results format) with `categories.json`, `report.html`
     (one page, pictures inside) and `pictures/`, all or nothing; if `out` holds the same evaluation already, that one is
     returned. `max_images`: only the first photographs of the split. `stages`: further model folders whose training
-    curves the report shows. Raises DataError for a split or source that cannot be measured on, CheckpointError for a
-    model that is not whole, has no mask branch, or knows other classes than the dataset.
+    curves the report shows. `device`: by default a GPU where there is one.
+
+    Raises DataError for a split or source that cannot be measured on, CheckpointError for a model that is not whole,
+    has no mask branch, or knows other classes than the dataset.
     """
     data = Dataset.open(dataset)
     uris = [*([baseline] if baseline else []), model]
@@ -94,13 +96,14 @@ def evaluate(
         return finished
     labels = evaluated_classes(data, source)
     rows = data.select(split, source)[:max_images]
-    models = _load(data, uris, device)
     from tqdm import tqdm
 
     from maskx_model.box_protocols import find
     from maskx_model.coco_ap import Truth
+    from maskx_model.device import resolve_device
     from maskx_model.evaluation_folder import write_evaluation
 
+    models = _load(data, uris, resolve_device(device))
     truths = [Truth.of(data.read_record(row), source, labels) for row in rows]
     progress = tqdm(_images(data, rows), "evaluate", len(rows), unit="image", mininterval=1)
     found = find(zip(progress, truths, strict=True), {kind: _whole(each) for kind, each in models.items()})

@@ -12,13 +12,13 @@ from data_prep.format.records import Rle
 from maskx_model.box_protocols import Found
 from maskx_model.coco_ap import Truth
 from maskx_model.inference import Instances
-from maskx_model.visualization import Picture, draw_instances
+from maskx_model.visualization import SMALLEST_LONG_EDGE, Picture, draw_instances
 
 MIN_SCORE = 0.5
 MOST_SHOWN = 10
 FALLBACK = 3
-PANEL = 480
-"""Longer side of a panel, pixels."""
+LARGEST_PANEL = 640
+"""Longer side of a panel at most, pixels."""
 
 Reason = Literal["gain", "random", "failure"]
 
@@ -87,8 +87,9 @@ def panels(
     image: Picture, truth: Truth, seen: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
 ) -> list[Panel]:
     """The photograph (uint8[H, W, 3], RGB) with its ground truth, then with what each kind of model found."""
-    there = _as_instances(truth)
-    drawn = [Panel("ground truth", draw_instances(image, there, names, in_a, long_edge=PANEL, show_scores=False))]
+    edge = min(max(*image.shape[:2], SMALLEST_LONG_EDGE), LARGEST_PANEL)
+    there = draw_instances(image, _as_instances(truth), names, in_a, long_edge=edge, show_scores=False)
+    drawn = [Panel("ground truth", there)]
     for kind, instances in seen.items():
         kept = shown(instances)
         note = ""
@@ -96,7 +97,7 @@ def panels(
             note = "nothing found"
         elif kept.scores[0] < MIN_SCORE:
             note = f"no score reaches {MIN_SCORE}; the best {len(kept.scores)} are drawn"
-        drawn.append(Panel(named(kind), draw_instances(image, kept, names, in_a, 0.0, long_edge=PANEL), note))
+        drawn.append(Panel(named(kind), draw_instances(image, kept, names, in_a, 0.0, long_edge=edge), note))
     return drawn
 
 

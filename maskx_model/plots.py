@@ -17,7 +17,7 @@ GREEN, RED, INK, LINES = "#22a658", "#de2c3c", "#334155", ("#4f46e5", "#94a3b8",
 # The same input gives the same bytes: no random ids, no date.
 _STYLE = {
     "svg.hashsalt": "maskx",
-    "font.size": 10,
+    "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#cbd5e1",
@@ -38,13 +38,19 @@ def training_curves(metrics: bytes) -> bytes | None:
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
         for name, colour in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
-            axes.plot(x, _smooth([line.get(name, np.nan) for line in steps]), color=colour, lw=1.2, label=name)
+            axes.plot(
+                x,
+                _smooth([line.get(name, np.nan) for line in steps]),
+                color=colour,
+                lw=1.2,
+                label=name.removeprefix("loss_"),
+            )
         total = [line["loss"] for line in steps]
         axes.plot(x, total, color=LINES[0], lw=0.8, alpha=0.3)
-        axes.plot(x, _smooth(total), color=LINES[0], lw=2, label="loss")
+        axes.plot(x, _smooth(total), color=LINES[0], lw=2, label="total")
         axes.set(xlabel="step", ylabel="loss", ylim=(0, None), xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False)
+        figure.legend(loc="outside upper left", ncols=3, fontsize=9, frameon=False)
         return _svg(figure)
 
 

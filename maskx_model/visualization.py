@@ -37,7 +37,7 @@ def draw_instances(
 
     `names` are the vocabulary's, `in_a` the positions of A's classes: those are green with solid boxes, the others red
     with dashed ones. Instances below `min_score` are left out. The result's longer side is `long_edge` pixels; by
-    default the photograph's own, but at least 480, so that labels stay readable.
+    default the photograph's own, but at least 480, so that labels stay readable. In a crowd some labels are left out.
     """
     height, width = image.shape[:2]
     scale = (long_edge or max(height, width, SMALLEST_LONG_EDGE)) / max(height, width)
@@ -55,7 +55,7 @@ def draw_instances(
     taken: list[Rectangle] = []
     for i in shown:
         text = names[int(instances.labels[i])] + (f" {instances.scores[i]:.2f}" if show_scores else "")
-        taken.append(_draw_label(drawing, text, boxes[i], colours[i], taken))
+        _draw_label(drawing, text, boxes[i], colours[i], taken)
     return np.asarray(picture)
 
 
@@ -102,8 +102,9 @@ def _draw_box(drawing: ImageDraw.ImageDraw, box: Rectangle, colour: Colour, line
 
 def _draw_label(
     drawing: ImageDraw.ImageDraw, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]
-) -> Rectangle:
-    """Write the text at the box, where it covers other labels (`taken`) least; returns where it stands."""
+) -> None:
+    """Write the text at the box, where it covers the labels in `taken` least, and add its place to them; where it would
+    cover them by more than a third of itself it is left out."""
     width, height = drawing.im.size
     font = ImageFont.load_default(size=max(13, round(max(width, height) * 0.031)))
     if (length := drawing.textlength(text, font=font)) > width - 8:
@@ -114,10 +115,13 @@ def _draw_label(
     x1, y1, x2, y2 = box
     corners = [(x1, y1 - size[1]), (x1, y1), (x1, y2), (x2 - size[0], y2 - size[1]), (x2 - size[0], y1)]
     places = [_place(corner, size, (width, height)) for corner in corners]
-    place = min(places, key=lambda candidate: sum(_overlap(candidate, other) for other in taken))
+    covered = [sum(_overlap(place, other) for other in taken) for place in places]
+    place = places[covered.index(min(covered))]
+    if min(covered) > size[0] * size[1] / 3:
+        return
+    taken.append(place)
     drawing.rounded_rectangle(place, radius=pad, fill=(colour[0] * 3 // 4, colour[1] * 3 // 4, colour[2] * 3 // 4))
     drawing.text((place[0] + pad - left, place[1] + pad - top), text, fill="white", font=font)
-    return place
 
 
 def _place(corner: tuple[float, float], size: tuple[float, float], canvas: tuple[int, int]) -> Rectangle:
