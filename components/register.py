@@ -18,11 +18,11 @@ def register(
         dataset: URI of the dataset it was made from.
         preset: Name of the configuration it was trained with.
         name: Name in the registry.
-        tracking_uri: MLflow's tracking server; empty for what MLFLOW_TRACKING_URI says.
+        tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
 
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
     from maskx_model.registry import register as run
 
-    return run(model, evaluation, name, tracking_uri or None, stages=tuple(stages), dataset=dataset, preset=preset)
+    return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=preset)

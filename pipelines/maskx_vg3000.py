@@ -25,6 +25,7 @@ SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over throug
 @dsl.pipeline(name=NAME, description="Learning to segment every thing: data → detector → masks → evaluation → registry")
 def maskx_vg3000(
     root: str,
+    tracking_uri: str,
     sources: list[str] = [],  # noqa: B006  KFP reads the default, nothing changes it
     preset: str = "vg3000_r101",
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
@@ -32,7 +33,6 @@ def maskx_vg3000(
     mask_classes: str = "",
     seed: int = 0,
     registered_name: str = "maskx",
-    tracking_uri: str = "",
     accelerator_type: str = "nvidia.com/gpu",
     accelerator_count: int = 1,
     gpu_node_selector: dict[str, str] = {},  # noqa: B006
@@ -42,6 +42,7 @@ def maskx_vg3000(
 
     Args:
         root: URI below which everything is written: dataset, models, evaluation.
+        tracking_uri: MLflow's tracking server, which keeps the registered model.
         sources: Original data, `NAME=coco:URI` or `NAME=vg:URI`; may be empty for the preset `toy`.
         preset: Name of the configuration that is trained; the next three are as it says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
@@ -49,7 +50,6 @@ def maskx_vg3000(
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED` or a file.
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
-        tracking_uri: MLflow's tracking server; empty for what MLFLOW_TRACKING_URI says in the containers.
         accelerator_type: Kubernetes' name for the accelerator.
         accelerator_count: Accelerators for each training and for the evaluation; 0 to use CPUs.
         gpu_node_selector: Labels of the nodes on which those steps run.

@@ -25,6 +25,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
     parameters = documents[0]["root"]["inputDefinitions"]["parameters"]
     assert {name: each.get("defaultValue") for name, each in parameters.items()} == {
         "root": None,
+        "tracking_uri": None,
         "sources": [],
         "preset": "vg3000_r101",
         "classes": None,
@@ -32,13 +33,12 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "mask_classes": "",
         "seed": 0,
         "registered_name": "maskx",
-        "tracking_uri": "",
         "accelerator_type": "nvidia.com/gpu",
         "accelerator_count": 1,
         "gpu_node_selector": {},
         "gpu_tolerations": [],
     }
-    assert [name for name, each in parameters.items() if not each.get("isOptional")] == ["root"]
+    assert [name for name, each in parameters.items() if not each.get("isOptional")] == ["root", "tracking_uri"]
     assert all(each["description"] for each in parameters.values())
 
 
