@@ -130,6 +130,11 @@ class TrainingState:
     metrics: bytes
 
 
+class _TrainingHeader(msgspec.Struct, frozen=True):
+    step: int
+    made_from: Origin
+
+
 def save_training_state(folder: Path, state: TrainingState, made_from: Origin) -> None:
     """Write the checkpoint of that step, then remove older ones; a kill at any moment leaves a whole one."""
     from safetensors.torch import save_file
@@ -139,7 +144,7 @@ def save_training_state(folder: Path, state: TrainingState, made_from: Origin) -
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         save_file(tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)
-        (partial / "state.json").write_bytes(msgspec.json.encode({"step": state.step, "made_from": made_from}))
+        (partial / "state.json").write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from)))
     for other in checkpoints.iterdir():
         if other.name != f"step-{state.step:08d}":
             shutil.rmtree(other)
@@ -151,13 +156,17 @@ def load_training_state(folder: Path, made_from: Origin) -> TrainingState | None
     if not checkpoints:
         return None
     newest = checkpoints[-1]
-    state = msgspec.json.decode((newest / "state.json").read_bytes())
-    before = state["made_from"]
+    try:
+        header = msgspec.json.decode(read(newest / "state.json"), type=_TrainingHeader)
+        metrics = read(newest / "metrics.jsonl")
+    except (DataError, msgspec.DecodeError) as error:
+        problem = error if isinstance(error, DataError) else f"{newest}/state.json: {error}"
+        raise CheckpointError(f"{problem}; the checkpoint is damaged, delete {newest} to begin again") from None
+    before = header.made_from
     if before != made_from:
         different = sorted(name for name in {*before, *made_from} if before.get(name) != made_from.get(name))
         raise CheckpointError(
             f"{newest}: belongs to a training with another {', '.join(different)}; "
             "choose another output folder, or delete this one"
         )
-    tensors = load_tensors(str(newest / "state.safetensors"))
-    return TrainingState(state["step"], tensors, (newest / "metrics.jsonl").read_bytes())
+    return TrainingState(header.step, load_tensors(str(newest / "state.safetensors")), metrics)
