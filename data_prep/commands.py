@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+Uri = Annotated[str, arg(metavar="URI")]
 
 
 def toy(
@@ -30,4 +34,90 @@ def toy(
     print(f"{out}: {images} training and {val_images} validation photographs, see {out / 'README.md'}")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"toy": toy}
+def prepare(
+    *,
+    source: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PLACE")],
+    out: Uri,
+    classes: int | None = None,
+    limit: int | None = None,
+    max_rejected: float = 0.01,
+    shard_bytes: int = 128 << 20,
+    workers: int = 1,
+    synsets: Path | None = None,
+) -> None:
+    """Make one dataset of shards from COCO, Visual Genome and files of your own.
+
+    Photographs that several sources annotate are merged; Visual Genome's copies of validation photographs stay out of
+    training. Given again, a finished dataset is verified and an unfinished one completed.
+
+    For example: maskx data prepare --source coco=coco:coco --source vg=vg:visual_genome --classes 3000 --out dataset
+
+    Args:
+        source: May be given any number of times. `NAME=coco:FOLDER` (COCO's own layout), `NAME=coco:ANNOTATIONS,IMAGES`
+            (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), or
+            `NAME=vg:FOLDER` (Visual Genome's own layout). NAME is yours: lower-case letters and digits. Visual Genome
+            finds COCO's photographs by coco_id in the source named coco.
+        out: Folder of the dataset to write.
+        classes: How many of the most frequent Visual Genome synsets make classes; COCO-format classes are always in.
+            By default all of them. The paper takes 3000.
+        limit: At most so many photographs of each split, for a first try.
+        max_rejected: The share of a source's photographs or objects that may be broken before this is refused.
+        shard_bytes: Bytes of photographs in a shard, about.
+        workers: How many processes of this machine write shards. The bytes are the same with any number.
+        synsets: A table of COCO class name → synset in place of the one shipped, data_prep/coco_synsets.csv.
+    """
+    import logging
+
+    from data_prep.pipeline import PrepareOptions
+    from data_prep.pipeline import prepare as run
+    from data_prep.show import describe
+
+    logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
+    options = PrepareOptions(
+        sources=source,
+        out=out,
+        classes=classes,
+        limit=limit,
+        max_rejected=max_rejected,
+        shard_bytes=shard_bytes,
+        workers=workers,
+        synsets=None if synsets is None else str(synsets),
+    )
+    print(describe(run(options)))
+
+
+def verify(dataset: Positional[Uri]) -> None:
+    """Check a dataset: every hash, every length, every count.
+
+    Args:
+        dataset: Folder of a prepared dataset.
+    """
+    from data_prep.format.errors import DataError
+    from data_prep.verify import find_problems
+
+    problems = find_problems(dataset)
+    if problems:
+        print("\n".join(problems))
+        raise DataError(f"{dataset}: {len(problems)} things are not as the manifest says; prepare it again")
+    print(f"{dataset}: whole")
+
+
+def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20) -> None:
+    """Print what a dataset holds: counts by split, part and class, and what was left out or rejected, by reason.
+
+    Args:
+        dataset: Folder of a prepared dataset.
+        key: Print this photograph's record instead, for example coco-000000216794.
+        classes: How many of the most frequent classes to print.
+    """
+    from data_prep.format.reader import Dataset
+    from data_prep.show import describe, describe_classes, describe_photograph
+
+    opened = Dataset.open(dataset)
+    if key:
+        print(describe_photograph(opened, key))
+    else:
+        print(f"{describe(opened.manifest)}\n\n{describe_classes(opened.vocabulary, classes)}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"toy": toy, "prepare": prepare, "verify": verify, "show": show}

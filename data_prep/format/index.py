@@ -1,13 +1,9 @@
 """`index.parquet`: a row per photograph, enough to find it, filter it and read it with one ranged read."""
 
-import io
-
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data_prep.format.errors import DataError
-from data_prep.format.storage import create, read
+from data_prep.format.parquet import read_rows, write_rows
 
 SCHEMA = pa.schema(
     [
@@ -56,8 +52,7 @@ class IndexRow(msgspec.Struct, frozen=True):
 def write_index(uri: str, rows: list[IndexRow]) -> None:
     """Write the rows, in the order given; equal rows give equal bytes."""
     columns = {name: [_cell(row, name) for row in rows] for name in SCHEMA.names}
-    with create(uri) as file:
-        pq.write_table(pa.Table.from_pydict(columns, schema=SCHEMA), file, compression="zstd")
+    write_rows(uri, pa.Table.from_pydict(columns, schema=SCHEMA))
 
 
 def _cell(row: IndexRow, name: str) -> object:
@@ -67,8 +62,5 @@ def _cell(row: IndexRow, name: str) -> object:
 
 def read_index(uri: str) -> list[IndexRow]:
     """All rows, in the order written; raises DataError if the file is missing or damaged."""
-    try:
-        table = pq.read_table(io.BytesIO(read(uri)), schema=SCHEMA)
-    except pa.ArrowException as error:
-        raise DataError(f"{uri}: not a dataset index ({error}); prepare the dataset again") from None
-    return [IndexRow(**{**row, "ids": dict(row["ids"]), "classes": dict(row["classes"])}) for row in table.to_pylist()]
+    rows = read_rows(uri, SCHEMA)
+    return [IndexRow(**{**row, "ids": dict(row["ids"]), "classes": dict(row["classes"])}) for row in rows]

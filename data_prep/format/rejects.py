@@ -1,14 +1,11 @@
 """`rejects.parquet`: a row per thing that was rejected for being broken."""
 
-import io
 from typing import Literal
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data_prep.format.errors import DataError
-from data_prep.format.storage import create, read
+from data_prep.format.parquet import read_rows, write_rows
 
 EXCERPT_LENGTH = 200
 
@@ -53,14 +50,9 @@ def excerpt(data: bytes | str) -> str:
 def write_rejects(uri: str, rejects: list[Reject]) -> None:
     """Write the rows sorted; equal rows give equal bytes."""
     rows = [msgspec.to_builtins(reject) for reject in sorted(rejects)]
-    with create(uri) as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), file, compression="zstd")
+    write_rows(uri, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
 def read_rejects(uri: str) -> list[Reject]:
     """All rows; raises DataError if the file is missing or damaged."""
-    try:
-        table = pq.read_table(io.BytesIO(read(uri)), schema=SCHEMA)
-        return msgspec.convert(table.to_pylist(), list[Reject])
-    except (pa.ArrowException, msgspec.ValidationError) as error:
-        raise DataError(f"{uri}: not a list of rejects ({error}); prepare the dataset again") from None
+    return msgspec.convert(read_rows(uri, SCHEMA), list[Reject])

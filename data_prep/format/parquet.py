@@ -1,0 +1,29 @@
+"""Parquet files of a dataset: equal rows give equal bytes, and a file is read whole or refused."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.format.errors import DataError
+from data_prep.format.storage import create, read
+
+
+def write_rows(uri: str, table: pa.Table) -> None:
+    """Write the table; it appears under its name only when whole."""
+    with create(uri) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_rows(uri: str, schema: pa.Schema) -> list[dict[str, Any]]:
+    """All rows; raises DataError if the file is missing, damaged, or has other columns."""
+    data = pa.BufferReader(read(uri))
+    try:
+        # pq.read_table would leave the work to threads that can outlive it and abort the process at its exit.
+        table = pq.ParquetFile(data, pre_buffer=False).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{uri}: not a readable Parquet file ({error}); prepare the dataset again") from None
+    if not table.schema.equals(schema):
+        raise DataError(f"{uri}: has other columns than this version knows; prepare the dataset again")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
