@@ -64,7 +64,7 @@ def _quiet_environment() -> None:
     os.environ["PYTHONUNBUFFERED"] = "1"  # progress appears when it is made
     os.environ["PYTHONSAFEPATH"] = "1"  # a `data_prep` folder of the user's stays out of the way
     os.environ.setdefault("TQDM_MININTERVAL", "0.5")
-    os.environ.setdefault("TQDM_NCOLS", str(min(100, shutil.get_terminal_size().columns - 8)))
+    os.environ.setdefault("TQDM_NCOLS", str(min(100, shutil.get_terminal_size((108, 24)).columns - 8)))
 
 
 @contextlib.contextmanager
