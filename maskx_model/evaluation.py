@@ -14,13 +14,16 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import exists, read, sha256
+from data_prep.format.storage import exists, local_path, read, sha256
 from maskx_model.checkpoint import LoadedModel, Origin, load_model, model_hash
 
 if TYPE_CHECKING:
     from maskx_model.box_protocols import Found
     from maskx_model.coco_ap import APTable, Truth
     from maskx_model.maskx_rcnn import MaskXRCNN
+
+FILES = frozenset({"metrics.json", "report.html", "categories.json", "pictures"})
+"""What an evaluation's folder holds beside `predictions-<kind>.json`."""
 
 Numbers = dict[str, dict[str, float | None]]
 """Kind of model (`transfer`, `class_agnostic`, `class_specific`) → `A`, `B` or `all` → AP, 0–100; None: no objects."""
@@ -85,8 +88,9 @@ def evaluate(
     returned. `max_images`: only the first photographs of the split. `stages`: further model folders whose training
     curves the report shows. `device`: by default a GPU where there is one.
 
-    Raises DataError for a split or source that cannot be measured on, CheckpointError for a model that is not whole,
-    has no mask branch, or knows other classes than the dataset.
+    Raises ConfigError if `out` holds anything but an older evaluation, DataError for a split or source that cannot be
+    measured on, CheckpointError for a model that is not whole, has no mask branch, or knows other classes than the
+    dataset.
     """
     data = Dataset.open(dataset)
     uris = [*([baseline] if baseline else []), model]
@@ -94,6 +98,7 @@ def evaluate(
     if (finished := _finished(out, made_from)) is not None:
         print(f"{out}: finished already, nothing to do", file=sys.stderr)
         return finished
+    _check_replaceable(out)
     labels = evaluated_classes(data, source)
     rows = data.select(split, source)[:max_images]
     from tqdm import tqdm
@@ -205,6 +210,18 @@ def _finished(out: str, made_from: Origin) -> Evaluation | None:
     except msgspec.DecodeError:
         return None  # of another version, or damaged: it is made anew
     return evaluation if evaluation.made_from == made_from else None
+
+
+def _check_replaceable(out: str) -> None:
+    """The folder is replaced as a whole, so nothing else may be in it."""
+    folder = local_path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{out}: a file stands there; choose another folder for the evaluation")
+    others = sorted(
+        path.name for path in folder.glob("*") if not path.match("predictions-*.json") and path.name not in FILES
+    )
+    if others:
+        raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")
 
 
 def _load(data: Dataset, uris: Sequence[str], device: str | None) -> dict[str, LoadedModel]:

@@ -180,6 +180,21 @@ def test_without_detections_ap_is_0(world: Path) -> None:
     assert set(result.ap["transfer"].values()) <= {0.0, None}
 
 
+def test_a_folder_with_other_things_in_it_is_not_replaced(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"holds thesis\.tex"):
+        evaluate(f"{world}/transfer", f"{world}/data", str(tmp_path))
+    with pytest.raises(ConfigError, match="a file stands there"):
+        evaluate(f"{world}/transfer", f"{world}/data", str(tmp_path / "thesis.tex"))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_older_evaluation_is_replaced(world: Path, tmp_path: Path) -> None:
+    for count in (1, 2):
+        evaluate(f"{world}/transfer", f"{world}/data", f"{tmp_path}/out", max_images=count)
+        assert msgspec.json.decode((tmp_path / "out/metrics.json").read_bytes())["images"] == count
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
