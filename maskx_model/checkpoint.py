@@ -45,8 +45,10 @@ class LoadedModel:
 
 
 def is_finished(uri: str, made_from: Origin) -> bool:
-    """Whether a model made from the same stands there already. Needs no torch."""
-    return exists(f"{uri}/manifest.json") and read_model_manifest(uri).made_from == made_from
+    """Whether a model made from the same stands there already, undamaged. Needs no torch."""
+    if not exists(f"{uri}/manifest.json"):
+        return False
+    return read_model_manifest(uri).made_from == made_from and _damaged_file(uri) is None
 
 
 def read_model_manifest(uri: str) -> ModelManifest:
@@ -56,7 +58,9 @@ def read_model_manifest(uri: str) -> ModelManifest:
     except DataError:
         raise CheckpointError(f"{uri}: no manifest.json, so no finished model; run `maskx train` to make one") from None
     except msgspec.DecodeError as error:
-        raise CheckpointError(f"{uri}/manifest.json: not a model's manifest ({error}); train it again") from None
+        raise CheckpointError(
+            f"{uri}/manifest.json: not a model's manifest ({error}); delete it and train again"
+        ) from None
 
 
 def model_hash(uri: str) -> str:
@@ -94,9 +98,8 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
     from maskx_model.device import resolve_device
     from maskx_model.maskx_rcnn import MaskXRCNN
 
-    for name, expected in read_model_manifest(uri).files.items():
-        if not exists(f"{uri}/{name}") or sha256(f"{uri}/{name}") != expected:
-            raise CheckpointError(f"{uri}/{name}: missing or changed since the model was saved; train it again")
+    if damaged := _damaged_file(uri):
+        raise CheckpointError(f"{uri}/{damaged}: missing or changed since the model was saved; train it again")
     description = msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
     vocabulary = read_vocabulary(f"{uri}/vocabulary.json")
     config = description.model
@@ -107,6 +110,13 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
     )
     model.load_state_dict(load_tensors(f"{uri}/model.safetensors"))
     return LoadedModel(model.to(resolve_device(device)).eval(), config, vocabulary, description.mask_classes)
+
+
+def _damaged_file(uri: str) -> str | None:
+    for name, expected in read_model_manifest(uri).files.items():
+        if not exists(f"{uri}/{name}") or sha256(f"{uri}/{name}") != expected:
+            return name
+    return None
 
 
 def load_tensors(uri: str) -> "dict[str, Tensor]":

@@ -111,6 +111,30 @@ class CrowdAwareRPN(RegionProposalNetwork):
 class SparseRoIHeads(RoIHeads):
     """torchvision's RoI heads; proposals inside a crowd are ignored, and detections are thresholded before decoding."""
 
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """As torchvision's, but where crowds leave no RoI to train on the losses are 0 with a graph, not NaN."""
+        if self.training and targets is not None and self._all_ignored(proposals, targets):
+            zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+            return [], {"loss_classifier": zero, "loss_box_reg": zero}
+        result: tuple[list[dict[str, Tensor]], dict[str, Tensor]] = super().forward(
+            features, proposals, image_shapes, targets
+        )
+        return result
+
+    def _all_ignored(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> bool:
+        if not all((t["labels"] == CROWD_LABEL).any() for t in targets):
+            return False
+        boxes, labels = [t["boxes"] for t in targets], [t["labels"] for t in targets]
+        _, found = self.assign_targets_to_proposals(self.add_gt_proposals(proposals, boxes), boxes, labels)
+        # Batch norm cannot train on a single RoI either.
+        return sum(int((each != IGNORED).sum()) for each in found) < 2
+
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:

@@ -47,6 +47,11 @@ def fit_masks(
     reader = Reader(data, preset.stage2_source, frozenset(classes))
     rows = rows_with_masks(data, preset.stage2_source, reader, classes)
     training, held_back = split_rows(rows, preset.stage2)
+    if not training:
+        raise DataError(
+            f"{data.uri}: only one photograph shows a class of A, too few to hold one back and choose a learning rate "
+            "by it; prepare more photographs, or set one learning rate"
+        )
     rois = roi_source(detector, reader, training, preset.stage2, seed)
     held_back_rois = cached(detector, reader, held_back, preset.stage2) if held_back else None
 
@@ -87,7 +92,10 @@ def roi_source(
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
 
     def batches(start: int) -> Iterator[RoiBatch]:
-        for batch in DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps)):
+        loader = DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps))
+        for step, batch in enumerate(loader, start):
+            # RoIs are drawn before the loop has set the step's seed.
+            torch.manual_seed(seed * 1_000_003 + step)
             yield sampled_rois(detector, batch)
 
     return batches

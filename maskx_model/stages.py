@@ -57,6 +57,8 @@ def train_masks(
     from maskx_model.mask_training import fit_masks
 
     trained = load_model(detector, device)
+    if trained.config.mask is not None:
+        raise CheckpointError(f"{detector}: holds a mask branch already; name the detector of stage 1")
     if trained.vocabulary.hash != data.vocabulary.hash:
         raise CheckpointError(
             f"{detector}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "

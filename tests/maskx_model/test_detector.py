@@ -103,6 +103,17 @@ def test_a_photograph_of_nothing_but_a_crowd_has_no_positive_and_finite_losses()
     assert losses["loss_box_reg"] == 0 and losses["loss_rpn_box_reg"] == 0
 
 
+def test_photographs_that_crowds_fill_give_box_losses_of_zero_and_leave_the_batch_norm_alone() -> None:
+    detector = new_detector()
+    before = {name: value.clone() for name, value in detector.roi_heads.state_dict().items()}
+    full = sample([(0, 0, 64, 64)], [CROWD_LABEL])
+    losses = detector_losses(detector, [full, full], 1.0)
+    assert losses["loss_classifier"] == 0 and losses["loss_box_reg"] == 0
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in detector.roi_heads.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in detector.roi_heads.state_dict().items())
+
+
 def test_photographs_without_objects_and_of_other_sizes_train_together() -> None:
     detector = new_detector()
     torch.manual_seed(0)
