@@ -26,7 +26,11 @@ def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
         return SlimPyramid(config.fpn_channels)
     resnet = RESNETS[config.backbone](weights=None, norm_layer=FrozenBatchNorm2d)
     if load_weights and config.weights is not None:
-        resnet.load_state_dict(_imagenet_weights(config.backbone, config.weights))
+        try:
+            resnet.load_state_dict(_imagenet_weights(config.backbone, config.weights))
+        except RuntimeError as error:
+            problem = str(error)[:200]
+            raise CheckpointError(f"{config.weights}: not the weights of a {config.backbone} ({problem} …)") from None
     # Stem and first stage stay frozen, as the authors do.
     pyramid: nn.Module = _resnet_fpn_extractor(resnet, trainable_layers=3)
     return pyramid
@@ -49,15 +53,17 @@ def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
 
 
 def load_pth(path: str) -> dict[str, Tensor]:
-    """The one door for PyTorch files from outside: tensors only, never code. Raises CheckpointError otherwise."""
+    """The one door for PyTorch files from outside: tensors by name only, never code; else raises CheckpointError."""
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, ImportError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a file of tensors that can be loaded safely ({error})") from None
     except Exception as error:  # torch raises pickle.UnpicklingError for anything but plain tensors
         raise CheckpointError(
             f"{path}: holds more than tensors, so it is not loaded ({type(error).__name__})"
         ) from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: not a dictionary of named tensors; save a model's state_dict() alone")
     return state
 
 

@@ -100,7 +100,10 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
 
     if damaged := _damaged_file(uri):
         raise CheckpointError(f"{uri}/{damaged}: missing or changed since the model was saved; train it again")
-    description = msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
+    try:
+        description = msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{uri}/config.json: written by another version of maskx ({error})") from None
     vocabulary = read_vocabulary(f"{uri}/vocabulary.json")
     config = description.model
     model: nn.Module = (

@@ -1,0 +1,110 @@
+"""A: which classes' masks a run may see."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.errors import ConfigError
+from data_prep.format.reader import Dataset
+from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
+from maskx_model.mask_classes import VOC_CATEGORY_IDS, resolve_mask_classes
+
+COCO_IDS = [number for number in range(1, 91) if number not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
+
+
+def coco_class(number: int, masks: int = 4) -> VocabularyClass:
+    return VocabularyClass(
+        f"c{number}.n.01", f"class {number}", {"coco": SourceClass((f"k{number}",), 5, masks)}, number
+    )
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    """COCO's 80 by category id, the last without a single mask, then two of Visual Genome's."""
+    classes = [coco_class(number, masks=0 if number == 90 else 4) for number in COCO_IDS]
+    rare = [VocabularyClass(f"{n}.n.01", n, {"vg": SourceClass((f"{n}.n.01",), 3)}) for n in ("fork", "rug")]
+    return Vocabulary((*classes, *rare))
+
+
+def test_voc_is_twenty_classes_by_category_id(vocabulary: Vocabulary) -> None:
+    chosen = resolve_mask_classes("voc", vocabulary, "coco")
+    ids = [vocabulary.classes[i].category_id for i in chosen]
+    assert ids == [1, 2, 3, 4, 5, 6, 7, 9, 16, 17, 18, 19, 20, 21, 44, 62, 63, 64, 67, 72]
+    assert set(ids) == VOC_CATEGORY_IDS
+
+
+def test_voc_and_non_voc_share_out_all_that_has_masks(vocabulary: Vocabulary) -> None:
+    voc, other = (resolve_mask_classes(choice, vocabulary, "coco") for choice in ("voc", "non-voc"))
+    assert sorted((*voc, *other)) == list(resolve_mask_classes("coco", vocabulary, "coco")) == list(range(79))
+    assert not set(voc) & set(other)
+
+
+def test_random_classes_are_a_function_of_the_seed(vocabulary: Vocabulary) -> None:
+    chosen = [resolve_mask_classes(f"random:20:{seed}", vocabulary, "coco") for seed in (0, 1, 0)]
+    assert chosen[0] == chosen[2] != chosen[1]
+    assert all(len(set(each)) == 20 and list(each) == sorted(each) and max(each) < 79 for each in chosen)
+    assert resolve_mask_classes("random:79:5", vocabulary, "coco") == tuple(range(79))
+
+
+def test_a_file_names_classes_by_any_of_their_names(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("class 5\n\n  k3  \nc1.n.01\nclass 3\n", encoding="utf-8")
+    assert resolve_mask_classes(f"{tmp_path}/a.txt", vocabulary, "coco") == (0, 2, 4)
+
+
+def test_the_toy_worlds_files_leave_twelve_classes_out(toy_dataset: Dataset, toy_folder: Path) -> None:
+    vocabulary = toy_dataset.vocabulary
+    everything = set(resolve_mask_classes("coco", vocabulary, "coco"))
+    for group in range(5):
+        file = toy_folder / "original" / "mask_classes" / f"without_group_{group}.txt"
+        seen = [name for name in file.read_text().splitlines() if vocabulary.find(name) in everything]
+        file_of_seen = toy_folder / f"seen_{group}.txt"
+        file_of_seen.write_text("\n".join(seen))
+        chosen = resolve_mask_classes(str(file_of_seen), vocabulary, "coco")
+        assert len(chosen) == len(seen) > 12
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("random:20", r"'random:20': write random:N:seed, for example random:20:0"),
+        ("random:many:0", r"write random:N:seed"),
+        ("random:0:0", r"79 classes have masks, 0 were asked for"),
+        ("random:80:0", r"79 classes have masks, 80 were asked for"),
+        ("vox", r"'vox': neither voc, non-voc, coco, random:N:seed nor a file that exists"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_explained(vocabulary: Vocabulary, choice: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve_mask_classes(choice, vocabulary, "coco")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"class 1\nunicorn\n", r"a.txt, line 2: the vocabulary has no class 'unicorn'"),
+        (b"class 1\n\nfork\n", r"a.txt, line 3: the data has no mask of class 'fork'"),
+        (b"class 90\n", r"a.txt, line 1: the data has no mask of class 'class 90'"),
+        (b"\n\n", r"no class of source 'coco' is among them"),
+        (b"\xff\xfe\x00", r"a.txt: not a text file of class names"),
+    ],
+)
+def test_a_line_that_cannot_be_is_named(vocabulary: Vocabulary, tmp_path: Path, text: bytes, message: str) -> None:
+    (tmp_path / "a.txt").write_bytes(text)
+    with pytest.raises(ConfigError, match=message):
+        resolve_mask_classes(f"{tmp_path}/a.txt", vocabulary, "coco")
+
+
+def test_a_folder_is_no_list_of_classes(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nor a file that exists"):
+        resolve_mask_classes(str(tmp_path), vocabulary, "coco")
+
+
+def test_a_source_without_masks_is_refused(vocabulary: Vocabulary) -> None:
+    with pytest.raises(ConfigError, match="source 'vg' has no masks at all"):
+        resolve_mask_classes("coco", vocabulary, "vg")
+
+
+def test_own_data_has_no_voc_classes() -> None:
+    own = Vocabulary((VocabularyClass("screw.n.01", "screw", {"shop": SourceClass(("screw",), 9, 9)}, 200),))
+    with pytest.raises(ConfigError, match="'voc': no class of source 'shop' is among them"):
+        resolve_mask_classes("voc", own, "shop")
