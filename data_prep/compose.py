@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.records import Annotation, Record
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.merge import Photograph
@@ -98,7 +99,7 @@ def _reject(record: RawRecord, data: bytes, error: BrokenError) -> Reject:
     try:
         named = msgspec.json.decode(data, type=_Identity)
         identity = named.object_id if record.file.kind == "vg" else named.id
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         identity = -1
     seen = excerpt(f"{error.seen}: {excerpt(data)}" if error.seen else data)
     return Reject(record.file.source, record.file.label, "object", identity, record.offset, error.reason, seen)

@@ -10,7 +10,6 @@ and however often a worker is repeated.
 """
 
 from collections.abc import Iterable, Iterator
-from mmap import mmap
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -20,10 +19,9 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from data_prep.format.storage import read, write
-from data_prep.plan import Plan, read_plan, read_table, work_folder
+from data_prep.plan import MappedFiles, Plan, read_plan, read_table, work_folder
 from data_prep.references import locate
 from data_prep.shards import is_finished, write_shard
-from data_prep.sources.json_files import map_file
 from data_prep.tally import Tally, sum_tallies
 
 COUNTS = "counts"
@@ -61,17 +59,6 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
         | "Sum the counts" >> beam.CombineGlobally(sum_tallies)
         | "Write the counts" >> beam.ParDo(WriteCounts(plan.out))
     )
-
-
-class MappedFiles(dict[int, mmap]):
-    """The plan's annotation files by number, mapped when first asked for."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self._plan = plan
-
-    def __missing__(self, number: int) -> mmap:
-        return self.setdefault(number, map_file(self._plan.files[number].path))
 
 
 class _PlannedDoFn(beam.DoFn):

@@ -5,6 +5,7 @@ tells for each annotation file which photograph an image id is. The plan is remo
 """
 
 import io
+from mmap import mmap
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from data_prep.format.storage import read, write
 from data_prep.merge import Photograph
-from data_prep.sources.json_files import Span
+from data_prep.sources.json_files import Span, map_file
 
 # Where an image id leads, if not to a photograph of a shard.
 LEFT_OUT, REJECTED, UNKNOWN = -1, -2, -3
@@ -92,6 +93,17 @@ def read_table(out: str, file: int) -> npt.NDArray[np.void]:
     """A file's image ids, ascending, with shard and position there (dtype TABLE)."""
     table: npt.NDArray[np.void] = np.load(io.BytesIO(read(f"{work_folder(out)}/tables/{file:03d}.npy")))
     return table
+
+
+class MappedFiles(dict[int, mmap]):
+    """The plan's annotation files by number, mapped when first asked for."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def __missing__(self, number: int) -> mmap:
+        return self.setdefault(number, map_file(self._plan.files[number].path))
 
 
 def find(table: npt.NDArray[np.void], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.rejects import Kind, Reject, excerpt
 from data_prep.plan import LEFT_OUT, REJECTED, UNKNOWN, PlannedFile, find
 from data_prep.sources import coco, visual_genome
@@ -42,6 +43,8 @@ def locate(
 
 
 def _by_shard(shards: npt.NDArray[np.int32], references: References) -> Iterator[tuple[int, References]]:
+    if not len(shards):
+        return
     order = np.argsort(shards, kind="stable")
     numbers, starts = np.unique(shards[order], return_index=True)
     for number, group in zip(numbers.tolist(), np.split(references[order], starts[1:]), strict=True):
@@ -54,14 +57,14 @@ def _coco_heads(file: PlannedFile, data: bytes, items: _Items, tally: Tally) -> 
     increase(tally.objects, file.source, len(items))
     try:
         return items, coco.annotation_image_ids(data), [1] * len(items)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         pass
     good, ids = [], []
     for offset, item in items:
         try:
             ids.append(coco.annotation_image_id(item))
             good.append((offset, item))
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             tally.rejects.append(_malformed(file, "object", offset, item, error))
     return good, ids, [1] * len(ids)
 
@@ -72,7 +75,7 @@ def _visual_genome_heads(
     """The records that can be read, their image ids and numbers of objects; counts the synsets."""
     try:
         heads = visual_genome.image_heads(data)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         items, heads = _lenient_heads(file, items, tally)
     for head in heads:
         for item in head.objects:
@@ -89,7 +92,7 @@ def _lenient_heads(file: PlannedFile, items: _Items, tally: Tally) -> tuple[_Ite
         try:
             heads.append(visual_genome.head_of(item))
             good.append((offset, item))
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             tally.rejects.append(_malformed(file, "photograph", offset, item, error))
     return good, heads
 

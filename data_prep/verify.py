@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from data_prep.compose import ShardCounts
-from data_prep.format.errors import MaskxError
+from data_prep.format.errors import JSON_ERRORS, MaskxError
 from data_prep.format.manifest import Manifest, Shard
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import exists, local_path, sha256
@@ -20,7 +18,7 @@ def find_problems(uri: str) -> list[str]:
         return problems  # what is damaged is not worth counting
     try:
         return list(_counts(dataset))
-    except (MaskxError, msgspec.DecodeError) as error:
+    except (MaskxError, *JSON_ERRORS) as error:
         return [str(error)]
 
 

@@ -1,5 +1,10 @@
 """What a user is told when something is wrong: one sentence that names the file, the record and the remedy."""
 
+import msgspec
+
+# What msgspec raises for bytes that are not the JSON document expected, bytes that are not even text included.
+JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class MaskxError(Exception):
     """A request that cannot be met. The command prints the message alone and exits with status 1."""

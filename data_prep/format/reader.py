@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from data_prep.format.errors import DataError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.index import IndexRow, read_index
 from data_prep.format.manifest import Manifest, read_manifest
 from data_prep.format.records import Record, decode_record
@@ -45,5 +45,9 @@ class Dataset:
         return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
 
     def read_record(self, row: IndexRow) -> Record:
-        """The photograph's annotations."""
-        return decode_record(read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
+        """The photograph's annotations; raises DataError if the shard is damaged there."""
+        uri = f"{self.uri}/{row.shard}"
+        try:
+            return decode_record(read_range(uri, row.record_offset, row.record_length))
+        except JSON_ERRORS as error:
+            raise DataError(f"{uri}: damaged at the record of {row.key} ({error}); prepare the dataset again") from None

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import msgspec
 
-from data_prep.format.errors import DataError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.storage import read, write
 
 
@@ -94,7 +94,7 @@ def read_vocabulary(uri: str) -> Vocabulary:
     """Read `vocabulary.json`; raises DataError if it is missing, damaged, or changed by hand without its hash."""
     try:
         document = msgspec.json.decode(read(uri), type=_Document)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{uri}: not a vocabulary ({error})") from None
     vocabulary = Vocabulary(document.classes)
     if vocabulary.hash != document.hash:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from data_prep.format.errors import DataError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.reasons import BrokenError
@@ -82,7 +82,7 @@ def list_coco(files: CocoFiles, number: int) -> CocoListing:
         for offset, item in read_span(buffer, span)[1]:
             try:
                 images.append(_source_image(files, number, _image.decode(item), offset, licenses))
-            except msgspec.DecodeError as error:
+            except JSON_ERRORS as error:
                 seen = excerpt(f"{error}: {excerpt(bytes(item))}")
                 rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
@@ -95,7 +95,7 @@ def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
     """Licence texts by id; a file of one's own may list them in another form, or not at all."""
     try:
         listed = msgspec.json.decode(data, type=list[_License]) if data else []
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return {}
     return {item.id: item.url or item.name for item in listed}
 
@@ -103,7 +103,7 @@ def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
 def _categories(path: str, members: dict[str, msgspec.Raw]) -> tuple[Category, ...]:
     try:
         categories = msgspec.json.decode(member(path, members, "categories"), type=list[Category])
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{path}: its categories need an id and a name each ({error})") from None
     if not categories or len({c.id for c in categories}) < len(categories):
         raise DataError(f"{path}: lists no categories, or one id for two of them")
@@ -151,7 +151,7 @@ def annotation(data: msgspec.Raw | memoryview, categories: dict[int, str], heigh
     """
     try:
         found = _annotation.decode(data)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None
     if found.category_id not in categories:
         raise BrokenError("unknown_category")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from data_prep.format.errors import DataError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.storage import local_path
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
         return msgspec.json.decode(memoryview(data), type=kind)
     except msgspec.ValidationError:
         raise DataError(f"{path}: should hold {expected}; is it the right file?") from None
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         if "truncated" in str(error):
             size = memoryview(data).nbytes
             raise DataError(f"{path}: the JSON stops in the middle, at byte {size}; get the file again") from None

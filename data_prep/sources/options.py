@@ -75,9 +75,7 @@ def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     for path in sorted(local_path(f"{folder}/annotations").glob("instances_*.json")):
         match = _ANNOTATIONS.fullmatch(path.name)
         if not match:
-            raise DataError(
-                f"{path}: neither a train nor a val split by its name; name it: {name}@SPLIT=coco:FILE,IMAGES"
-            )
+            raise DataError(f"{path}: its name says neither train nor val; say {name}@SPLIT=coco:ANNOTATIONS,IMAGES")
         images = f"{folder}/{match['split']}{match['rest']}"
         _require_folder(images, f"{path}, or name the file and its images alone: {name}=coco:ANNOTATIONS,IMAGES")
         files.append(CocoFiles(name, match["split"], folder, f"{folder}/annotations/{path.name}", images))

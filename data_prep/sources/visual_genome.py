@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from data_prep.format.errors import DataError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import exists
@@ -81,7 +81,7 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         for offset, item in read_span(buffer, span)[1]:
             try:
                 images.append(_source_image(folder, number, _image.decode(item), offset))
-            except msgspec.DecodeError as error:
+            except JSON_ERRORS as error:
                 seen = excerpt(f"{error}: {excerpt(bytes(item))}")
                 rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", seen))
     if not images:
@@ -127,7 +127,7 @@ def head_of(data: msgspec.Raw) -> ImageHead:
 def _lenient_head(item: msgspec.Raw) -> _ObjectHead:
     try:
         return _object_head.decode(item)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return _ObjectHead()
 
 
@@ -149,7 +149,7 @@ def object_annotation(data: msgspec.Raw, frame: Frame) -> tuple[Annotation, bool
     """
     try:
         found = _object.decode(data)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None
     if not all(map(math.isfinite, (found.x, found.y, found.w, found.h))):
         raise BrokenError("malformed", "a number too large")

@@ -1,0 +1,66 @@
+"""Annotation files are cut into spans of whole items, and broken ones are refused with the place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_prep.format.errors import DataError
+from data_prep.sources.json_files import array, map_file, member, read_span, spans, top_level
+
+numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+
+
+@given(st.lists(values, max_size=12), st.integers(1, 60), st.sampled_from([None, 1, "\t"]))
+@shared_folder
+def test_spans_hold_every_item_once_at_its_place(tmp_path: Path, items: list[Any], size: int, indent: Any) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(json.dumps({"before": [1, 2], "items": items, "after": {}}, indent=indent, ensure_ascii=False))
+    buffer = map_file(str(path))
+    raw = array(str(path), member(str(path), top_level(str(path), buffer), "items"), "items")
+    read = [found for span in spans(0, buffer, raw, size) for found in read_span(buffer, span)[1]]
+    assert [json.loads(bytes(item)) for _, item in read] == items
+    for offset, item in read:
+        assert buffer[offset : offset + memoryview(item).nbytes] == bytes(item)
+
+
+@given(st.data())
+@shared_folder
+def test_a_file_cut_anywhere_is_refused_with_the_place(tmp_path: Path, data: st.DataObject) -> None:
+    whole = json.dumps({"images": [{"id": 1}], "annotations": [{"id": 1, "text": "é"}]}).encode()
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    path = tmp_path / "file.json"
+    path.write_bytes(whole[:cut])
+    with pytest.raises(DataError, match=rf"file\.json: the JSON stops in the middle, at byte {cut}"):
+        top_level(str(path), map_file(str(path)))
+
+
+def test_a_syntax_error_is_named_with_its_byte(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text('{"images": [1,, 2]}')
+    with pytest.raises(DataError, match=r"file\.json: broken JSON .*byte 14"):
+        top_level(str(path), map_file(str(path)))
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "empty"), ("[1]", "an object"), ("3", "an object")])
+def test_another_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=words):
+        top_level(str(path), map_file(str(path)))
+
+
+def test_a_missing_file_and_a_missing_member_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing\.json: no such file"):
+        map_file(f"{tmp_path}/nothing.json")
+    with pytest.raises(DataError, match="has no 'annotations'"):
+        member("file.json", {}, "annotations")

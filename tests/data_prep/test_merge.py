@@ -1,0 +1,133 @@
+"""Images of different sources become one photograph, and none of validation comes into training."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.merge import Merged, merge, same_aspect_ratio
+from data_prep.sources.images import SourceImage
+
+FILES = {"coco": 0, "cocoval": 1, "mine": 2, "vg": 3}
+
+
+def image(of: str, number: int, **fields: Any) -> SourceImage:
+    """An image of COCO's train file (`coco`), its val file (`cocoval`), an own file or Visual Genome."""
+    standard = {
+        "source": of.removesuffix("val"),
+        "file": FILES[of],
+        "id": number,
+        "width": 640,
+        "height": 480,
+        "split": "val" if of == "cocoval" else "train",
+        "path": "a.jpg",
+        "listed": "a.json",
+        "offset": 0,
+    }
+    return SourceImage(**{**standard, **fields})
+
+
+def keys(merged: Merged) -> dict[str, tuple[str, str]]:
+    return {p.key: (p.split, p.part) for p in merged.photographs}
+
+
+def test_a_coco_id_unites_and_cocos_copy_stands() -> None:
+    merged = merge([image("coco", 1)], [image("vg", 9, coco_id=1, width=500, height=375)])
+    assert keys(merged) == {"coco-000000000001": ("train", "coco+vg")}
+    assert merged.photographs[0].images[0].source == "coco"
+
+
+def test_a_flickr_id_unites_where_there_is_no_coco_id_with_any_coco_format_source() -> None:
+    merged = merge([image("mine", 1, flickr_id=77)], [image("vg", 9, flickr_id=77, coco_id=555)])
+    assert keys(merged) == {"mine-000000000001": ("train", "mine+vg")}
+
+
+def test_a_coco_id_means_the_source_named_coco_only() -> None:
+    merged = merge([image("mine", 1)], [image("vg", 9, coco_id=1)])
+    assert keys(merged) == {"mine-000000000001": ("train", "mine"), "vg-0000000009": ("train", "vg")}
+
+
+@pytest.mark.parametrize("ids", [{"coco_id": 5}, {"flickr_id": 77}])
+def test_a_validation_photograph_takes_its_copy_out_of_training(ids: dict[str, int]) -> None:
+    merged = merge([image("cocoval", 5, flickr_id=77)], [image("vg", 9, **ids)])
+    assert keys(merged) == {"coco-000000000005": ("val", "coco+vg")}
+
+
+def test_another_aspect_ratio_is_not_merged_but_counted() -> None:
+    merged = merge([image("coco", 1)], [image("vg", 9, coco_id=1, width=500, height=385)])
+    assert keys(merged) == {"coco-000000000001": ("train", "coco"), "vg-0000000009": ("train", "vg")}
+    assert merged.unmerged == Counter(vg=1)
+
+
+def test_another_aspect_ratio_of_a_validation_photograph_is_left_out() -> None:
+    merged = merge([image("cocoval", 1)], [image("vg", 9, coco_id=1, width=500, height=385)])
+    assert [(left.id, reason) for left, reason in merged.left_out] == [(9, "aspect_ratio_val")]
+    assert keys(merged) == {"coco-000000000001": ("val", "coco")}
+
+
+def test_ids_that_name_a_training_and_a_validation_photograph_leave_it_out() -> None:
+    merged = merge([image("coco", 1), image("cocoval", 2, flickr_id=77)], [image("vg", 9, coco_id=1, flickr_id=77)])
+    assert [reason for _, reason in merged.left_out] == ["also_in_val"]
+
+
+def test_a_second_copy_is_left_out_as_a_duplicate() -> None:
+    merged = merge([image("coco", 1)], [image("vg", 9, coco_id=1), image("vg", 8, coco_id=1)])
+    assert [(left.id, reason) for left, reason in merged.left_out] == [(9, "duplicate")]
+    assert merged.photographs[0].images[1].id == 8
+
+
+def test_own_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> None:
+    merged = merge([image("mine", 1), image("mine", 1, file=7, split="val")], [])
+    assert keys(merged) == {"mine-000000000001": ("train", "mine"), "mine-val-000000000001": ("val", "mine")}
+
+
+def test_sizes_that_rounding_explains_are_the_same_aspect_ratio() -> None:
+    assert same_aspect_ratio(image("coco", 1), image("vg", 1, width=500, height=375))
+    assert same_aspect_ratio(image("coco", 1), image("vg", 1, width=500, height=378))
+    assert not same_aspect_ratio(image("coco", 1), image("vg", 1, width=500, height=381))
+    assert not same_aspect_ratio(image("coco", 1), image("vg", 1, width=480, height=640))
+
+
+few = st.integers(0, 6)
+maybe = st.none() | few
+coco_images = st.builds(
+    lambda of, number, flickr, width: image(of, number, flickr_id=flickr, width=width),
+    st.sampled_from(["coco", "cocoval", "mine"]),
+    few,
+    maybe,
+    st.sampled_from([640, 500]),
+)
+vg_images = st.builds(
+    lambda number, coco_id, flickr, width: image("vg", number, coco_id=coco_id, flickr_id=flickr, width=width),
+    few,
+    maybe,
+    maybe,
+    st.sampled_from([640, 500]),
+)
+
+
+@given(
+    st.lists(coco_images, max_size=8, unique_by=lambda i: (i.source, i.id)),
+    st.lists(vg_images, max_size=8, unique_by=lambda i: i.id),
+)
+def test_every_image_comes_out_once_or_is_left_out_and_none_of_validation_is_in_training(
+    coco_format: list[SourceImage], others: list[SourceImage]
+) -> None:
+    merged = merge(coco_format, others)
+    came_out = [i.identity for p in merged.photographs for i in p.images] + [i.identity for i, _ in merged.left_out]
+    assert sorted(came_out) == sorted(i.identity for i in coco_format + others)
+    assert len({p.key for p in merged.photographs}) == len(merged.photographs)
+    held_out_ids = {i.id for i in coco_format if i.split == "val" and i.source == "coco"}
+    held_out_flickr = {i.flickr_id for i in coco_format if i.split == "val" and i.flickr_id is not None}
+    training_vg = [i for p in merged.photographs if p.split == "train" for i in p.images if i.source == "vg"]
+    assert not [i for i in training_vg if i.coco_id in held_out_ids or i.flickr_id in held_out_flickr]
+
+
+@given(st.permutations([image("vg", n, coco_id=n % 3) for n in range(6)]))
+def test_the_order_of_the_files_records_does_not_matter(others: list[SourceImage]) -> None:
+    coco_format = [image("coco", n) for n in range(2)]
+    merged, expected = merge(coco_format, others), merge(coco_format, sorted(others, key=lambda i: i.id))
+    assert merged.photographs == expected.photographs
+    assert merged.left_out == expected.left_out

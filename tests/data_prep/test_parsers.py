@@ -1,0 +1,160 @@
+"""From one record of a source to an annotation: numbers verbatim, boxes in the photograph, the rest with a reason."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.format.records import Annotation
+from data_prep.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
+from data_prep.sources.coco import annotation, flickr_id
+from data_prep.sources.visual_genome import Frame, object_annotation
+from tests.data_prep.small_sources import coco_object, vg_object
+
+CATEGORIES = {1: "cat"}
+anything = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
+anything_deep = anything | st.lists(anything, max_size=5) | st.dictionaries(st.text(max_size=5), anything, max_size=2)
+coordinates = st.integers(-50, 150) | st.floats(-50, 150)
+
+
+def raw(record: Any) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(record).encode())
+
+
+def coco(**fields: Any) -> Annotation:
+    return annotation(raw(coco_object(7, 1, **fields)), CATEGORIES, 30, 40)
+
+
+def genome(frame: Frame = Frame(40, 30), **fields: Any) -> tuple[Annotation, bool] | str:  # noqa: B008  frozen
+    return object_annotation(raw(vg_object(7, **fields)), frame)
+
+
+def test_cocos_numbers_stay_as_they_are() -> None:
+    found = coco(bbox=[500.24, -3.5, 139.7, 90.03], area=7792.322100000002)
+    assert (found.bbox, found.area) == ((500.24, -3.5, 139.7, 90.03), 7792.322100000002)
+
+
+@pytest.mark.parametrize(("segmentation", "area"), [([[2, 3, 12, 3, 12, 8, 2, 8]], 50.0), (None, 35.0)])
+def test_an_area_that_the_file_lacks_is_the_masks_or_else_the_boxs(segmentation: Any, area: float) -> None:
+    assert coco(area=None, bbox=[1, 1, 7, 5], segmentation=segmentation).area == area
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"bbox": [1, 1, 0, 5]}, "zero_size"),
+        ({"bbox": [1, 1, 5, -1]}, "zero_size"),
+        ({"area": 0}, "zero_size"),
+        ({"bbox": [1, 1, 5]}, "malformed"),
+        ({"bbox": "1 1 5 5"}, "malformed"),
+        ({"id": -1}, "malformed"),
+        ({"iscrowd": 2}, "malformed"),
+        ({"category_id": 2}, "unknown_category"),
+        ({"segmentation": [[1, 2]]}, "bad_mask"),
+        ({"segmentation": [1, 2, 3]}, "malformed"),
+    ],
+)
+def test_a_broken_coco_object_is_rejected_with_its_reason(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BrokenError) as caught:
+        coco(**fields)
+    assert caught.value.reason == reason
+
+
+def test_a_number_beyond_all_bounds_is_malformed() -> None:
+    with pytest.raises(BrokenError, match="malformed"):
+        annotation(msgspec.Raw(b'{"id": 1, "category_id": 1, "bbox": [1e400, 1, 1, 1]}'), CATEGORIES, 30, 40)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "category_id", "bbox", "area", "iscrowd", "segmentation"]), anything_deep)
+)
+def test_whatever_a_coco_file_holds_is_taken_or_rejected(fields: dict[str, Any]) -> None:
+    try:
+        found = coco(**fields)
+    except BrokenError as error:
+        assert error.reason in REJECTED
+        return
+    assert found.area > 0
+
+
+@given(st.dictionaries(st.sampled_from(["object_id", "x", "y", "w", "h", "synsets"]), anything_deep))
+def test_whatever_visual_genome_holds_is_taken_left_out_or_rejected(fields: dict[str, Any]) -> None:
+    try:
+        found = genome(**fields)
+    except BrokenError as error:
+        assert error.reason in REJECTED
+        return
+    assert not isinstance(found, str) or found in LEFT_OUT_OBJECTS
+
+
+@given(coordinates, coordinates, coordinates, coordinates, st.integers(1, 200), st.integers(1, 200))
+def test_a_visual_genome_box_lies_within_the_photograph(
+    x: float, y: float, w: float, h: float, width: int, height: int
+) -> None:
+    try:
+        found = genome(Frame(width, height, width / 40, height / 30), x=x, y=y, w=w, h=h)
+    except BrokenError as error:
+        assert error.reason in {"zero_size", "outside_image"}
+        return
+    assert isinstance(found, tuple)
+    left, top, wide, high = found[0].bbox
+    assert left >= 0
+    assert top >= 0
+    assert round(left + wide, 2) <= width
+    assert round(top + high, 2) <= height
+    assert min(wide, high) > 0
+    assert found[0].bbox == tuple(round(number, 2) for number in found[0].bbox)
+
+
+def test_a_box_is_scaled_and_rounded_to_a_hundredth() -> None:
+    found = genome(Frame(640, 427, 640 / 500, 427 / 333), x=391, y=196, w=109, h=70)
+    assert isinstance(found, tuple)
+    assert found[0].bbox == (500.48, 251.33, 139.52, 89.76)
+    assert found[1] is False
+
+
+def test_a_box_past_the_edge_is_clipped_and_said_to_be() -> None:
+    found = genome(x=-4, y=20, w=10, h=30)
+    assert isinstance(found, tuple)
+    assert (found[0].bbox, found[0].area, found[1]) == ((0, 20, 6, 10), 60, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"w": 0}, "zero_size"),
+        ({"h": -2}, "zero_size"),
+        ({"x": 40}, "outside_image"),
+        ({"y": -9}, "outside_image"),
+        ({"x": "a"}, "malformed"),
+    ],
+)
+def test_a_broken_visual_genome_object_is_rejected_with_its_reason(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BrokenError) as caught:
+        genome(**fields)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("synsets", "reason"), [([], "no_synset"), ([""], "no_synset"), (["a", "b"], "several_synsets")]
+)
+def test_objects_without_one_synset_are_left_out_by_rule(synsets: list[str], reason: str) -> None:
+    assert genome(synsets=synsets) == reason
+
+
+@pytest.mark.parametrize(
+    ("url", "number"),
+    [
+        ("http://farm4.staticflickr.com/3829/9254279287_71efb77c96_z.jpg", 9254279287),
+        ("", None),
+        (None, None),
+        ("http://example.org/photo.jpg", None),
+        ("http://example.org/²_a.jpg", None),
+        (f"http://example.org/{'9' * 40}_a.jpg", None),
+    ],
+)
+def test_a_flickr_photos_number_is_read_from_its_url(url: str | None, number: int | None) -> None:
+    assert flickr_id(url) == number

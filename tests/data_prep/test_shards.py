@@ -1,0 +1,102 @@
+"""Photographs are dealt into shards of equal size, and every photograph is looked at before it is copied."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from data_prep.merge import Photograph
+from data_prep.plan import PlannedPhotograph
+from data_prep.reasons import BrokenError
+from data_prep.shards import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order, read_photograph
+from data_prep.sources.images import SourceImage
+from tests.data_prep.small_sources import SIZE, jpeg
+
+IMAGE = SourceImage("coco", 0, 1, *SIZE, "train", "a.jpg", "a.json", 0)
+
+
+def planned(number: int, split: str = "train", size: int = 100) -> PlannedPhotograph:
+    return PlannedPhotograph(Photograph(f"coco-{number:012d}", split, (IMAGE,)), size, 0)
+
+
+photographs = st.lists(
+    st.builds(planned, st.integers(0, 10**6), st.sampled_from(["train", "val"]), st.integers(0, 10**4)),
+    max_size=60,
+    unique_by=lambda p: p.photograph.key,
+)
+
+
+@given(photographs, st.integers(1, 10**5))
+def test_every_photograph_is_dealt_once_by_split_and_in_key_order(
+    given_: list[PlannedPhotograph], shard_bytes: int
+) -> None:
+    shards = deal(given_, shard_bytes)
+    assert all(shards)
+    assert all(len({p.photograph.split for p in shard}) == 1 for shard in shards)
+    for split in ("train", "val"):
+        dealt = [p for shard in shards for p in shard if p.photograph.split == split]
+        expected = [p for p in given_ if p.photograph.split == split]
+        assert dealt == sorted(expected, key=lambda p: order(p.photograph.key))
+
+
+@given(photographs, st.integers(1, 10**5), st.randoms())
+def test_the_order_given_does_not_matter(given_: list[PlannedPhotograph], shard_bytes: int, random: Any) -> None:
+    shuffled = random.sample(given_, len(given_))
+    assert deal(shuffled, shard_bytes) == deal(given_, shard_bytes)
+
+
+def test_there_are_sixteen_shards_where_there_are_photographs_for_them() -> None:
+    enough = [planned(number) for number in range(LEAST_SHARDS * LEAST_PHOTOGRAPHS)]
+    assert len(deal(enough, 10**9)) == LEAST_SHARDS
+    assert len(deal(enough[:40], 10**9)) == 2
+    assert len(deal(enough[:5], 10**9)) == 1
+
+
+def test_shards_are_of_about_the_size_asked_for() -> None:
+    shards = deal([planned(number, size=1000) for number in range(1000)], 10_000)
+    assert {len(shard) for shard in shards} == {10}
+
+
+def test_a_photograph_is_read_verbatim(tmp_path: Path) -> None:
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
+        (tmp_path / name).write_bytes(jpeg(kind=kind))
+    assert read_photograph(at(tmp_path / "a.jpg")) == (jpeg(), "jpg")
+    assert read_photograph(at(tmp_path / "b.png")) == (jpeg(kind="PNG"), "png")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "unreadable"),
+        (b"no image", "unreadable"),
+        (jpeg()[:-80], "unreadable"),
+        (jpeg(size=(30, 40)), "size_mismatch"),
+        (jpeg(kind="BMP"), "not_jpeg_or_png"),
+    ],
+)
+def test_a_photograph_that_is_not_what_was_listed_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(BrokenError) as caught:
+        read_photograph(at(tmp_path / "a.jpg"))
+    assert caught.value.reason == reason
+
+
+def test_a_jpeg_damaged_in_the_middle_still_decodes_or_is_rejected(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise(SIZE, 90).save(buffer, "JPEG")
+    for position in range(0, len(buffer.getvalue()), 37):
+        damaged = bytearray(buffer.getvalue())
+        damaged[position] ^= 0xFF
+        (tmp_path / "a.jpg").write_bytes(damaged)
+        try:
+            read_photograph(at(tmp_path / "a.jpg"))
+        except BrokenError as error:
+            assert error.reason in {"unreadable", "size_mismatch", "not_jpeg_or_png"}
+
+
+def at(path: Path) -> SourceImage:
+    return SourceImage("coco", 0, 1, *SIZE, "train", str(path), "a.json", 0)

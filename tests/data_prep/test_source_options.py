@@ -1,0 +1,74 @@
+"""`--source`: which files it names, and what is said when it names none."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.sources.options import CocoFiles, VisualGenomeFolder, parse_sources
+from tests.data_prep.small_sources import coco_image, write_coco
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split in ("train", "val"):
+        write_coco(tmp_path / "coco", [coco_image(1)], [], split)
+    return tmp_path
+
+
+def test_cocos_layout_gives_a_file_for_each_split(folder: Path) -> None:
+    files = parse_sources((f"coco=coco:{folder}/coco/",))
+    assert [(f.split, f.images) for f in files if isinstance(f, CocoFiles)] == [
+        ("train", f"{folder}/coco/train2017"),
+        ("val", f"{folder}/coco/val2017"),
+    ]
+
+
+def test_a_single_file_is_for_training_unless_its_split_is_named(folder: Path) -> None:
+    place = f"coco:{folder}/coco/annotations/instances_val2017.json,{folder}/coco/val2017"
+    train, val = parse_sources((f"mine={place}", f"mine@val={place}"))
+    assert isinstance(train, CocoFiles)
+    assert isinstance(val, CocoFiles)
+    assert (train.source, train.split, train.label) == ("mine", "train", "instances_val2017.json")
+    assert val.split == "val"
+
+
+def test_visual_genome_is_a_folder(folder: Path) -> None:
+    assert parse_sources((f"vg=vg:{folder}",)) == [VisualGenomeFolder("vg", str(folder))]
+
+
+@pytest.mark.parametrize("option", ["coco", "coco=coco", "Coco=coco:a", "a-b=vg:a", "a=lvis:a", "a@val=vg:.", "=vg:a"])
+def test_what_is_not_understood_is_quoted_with_the_forms(option: str) -> None:
+    with pytest.raises(ConfigError, match="--source"):
+        parse_sources((option,))
+
+
+def test_no_source_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no --source"):
+        parse_sources(())
+
+
+def test_a_missing_folder_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        parse_sources((f"coco=coco:{folder}/nowhere",))
+    with pytest.raises(DataError, match=r"no instances_\*\.json"):
+        parse_sources((f"coco=coco:{folder}",))
+
+
+def test_a_missing_image_folder_is_named_with_the_file_that_wants_it(folder: Path) -> None:
+    (folder / "coco/annotations/instances_train2014.json").write_text("{}")
+    with pytest.raises(DataError, match=r"train2014: no such folder, wanted by .*instances_train2014\.json"):
+        parse_sources((f"coco=coco:{folder}/coco",))
+
+
+def test_a_split_that_the_name_does_not_tell_is_asked_for(folder: Path) -> None:
+    (folder / "coco/annotations/instances_minival2014.json").write_text("{}")
+    with pytest.raises(DataError, match="neither train nor val"):
+        parse_sources((f"coco=coco:{folder}/coco",))
+
+
+def test_one_name_is_one_source(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="two file formats"):
+        parse_sources((f"a=coco:{folder}/coco", f"a=vg:{folder}"))
+    with pytest.raises(ConfigError, match="two vg folders"):
+        parse_sources((f"a=vg:{folder}", f"a=vg:{folder}"))
