@@ -45,10 +45,23 @@ class LoadedModel:
 
 
 def is_finished(uri: str, made_from: Origin) -> bool:
-    """Whether a model made from the same stands there already, undamaged. Needs no torch."""
+    """Whether a model made from the same stands there already, undamaged. Needs no torch.
+
+    Raises CheckpointError if a model made from something else does: a training never replaces one.
+    """
     if not exists(f"{uri}/manifest.json"):
         return False
-    return read_model_manifest(uri).made_from == made_from and _damaged_file(uri) is None
+    _check_same_origin(f"{uri}: holds a model of", read_model_manifest(uri).made_from, made_from)
+    return _damaged_file(uri) is None
+
+
+def _check_same_origin(what: str, before: Origin, made_from: Origin) -> None:
+    if before == made_from:
+        return
+    different = sorted(name for name in {*before, *made_from} if before.get(name) != made_from.get(name))
+    raise CheckpointError(
+        f"{what} a training with another {', '.join(different)}; choose another output folder, or delete this one"
+    )
 
 
 def read_model_manifest(uri: str) -> ModelManifest:
@@ -175,11 +188,5 @@ def load_training_state(folder: Path, made_from: Origin) -> TrainingState | None
     except (DataError, msgspec.DecodeError) as error:
         problem = error if isinstance(error, DataError) else f"{newest}/state.json: {error}"
         raise CheckpointError(f"{problem}; the checkpoint is damaged, delete {newest} to begin again") from None
-    before = header.made_from
-    if before != made_from:
-        different = sorted(name for name in {*before, *made_from} if before.get(name) != made_from.get(name))
-        raise CheckpointError(
-            f"{newest}: belongs to a training with another {', '.join(different)}; "
-            "choose another output folder, or delete this one"
-        )
+    _check_same_origin(f"{newest}: belongs to", header.made_from, made_from)
     return TrainingState(header.step, load_tensors(str(newest / "state.safetensors")), metrics)

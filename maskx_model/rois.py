@@ -73,7 +73,7 @@ def _targets(masks: Sequence[Rle | None], matched: Tensor, boxes: Tensor) -> Ten
         return boxes.new_zeros((0, 2 * ROI_SIZE, 2 * ROI_SIZE))
     distinct, position = matched.unique(return_inverse=True)
     decoded = decode_masks([mask for i in distinct.tolist() if (mask := masks[i]) is not None])
-    return mask_targets(decoded.to(boxes.device)[position], boxes)
+    return mask_targets(decoded.to(boxes.device), boxes, position)
 
 
 def _rois_by_object(

@@ -18,13 +18,10 @@ def decode_masks(masks: Sequence[Rle]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(coco_mask.decode(encoded).transpose(2, 0, 1)))
 
 
-def mask_targets(masks: Tensor, boxes: Tensor) -> Tensor:
-    """The part of each mask that lies in its RoI: masks uint8 [R, H, W], boxes xyxy float32 [R, 4] in the masks'
-    pixels → float32 [R, 28, 28] in 0..1 (RoIAlign's sampling; partly covered cells stay fractional).
-
-    Row i of both belongs to the same object, the one that the RoI was matched to.
-    """
-    rows = torch.arange(len(boxes), dtype=boxes.dtype, device=boxes.device)
-    rois = torch.cat([rows[:, None], boxes], dim=1)
+def mask_targets(masks: Tensor, boxes: Tensor, matched: Tensor) -> Tensor:
+    """The part of an object's mask that lies in a RoI: masks uint8 [N, H, W], boxes of RoIs xyxy float32 [R, 4] in
+    the masks' pixels, and for each the index of the object it was matched to, int64 [R] → float32 [R, 28, 28] in 0..1
+    (RoIAlign's sampling; partly covered cells stay fractional)."""
+    rois = torch.cat([matched[:, None].to(boxes), boxes], dim=1)
     targets: Tensor = roi_align(masks[:, None].to(boxes), rois, (MASK_SIZE, MASK_SIZE), 1.0, sampling_ratio=2)
     return targets[:, 0]

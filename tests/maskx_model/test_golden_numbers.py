@@ -42,7 +42,7 @@ def test_mask_loss() -> None:
 def test_mask_targets() -> None:
     (sample,) = busy_samples(3, count=1)
     masks = decode_masks([mask for mask in sample.masks if mask is not None])
-    targets = mask_targets(masks, sample.boxes + noise(4, 4))
+    targets = mask_targets(masks, sample.boxes + noise(4, 4), torch.arange(4))
     close(targets.mean(dim=(1, 2)), [0.731938, 0.871296, 0.732945, 0.776335])
     close(targets[:, 2, 5], [0.0017, 1.0, 0.511971, 1.0])
     assert bool(((targets > 0) & (targets < 1)).any())

@@ -123,7 +123,9 @@ def test_targets_fit_photographs_of_other_sizes_than_the_networks() -> None:
     """With no proposals the RoIs are the ground-truth boxes: scaled for the network and back for the mask."""
     samples = busy_samples(5, count=4)
     rois = rois_of(samples, cached_proposals=0)
-    expected = [mask_targets(decode_masks([m for m in s.masks if m is not None]), s.boxes) for s in samples]
+    expected = [
+        mask_targets(decode_masks([m for m in s.masks if m is not None]), s.boxes, torch.arange(4)) for s in samples
+    ]
     torch.testing.assert_close(rois.targets, torch.cat(expected), atol=2e-3, rtol=0)
     assert torch.equal(rois.labels, torch.cat([s.labels for s in samples]))
 

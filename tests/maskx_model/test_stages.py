@@ -191,6 +191,16 @@ def test_a_whole_model_in_place_of_a_detector_is_refused(toy_dataset: Dataset, d
         train_masks(toy_dataset.uri, f"{tmp_path}/masks", f"{tmp_path}/out", tiny(2))
 
 
+def test_a_finished_model_is_not_replaced_by_another(toy_dataset: Dataset, detector: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "masks")
+    train_masks(toy_dataset.uri, detector, out, tiny(2))
+    before = read_model_manifest(out)
+    with pytest.raises(CheckpointError, match="masks: holds a model of a training with another mask_classes; choose"):
+        train_masks(toy_dataset.uri, detector, out, tiny(2), mask_classes="coco")
+    assert read_model_manifest(out) == before
+    assert load_model(out).vocabulary == toy_dataset.vocabulary
+
+
 def test_a_missing_detector_is_refused(toy_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nowhere: no manifest.json, so no finished model"):
         train_masks(toy_dataset.uri, f"{tmp_path}/nowhere", f"{tmp_path}/out", tiny(2))
