@@ -18,11 +18,9 @@ from benchmarks.toy_run import GROUPS, ToyRun, transfer_config
 
 VARIANTS: dict[str, dict[str, object]] = {
     "class_agnostic": {"kind": "class_agnostic", "mlp": False},
-    "class_agnostic+mlp": {"kind": "class_agnostic", "mlp": True},
     "cls": {"transfer_input": "cls", "mlp": False},
     "box": {"transfer_input": "box", "mlp": False},
     "cls+box": {"transfer_input": "cls+box", "mlp": False},
-    "cls+mlp": {"transfer_input": "cls", "mlp": True},
     "cls+box+mlp": {"transfer_input": "cls+box", "mlp": True},
     "randn": {"transfer_input": "randn", "mlp": False},
 }

@@ -26,8 +26,8 @@ class DetectorConfig:
     """Anchor side in pixels for each pyramid level."""
     box_dim: int = 1024
     """Width of the box head: w_cls has this many numbers per class, w_box four times as many."""
-    box_batch_norm: bool = False
-    """Batch norm in the box head (ours: for training a small detector from scratch)."""
+    box_head: Literal["mlp", "pooled"] = "mlp"
+    """`mlp`: two fully connected layers. `pooled`: ours, for small detectors trained from scratch."""
     rois_per_image: int = 512
     positive_fraction: float = 0.25
     box_loss_weight: float = 1.0

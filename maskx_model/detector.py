@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, batched_nms, box_area, clip_boxes_to_image, remove_small_boxes
 
 from maskx_model.backbones import build_backbone
+from maskx_model.box_heads import BOX_ROI_SIZE, build_box_head
 from maskx_model.config import DetectorConfig
 
 CROWD_LABEL = -1
@@ -35,8 +36,8 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
         max_size=config.max_size,
         rpn_anchor_generator=anchors,
         rpn_head=RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0]),
-        box_roi_pool=MultiScaleRoIAlign(names, output_size=7, sampling_ratio=2),
-        box_head=_box_head(config),
+        box_roi_pool=MultiScaleRoIAlign(names, output_size=BOX_ROI_SIZE, sampling_ratio=2),
+        box_head=build_box_head(config),
         box_predictor=FastRCNNPredictor(config.box_dim, num_classes + 1),
         rpn_pre_nms_top_n_train=config.rpn_proposals_train,
         rpn_post_nms_top_n_train=config.rpn_proposals_train,
@@ -51,27 +52,11 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
     # The two parts keep everything that torchvision has set up; only the methods below differ.
     detector.rpn.__class__ = CrowdAwareRPN
     detector.roi_heads.__class__ = SparseRoIHeads
-    if config.box_batch_norm:
+    if config.box_head == "pooled":
         for layer in (detector.roi_heads.box_predictor.cls_score, detector.roi_heads.box_predictor.bbox_pred):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
     return detector
-
-
-def _box_head(config: DetectorConfig) -> nn.Module:
-    in_features = config.fpn_channels * 7 * 7
-    if not config.box_batch_norm:
-        head: nn.Module = TwoMLPHead(in_features, config.box_dim)
-        return head
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(in_features, config.box_dim, bias=False),
-        nn.BatchNorm1d(config.box_dim),
-        nn.ReLU(inplace=True),
-        nn.Linear(config.box_dim, config.box_dim, bias=False),
-        nn.BatchNorm1d(config.box_dim),
-        nn.ReLU(inplace=True),
-    )
 
 
 def class_weights(detector: FasterRCNN) -> tuple[Tensor, Tensor]:

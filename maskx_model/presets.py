@@ -42,17 +42,17 @@ def toy() -> Preset:
     """The embedded default: the generated world, on two cores in minutes."""
     return Preset(
         name="toy",
-        data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=400),
+        data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=300),
         detector=_slim(size=128, anchors=(20, 36, 64)),
-        mask=MaskConfig(transfer_input="cls", mlp=False, shared_bias=True, convolutions=2, channels=64),
+        mask=MaskConfig(transfer_input="cls", mlp=False, shared_bias=True, channels=64),
         stage1=Schedule(
-            steps=1600,
+            steps=1000,
             images_per_batch=8,
             learning_rates=(0.04,),
             warmup_steps=100,
             decay="cosine",
             clip_norm=10.0,
-            checkpoint_every=400,
+            checkpoint_every=200,
         ),
         stage2=MaskSchedule(
             steps=200,
@@ -74,7 +74,7 @@ def real_sample() -> Preset:
         name="real_sample",
         data=DataConfig(classes=None, max_rejected=0.1),
         detector=_slim(size=256, anchors=(24, 56, 120)),
-        mask=MaskConfig(transfer_input="cls+box", mlp=False, shared_bias=True, convolutions=2, channels=64),
+        mask=MaskConfig(transfer_input="cls+box", mlp=False, shared_bias=True, channels=64),
         stage1=Schedule(
             steps=600,
             images_per_batch=4,
@@ -137,12 +137,13 @@ def _slim(size: int, anchors: tuple[int, int, int]) -> DetectorConfig:
         fpn_channels=64,
         anchor_sizes=anchors,
         box_dim=128,
-        box_batch_norm=True,
+        box_head="pooled",
         rois_per_image=16,
         positive_fraction=0.6,
         box_loss_weight=0.3,
         rpn_proposals_train=300,
         rpn_proposals_test=150,
+        detections_per_image=30,
     )
 
 

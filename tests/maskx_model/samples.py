@@ -64,6 +64,7 @@ def new_detector(num_classes: int = 5, seed: int = 0) -> FasterRCNN:
     """A slim detector, in training mode, whose box head has an opinion of every class."""
     torch.manual_seed(seed)
     detector = build_detector(DETECTOR, num_classes, load_weights=False)
+    torch.manual_seed(seed)  # so that the class weights do not depend on what the backbone is made of
     for parameter in detector.roi_heads.box_predictor.parameters():
         nn.init.normal_(parameter, std=0.2)
     return detector

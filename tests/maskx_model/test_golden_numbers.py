@@ -24,8 +24,8 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def close(actual: Tensor, expected: object) -> None:
-    torch.testing.assert_close(actual.detach(), torch.tensor(expected), rtol=2e-4, atol=2e-5)
+def close(actual: Tensor, expected: float | list[float]) -> None:
+    assert actual.tolist() == pytest.approx(expected, rel=2e-4, abs=2e-5)
 
 
 def summary(x: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def test_the_papers_detector_and_branch_are_the_defaults() -> None:
     detector, mask = DetectorConfig(), MaskConfig()
     assert (detector.min_size, detector.max_size) == (800, 1333)
     assert (detector.rois_per_image, detector.positive_fraction, detector.nms_threshold) == (512, 0.25, 0.5)
-    assert (detector.box_dim, detector.box_loss_weight, detector.box_batch_norm) == (1024, 1.0, False)
+    assert (detector.box_dim, detector.box_loss_weight, detector.box_head) == (1024, 1.0, "mlp")
     assert (mask.transfer_input, mask.transfer_layers, mask.activation) == ("cls+box", 2, "leaky_relu")
     assert (mask.mlp, mask.shared_bias, mask.convolutions, mask.channels) == (True, False, 4, 256)
 
