@@ -19,6 +19,7 @@ NAME = "maskx-vg3000"
 RETRIES = 3  # spot machines are taken away; training goes on from its last checkpoint
 BACKOFF = "60s"
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind → step and folder
+DATA = "/data"  # where every step sees the volume
 SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over through it
 
 
@@ -33,6 +34,7 @@ def maskx_vg3000(
     mask_classes: str = "",
     seed: int = 0,
     registered_name: str = "maskx",
+    volume_claim: str = "maskx",
     accelerator_type: str = "nvidia.com/gpu",
     accelerator_count: int = 1,
     gpu_node_selector: dict[str, str] = {},  # noqa: B006
@@ -50,6 +52,7 @@ def maskx_vg3000(
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED` or a file.
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
+        volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
         accelerator_type: Kubernetes' name for the accelerator.
         accelerator_count: Accelerators for each training and for the evaluation; 0 to use CPUs.
         gpu_node_selector: Labels of the nodes on which those steps run.
@@ -100,5 +103,6 @@ def maskx_vg3000(
             task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=SHARED_MEMORY
         )
     for task in (original, dataset, detector, transfer, class_agnostic, evaluation, registered):
+        kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
         task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF).set_caching_options(False)
     return registered.output  # type: ignore[no-any-return]

@@ -33,6 +33,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "mask_classes": "",
         "seed": 0,
         "registered_name": "maskx",
+        "volume_claim": "maskx",
         "accelerator_type": "nvidia.com/gpu",
         "accelerator_count": 1,
         "gpu_node_selector": {},
@@ -74,11 +75,19 @@ def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes
     executors = documents[0]["deploymentSpec"]["executors"]
     assert {name for name, each in executors.items() if "resources" in each["container"]} == heavy
     kubernetes = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert set(kubernetes) == heavy
-    for settings in kubernetes.values():
+    for settings in (kubernetes[name] for name in heavy):
         assert settings["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
         assert settings["nodeSelector"]["nodeSelectorJson"] == {"componentInputParameter": "gpu_node_selector"}
         assert settings["tolerations"][0]["tolerationJson"] == {"componentInputParameter": "gpu_tolerations"}
+
+
+def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
+    steps = set(documents[0]["deploymentSpec"]["executors"])
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(executors) == steps
+    for settings in executors.values():
+        assert settings["pvcMount"][0]["mountPath"] == "/data"
+        assert settings["pvcMount"][0]["pvcNameParameter"] == {"componentInputParameter": "volume_claim"}
 
 
 def test_without_retries_a_failure_is_told_at_once() -> None:
