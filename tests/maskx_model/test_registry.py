@@ -11,6 +11,7 @@ import pytest
 
 from data_prep.format.errors import ConfigError
 from maskx_model.evaluation import Evaluation, evaluate
+from maskx_model.presets import get_preset
 from maskx_model.registry import fetched_model, promote, register
 from maskx_model.tracking import TrackingError, connected, resolve_tracking_uri
 from tests.maskx_model.synthetic import random_world
@@ -66,7 +67,7 @@ def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: st
     assert run.info.run_name == f"{world.name}/one"
     assert run.data.tags["preset"] == "toy"
     assert run.data.params["model.mask.kind"] == "transfer"
-    assert run.data.params["preset.stage1.steps"] == "1600"
+    assert run.data.params["preset.stage1.steps"] == str(get_preset("toy").stage1.steps)
     assert run.data.tags["kind"] == "transfer"
     assert "| transfer |" in run.data.tags["mlflow.note.content"]
     assert {"ap/transfer/A", "ap_gt_boxes/transfer/B", "box_ap/transfer/all"} <= set(run.data.metrics)
