@@ -13,8 +13,10 @@ from tyro.conf import Positional, arg
 Uri = Annotated[str, arg(metavar="URI")]
 
 
-def detector(dataset: Uri, out: Uri, preset: str = "vg3000_r101", seed: int = 0) -> None:
-    """Stage 1: train a detector on the boxes of all classes.
+def detector(
+    dataset: Uri, out: Uri, preset: str = "vg3000_r101", seed: int = 0, pretrained: str | None = None
+) -> None:
+    """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
 
     An interrupted training goes on from its last checkpoint when the same command is given again.
 
@@ -23,10 +25,15 @@ def detector(dataset: Uri, out: Uri, preset: str = "vg3000_r101", seed: int = 0)
         out: Folder for the trained detector, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
         seed: Seed of the weights and of the order of the photographs.
+        pretrained: Train nothing, start from torchvision's Faster R-CNN (preset coco_r50, a dataset of COCO alone):
+            COCO_V1 to download its weights, or a .pth file of them.
     """
     from maskx_model.presets import get_preset
-    from maskx_model.stages import train_detector
+    from maskx_model.stages import import_detector, train_detector
 
+    if pretrained is not None:
+        import_detector(dataset, pretrained, out, get_preset(preset))
+        return
     train_detector(dataset, out, get_preset(preset), seed=seed)
 
 

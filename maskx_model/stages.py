@@ -32,6 +32,30 @@ def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device
     save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
 
 
+def import_detector(dataset: str, weights: str, out: str, preset: Preset) -> None:
+    """Stage 1 without training: torchvision's COCO detector, cut to the classes of a dataset of COCO's.
+
+    `weights`: a file with the state dict of torchvision's `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn`, or
+    the name of published weights (COCO_V1). Writes a model folder to `out`, or does nothing if it is there. Raises
+    ConfigError if the preset's detector has another shape or a class is not COCO's, CheckpointError or DataError.
+    """
+    from maskx_model.torchvision_weights import check_shape, coco_ids, load_coco_detector, weights_file
+
+    check_shape(preset)
+    vocabulary = Dataset.open(dataset).vocabulary
+    categories = coco_ids(vocabulary)
+    file = weights_file(weights)
+    made_from: Origin = {
+        "weights": sha256(file),
+        "vocabulary": vocabulary.hash,
+        "settings": _hash(preset.detector, categories),
+    }
+    if _finished(out, made_from):
+        return
+    model = load_coco_detector(file, preset.detector, categories)
+    save_model(out, LoadedModel(model, ModelConfig(preset.detector), vocabulary, ()), made_from)
+
+
 def train_masks(
     dataset: str,
     detector: str,
@@ -73,14 +97,17 @@ def train_masks(
 
 
 def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
-    settings = hashlib.sha256(msgspec.json.encode([config, schedule])).hexdigest()
     return {
         "dataset": sha256(manifest_uri(data.uri)),
         "vocabulary": data.vocabulary.hash,
         "source": source,
-        "settings": settings,
+        "settings": _hash(config, schedule),
         "seed": seed,
     }
+
+
+def _hash(*settings: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
 
 
 def _finished(out: str, made_from: Origin) -> bool:

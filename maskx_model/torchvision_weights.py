@@ -1,0 +1,131 @@
+"""Stage 1 for nothing: the detector that torchvision has trained on COCO, as a detector of ours."""
+
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
+from torchvision.ops import FrozenBatchNorm2d
+
+from data_prep.format.errors import CheckpointError, ConfigError
+from data_prep.format.storage import local_path
+from data_prep.format.vocabulary import Vocabulary, VocabularyClass
+from maskx_model.backbones import load_pth
+from maskx_model.config import DetectorConfig
+from maskx_model.detector import build_detector
+from maskx_model.presets import Preset
+
+CATEGORIES: list[str] = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
+"""torchvision's 91 outputs by label, which is COCO's category id: 0 is background, 10 are ids that COCO left unused."""
+
+SHAPE = {
+    "backbone": "resnet50",
+    "fpn_channels": 256,
+    "anchor_sizes": (32, 64, 128, 256, 512),
+    "box_head": "mlp",
+    "box_dim": 1024,
+}
+"""What torchvision's `fasterrcnn_resnet50_fpn` is, in the words of our configuration."""
+
+
+def check_shape(preset: Preset) -> None:
+    """Raises ConfigError if the preset's detector is not of torchvision's shape."""
+    different = [
+        f"{name} {getattr(preset.detector, name)!r} instead of {expected!r}"
+        for name, expected in SHAPE.items()
+        if getattr(preset.detector, name) != expected
+    ]
+    if different:
+        raise ConfigError(
+            f"preset {preset.name}: its detector has {', '.join(different)}, so torchvision's COCO weights "
+            "do not fit it; use preset coco_r50"
+        )
+
+
+def coco_ids(vocabulary: Vocabulary) -> list[int]:
+    """COCO's category id of each class in order; raises ConfigError for a class that is not one of COCO's 80."""
+    strangers = [c.name for c in vocabulary.classes if not _is_cocos(c)]
+    if strangers:
+        others = f" and {len(strangers) - 1} more classes" if len(strangers) > 1 else ""
+        raise ConfigError(
+            f"class {strangers[0]!r}{others} of the dataset: not one of COCO's 80, so torchvision's COCO weights "
+            "know nothing of it; prepare the dataset from COCO alone, or train the detector without --pretrained"
+        )
+    return [c.category_id for c in vocabulary.classes if c.category_id is not None]
+
+
+def _is_cocos(c: VocabularyClass) -> bool:
+    """By id and by name: other datasets in COCO's format number classes of their own."""
+    if c.category_id is None or not 0 < c.category_id < len(CATEGORIES):
+        return False
+    return any(CATEGORIES[c.category_id] in source.names for source in c.sources.values())
+
+
+def weights_file(weights: str) -> Path:
+    """The file behind `--pretrained`: itself, or what torchvision has under that name, downloaded once to its cache.
+
+    Raises ConfigError for what is neither, CheckpointError if the download fails.
+    """
+    if local_path(weights).is_file():
+        return local_path(weights)
+    known = FasterRCNN_ResNet50_FPN_Weights.__members__
+    if weights not in known:
+        raise ConfigError(f"pretrained weights {weights!r}: neither a file nor one of torchvision's {', '.join(known)}")
+    url: str = known[weights].url
+    file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    if not file.is_file():
+        # The name ends in the first digits of the content's SHA-256.
+        expected = file.stem.rpartition("-")[2]
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), hash_prefix=expected)
+        except (OSError, RuntimeError, HTTPException) as error:
+            raise CheckpointError(
+                f"weights {weights} could not be downloaded ({error}); "
+                f"download {url} elsewhere and pass the file to --pretrained"
+            ) from None
+    return file
+
+
+def load_coco_detector(file: Path, config: DetectorConfig, categories: list[int]) -> FasterRCNN:
+    """A detector of these COCO categories, in their order, from the state dict of torchvision's
+    `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn` (whose mask branch is left out).
+
+    With all 80 categories it finds what torchvision's published models find; with fewer, the scores of those left
+    share what the others had. Raises CheckpointError if the file is damaged, unsafe or another model's.
+    """
+    state = {name: value for name, value in load_pth(str(file)).items() if not name.startswith("roi_heads.mask_")}
+    labels = torch.tensor([0, *categories])
+    try:
+        for part in ("cls_score.weight", "cls_score.bias", "bbox_pred.weight", "bbox_pred.bias"):
+            name = f"roi_heads.box_predictor.{part}"
+            state[name] = _rows(state[name], labels)
+        detector = build_detector(config, len(categories), load_weights=False)
+        detector.load_state_dict(state)
+    except (LookupError, RuntimeError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{file}: not the weights of torchvision's fasterrcnn_resnet50_fpn with COCO's 91 outputs ({problem} …)"
+        ) from None
+    _absorb_eps(detector)
+    if not all(value.isfinite().all() for value in detector.state_dict().values()):
+        raise CheckpointError(f"{file}: holds weights or variances that are not finite; download the file again")
+    return detector
+
+
+def _rows(values: Tensor, labels: Tensor) -> Tensor:
+    """The rows of some labels, out of the equally many rows that each of the 91 has."""
+    by_label: Tensor = values.unflatten(0, (len(CATEGORIES), -1))
+    return by_label[labels].flatten(0, 1)
+
+
+def _absorb_eps(detector: FasterRCNN) -> None:
+    """Let the frozen batch norms compute with their usual eps what torchvision's published COCO models compute with 0.
+
+    The factor goes into the weight, not into the variance: that would lose the small ones to rounding.
+    """
+    for module in detector.modules():
+        if isinstance(module, FrozenBatchNorm2d):
+            variance = module.running_var.double()
+            module.weight.mul_(((variance + module.eps) / variance).sqrt())
