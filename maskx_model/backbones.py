@@ -43,7 +43,9 @@ def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
     if weights not in names:
         raise ConfigError(f"weights {weights!r}: neither a file nor one of torchvision's {', '.join(names)}")
     try:
-        state: dict[str, Tensor] = get_model_weights(backbone)[weights].get_state_dict(progress=True, check_hash=True)
+        state: dict[str, Tensor] = get_model_weights(backbone)[weights].get_state_dict(
+            progress=True, check_hash=True, weights_only=True
+        )
     except OSError as error:
         raise CheckpointError(
             f"weights {weights} of {backbone} could not be downloaded ({error}); "

@@ -5,6 +5,7 @@ used, so that `--help` starts at once.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,13 @@ Uri = Annotated[str, arg(metavar="URI")]
 
 
 def detector(
-    dataset: Uri, out: Uri, preset: str = "vg3000_r101", seed: int = 0, pretrained: str | None = None
+    dataset: Uri,
+    out: Uri,
+    *,
+    preset: str = "vg3000_r101",
+    source: str | None = None,
+    seed: int = 0,
+    pretrained: str | None = None,
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
 
@@ -24,6 +31,7 @@ def detector(
         dataset: A prepared dataset (`maskx data prepare` writes one).
         out: Folder for the trained detector, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
+        source: Whose boxes to train on, by the name it was prepared under. By default what the preset says.
         seed: Seed of the weights and of the order of the photographs.
         pretrained: Train nothing, start from torchvision's Faster R-CNN (preset coco_r50, a dataset of COCO alone):
             COCO_V1 to download its weights, or a .pth file of them.
@@ -31,10 +39,11 @@ def detector(
     from maskx_model.presets import get_preset
     from maskx_model.stages import import_detector, train_detector
 
+    chosen = get_preset(preset)
     if pretrained is not None:
-        import_detector(dataset, pretrained, out, get_preset(preset))
+        import_detector(dataset, pretrained, out, chosen)
         return
-    train_detector(dataset, out, get_preset(preset), seed=seed)
+    train_detector(dataset, out, replace(chosen, stage1_source=source or chosen.stage1_source), seed=seed)
 
 
 def masks(
@@ -43,6 +52,7 @@ def masks(
     out: Uri,
     *,
     preset: str = "vg3000_r101",
+    source: str | None = None,
     mask_classes: str | None = None,
     kind: Literal["transfer", "class_agnostic"] = "transfer",
     seed: int = 0,
@@ -54,6 +64,7 @@ def masks(
         detector: The folder of stage 1.
         out: Folder for the trained model, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
+        source: Whose masks to train on, by the name it was prepared under. By default what the preset says.
         mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`, or the path
             of a text file with a class name per line. By default what the preset says.
         kind: `transfer` predicts a class's mask weights from its box weights; `class_agnostic` is the baseline.
@@ -62,7 +73,9 @@ def masks(
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks
 
-    train_masks(dataset, detector, out, get_preset(preset), kind=kind, mask_classes=mask_classes, seed=seed)
+    chosen = get_preset(preset)
+    chosen = replace(chosen, stage2_source=source or chosen.stage2_source)
+    train_masks(dataset, detector, out, chosen, kind=kind, mask_classes=mask_classes, seed=seed)
 
 
 def evaluate(
