@@ -1,7 +1,7 @@
 """Whole runs by name. A preset is a function that returns everything a run is made of."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data_prep.format.errors import ConfigError
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
@@ -70,30 +70,15 @@ def toy() -> Preset:
 
 def real_sample() -> Preset:
     """A few hundred real photographs on two cores: shows that the path runs, too small to learn much."""
-    return Preset(
+    small = toy()
+    return replace(
+        small,
         name="real_sample",
         data=DataConfig(classes=None, max_rejected=0.1),
         detector=_slim(size=256, anchors=(24, 56, 120)),
-        mask=MaskConfig(transfer_input="cls+box", mlp=False, shared_bias=True, channels=64),
-        stage1=Schedule(
-            steps=600,
-            images_per_batch=4,
-            learning_rates=(0.02,),
-            warmup_steps=100,
-            decay="cosine",
-            clip_norm=10.0,
-            checkpoint_every=200,
-        ),
-        stage2=MaskSchedule(
-            steps=200,
-            learning_rates=(3e-3, 1e-3),
-            optimizer="adamw",
-            warmup_steps=20,
-            decay="cosine",
-            cache_rois=True,
-        ),
+        mask=replace(small.mask, transfer_input="cls+box"),
+        stage1=replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,)),
         stage1_source="coco",
-        stage2_source="coco",
         mask_classes="voc",
     )
 
