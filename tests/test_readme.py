@@ -1,0 +1,52 @@
+"""What the README tells users to type exists, and what it can run here runs."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep.toy_world import write_toy_world
+from tests.readme import ROOT, block, blocks
+
+MASKX = str(Path(sys.executable).parent / "maskx")
+LINES = [
+    line.removeprefix(".venv/bin/") for _, lines in blocks() for line in lines if line.startswith(".venv/bin/maskx")
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_option_of_a_readme_command_exists(line: str) -> None:
+    words = shlex.split(line)[1:]
+    place = words[: 1 if words[0] in {"evaluate", "predict"} else 2]
+    help_text = subprocess.run([MASKX, *place, "--help"], capture_output=True, text=True, check=True).stdout
+    for option in (word for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b", help_text), f"{' '.join(place)} has no {option}"
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {line.split()[1] for _, lines in blocks() for line in lines if line.startswith("make ")}
+    assert named
+    assert named <= targets
+
+
+def test_the_pictures_and_files_that_the_readme_names_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    for path in [*re.findall(r"!\[[^]]*\]\(([^)]*)\)", text), "DATA_LICENSES.md", "pipelines/maskx_vg3000.yaml"]:
+        assert (ROOT / path).exists(), path
+
+
+def test_own_data_is_prepared_as_the_readme_says(tmp_path: Path) -> None:
+    write_toy_world(tmp_path / "toy", images=24, val_images=8)
+    coco = tmp_path / "toy" / "coco"
+    shutil.copytree(coco / "train2017", tmp_path / "photos")
+    shutil.copytree(coco / "val2017", tmp_path / "photos", dirs_exist_ok=True)
+    shutil.copy(coco / "annotations" / "instances_train2017.json", tmp_path / "annotations.json")
+    shutil.copy(coco / "annotations" / "instances_val2017.json", tmp_path / "val.json")
+    for line in block("own data"):
+        subprocess.run(line.replace(".venv/bin/maskx", MASKX), shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "dataset" / "manifest.json").exists()
