@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
-from data_prep.format.storage import exists, local_path, read, write
+from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
 from data_prep.plan import work_folder, write_plan
 from data_prep.planning import Planned, make_plan
 from data_prep.publish import Parameters, check_ceiling, publish
@@ -126,8 +126,7 @@ def _finished(out: str, planned: Planned, parameters: Parameters, run: _Run) -> 
     Raises DataError if something else stands there.
     """
     if not exists(manifest_uri(out)):
-        folder = local_path(out)
-        if folder.exists() and not exists(work_folder(out)) and (not folder.is_dir() or any(folder.iterdir())):
+        if (exists(out) and not is_folder(out)) or (list_files(out) and not is_folder(work_folder(out))):
             raise DataError(f"{out}: holds other files; choose an empty or new folder for --out")
         return None
     manifest = read_manifest(out)
@@ -138,7 +137,7 @@ def _finished(out: str, planned: Planned, parameters: Parameters, run: _Run) -> 
         if before.fingerprint == run.fingerprint and not find_problems(out):
             return manifest
     _say(f"{out} is not what it should be any more; making it anew")
-    local_path(manifest_uri(out)).unlink()
+    remove(manifest_uri(out))
     return None
 
 
@@ -148,11 +147,13 @@ def _progress(out: str, shards: int) -> Iterator[None]:
     done = Event()
 
     def watch() -> None:
-        folder = local_path(work_folder(out)) / "shards"
+        def finished() -> int:
+            return sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
+
         with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
-            while not done.wait(0.5):
-                bar.update(sum(1 for _ in folder.glob("*/*.json")) - bar.n)
-            bar.update(sum(1 for _ in folder.glob("*/*.json")) - bar.n)
+            while not done.wait(1):
+                bar.update(finished() - bar.n)
+            bar.update(finished() - bar.n)
 
     thread = Thread(target=watch, daemon=True)
     thread.start()

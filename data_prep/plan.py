@@ -33,11 +33,11 @@ class PlannedFile(msgspec.Struct, frozen=True):
 
 
 class PlannedPhotograph(msgspec.Struct, frozen=True):
-    """A photograph to write; size and time of its file tell whether it is still the one that was planned."""
+    """A photograph to write; size and version of its file tell whether it is still the one that was planned."""
 
     photograph: Photograph
     bytes: int
-    modified: int
+    version: str
 
 
 class PlannedShard(msgspec.Struct, frozen=True):

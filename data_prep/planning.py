@@ -1,10 +1,10 @@
 """Before anything is written: list the sources, unite images by photograph, look for the files, deal out the shards."""
 
 import hashlib
-import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
@@ -15,7 +15,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import FORMAT_VERSION, Source, SourceFile
 from data_prep.format.rejects import Reject
-from data_prep.format.storage import local_path, sha256
+from data_prep.format.storage import FileInfo, finder, local_copy, sha256
 from data_prep.merge import Photograph, merge
 from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Plan, PlannedFile, PlannedPhotograph, PlannedShard
 from data_prep.reasons import BrokenError
@@ -102,8 +102,8 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
 
 
 def _source_file(folder: str, label: str) -> SourceFile:
-    path = f"{folder}/{label}"
-    return SourceFile(label, local_path(path).stat().st_size, sha256(path))
+    path = local_copy(f"{folder}/{label}")
+    return SourceFile(label, path.stat().st_size, sha256(path))
 
 
 def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:
@@ -145,9 +145,10 @@ def _refuse_two_releases(images: list[SourceImage]) -> None:
 def _usable(
     photographs: list[Photograph], tally: Tally, statuses: dict[tuple[int, int], tuple[int, int]]
 ) -> Iterable[PlannedPhotograph]:
+    finders = cache(finder)
     for photograph in photographs:
         try:
-            yield _check(photograph)
+            yield _check(photograph, finders)
         except BrokenError as error:
             standing, *copies = photograph.images
             tally.rejects.append(photograph_reject(standing, error))
@@ -156,7 +157,7 @@ def _usable(
             statuses.update((image.identity, (REJECTED, 0)) for image in photograph.images)
 
 
-def _check(photograph: Photograph) -> PlannedPhotograph:
+def _check(photograph: Photograph, finders: Callable[[str], Callable[[str], FileInfo | None]]) -> PlannedPhotograph:
     """Look at the listed sizes and for the file; the pixels are looked at when the shard is written."""
     image = photograph.images[0]
     if min(min(copy.width, copy.height) for copy in photograph.images) < 1:
@@ -165,13 +166,11 @@ def _check(photograph: Photograph) -> PlannedPhotograph:
         raise BrokenError("too_large", f"{image.width}×{image.height}")
     if not image.path:
         raise BrokenError("bad_file_name")
-    try:
-        found = local_path(image.path).stat()
-    except OSError:
-        raise BrokenError("missing_file") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise BrokenError("missing_file", "not a file")
-    return PlannedPhotograph(photograph, found.st_size, found.st_mtime_ns)
+    folder, _, name = image.path.rpartition("/")
+    found = finders(folder)(name)
+    if found is None:
+        raise BrokenError("missing_file")
+    return PlannedPhotograph(photograph, found.bytes, found.version)
 
 
 def _limited(

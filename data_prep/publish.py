@@ -1,6 +1,6 @@
 """From finished shards to a finished dataset: counts, rejects, vocabulary, index, and the manifest last."""
 
-import shutil
+import re
 from collections.abc import Mapping
 
 from data_prep.compose import ShardCounts
@@ -8,7 +8,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.index import write_index
 from data_prep.format.manifest import FORMAT_VERSION, Manifest, write_manifest
 from data_prep.format.rejects import write_rejects
-from data_prep.format.storage import local_path, sha256
+from data_prep.format.storage import list_files, remove, remove_folder, sha256
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan import work_folder
 from data_prep.planning import Planned, top_rejects
@@ -20,6 +20,9 @@ from data_prep.vocabulary import build_vocabulary
 # A set of a few photographs is not refused for a handful of broken records: that many, but never above a quarter.
 ALWAYS_ALLOWED = 10
 NEVER_ALLOWED = 4
+
+# A shard, or the part of one that a killed worker left.
+_TAR = re.compile(r"[^/]+/[^/]+\.tar(\.\d+\.partial)?")
 
 Parameters = dict[str, str | int | float | bool | None]
 
@@ -65,7 +68,7 @@ def publish(
         shards=tuple(result.shard for result in kept),
     )
     write_manifest(out, manifest)
-    shutil.rmtree(local_path(work_folder(out)), ignore_errors=True)
+    remove_folder(work_folder(out))
     return manifest
 
 
@@ -132,8 +135,8 @@ def _add_counts(own: dict[str, int], counts: ShardCounts) -> None:
 
 
 def _remove_strays(out: str, results: list[ShardResult]) -> None:
-    """Remove tars that are none of the dataset's: of an earlier unfinished run, or without a photograph."""
+    """Remove tars that are none of the dataset's: of an earlier run that was cut off, or without a photograph."""
     wanted = {result.shard.path for result in results}
-    for path in local_path(out).glob("*/*.tar"):
-        if path.relative_to(local_path(out)).as_posix() not in wanted:
-            path.unlink()
+    for path in list_files(out):
+        if _TAR.fullmatch(path) and path not in wanted:
+            remove(f"{out}/{path}")

@@ -6,7 +6,7 @@ from data_prep.compose import ShardCounts
 from data_prep.format.errors import JSON_ERRORS, MaskxError
 from data_prep.format.manifest import Manifest, Shard
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import exists, local_path, sha256
+from data_prep.format.storage import info, sha256
 from data_prep.tally import increase
 
 
@@ -28,7 +28,7 @@ def _files(dataset: Dataset) -> Iterator[str]:
 
 
 def _file(uri: str, digest: str) -> Iterator[str]:
-    if not exists(uri):
+    if info(uri) is None:
         yield f"{uri}: is missing"
     elif sha256(uri) != digest:
         yield f"{uri}: its bytes are not those that were written"
@@ -36,8 +36,9 @@ def _file(uri: str, digest: str) -> Iterator[str]:
 
 def _shard(dataset: Dataset, shard: Shard) -> Iterator[str]:
     uri = f"{dataset.uri}/{shard.path}"
-    if exists(uri) and local_path(uri).stat().st_size != shard.bytes:
-        yield f"{uri}: has {local_path(uri).stat().st_size} bytes, not {shard.bytes}"
+    found = info(uri)
+    if found and found.bytes != shard.bytes:
+        yield f"{uri}: has {found.bytes} bytes, not {shard.bytes}"
     else:
         yield from _file(uri, shard.sha256)
 

@@ -3,15 +3,28 @@
 A location is a URI in a string. Today that is a folder on disk; another scheme is refused by name.
 """
 
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from data_prep.format.errors import ConfigError, DataError
+
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file's size in bytes, and its `version`: a text that changes when the file does."""
+
+    bytes: int
+    version: str
 
 
 def local_path(uri: str | Path) -> Path:
@@ -88,6 +101,52 @@ def create_folder(uri: str | Path) -> Iterator[Path]:
 def exists(uri: str | Path) -> bool:
     """Whether a file or folder stands at this location."""
     return local_path(uri).exists()
+
+
+def info(uri: str | Path) -> FileInfo | None:
+    """Size and version of a file; None where there is no file."""
+    try:
+        found = local_path(uri).stat()
+    except OSError as error:
+        if error.errno in _NO_SUCH_FILE:
+            return None
+        raise DataError(f"{uri}: cannot be looked at ({error.strerror})") from None
+    return FileInfo(found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+
+
+def finder(folder: str | Path) -> Callable[[str], FileInfo | None]:
+    """`info` of files by their paths below a folder, for whoever asks for many of them."""
+    return lambda path: info(f"{folder}/{path}")
+
+
+def list_files(folder: str | Path) -> list[str]:
+    """The paths of all files below a folder, relative to it, sorted; none where there is no folder.
+
+    On disk, what a writer that was killed has left is among them: `.NAME.PID.partial`.
+    """
+    root = local_path(folder)
+    return sorted(Path(place, name).relative_to(root).as_posix() for place, _, names in os.walk(root) for name in names)
+
+
+def is_folder(uri: str | Path) -> bool:
+    """Whether a folder stands at this location."""
+    return local_path(uri).is_dir()
+
+
+def remove(uri: str | Path) -> None:
+    """Remove a file, if it is there."""
+    local_path(uri).unlink(missing_ok=True)
+
+
+def remove_folder(uri: str | Path) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(local_path(uri))
+
+
+def local_copy(uri: str | Path) -> Path:
+    """A path on this machine's disk with the file's bytes, to be read only: the file itself, if it is on disk."""
+    return local_path(uri)
 
 
 def sha256(uri: str | Path) -> str:

@@ -1,10 +1,12 @@
 """What `--source` means: a name, a file format, and where the files are."""
 
+import fnmatch
+import posixpath
 import re
 from dataclasses import dataclass
 
 from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import exists, local_path
+from data_prep.format.storage import is_folder, list_files
 
 _OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|vg):(?P<place>.+)")
 _ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
@@ -61,7 +63,7 @@ def _parse(option: str) -> list[SourceFiles]:
     if kind == "coco" and "," in place:
         annotations, _, images = place.partition(",")
         _require_folder(images, option)
-        folder = str(local_path(annotations).parent)
+        folder = posixpath.dirname(annotations) or "."
         return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"))]
     if split:
         raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES")
@@ -72,18 +74,19 @@ def _parse(option: str) -> list[SourceFiles]:
 
 def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     files = []
-    for path in sorted(local_path(f"{folder}/annotations").glob("instances_*.json")):
-        match = _ANNOTATIONS.fullmatch(path.name)
+    for file in fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json"):
+        path = f"{folder}/annotations/{file}"
+        match = _ANNOTATIONS.fullmatch(file)
         if not match:
             raise DataError(f"{path}: its name says neither train nor val; say {name}@SPLIT=coco:ANNOTATIONS,IMAGES")
         images = f"{folder}/{match['split']}{match['rest']}"
         _require_folder(images, f"{path}, or name the file and its images alone: {name}=coco:ANNOTATIONS,IMAGES")
-        files.append(CocoFiles(name, match["split"], folder, f"{folder}/annotations/{path.name}", images))
+        files.append(CocoFiles(name, match["split"], folder, path, images))
     if not files:
         raise DataError(f"{folder}/annotations: no instances_*.json there, which --source {option} asks for")
     return files
 
 
 def _require_folder(folder: str, wanted_by: str) -> None:
-    if not (exists(folder) and local_path(folder).is_dir()):
+    if not is_folder(folder):
         raise DataError(f"{folder}: no such folder, wanted by {wanted_by}")

@@ -1,6 +1,7 @@
 """Visual Genome's files: `image_data.json`, and `objects.json` with the objects of each image."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.format.storage import exists
+from data_prep.format.storage import FileInfo, finder, is_folder
 from data_prep.reasons import BrokenError
 from data_prep.sources.coco import Id
 from data_prep.sources.images import SourceImage
@@ -71,16 +72,17 @@ _object = msgspec.json.Decoder(_Object)
 
 def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeListing:
     """Read what the folder lists; `number` is the number of `objects.json` among all annotation files."""
-    if not any(exists(f"{folder.folder}/{name}") for name in PHOTOGRAPH_FOLDERS):
+    if not any(is_folder(f"{folder.folder}/{name}") for name in PHOTOGRAPH_FOLDERS):
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the photographs")
     path = f"{folder.folder}/image_data.json"
     buffer = map_file(path)
+    find = finder(folder.folder)
     images: list[SourceImage] = []
     rejects: list[Reject] = []
     for span in spans(number, buffer, array(path, buffer, "of images")):
         for offset, item in read_span(buffer, span)[1]:
             try:
-                images.append(_source_image(folder, number, _image.decode(item), offset))
+                images.append(_source_image(folder, number, _image.decode(item), offset, find))
             except JSON_ERRORS as error:
                 seen = excerpt(f"{error}: {excerpt(bytes(item))}")
                 rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", seen))
@@ -91,8 +93,10 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     return VisualGenomeListing(images, list(spans(number, buffer, array(path, buffer, "of images"))), rejects)
 
 
-def _source_image(folder: VisualGenomeFolder, number: int, image: _Image, offset: int) -> SourceImage:
-    places = [f"{folder.folder}/{name}/{image.image_id}.jpg" for name in PHOTOGRAPH_FOLDERS]
+def _source_image(
+    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, find: Callable[[str], FileInfo | None]
+) -> SourceImage:
+    places = [f"{name}/{image.image_id}.jpg" for name in PHOTOGRAPH_FOLDERS]
     return SourceImage(
         source=folder.source,
         file=number,
@@ -100,7 +104,7 @@ def _source_image(folder: VisualGenomeFolder, number: int, image: _Image, offset
         width=image.width,
         height=image.height,
         split="train",
-        path=next((place for place in places if exists(place)), places[0]),
+        path=f"{folder.folder}/{next(filter(find, places), places[0])}",
         listed="image_data.json",
         offset=offset,
         coco_id=image.coco_id,

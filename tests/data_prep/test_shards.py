@@ -20,7 +20,7 @@ IMAGE = SourceImage("coco", 0, 1, *SIZE, "train", "a.jpg", "a.json", 0)
 
 
 def planned(number: int, split: str = "train", size: int = 100) -> PlannedPhotograph:
-    return PlannedPhotograph(Photograph(f"coco-{number:012d}", split, (IMAGE,)), size, 0)
+    return PlannedPhotograph(Photograph(f"coco-{number:012d}", split, (IMAGE,)), size, "1")
 
 
 photographs = st.lists(

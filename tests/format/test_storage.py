@@ -1,11 +1,29 @@
 """Files and folders appear under their names only when they are whole."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import create, create_folder, local_path, read, read_range, sha256, write
+from data_prep.format.scratch import scratch_folder
+from data_prep.format.storage import (
+    create,
+    create_folder,
+    exists,
+    finder,
+    info,
+    is_folder,
+    list_files,
+    local_copy,
+    local_path,
+    read,
+    read_range,
+    remove,
+    remove_folder,
+    sha256,
+    write,
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -50,3 +68,67 @@ def test_a_missing_file_and_one_cut_short_are_named(tmp_path: Path) -> None:
 def test_another_scheme_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="ftp://"):
         local_path("ftp://host/a")
+
+
+def test_a_files_version_changes_when_the_file_does(tmp_path: Path) -> None:
+    write(tmp_path / "a", b"one")
+    before = info(tmp_path / "a")
+    assert before is not None
+    assert (before.bytes, info(tmp_path / "a")) == (3, before)
+    os.utime(tmp_path / "a", ns=(0, 1))
+    after = info(tmp_path / "a")
+    assert after is not None
+    assert (after.bytes, after.version) == (3, "1")
+
+
+@pytest.mark.parametrize("path", ["nothing", "a/below", "folder", "n" * 300])
+def test_what_is_no_file_has_no_info(tmp_path: Path, path: str) -> None:
+    write(tmp_path / "a", b"")
+    (tmp_path / "folder").mkdir()
+    assert info(tmp_path / path) is None
+    assert finder(tmp_path)(path) is None
+
+
+def test_files_of_a_folder_are_listed_in_order(tmp_path: Path) -> None:
+    for path in ("b/2", "b/10", "a", ".hidden/c"):
+        write(tmp_path / path, b"x")
+    (tmp_path / "empty").mkdir()
+    assert list_files(tmp_path) == [".hidden/c", "a", "b/10", "b/2"]
+    assert finder(f"file://{tmp_path}")("b/10") == info(tmp_path / "b/10")
+    assert list_files(tmp_path / "nowhere") == []
+
+
+def test_files_and_folders_are_removed_once_and_for_all(tmp_path: Path) -> None:
+    write(tmp_path / "folder/a", b"")
+    write(tmp_path / "folder/b", b"")
+    for _ in range(2):
+        remove(tmp_path / "folder/a")
+    assert list_files(tmp_path / "folder") == ["b"]
+    for _ in range(2):
+        remove_folder(tmp_path / "folder")
+    assert not exists(tmp_path / "folder")
+    assert not is_folder(tmp_path / "folder")
+
+
+def test_a_file_on_disk_is_its_own_local_copy(tmp_path: Path) -> None:
+    write(tmp_path / "a", b"")
+    assert local_copy(f"file://{tmp_path}/a") == tmp_path / "a"
+
+
+def test_scratch_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("MASKX_SCRATCH", raising=False)
+    assert scratch_folder() == tmp_path / "home/.cache/maskx"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert scratch_folder() == tmp_path / "cache/maskx"
+    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "chosen"))
+    assert scratch_folder() == tmp_path / "chosen"
+    assert (tmp_path / "chosen").is_dir()
+
+
+def test_scratch_that_cannot_be_made_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "file", b"")
+    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "file/below"))
+    with pytest.raises(ConfigError, match="MASKX_SCRATCH"):
+        scratch_folder()
