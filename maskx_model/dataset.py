@@ -20,7 +20,7 @@ from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle, decode_record
 from data_prep.format.storage import local_path
-from maskx_model.detector import CROWD_LABEL
+from maskx_model.crowds import CROWD_LABEL
 
 BLOCK = 16
 POOL = 16 * BLOCK

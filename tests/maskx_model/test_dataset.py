@@ -10,8 +10,8 @@ import torch
 from data_prep.format.errors import DataError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
+from maskx_model.crowds import CROWD_LABEL
 from maskx_model.dataset import POOL, Reader, Sample, TrainingBatches, iterate, mirrored, to_tensor, training_order
-from maskx_model.detector import CROWD_LABEL
 from tests.maskx_model.samples import bitmap, busy_samples, rle
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset

@@ -10,10 +10,14 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from data_prep.format.errors import ConfigError
 from maskx_model.config import DetectorConfig
-from maskx_model.detector import CROWD_LABEL, build_detector, class_weights, inside_crowd
+from maskx_model.crowds import CROWD_LABEL, inside_crowd
+from maskx_model.detector import build_detector, class_weights
 from maskx_model.detector_training import detector_losses
+from maskx_model.roi_heads import SparseRoIHeads
 from maskx_model.transfer import class_embeddings, embedding_size
+from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
+from tests.maskx_model.tiny_presets import DETECTOR
 
 
 def random_boxes(count: int, seed: int, extent: float = 80.0) -> Tensor:
@@ -38,6 +42,52 @@ def test_detections_equal_torchvisions(seed: int, threshold: float) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert threshold > 0.5 or len(found[0][0]) > 5
+
+
+def pyramid_and_proposals() -> tuple[dict[str, Tensor], list[Tensor], list[tuple[int, int]]]:
+    """What RoI heads are given for two images of 64 × 64."""
+    generator = torch.Generator().manual_seed(3)
+    pyramid = {
+        str(level): torch.randn(2, DETECTOR.fpn_channels, 16 >> level, 16 >> level, generator=generator)
+        for level in range(3)
+    }
+    return pyramid, [random_boxes(40, 5, 40.0), random_boxes(30, 6, 40.0)], [(64, 64), (64, 64)]
+
+
+def test_losses_and_gradients_equal_torchvisions_dense_ones() -> None:
+    heads = new_detector(num_classes=50).roi_heads.train()
+    pyramid, proposals, shapes = pyramid_and_proposals()
+    targets = [
+        {"boxes": random_boxes(3, 7, 30.0), "labels": torch.tensor([4, 50, 4])},
+        {"boxes": random_boxes(0, 8), "labels": torch.zeros(0, dtype=torch.int64)},
+    ]
+    runs = []
+    for forward in (SparseRoIHeads.forward, RoIHeads.forward):
+        torch.manual_seed(0)
+        heads.zero_grad()
+        _, losses = forward(heads, pyramid, list(proposals), shapes, targets)
+        (losses["loss_classifier"] + 2 * losses["loss_box_reg"]).backward()
+        runs.append([*losses.values(), *(p.grad for p in heads.parameters())])
+    assert runs[0][1] > 0
+    for ours, theirs in zip(*runs, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_detections_of_the_heads_equal_torchvisions_and_no_box_is_regressed_for_every_class() -> None:
+    heads = new_detector(num_classes=500).roi_heads.eval()
+    torch.nn.init.normal_(heads.box_predictor.cls_score.weight, std=5.0)
+    torch.nn.init.normal_(heads.box_predictor.bbox_pred.weight, std=0.1)
+    pyramid, proposals, shapes = pyramid_and_proposals()
+    with torch.no_grad():
+        expected, _ = RoIHeads.forward(heads, pyramid, proposals, shapes)
+        with Recorder() as recorder:
+            found, _ = heads(pyramid, proposals, shapes)
+    assert all(len(image["boxes"]) > 5 for image in expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours["labels"], theirs["labels"])
+        torch.testing.assert_close(ours["boxes"], theirs["boxes"], rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(ours["scores"], theirs["scores"])
+    assert max(recorder.bytes) < 70 * 501 * 4 * 4  # float32 [R, 4 (K + 1)]
 
 
 def test_boxes_are_in_a_crowd_by_the_share_of_their_own_area() -> None:

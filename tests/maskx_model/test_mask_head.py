@@ -1,18 +1,16 @@
 """The mask branch (§3.1, §3.4): the numbers of the K × 28 × 28 way, at a cost that does not depend on K."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from maskx_model.config import MaskConfig, MaskKind
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MASK_SIZE, ROI_SIZE, MaskBranch
+from tests.maskx_model.recorder import Recorder
 
 IN_CHANNELS, BOX_DIM, ROIS = 6, 5, 12
 KINDS: tuple[MaskKind, ...] = ("transfer", "class_agnostic", "class_specific")
@@ -47,21 +45,6 @@ def every_class_way(branch: MaskBranch, features: Tensor, labels: Tensor, embedd
     if branch.mlp is not None:
         logits = logits + branch.mlp(mask_features)
     return logits
-
-
-class Recorder(TorchDispatchMode):
-    """Notes the bytes of every tensor that any operation returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes: list[int] = []
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.bytes += [t.numel() * t.element_size() for t in tree_leaves(result) if isinstance(t, Tensor)]
-        return result
 
 
 def bytes_created(

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
+from maskx_model.crowds import CROWD_LABEL
 from maskx_model.dataset import Reader, Sample
-from maskx_model.detector import CROWD_LABEL
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MASK_SIZE, MaskBranch
 from maskx_model.rois import RoiBatch, cached_rois, sampled_rois

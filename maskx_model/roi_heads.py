@@ -1,0 +1,152 @@
+"""RoI heads whose cost hardly depends on the number of classes: class-specific boxes only where they are looked at.
+
+torchvision regresses four numbers for every (RoI, class) pair, and decodes them all before it looks at the scores. In
+training only a positive's own class has a target; at inference few pairs score above the threshold. The rest is
+neither computed nor stored here, with the same losses, gradients and detections.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+
+from maskx_model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
+
+PAIRS_AT_ONCE = 2048
+"""(RoI, class) pairs regressed together: bounds the memory of their gathered weights (16 kB each at 1024 numbers)."""
+
+Deltas = Callable[[Tensor, Tensor], Tensor]
+"""Box regression of pairs: RoIs and labels, int64 [P] each → [P, 4]."""
+
+
+def box_deltas(predictor: FastRCNNPredictor, features: Tensor, rois: Tensor, labels: Tensor) -> Tensor:
+    """Box regression of (RoI, class) pairs: features [R, D], rois and labels int64 [P] → deltas [P, 4]."""
+    weight = predictor.bbox_pred.weight.unflatten(0, (-1, 4))
+    bias = predictor.bbox_pred.bias.unflatten(0, (-1, 4))
+    pairs = zip(rois.split(PAIRS_AT_ONCE), labels.split(PAIRS_AT_ONCE), strict=True)
+    return torch.cat(
+        [torch.baddbmm(bias[own, :, None], weight[own], features[roi, :, None])[..., 0] for roi, own in pairs]
+    )
+
+
+def box_losses(
+    predictor: FastRCNNPredictor, features: Tensor, labels: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy over all classes, and smooth L1 on each positive's own box: two float32 scalars, as torchvision's.
+
+    Features of RoIs [R, D], labels int64 [R] (0 is background), box targets [R, 4].
+    """
+    classification = F.cross_entropy(predictor.cls_score(features), labels)
+    positive = (labels > 0).nonzero()[:, 0]
+    deltas = box_deltas(predictor, features, positive, labels[positive])
+    regression = F.smooth_l1_loss(deltas, targets[positive], beta=1 / 9, reduction="sum")
+    return classification, regression / labels.numel()
+
+
+class SparseRoIHeads(RoIHeads):
+    """torchvision's box heads; proposals inside a crowd are ignored, and boxes regressed only for pairs that count."""
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """As torchvision's, but where crowds leave no RoI to train on the losses are 0 with a graph, not NaN."""
+        if not self.training:
+            return self._detect(features, proposals, image_shapes), {}
+        if targets is not None and self._all_ignored(proposals, targets):
+            zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+            return [], {"loss_classifier": zero, "loss_box_reg": zero}
+        proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
+        vectors = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
+        classification, regression = box_losses(
+            self.box_predictor, vectors, torch.cat(labels), torch.cat(list(box_targets))
+        )
+        return [], {"loss_classifier": classification, "loss_box_reg": regression}
+
+    def _detect(
+        self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> list[dict[str, Tensor]]:
+        vectors = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
+        scores = self.box_predictor.cls_score(vectors).softmax(-1)
+        counts = [len(boxes) for boxes in proposals]
+        found = []
+        images = zip(scores.split(counts), vectors.split(counts), proposals, image_shapes, strict=True)
+        for image_scores, image_vectors, image_proposals, shape in images:
+            deltas = partial(box_deltas, self.box_predictor, image_vectors)
+            found.append(self._detections(image_scores, deltas, image_proposals, shape))
+        return [{"boxes": boxes, "scores": kept, "labels": labels} for boxes, kept, labels in found]
+
+    def _all_ignored(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> bool:
+        if not all((t["labels"] == CROWD_LABEL).any() for t in targets):
+            return False
+        boxes, labels = [t["boxes"] for t in targets], [t["labels"] for t in targets]
+        _, found = self.assign_targets_to_proposals(self.add_gt_proposals(proposals, boxes), boxes, labels)
+        # Batch norm cannot train on a single RoI either.
+        return sum(int((each != IGNORED).sum()) for each in found) < 2
+
+    def assign_targets_to_proposals(
+        self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """For each image: the index of the box that each proposal matches, int64 [P], and its label, int64 [P]."""
+        objects = [labels > 0 for labels in gt_labels]
+        matched, labels = super().assign_targets_to_proposals(
+            proposals,
+            [boxes[keep] for boxes, keep in zip(gt_boxes, objects, strict=True)],
+            [labels[keep] for labels, keep in zip(gt_labels, objects, strict=True)],
+        )
+        for i, keep in enumerate(objects):
+            if keep.any():
+                matched[i] = keep.nonzero()[:, 0][matched[i]]
+            crowds = gt_boxes[i][gt_labels[i] == CROWD_LABEL]
+            labels[i][(labels[i] == BACKGROUND) & inside_crowd(proposals[i], crowds)] = IGNORED
+        return matched, labels
+
+    def postprocess_detections(
+        self,
+        class_logits: Tensor,
+        box_regression: Tensor,
+        proposals: list[Tensor],
+        image_shapes: Sequence[tuple[int, int]],
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """As torchvision's, with equal results: boxes xyxy [N, 4], scores [N] and labels [N] for each image.
+
+        Only (proposal, class) pairs above the score threshold are decoded: at 3001 classes few of the
+        3 million pairs of an image are.
+        """
+        per_image = [len(boxes) for boxes in proposals]
+        scores_by_image = class_logits.softmax(-1).split(per_image)
+        regression_by_image = box_regression.unflatten(1, (-1, 4)).split(per_image)
+        results = [
+            self._detections(scores, partial(_look_up, regression), boxes, shape)
+            for scores, regression, boxes, shape in zip(
+                scores_by_image, regression_by_image, proposals, image_shapes, strict=True
+            )
+        ]
+        boxes, scores, labels = zip(*results, strict=True)
+        return list(boxes), list(scores), list(labels)
+
+    def _detections(
+        self, scores: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One image's scores [P, K + 1], `deltas` of given pairs, proposals [P, 4] → boxes, scores and labels."""
+        rois, column = (scores[:, 1:] > self.score_thresh).nonzero(as_tuple=True)
+        labels = column + 1
+        kept_scores = scores[rois, labels]
+        boxes = self.box_coder.decode_single(deltas(rois, labels), proposals[rois])
+        boxes = clip_boxes_to_image(boxes, shape)
+        large = remove_small_boxes(boxes, min_size=1e-2)
+        boxes, kept_scores, labels = boxes[large], kept_scores[large], labels[large]
+        best = batched_nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
+        return boxes[best], kept_scores[best], labels[best]
+
+
+def _look_up(regression: Tensor, rois: Tensor, labels: Tensor) -> Tensor:
+    return regression[rois, labels]
