@@ -34,8 +34,12 @@ class MaskBranch(nn.Module):
     def forward(self, roi_features: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
         """RoI features [R, C_in, 14, 14], labels int64 [R] (1-based) and w_det of all labels [K + 1, D] →
         logits [R, 28, 28]. No RoI gives an empty result that keeps its graph."""
+        return self.logits(roi_features, self.class_weights(labels, embeddings))
+
+    def logits(self, roi_features: Tensor, w_seg: Tensor) -> Tensor:
+        """RoI features [R, C_in, 14, 14] and w_seg of each RoI's class [R, C] → logits [R, 28, 28]."""
         features = self.features(roi_features)
-        logits = apply_class_weights(features, self.class_weights(labels, embeddings))
+        logits = apply_class_weights(features, w_seg)
         if self.bias is not None:
             logits = logits + self.bias
         if self.mlp is not None:

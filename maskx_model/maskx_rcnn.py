@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
 from maskx_model.config import ModelConfig
-from maskx_model.detector import build_detector
+from maskx_model.detector import build_detector, class_weights
 from maskx_model.mask_head import MASK_SIZE, MaskBranch
 from maskx_model.rois import mask_roi_pool
 from maskx_model.transfer import class_embeddings
@@ -39,11 +39,23 @@ class MaskXRCNN(nn.Module):
         self.config = config
         self.detector = detector or build_detector(config.detector, num_classes, load_weights=False)
         self.mask_branch = MaskBranch(config.mask, config.detector.fpn_channels, config.detector.box_dim, num_classes)
+        self._w_seg: tuple[list[tuple[int, int]], Tensor] | None = None
 
     def embeddings(self) -> Tensor:
         """w_det of every label, [K + 1, D], as T's configuration asks for; no gradient flows into it (§3.2)."""
         assert self.config.mask is not None
         return class_embeddings(self.detector, self.config.mask.transfer_input)
+
+    @torch.no_grad()
+    def w_seg(self) -> Tensor:
+        """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight has changed."""
+        weights = [*self.mask_branch.parameters(), *class_weights(self.detector)]
+        state = [(weight.data_ptr(), weight._version) for weight in weights]
+        if self._w_seg is None or self._w_seg[0] != state:
+            embeddings = self.embeddings()
+            labels = torch.arange(len(embeddings), device=embeddings.device)
+            self._w_seg = (state, self.mask_branch.class_weights(labels, embeddings))
+        return self._w_seg[1]
 
     @torch.no_grad()
     def forward(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
@@ -86,5 +98,5 @@ class MaskXRCNN(nn.Module):
         if sum(counts) == 0:
             return [b.new_zeros((0, MASK_SIZE, MASK_SIZE)) for b in boxes]
         roi_features = mask_roi_pool(self.detector)(encoded.pyramid, scaled, encoded.sizes)
-        logits = self.mask_branch(roi_features, torch.cat(list(labels)), self.embeddings())
+        logits = self.mask_branch.logits(roi_features, self.w_seg()[torch.cat(list(labels))])
         return list(logits.sigmoid().split(counts))

@@ -1,0 +1,51 @@
+"""The whole model at inference: T is a property of the weights, not of an image."""
+
+import pytest
+import torch
+from torch import nn
+
+from maskx_model.config import MaskConfig, MaskKind, ModelConfig
+from maskx_model.maskx_rcnn import MaskXRCNN
+from tests.maskx_model.samples import frozen_detector
+from tests.maskx_model.tiny_presets import DETECTOR
+
+IMAGES = [torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+BOXES = [torch.tensor([[4.0, 4.0, 40.0, 40.0], [10.0, 20.0, 60.0, 50.0]]), torch.tensor([[0.0, 0.0, 64.0, 64.0]])]
+LABELS = [torch.tensor([1, 5]), torch.tensor([5])]
+
+
+def model_of(kind: MaskKind = "transfer") -> MaskXRCNN:
+    torch.manual_seed(0)
+    config = MaskConfig(kind=kind, convolutions=1, channels=8, mlp=False)
+    return MaskXRCNN(ModelConfig(DETECTOR, config), 5, frozen_detector()).eval()
+
+
+def count_calls(module: nn.Module) -> list[int]:
+    """A list that grows by the number of rows at each call."""
+    calls: list[int] = []
+    module.register_forward_pre_hook(lambda _, arguments: calls.append(len(arguments[0])))
+    return calls
+
+
+def test_t_runs_once_for_all_classes_however_many_images_come() -> None:
+    model = model_of()
+    calls = count_calls(model.mask_branch.transfer)
+    for _ in range(3):
+        model.segment(model.encode(IMAGES), BOXES, LABELS)
+    assert calls == [6]
+
+
+@pytest.mark.parametrize("kind", ["transfer", "class_agnostic", "class_specific"])
+def test_masks_equal_those_of_the_branch_in_training(kind: MaskKind) -> None:
+    model = model_of(kind)
+    encoded = model.encode(IMAGES)
+    before = model.w_seg().clone()
+    for _ in range(2):  # before and after the weights have changed
+        w_seg = model.mask_branch.class_weights(torch.cat(LABELS), model.embeddings())
+        torch.testing.assert_close(model.w_seg()[torch.cat(LABELS)], w_seg)
+        masks = model.segment(encoded, BOXES, LABELS)
+        assert [len(each) for each in masks] == [2, 1]
+        with torch.no_grad():
+            for parameter in [*model.mask_branch.parameters(), *model.detector.roi_heads.box_predictor.parameters()]:
+                parameter.mul_(1.5)
+    assert not torch.allclose(before, model.w_seg())
