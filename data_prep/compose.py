@@ -10,9 +10,9 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.merge import Photograph
 from data_prep.plan import PlannedFile
 from data_prep.reasons import BrokenError
-from data_prep.sources import coco, visual_genome
+from data_prep.sources import coco, visual_genome_objects
 from data_prep.sources.images import SourceImage
-from data_prep.sources.visual_genome import Frame
+from data_prep.sources.visual_genome_objects import Frame
 from data_prep.tally import Tally, increase
 
 
@@ -76,9 +76,9 @@ def _coco_object(record: RawRecord, image: SourceImage, tally: Tally) -> Iterato
 
 
 def _visual_genome_objects(record: RawRecord, frame: Frame, tally: Tally, counts: ShardCounts) -> Iterator[Annotation]:
-    for item in visual_genome.image_objects(msgspec.Raw(record.data)).objects:
+    for item in visual_genome_objects.raw_objects(msgspec.Raw(record.data)):
         try:
-            taken = visual_genome.object_annotation(item, frame)
+            taken = visual_genome_objects.object_annotation(item, frame, record.file.synsets)
         except BrokenError as error:
             tally.rejects.append(_reject(record, bytes(item), error))
             continue
@@ -98,7 +98,7 @@ class _Identity(msgspec.Struct):
 def _reject(record: RawRecord, data: bytes, error: BrokenError) -> Reject:
     try:
         named = msgspec.json.decode(data, type=_Identity)
-        identity = named.object_id if record.file.kind == "vg" else named.id
+        identity = named.id if named.object_id < 0 else named.object_id
     except JSON_ERRORS:
         identity = -1
     seen = excerpt(f"{error.seen}: {excerpt(data)}" if error.seen else data)
@@ -109,4 +109,4 @@ def count_objects(record: RawRecord) -> int:
     """How many objects a record that was located holds."""
     if record.file.kind == "coco":
         return 1
-    return len(visual_genome.image_objects(msgspec.Raw(record.data)).objects)
+    return len(visual_genome_objects.raw_objects(msgspec.Raw(record.data)))

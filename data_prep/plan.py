@@ -23,13 +23,17 @@ TABLE = np.dtype([("id", "<i8"), ("shard", "<i4"), ("photograph", "<i4")])
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
-    """An annotation file: whose it is, where, its path below the source's folder, and a COCO file's class names."""
+    """An annotation file: whose it is, where, and its path below the source's folder.
+
+    `categories` are a COCO file's class names by id, `synsets` an early Visual Genome release's synsets by object name.
+    """
 
     source: str
     kind: Literal["coco", "vg"]
     path: str
     label: str
     categories: dict[int, str] = {}
+    synsets: dict[str, str] = {}
 
 
 class PlannedPhotograph(msgspec.Struct, frozen=True):

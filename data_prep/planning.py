@@ -24,7 +24,7 @@ from data_prep.sources.coco import Category, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
 from data_prep.sources.options import CocoFiles, SourceFiles
-from data_prep.sources.visual_genome import list_visual_genome
+from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
 from data_prep.tally import Tally, increase
 
 
@@ -91,9 +91,10 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
         else:
             genome = list_visual_genome(files, number)
             path = f"{files.folder}/objects.json"
-            listing.files.append(PlannedFile(files.source, "vg", path, "objects.json"))
+            listing.files.append(PlannedFile(files.source, "vg", path, "objects.json", synsets=genome.synsets))
             listing.others += _unique(genome.images, listing.tally)
-            spans, rejects, read = genome.spans, genome.rejects, ["image_data.json", "objects.json"]
+            beside = [SYNSET_FILE] if genome.synsets else []
+            spans, rejects, read = genome.spans, genome.rejects, ["image_data.json", "objects.json", *beside]
         listing.spans += spans
         listing.tally.include(Tally(photographs={files.source: len(rejects)}, rejects=rejects))
         listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.rejects import Kind, Reject, excerpt
 from data_prep.plan import LEFT_OUT, REJECTED, UNKNOWN, PlannedFile, find
-from data_prep.sources import coco, visual_genome
+from data_prep.sources import coco, visual_genome_objects
 from data_prep.sources.json_files import Span, read_span
 from data_prep.tally import Tally, increase
 
@@ -74,23 +74,24 @@ def _visual_genome_heads(
 ) -> tuple[_Items, list[int], list[int]]:
     """The records that can be read, their image ids and numbers of objects; counts the synsets."""
     try:
-        heads = visual_genome.image_heads(data)
+        heads = visual_genome_objects.image_heads(data, file.synsets)
     except JSON_ERRORS:
         items, heads = _lenient_heads(file, items, tally)
     for head in heads:
-        for item in head.objects:
-            for synset in filter(None, item.synsets):
-                increase(tally.synsets, synset)
-    objects = [len(head.objects) for head in heads]
+        for synset in head.synsets:
+            increase(tally.synsets, synset)
+    objects = [head.objects for head in heads]
     increase(tally.objects, file.source, sum(objects))
     return items, [head.image_id for head in heads], objects
 
 
-def _lenient_heads(file: PlannedFile, items: _Items, tally: Tally) -> tuple[_Items, list[visual_genome.ImageHead]]:
+def _lenient_heads(
+    file: PlannedFile, items: _Items, tally: Tally
+) -> tuple[_Items, list[visual_genome_objects.ImageHead]]:
     good, heads = [], []
     for offset, item in items:
         try:
-            heads.append(visual_genome.head_of(item))
+            heads.append(visual_genome_objects.head_of(item, file.synsets))
             good.append((offset, item))
         except JSON_ERRORS as error:
             tally.rejects.append(_malformed(file, "photograph", offset, item, error))

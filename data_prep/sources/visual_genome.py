@@ -1,73 +1,47 @@
-"""Visual Genome's files: `image_data.json`, and `objects.json` with the objects of each image."""
+"""Visual Genome's folder: the images of `image_data.json`, and where `objects.json` has the objects of each."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from data_prep.format.errors import JSON_ERRORS, DataError
-from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.format.storage import FileInfo, finder, is_folder
-from data_prep.reasons import BrokenError
+from data_prep.format.storage import FileInfo, exists, finder, is_folder, read
 from data_prep.sources.coco import Id
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, array, map_file, read_span, spans
 from data_prep.sources.options import VisualGenomeFolder
+from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
 
 PHOTOGRAPH_FOLDERS = ("VG_100K", "VG_100K_2")
+SYNSET_FILE = "object_synsets.json"
 
 
 @dataclass(frozen=True)
 class VisualGenomeListing:
-    """What `image_data.json` lists; the objects are still in `objects.json`, in `spans`."""
+    """What `image_data.json` lists; the objects are still in `objects.json`, in `spans`.
+
+    `synsets` is `object_synsets.json` (object name → synset), empty where there is none.
+    """
 
     images: list[SourceImage]
     spans: list[Span]
     rejects: list[Reject]
+    synsets: dict[str, str]
 
 
 class _Image(msgspec.Struct):
-    image_id: Id
     width: int
     height: int
+    image_id: Id | None = None
+    id: Id | None = None
     coco_id: int | None = None
     flickr_id: int | None = None
 
 
-class _ObjectHead(msgspec.Struct):
-    synsets: list[str] = []
-
-
-class ImageHead(msgspec.Struct):
-    """Which image a record of `objects.json` is of, and how often each of its objects' synsets is named."""
-
-    image_id: Id
-    objects: list[_ObjectHead]
-
-
-class ImageObjects(msgspec.Struct):
-    """A record of `objects.json`, its objects still undecoded."""
-
-    image_id: Id
-    objects: list[msgspec.Raw]
-
-
-class _Object(msgspec.Struct):
-    object_id: Id
-    x: float
-    y: float
-    w: float
-    h: float
-    synsets: list[str] = []
-
-
 _image = msgspec.json.Decoder(_Image)
-_heads = msgspec.json.Decoder(list[ImageHead])
-_object_head = msgspec.json.Decoder(_ObjectHead)
-_record = msgspec.json.Decoder(ImageObjects)
-_object = msgspec.json.Decoder(_Object)
+_synset_map = msgspec.json.Decoder(dict[str, str])
 
 
 def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeListing:
@@ -90,17 +64,34 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     path = f"{folder.folder}/objects.json"
     buffer = map_file(path)
-    return VisualGenomeListing(images, list(spans(number, buffer, array(path, buffer, "of images"))), rejects)
+    found = list(spans(number, buffer, array(path, buffer, "of images")))
+    synsets = _read_synsets(folder.folder)
+    if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0])[0]):
+        raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
+    return VisualGenomeListing(images, found, rejects, synsets)
+
+
+def _read_synsets(folder: str) -> dict[str, str]:
+    """Object name in lower case → synset; empty where the folder has no such file."""
+    path = f"{folder}/{SYNSET_FILE}"
+    if not exists(path):
+        return {}
+    try:
+        listed = _synset_map.decode(read(path))
+    except JSON_ERRORS as error:
+        raise DataError(f"{path}: should map object names to synsets ({error}); get the file again") from None
+    return {plain_name(name): synset for name, synset in listed.items()}
 
 
 def _source_image(
     folder: VisualGenomeFolder, number: int, image: _Image, offset: int, find: Callable[[str], FileInfo | None]
 ) -> SourceImage:
-    places = [f"{name}/{image.image_id}.jpg" for name in PHOTOGRAPH_FOLDERS]
+    image_id = either(image.image_id, image.id, "image_id")
+    places = [f"{name}/{image_id}.jpg" for name in PHOTOGRAPH_FOLDERS]
     return SourceImage(
         source=folder.source,
         file=number,
-        id=image.image_id,
+        id=image_id,
         width=image.width,
         height=image.height,
         split="train",
@@ -110,69 +101,3 @@ def _source_image(
         coco_id=image.coco_id,
         flickr_id=image.flickr_id,
     )
-
-
-def image_heads(data: bytes) -> list[ImageHead]:
-    """Every record's image and synsets in a JSON array of records; raises msgspec.DecodeError if one is malformed."""
-    return _heads.decode(data)
-
-
-def image_objects(data: msgspec.Raw | memoryview) -> ImageObjects:
-    """One record, its objects undecoded; raises msgspec.DecodeError if it is malformed."""
-    return _record.decode(data)
-
-
-def head_of(data: msgspec.Raw) -> ImageHead:
-    """One record's head, reading over malformed objects; raises msgspec.DecodeError if the record itself is so."""
-    record = _record.decode(data)
-    return ImageHead(record.image_id, [_lenient_head(item) for item in record.objects])
-
-
-def _lenient_head(item: msgspec.Raw) -> _ObjectHead:
-    try:
-        return _object_head.decode(item)
-    except JSON_ERRORS:
-        return _ObjectHead()
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where Visual Genome's coordinates lie in a photograph of `width` × `height` pixels: scaled by `x` and `y`."""
-
-    width: int
-    height: int
-    x: float = 1.0
-    y: float = 1.0
-
-
-def object_annotation(data: msgspec.Raw, frame: Frame) -> tuple[Annotation, bool] | str:
-    """One object as the dataset has it, and whether its box was clipped; or the reason why a rule leaves it out.
-
-    Its box is scaled into the frame, clipped to it and rounded to 0.01 pixels. Raises BrokenError for what is
-    malformed, has no area, or lies outside.
-    """
-    try:
-        found = _object.decode(data)
-    except JSON_ERRORS as error:
-        raise BrokenError("malformed", str(error)) from None
-    if not all(map(math.isfinite, (found.x, found.y, found.w, found.h))):
-        raise BrokenError("malformed", "a number too large")
-    synsets = [synset for synset in found.synsets if synset]
-    if len(synsets) != 1:
-        return "several_synsets" if synsets else "no_synset"
-    if min(found.w, found.h) <= 0:
-        raise BrokenError("zero_size")
-    box, clipped = _clip(found, frame)
-    return Annotation(found.object_id, synsets[0], box, round(box[2] * box[3], 2)), clipped
-
-
-def _clip(found: _Object, frame: Frame) -> tuple[tuple[float, float, float, float], bool]:
-    left, right = round(found.x * frame.x, 2), round((found.x + found.w) * frame.x, 2)
-    top, bottom = round(found.y * frame.y, 2), round((found.y + found.h) * frame.y, 2)
-    if right <= left or bottom <= top:
-        raise BrokenError("zero_size")
-    inside = (max(left, 0.0), max(top, 0.0), min(right, float(frame.width)), min(bottom, float(frame.height)))
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
-        raise BrokenError("outside_image")
-    box = (inside[0], inside[1], round(inside[2] - inside[0], 2), round(inside[3] - inside[1], 2))
-    return box, inside != (left, top, right, bottom)

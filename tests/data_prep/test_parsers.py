@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from data_prep.format.records import Annotation
 from data_prep.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
 from data_prep.sources.coco import annotation, flickr_id
-from data_prep.sources.visual_genome import Frame, object_annotation
+from data_prep.sources.visual_genome_objects import Frame, ImageHead, head_of, image_heads, object_annotation
 from tests.data_prep.small_sources import coco_object, vg_object
 
 CATEGORIES = {1: "cat"}
+SYNSETS = {"tree": "tree.n.01", "oak": "tree.n.01", "dog": "dog.n.01"}
 anything = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
 anything_deep = anything | st.lists(anything, max_size=5) | st.dictionaries(st.text(max_size=5), anything, max_size=2)
 coordinates = st.integers(-50, 150) | st.floats(-50, 150)
@@ -29,7 +30,7 @@ def coco(**fields: Any) -> Annotation:
 
 
 def genome(frame: Frame = Frame(40, 30), **fields: Any) -> tuple[Annotation, bool] | str:  # noqa: B008  frozen
-    return object_annotation(raw(vg_object(7, **fields)), frame)
+    return object_annotation(raw(vg_object(7, **fields)), frame, SYNSETS)
 
 
 def test_cocos_numbers_stay_as_they_are() -> None:
@@ -143,6 +144,68 @@ def test_a_broken_visual_genome_object_is_rejected_with_its_reason(fields: dict[
 )
 def test_objects_without_one_synset_are_left_out_by_rule(synsets: list[str], reason: str) -> None:
     assert genome(synsets=synsets) == reason
+
+
+BOX = {"x": 4, "y": 6, "w": 10, "h": 5}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"object_id": 7, "synsets": ["tree.n.01"], "names": ["oak"], "merged_object_ids": [8]},
+        {"object_id": 7, "synsets": ["tree.n.01"], "names": ["dog"]},
+        {"id": 7, "names": ["tree"]},
+        {"id": 7, "names": [" Oak", "tree"]},
+        {"id": 7, "names": ["tree", "unheard of"]},
+        {"object_id": 7, "name": "oak", "synsets": None},
+        {"object_id": 7, "synsets": [{"synset_name": "tree.n.01", "synset_definition": "tall"}]},
+    ],
+)
+def test_an_object_is_the_same_in_every_releases_spelling(fields: dict[str, Any]) -> None:
+    found = object_annotation(raw({**BOX, **fields}), Frame(40, 30), SYNSETS)
+    assert found == (Annotation(7, "tree.n.01", (4, 6, 10, 5), 50), False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"synsets": [], "names": ["tree"]}, "no_synset"),
+        ({"names": ["unheard of"]}, "no_synset"),
+        ({}, "no_synset"),
+        ({"names": ["tree", "dog"]}, "several_synsets"),
+        ({"synsets": ["a.n.01", {"synset_name": "b.n.01"}]}, "several_synsets"),
+    ],
+)
+def test_an_early_releases_object_is_left_out_by_the_same_rules(fields: dict[str, Any], reason: str) -> None:
+    assert object_annotation(raw({"id": 7, **BOX, **fields}), Frame(40, 30), SYNSETS) == reason
+
+
+@pytest.mark.parametrize("fields", [{}, {"id": "7"}, {"id": 7, "synsets": 5}, {"id": 7, "synsets": [{"name": "a"}]}])
+def test_an_object_in_no_releases_spelling_is_malformed(fields: dict[str, Any]) -> None:
+    with pytest.raises(BrokenError, match="malformed"):
+        object_annotation(raw({**BOX, **fields}), Frame(40, 30), SYNSETS)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"image_id": 1, "objects": [vg_object(1, ["a", "b", ""]), vg_object(2, [])]}],
+        [{"id": 1, "objects": [{"id": 1, "synsets": [{"synset_name": "a"}, {"synset_name": "b"}]}, {"id": 2}]}],
+        [{"id": 1, "objects": [{"id": 1, "names": ["A", "b"]}, {"id": 2, "name": "c"}]}],
+    ],
+)
+def test_every_synset_of_every_object_counts_in_every_spelling(records: list[Any]) -> None:
+    by_name = {"a": "a", "b": "b"}
+    assert image_heads(json.dumps(records).encode(), by_name) == [ImageHead(1, 2, ["a", "b"])]
+    assert head_of(raw(records[0]), by_name) == ImageHead(1, 2, ["a", "b"])
+
+
+@pytest.mark.parametrize("record", [{"objects": []}, {"id": 1}, {"id": -1, "objects": []}, 5])
+def test_a_record_of_no_image_is_refused(record: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        image_heads(json.dumps([record]).encode(), {})
+    with pytest.raises(msgspec.ValidationError):
+        head_of(raw(record), {})
 
 
 @pytest.mark.parametrize(

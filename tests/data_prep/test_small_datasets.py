@@ -93,6 +93,30 @@ def test_synsets_of_objects_with_several_and_of_all_images_count_for_the_vocabul
     assert synsets == ["cat.n.01", "plant.n.01", "b.n.01"]
 
 
+def test_release_1_0_of_visual_genome_gives_the_dataset_that_1_4_gives(tmp_path: Path) -> None:
+    boxes = {"x": 4, "y": 6, "w": 10, "h": 5}
+    write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(1), vg_object(2, ["dog.n.01"]), vg_object(3, [])]})
+    write_vg(tmp_path / "old", [vg_image(9)], {})
+    images = [{"id": image.pop("image_id"), **image} for image in [vg_image(9)]]
+    (tmp_path / "old/image_data.json").write_text(json.dumps(images))
+    objects = [{"id": number, "names": [name], **boxes} for number, name in enumerate(["Tree", "dog", "?"], start=1)]
+    (tmp_path / "old/objects.json").write_text(json.dumps([{"id": 9, "objects": objects}]))
+    with pytest.raises(DataError, match=r"objects\.json: its objects have no synsets.*put object_synsets\.json beside"):
+        prepare_plainly(tmp_path / "none", f"vg=vg:{tmp_path}/old")
+    (tmp_path / "old/object_synsets.json").write_text('{"tree": "tree.n.01", "dog": "dog.n.01"}')
+    new = prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+    old = prepare_plainly(tmp_path / "out_old", f"vg=vg:{tmp_path}/old")
+    assert (old.shards, old.files, old.left_out) == (new.shards, new.files, new.left_out)
+    assert [file.path for file in old.sources[0].files] == ["image_data.json", "objects.json", "object_synsets.json"]
+
+
+def test_a_map_of_synsets_that_is_none_is_named(tmp_path: Path) -> None:
+    write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(1)]})
+    (tmp_path / "vg/object_synsets.json").write_text('{"tree": 5}')
+    with pytest.raises(DataError, match=r"object_synsets\.json: should map object names to synsets"):
+        prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+
+
 def test_own_data_has_a_train_and_a_val_file_that_both_count_from_one(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write_coco(tmp_path / "own", [coco_image(1)], [coco_object(1, 1)], split)

@@ -1,0 +1,211 @@
+"""From a record of `objects.json` to its image's objects, whichever release of Visual Genome wrote it.
+
+Every release has its own spelling, and one folder may hold files of several:
+
+- 1.4: `image_id`, `object_id`, `names`, `synsets` (a list of strings), `merged_object_ids`;
+- 1.2: the same without `merged_object_ids`;
+- 1.0: `id` for images and for objects, `names`, no `synsets`: those are looked up in `object_synsets.json`, which is
+  published beside and maps an object's name to its synset.
+
+Where objects stand in other files of these releases, or come from the public API, they have a `name` for `names`, and
+synsets as objects with a `synset_name`; that is read too. An object with a list of synsets, be it empty, is never
+looked up by name.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from data_prep.format.errors import JSON_ERRORS
+from data_prep.format.records import Annotation
+from data_prep.reasons import BrokenError
+from data_prep.sources.coco import Id
+
+
+class ImageHead(msgspec.Struct, frozen=True):
+    """Which image a record of `objects.json` is of, how many objects it has, and each of their synsets."""
+
+    image_id: int
+    objects: int
+    synsets: list[str]
+
+
+class _Record(msgspec.Struct):
+    objects: list[msgspec.Raw]
+    image_id: Id | None = None
+    id: Id | None = None
+
+
+class _ObjectHead(msgspec.Struct):
+    synsets: list[str]
+
+
+class _Head(msgspec.Struct):
+    image_id: Id
+    objects: list[_ObjectHead]
+
+
+class _Object(msgspec.Struct):
+    object_id: Id
+    x: float
+    y: float
+    w: float
+    h: float
+    synsets: list[str]
+
+
+class _NamedSynset(msgspec.Struct):
+    synset_name: str
+
+
+class _AnyObjectHead(msgspec.Struct):
+    synsets: list[str | _NamedSynset] | None = None
+    names: list[str] | None = None
+    name: str | None = None
+
+
+class _AnyHead(msgspec.Struct):
+    objects: list[_AnyObjectHead]
+    image_id: Id | None = None
+    id: Id | None = None
+
+
+class _AnyObject(_AnyObjectHead, kw_only=True):
+    x: float
+    y: float
+    w: float
+    h: float
+    object_id: Id | None = None
+    id: Id | None = None
+
+
+# Releases 1.2 and 1.4 decode straight into what is needed; what does not fit is tried again in any spelling.
+_record = msgspec.json.Decoder(_Record)
+_heads = msgspec.json.Decoder(list[_Head])
+_any_heads = msgspec.json.Decoder(list[_AnyHead])
+_any_object_head = msgspec.json.Decoder(_AnyObjectHead)
+_object = msgspec.json.Decoder(_Object)
+_any_object = msgspec.json.Decoder(_AnyObject)
+
+
+def either(one: int | None, other: int | None, name: str) -> int:
+    """The id in whichever spelling it has."""
+    found = other if one is None else one
+    if found is None:
+        raise msgspec.ValidationError(f"Object missing required field `{name}` (or `id`)")
+    return found
+
+
+def image_heads(data: bytes, synsets: Mapping[str, str]) -> list[ImageHead]:
+    """Every record's image and synsets in a JSON array of records; raises msgspec.DecodeError if one is malformed.
+
+    `synsets` tells an object's synset by its name where the object has none.
+    """
+    try:
+        return [
+            ImageHead(head.image_id, len(head.objects), [s for item in head.objects for s in item.synsets if s])
+            for head in _heads.decode(data)
+        ]
+    except msgspec.ValidationError:
+        return [_image_head(head, synsets) for head in _any_heads.decode(data)]
+
+
+def _image_head(head: _AnyHead, synsets: Mapping[str, str]) -> ImageHead:
+    named = [synset for item in head.objects for synset in _synsets_of(item, synsets)]
+    return ImageHead(either(head.image_id, head.id, "image_id"), len(head.objects), named)
+
+
+def _synsets_of(item: _AnyObjectHead, synsets: Mapping[str, str]) -> list[str]:
+    """The object's synsets, however it has them; what two of its names have in common counts once."""
+    if item.synsets is not None:
+        named = (synset if isinstance(synset, str) else synset.synset_name for synset in item.synsets)
+        return [synset for synset in named if synset]
+    names = [*(item.names or ()), *([item.name] if item.name else ())]
+    return [synset for synset in dict.fromkeys(synsets.get(plain_name(name), "") for name in names) if synset]
+
+
+def plain_name(name: str) -> str:
+    """An object's name as it is looked up."""
+    return name.strip().lower()
+
+
+def say_nothing_of_synsets(data: bytes) -> bool:
+    """Whether there are objects in a JSON array of records, and not one has synsets of its own, nor an empty list."""
+    try:
+        objects = [item for head in _any_heads.decode(data) for item in head.objects]
+    except JSON_ERRORS:
+        return False
+    return bool(objects) and all(item.synsets is None for item in objects)
+
+
+def raw_objects(data: msgspec.Raw) -> list[msgspec.Raw]:
+    """A record's objects, undecoded; raises msgspec.DecodeError if the record is malformed."""
+    return _record.decode(data).objects
+
+
+def head_of(data: msgspec.Raw, synsets: Mapping[str, str]) -> ImageHead:
+    """One record's head, reading over malformed objects; raises msgspec.DecodeError if the record itself is so."""
+    record = _record.decode(data)
+    objects = [_lenient_head(item) for item in record.objects]
+    return _image_head(_AnyHead(objects, record.image_id, record.id), synsets)
+
+
+def _lenient_head(item: msgspec.Raw) -> _AnyObjectHead:
+    try:
+        return _any_object_head.decode(item)
+    except JSON_ERRORS:
+        return _AnyObjectHead()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where Visual Genome's coordinates lie in a photograph of `width` × `height` pixels: scaled by `x` and `y`."""
+
+    width: int
+    height: int
+    x: float = 1.0
+    y: float = 1.0
+
+
+def object_annotation(data: msgspec.Raw, frame: Frame, synsets: Mapping[str, str]) -> tuple[Annotation, bool] | str:
+    """One object as the dataset has it, and whether its box was clipped; or the reason why a rule leaves it out.
+
+    Its box is scaled into the frame, clipped to it and rounded to 0.01 pixels. `synsets` tells its synset by its name
+    where it has none. Raises BrokenError for what is malformed, has no area, or lies outside.
+    """
+    try:
+        found = _object.decode(data)
+    except JSON_ERRORS:
+        found = _decode_any_object(data, synsets)
+    if not all(map(math.isfinite, (found.x, found.y, found.w, found.h))):
+        raise BrokenError("malformed", "a number too large")
+    named = [synset for synset in found.synsets if synset]
+    if len(named) != 1:
+        return "several_synsets" if named else "no_synset"
+    if min(found.w, found.h) <= 0:
+        raise BrokenError("zero_size")
+    box, clipped = _clip(found, frame)
+    return Annotation(found.object_id, named[0], box, round(box[2] * box[3], 2)), clipped
+
+
+def _decode_any_object(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object:
+    try:
+        found = _any_object.decode(data)
+        object_id = either(found.object_id, found.id, "object_id")
+    except JSON_ERRORS as error:
+        raise BrokenError("malformed", str(error)) from None
+    return _Object(object_id, found.x, found.y, found.w, found.h, _synsets_of(found, synsets))
+
+
+def _clip(found: _Object, frame: Frame) -> tuple[tuple[float, float, float, float], bool]:
+    left, right = round(found.x * frame.x, 2), round((found.x + found.w) * frame.x, 2)
+    top, bottom = round(found.y * frame.y, 2), round((found.y + found.h) * frame.y, 2)
+    if right <= left or bottom <= top:
+        raise BrokenError("zero_size")
+    inside = (max(left, 0.0), max(top, 0.0), min(right, float(frame.width)), min(bottom, float(frame.height)))
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
+        raise BrokenError("outside_image")
+    box = (inside[0], inside[1], round(inside[2] - inside[0], 2), round(inside[3] - inside[1], 2))
+    return box, inside != (left, top, right, bottom)
