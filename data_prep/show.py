@@ -40,8 +40,7 @@ def _reasons(title: str, counts: Counts, words: dict[str, str]) -> list[str]:
 def describe_classes(vocabulary: Vocabulary, most: int) -> str:
     """The most frequent classes with their objects and masks by source, all splits together."""
     sources = sorted({source for c in vocabulary.classes for source in c.sources})
-    frequency = {c.synset: sum(own.objects for own in c.sources.values()) for c in vocabulary.classes}
-    ranked = sorted(vocabulary.classes, key=lambda c: (-frequency[c.synset], c.name))
+    ranked = sorted(vocabulary.classes, key=lambda c: (-c.objects, c.name))
     rows: Rows = [("class", "synset", *(f"{source} {what}" for source in sources for what in ("objects", "masks")))]
     for c in ranked[:most]:
         cells = [

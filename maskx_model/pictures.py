@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from data_prep.format.pages.drawing import Picture
 from data_prep.format.records import Rle
 from maskx_model.box_protocols import Found
 from maskx_model.coco_ap import Truth
 from maskx_model.inference import Instances
-from maskx_model.visualization import SMALLEST_LONG_EDGE, Picture, draw_instances
+from maskx_model.visualization import SMALLEST_LONG_EDGE, draw_instances
 
 MIN_SCORE = 0.5
 MOST_SHOWN = 10

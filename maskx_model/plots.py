@@ -1,8 +1,4 @@
-"""The report's plots, as SVG documents."""
-
-import io
-from collections.abc import Collection
-from typing import Any
+"""Training curves, as SVG documents."""
 
 import matplotlib as mpl
 import msgspec
@@ -11,18 +7,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from data_prep.format.vocabulary import Vocabulary
-
-GREEN, RED, INK, LINES = "#22a658", "#de2c3c", "#334155", ("#4f46e5", "#94a3b8", "#f59e0b", "#06b6d4", "#ec4899")
-# The same input gives the same bytes: no random ids, no date.
-_STYLE = {
-    "svg.hashsalt": "maskx",
-    "font.size": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#cbd5e1",
-    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-}
+from data_prep.format.pages.plots import LINES, STYLE, svg
 
 
 def training_curves(metrics: bytes) -> bytes | None:
@@ -34,7 +19,7 @@ def training_curves(metrics: bytes) -> bytes | None:
         return None
     names = [name for name in steps[0] if name.startswith("loss")]
     x = np.array([line["step"] for line in steps])
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
         for name, colour in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
@@ -51,33 +36,10 @@ def training_curves(metrics: bytes) -> bytes | None:
         axes.set(xlabel="step", ylabel="loss", ylim=(0, None), xlim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper left", ncols=3, fontsize=9, frameon=False)
-        return _svg(figure)
-
-
-def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
-    """Objects of each class (all sources and splits) by rank, both axes logarithmic, A green and B red."""
-    counts = np.array([sum(s.objects for s in c.sources.values()) for c in vocabulary.classes])
-    order = np.argsort(-counts, kind="stable")
-    rank = np.arange(1, len(counts) + 1)
-    is_a = np.isin(order, list(in_a))
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
-        axes = figure.subplots()
-        for name, colour, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
-            label = f"{name}, {int(chosen.sum())} classes"
-            axes.scatter(rank[chosen], counts[order][chosen], s=14, c=colour, marker=marker, lw=1, label=label)
-        axes.set(xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects")
-        axes.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _smooth(values: list[float]) -> npt.NDArray[np.float64]:
     """A centred mean over a twentieth of the run; shorter at both ends."""
     half = max(1, len(values) // 40)
     return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
-
-
-def _svg(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()

@@ -1,19 +1,16 @@
 """The report: one HTML page that holds its pictures and plots and loads nothing from anywhere."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
-
 from data_prep.format.manifest import Manifest
+from data_prep.format.pages.html import counts_table, page_environment, svg_uri
+from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.vocabulary import Vocabulary
 from maskx_model.coco_ap import METRICS
 from maskx_model.evaluation import Evaluation
 from maskx_model.pictures import Panel, Reason, named
-from maskx_model.plots import class_frequencies, training_curves
+from maskx_model.plots import training_curves
 
 MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
 FEW_PHOTOGRAPHS = 1000
@@ -45,17 +42,10 @@ class Report:
 
 def render(report: Report) -> str:
     """The page as HTML text. Everything that comes from data is escaped."""
-    environment = Environment(
-        loader=PackageLoader("maskx_model"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("maskx_model")
     environment.filters["named"] = named
     environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
     environment.filters["signed"] = lambda ap: "–" if ap is None else f"{ap:+.1f}"
-    environment.filters["jpeg"] = _jpeg
     evaluation = report.evaluation
     sides = [c.set for c in evaluation.per_class]
     return environment.get_template("report.html.j2").render(
@@ -71,9 +61,9 @@ def render(report: Report) -> str:
         top=max((ap for sets in evaluation.ap.values() for ap in sets.values() if ap is not None), default=0.0),
         gains={c.position: _gain(c.ap) for c in evaluation.per_class},
         margin={name: _gain({kind: sets[name] for kind, sets in evaluation.ap.items()}) for name in ("A", "B", "all")},
-        curves=[(name, _svg(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
-        frequencies=_svg(class_frequencies(report.vocabulary, report.in_a)),
-        counts=_counts(report.manifest),
+        curves=[(name, svg_uri(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
+        frequencies=svg_uri(class_frequencies(report.vocabulary, report.in_a)),
+        counts=counts_table(report.manifest),
         dropped={"left out by rule": report.manifest.left_out, "rejected as broken": report.manifest.rejected},
     )
 
@@ -82,26 +72,3 @@ def _gain(ap: Mapping[str, float | None]) -> float | None:
     """Transfer against class-agnostic, in points; None where there are not two numbers."""
     transfer, baseline = ap.get("transfer"), ap.get("class_agnostic")
     return None if transfer is None or baseline is None else transfer - baseline
-
-
-def _counts(manifest: Manifest) -> tuple[list[str], list[tuple[str, str, list[int | None]]]]:
-    """What is counted, and for each split and part how many of each (None: not counted there)."""
-    parts = [
-        (split, part, counts) for split, all_parts in manifest.counts.items() for part, counts in all_parts.items()
-    ]
-    what = list(dict.fromkeys(name for _, _, counts in parts for name in counts))
-    return what, [(split, part, [counts.get(name) for name in what]) for split, part, counts in parts]
-
-
-def _jpeg(panel: Panel) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(panel.picture).save(buffer, "JPEG", quality=88)
-    return _data_uri("image/jpeg", buffer.getvalue())
-
-
-def _svg(document: bytes) -> str:
-    return _data_uri("image/svg+xml", document)
-
-
-def _data_uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

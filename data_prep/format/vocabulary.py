@@ -30,6 +30,16 @@ class VocabularyClass(msgspec.Struct, frozen=True, omit_defaults=True):
     sources: dict[str, SourceClass]
     category_id: int | None = None
 
+    @property
+    def objects(self) -> int:
+        """Objects of all sources and splits together."""
+        return sum(own.objects for own in self.sources.values())
+
+    @property
+    def masks(self) -> int:
+        """How many of its objects have a mask, likewise."""
+        return sum(own.masks for own in self.sources.values())
+
 
 class Vocabulary(msgspec.Struct, frozen=True, dict=True):
     """The classes in order. Class `i` has label `i + 1` in the model; label 0 is background."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.format.manifest import Manifest
+from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.reader import Dataset
 from maskx_model.box_protocols import Found
 from maskx_model.checkpoint import Origin
@@ -17,7 +18,7 @@ from maskx_model.coco_ap import Truth
 from maskx_model.evaluation import Evaluation, evaluated_classes, measure
 from maskx_model.inference import Instances
 from maskx_model.pictures import Panel, choose, panels, shown
-from maskx_model.plots import class_frequencies, training_curves
+from maskx_model.plots import training_curves
 from maskx_model.report import Report, Shown, render
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset

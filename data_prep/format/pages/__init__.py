@@ -1,0 +1,1 @@
+"""What pages for people are made of: pictures with objects drawn in, plots, and one HTML template."""

@@ -1,0 +1,47 @@
+"""Plots as SVG documents: the style that all of them share, and how often each class occurs."""
+
+import io
+from collections.abc import Collection
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from data_prep.format.vocabulary import Vocabulary
+
+GREEN, RED, INK = "#009e73", "#d55e00", "#334155"
+LINES = ("#4f46e5", "#94a3b8", "#f59e0b", "#06b6d4", "#ec4899")
+# The same input gives the same bytes: no random ids, no date.
+STYLE = {
+    "svg.hashsalt": "maskx",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#cbd5e1",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+}
+
+
+def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
+    """Objects of each class (all sources and splits) by rank, both axes logarithmic, A green and B red."""
+    counts = np.array([c.objects for c in vocabulary.classes])
+    order = np.argsort(-counts, kind="stable")
+    rank = np.arange(1, len(counts) + 1)
+    is_a = np.isin(order, list(in_a))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for name, colour, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
+            label = f"{name}, {int(chosen.sum())} classes"
+            axes.scatter(rank[chosen], counts[order][chosen], s=14, c=colour, marker=marker, lw=1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects")
+        axes.legend(frameon=False)
+        return svg(figure)
+
+
+def svg(figure: Any) -> bytes:
+    """The figure as an SVG document; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
