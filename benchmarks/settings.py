@@ -4,14 +4,13 @@ import os
 import platform
 from importlib.metadata import version
 
-PACKAGES = ("torch", "torchvision", "apache-beam", "numpy")
+TRAINING = ("torch", "torchvision", "apache-beam", "numpy")
+DATA = ("apache-beam", "msgspec", "numpy", "pyarrow", "pycocotools", "webdataset")
 
 
-def print_settings(**settings: object) -> None:
+def print_settings(packages: tuple[str, ...] = TRAINING, **settings: object) -> None:
     """Print the machine's size, the versions that matter, and the benchmark's own settings, a line each."""
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}")
-    print(
-        "versions: " + ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "apache-beam", "numpy"))
-    )
+    print("versions: " + ", ".join(f"{name} {version(name)}" for name in packages))
     for name, value in settings.items():
-        print(f"{name}: {value}")
+        print(f"{name}: {value}", flush=True)

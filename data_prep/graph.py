@@ -41,6 +41,11 @@ def run_graph(plan: Plan, workers: int) -> Tally:
 
 def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
     """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
+    _ = grouped_references(pipeline, plan) | "Write the shard" >> beam.ParDo(WriteShard(plan.out))
+
+
+def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> beam.PCollection:
+    """Every shard's number with its references, once; what was counted on the way is written beside the plan."""
     located = (
         pipeline
         | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))
@@ -49,30 +54,26 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
     )
     every_shard = pipeline | "Every shard" >> beam.Create([(number, b"") for number in range(len(plan.shards))])
     (
-        (located.references, every_shard)
-        | "References and shards" >> beam.Flatten()
-        | "Group by shard" >> beam.GroupByKey()
-        | "Write the shard" >> beam.ParDo(WriteShard(plan.out))
-    )
-    (
         located[COUNTS]
         | "Sum the counts" >> beam.CombineGlobally(sum_tallies)
         | "Write the counts" >> beam.ParDo(WriteCounts(plan.out))
     )
+    references = (located.references, every_shard) | "References and shards" >> beam.Flatten()
+    return references | "Group by shard" >> beam.GroupByKey()
 
 
-class _PlannedDoFn(beam.DoFn):
+class PlannedDoFn(beam.DoFn):
     """Reads the plan once a worker."""
 
     def __init__(self, out: str) -> None:
-        self._out = out
+        self.out = out
 
     def setup(self) -> None:
-        self._plan = read_plan(self._out)
-        self._files = MappedFiles(self._plan)
+        self.plan = read_plan(self.out)
+        self.files = MappedFiles(self.plan)
 
 
-class Locate(_PlannedDoFn):
+class Locate(PlannedDoFn):
     """Span number → (shard number, references as bytes), and the span's counts."""
 
     def setup(self) -> None:
@@ -80,23 +81,23 @@ class Locate(_PlannedDoFn):
         self._tables: dict[int, Any] = {}
 
     def process(self, number: int) -> Iterator[tuple[int, bytes] | TaggedOutput[Literal["counts"], bytes]]:
-        span = self._plan.spans[number]
+        span = self.plan.spans[number]
         if span.file not in self._tables:
-            self._tables[span.file] = read_table(self._out, span.file)
-        table, file = self._tables[span.file], self._plan.files[span.file]
-        groups, tally = locate(span, file, self._files[span.file], table)
+            self._tables[span.file] = read_table(self.out, span.file)
+        table, file = self._tables[span.file], self.plan.files[span.file]
+        groups, tally = locate(span, file, self.files[span.file], table)
         for shard, references in groups:
             yield shard, references.tobytes()
         yield TaggedOutput(COUNTS, msgspec.json.encode(tally))
 
 
-class WriteShard(_PlannedDoFn):
+class WriteShard(PlannedDoFn):
     """(shard number, references) → the shard on disk, unless it stands there from an earlier run."""
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> None:
         number, references = element
-        if not is_finished(self._plan, number):
-            write_shard(self._plan, number, references, self._files)
+        if not is_finished(self.plan, number):
+            write_shard(self.plan, number, references, self.files)
 
 
 class WriteCounts(beam.DoFn):

@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
 from typing import BinaryIO
 
@@ -95,18 +95,26 @@ def write_shard(plan: Plan, number: int, packed: Iterable[bytes], buffers: Mappi
     a worker may fail or be repeated at any point.
     """
     planned = plan.shards[number]
-    references = np.frombuffer(b"".join(packed), REFERENCE)
-    references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
     tally, counts = Tally(), ShardCounts()
     with create(f"{plan.out}/{planned.path}") as file:
         tar = _TarWriter(file, planned)
-        photographs = read_photographs(plan.out, number)
-        ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
-        for photograph, own in zip(photographs, np.split(references, ends), strict=False):
-            _write_photograph(tar, photograph, _records(plan, buffers, own), tally, counts)
+        for photograph, records in annotated_photographs(plan, number, packed, buffers):
+            _write_photograph(tar, photograph, records, tally, counts)
         shard = tar.finish()
     result = ShardResult(planned.fingerprint, shard, tar.rows, counts, tally)
     write(result_path(plan, number), msgspec.json.encode(result))
+
+
+def annotated_photographs(
+    plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]
+) -> Iterator[tuple[PlannedPhotograph, list[RawRecord]]]:
+    """A shard's photographs in order, each with the records that its references lead to, in the files' order."""
+    references = np.frombuffer(b"".join(packed), REFERENCE)
+    references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
+    photographs = read_photographs(plan.out, number)
+    ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
+    for photograph, own in zip(photographs, np.split(references, ends), strict=False):
+        yield photograph, _records(plan, buffers, own)
 
 
 def _records(plan: Plan, buffers: Mapping[int, mmap], references: References) -> list[RawRecord]:

@@ -1,0 +1,112 @@
+"""Metadata to merged records with masks: time and memory, beside the least there is to do and a plain script.
+
+    python -m benchmarks.metadata --fraction 1
+
+- `parse_and_encode`: a loop that parses every object with msgspec and encodes every mask, and does nothing else.
+- `records`, with one process and with two: plan, Beam graph, merged records written; photographs' bytes left out.
+- `straightforward`, with one process and with two: `benchmarks/straightforward.py`.
+
+All runs follow one another on the same machine. `ratio` is the time of `records` to that of `parse_and_encode`, each
+with one process; `faster` and `memory_factor` compare with the script at equal process counts. `same_records` says
+whether all made the same records, by a hash over them.
+"""
+
+import argparse
+import hashlib
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.full_scale.files import FOLDER, FullScale, full_scale
+from benchmarks.process_tree import Cost, measured
+from benchmarks.settings import DATA, print_settings
+from data_prep.format.records import decode_record, encode_record
+
+RUNS = ("parse_and_encode", "records-1", "records-2", "straightforward-1", "straightforward-2")
+PYTHON = [sys.executable, "-m"]
+
+
+def command(run: str, data: FullScale, out: Path) -> list[str]:
+    """How a run is started."""
+    kind, _, processes = run.partition("-")
+    if kind == "parse_and_encode":
+        return [*PYTHON, "benchmarks.metadata.parse_and_encode", f"--data={data.folder}"]
+    if kind == "records":
+        sources = [f"--source={source}" for source in data.sources]
+        return [*PYTHON, "benchmarks.metadata.merged_records", *sources, f"--out={out}", f"--workers={processes}"]
+    places = [f"--coco={data.folder}/coco", f"--vg={data.folder}/visual_genome", f"--out={out}"]
+    return [*PYTHON, "benchmarks.straightforward", *places, f"--processes={processes}"]
+
+
+def read_records(out: Path) -> Iterator[bytes]:
+    """The records that a run left, as JSON."""
+    for path in out.glob("records/*.jsonl"):
+        with path.open("rb") as lines:
+            yield from lines
+    for path in out.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            for entry in tar:
+                if member := tar.extractfile(entry):
+                    yield member.read()
+
+
+def digest(out: Path) -> str:
+    """A hash that equal records have, in whatever order and spelling they are written."""
+    canonical = [encode_record(decode_record(data)) for data in read_records(out)]
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in canonical))).hexdigest()
+
+
+def measure(run: str, data: FullScale, out: Path) -> tuple[Cost, str | None]:
+    """A run's cost, and the hash of the records that it made, if it makes any."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    cost = measured(command(run, data, out))
+    found = None if run == "parse_and_encode" else digest(out)
+    shutil.rmtree(out)
+    return cost, found
+
+
+def summary(costs: dict[str, Cost], digests: set[str], data: FullScale) -> dict[str, object]:
+    """What the bars are about."""
+    found: dict[str, object] = {"same_records": len(digests) == 1}
+    if {"records-1", "parse_and_encode"} <= costs.keys():
+        least, ours = costs["parse_and_encode"], costs["records-1"]
+        found |= {"ratio": ours.wall_s / least.wall_s, "cpu_ratio": ours.cpu_s / least.cpu_s}
+        if "records-2" in costs:
+            found["two_processes_ratio"] = costs["records-2"].wall_s / least.wall_s
+    for processes in ("1", "2"):
+        ours_and_theirs = costs.get(f"records-{processes}"), costs.get(f"straightforward-{processes}")
+        if ours_and_theirs[0] and ours_and_theirs[1]:
+            ours, theirs = ours_and_theirs[0], ours_and_theirs[1]
+            found[f"faster-{processes}"] = theirs.wall_s / ours.wall_s
+            found[f"memory_factor-{processes}"] = theirs.shares_mb / ours.shares_mb
+    found["ms_per_image"] = {run: 1000 * cost.wall_s / data.images for run, cost in costs.items()}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the real size")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the made-up files are kept")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/metadata"), help="emptied for every run")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=RUNS)
+    options = parser.parse_args()
+    data = full_scale(options.fraction, options.folder)
+    print_settings(DATA, data=data)
+    costs: dict[str, Cost] = {}
+    digests: set[str] = set()
+    for run in options.runs:
+        costs[run], found = measure(run, data, options.out)
+        digests |= {found} if found else set()
+        print(f"{run:20}{costs[run].row()}", flush=True)
+    figures = {run: cost.row() for run, cost in costs.items()}
+    result = {"fraction": options.fraction, **summary(costs, digests, data), "runs": figures}
+    print(msgspec.json.encode(result).decode())
+
+
+if __name__ == "__main__":
+    main()
