@@ -15,7 +15,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import FORMAT_VERSION, Source, SourceFile
 from data_prep.format.rejects import Reject
-from data_prep.format.storage import FileInfo, finder, local_copy, sha256
+from data_prep.format.storage import FileInfo, finder, sha256
 from data_prep.merge import Photograph, merge
 from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Plan, PlannedFile, PlannedPhotograph, PlannedShard
 from data_prep.reasons import BrokenError
@@ -25,6 +25,7 @@ from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
 from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
+from data_prep.sources.zips import unpacked
 from data_prep.tally import Tally, increase
 
 
@@ -103,7 +104,7 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
 
 
 def _source_file(folder: str, label: str) -> SourceFile:
-    path = local_copy(f"{folder}/{label}")
+    path = unpacked(f"{folder}/{label}")
     return SourceFile(label, path.stat().st_size, sha256(path))
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from data_prep.format.errors import JSON_ERRORS, DataError
-from data_prep.format.storage import local_copy
+from data_prep.sources.zips import unpacked
 
 T = TypeVar("T")
 SPAN_BYTES = 1 << 22
@@ -27,9 +27,9 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def map_file(path: str) -> mmap.mmap:
-    """The bytes of a file, mapped read-only; raises DataError if there is no such file or nothing in it."""
+    """The bytes of a file, or of what its zip holds, mapped read-only; raises DataError if there is none."""
     try:
-        with local_copy(path).open("rb") as file:
+        with unpacked(path).open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise DataError(f"{path}: no such file") from None

@@ -1,12 +1,15 @@
 """What `--source` means: a name, a file format, and where the files are."""
 
 import fnmatch
+import itertools
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import is_folder, list_files
+from data_prep.format.storage import exists, is_folder, list_files
+from data_prep.sources.zips import published_in
 
 _OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|vg):(?P<place>.+)")
 _ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
@@ -74,7 +77,8 @@ def _parse(option: str) -> list[SourceFiles]:
 
 def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     files = []
-    for file in fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json"):
+    listed = fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json")
+    for file in listed or _zipped(folder):
         path = f"{folder}/annotations/{file}"
         match = _ANNOTATIONS.fullmatch(file)
         if not match:
@@ -85,6 +89,14 @@ def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     if not files:
         raise DataError(f"{folder}/annotations: no instances_*.json there, which --source {option} asks for")
     return files
+
+
+def _zipped(folder: str) -> Iterator[str]:
+    """The names of COCO's annotation files whose zip is there, and the photographs too."""
+    for split, year in itertools.product(("train", "val"), (2014, 2017)):
+        name = f"instances_{split}{year}.json"
+        if is_folder(f"{folder}/{split}{year}") and any(map(exists, published_in(f"{folder}/annotations/{name}"))):
+            yield name
 
 
 def _require_folder(folder: str, wanted_by: str) -> None:

@@ -7,12 +7,13 @@ import msgspec
 
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.format.storage import FileInfo, exists, finder, is_folder, read
+from data_prep.format.storage import FileInfo, exists, finder, is_folder
 from data_prep.sources.coco import Id
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, array, map_file, read_span, spans
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
+from data_prep.sources.zips import published_in, unpacked
 
 PHOTOGRAPH_FOLDERS = ("VG_100K", "VG_100K_2")
 SYNSET_FILE = "object_synsets.json"
@@ -74,10 +75,10 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
 def _read_synsets(folder: str) -> dict[str, str]:
     """Object name in lower case → synset; empty where the folder has no such file."""
     path = f"{folder}/{SYNSET_FILE}"
-    if not exists(path):
+    if not any(map(exists, (path, *published_in(path)))):
         return {}
     try:
-        listed = _synset_map.decode(read(path))
+        listed = _synset_map.decode(unpacked(path).read_bytes())
     except JSON_ERRORS as error:
         raise DataError(f"{path}: should map object names to synsets ({error}); get the file again") from None
     return {plain_name(name): synset for name, synset in listed.items()}
