@@ -5,6 +5,7 @@ training only a positive's own class has a target; at inference few pairs score 
 neither computed nor stored here, with the same losses, gradients and detections.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,6 +20,9 @@ from maskx_model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
 
 PAIRS_AT_ONCE = 2048
 """(RoI, class) pairs regressed together: bounds the memory of their gathered weights (16 kB each at 1024 numbers)."""
+
+LOGIT_SLACK = 1e-3
+"""More than rounding can make of a difference of logits."""
 
 Deltas = Callable[[Tensor, Tensor], Tensor]
 """Box regression of pairs: RoIs and labels, int64 [P] each → [P, 4]."""
@@ -75,13 +79,13 @@ class SparseRoIHeads(RoIHeads):
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
         vectors = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
-        scores = self.box_predictor.cls_score(vectors).softmax(-1)
+        logits = self.box_predictor.cls_score(vectors)
         counts = [len(boxes) for boxes in proposals]
         found = []
-        images = zip(scores.split(counts), vectors.split(counts), proposals, image_shapes, strict=True)
-        for image_scores, image_vectors, image_proposals, shape in images:
+        images = zip(logits.split(counts), vectors.split(counts), proposals, image_shapes, strict=True)
+        for image_logits, image_vectors, image_proposals, shape in images:
             deltas = partial(box_deltas, self.box_predictor, image_vectors)
-            found.append(self._detections(image_scores, deltas, image_proposals, shape))
+            found.append(self._detections(image_logits, deltas, image_proposals, shape))
         return [{"boxes": boxes, "scores": kept, "labels": labels} for boxes, kept, labels in found]
 
     def _all_ignored(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> bool:
@@ -118,34 +122,44 @@ class SparseRoIHeads(RoIHeads):
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """As torchvision's, with equal results: boxes xyxy [N, 4], scores [N] and labels [N] for each image.
 
-        Only (proposal, class) pairs above the score threshold are decoded: at 3001 classes few of the
-        3 million pairs of an image are.
+        Only (proposal, class) pairs above the score threshold are decoded, and the softmax is of the proposals that
+        may have one: at 3001 classes few of the 3 million pairs of an image are.
         """
         per_image = [len(boxes) for boxes in proposals]
-        scores_by_image = class_logits.softmax(-1).split(per_image)
+        logits_by_image = class_logits.split(per_image)
         regression_by_image = box_regression.unflatten(1, (-1, 4)).split(per_image)
         results = [
-            self._detections(scores, partial(_look_up, regression), boxes, shape)
-            for scores, regression, boxes, shape in zip(
-                scores_by_image, regression_by_image, proposals, image_shapes, strict=True
+            self._detections(logits, partial(_look_up, regression), boxes, shape)
+            for logits, regression, boxes, shape in zip(
+                logits_by_image, regression_by_image, proposals, image_shapes, strict=True
             )
         ]
         boxes, scores, labels = zip(*results, strict=True)
         return list(boxes), list(scores), list(labels)
 
     def _detections(
-        self, scores: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
+        self, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One image's scores [P, K + 1], `deltas` of given pairs, proposals [P, 4] → boxes, scores and labels."""
-        rois, column = (scores[:, 1:] > self.score_thresh).nonzero(as_tuple=True)
-        labels = column + 1
-        kept_scores = scores[rois, labels]
+        """One image's logits [P, K + 1], `deltas` of given pairs, proposals [P, 4] → boxes, scores and labels."""
+        candidates = self._candidates(logits)
+        scores = logits[candidates].softmax(-1)
+        row, column = (scores[:, 1:] > self.score_thresh).nonzero(as_tuple=True)
+        rois, labels = candidates[row], column + 1
+        kept_scores = scores[row, labels]
         boxes = self.box_coder.decode_single(deltas(rois, labels), proposals[rois])
         boxes = clip_boxes_to_image(boxes, shape)
         large = remove_small_boxes(boxes, min_size=1e-2)
         boxes, kept_scores, labels = boxes[large], kept_scores[large], labels[large]
         best = batched_nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
         return boxes[best], kept_scores[best], labels[best]
+
+    def _candidates(self, logits: Tensor) -> Tensor:
+        """Rows of logits [P, K + 1] that may score above the threshold in some class, int64: the softmax of the others
+        is not needed. No score exceeds exp(its logit - the row's largest)."""
+        if len(logits) == 0 or self.score_thresh <= 0:
+            return torch.arange(len(logits), device=logits.device)
+        least = math.log(self.score_thresh) - LOGIT_SLACK
+        return (logits[:, 1:].amax(1) - logits.amax(1) > least).nonzero()[:, 0]
 
 
 def _look_up(regression: Tensor, rois: Tensor, labels: Tensor) -> Tensor:
