@@ -120,4 +120,31 @@ def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20)
         print(f"{describe(opened.manifest)}\n\n{describe_classes(opened.vocabulary, classes)}")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"toy": toy, "prepare": prepare, "verify": verify, "show": show}
+def browse(
+    dataset: Positional[Uri], *, out: Uri | None = None, classes: int = 60, samples: int = 3, limit: int = 2000
+) -> None:
+    """Write an HTML page to look at a dataset: counts, plots, and photographs of each class with boxes and masks.
+
+    The page is one file that loads nothing from anywhere, so it opens from disk and can be passed on.
+
+    Args:
+        dataset: Folder of a prepared dataset.
+        out: The page's name, ending in .html, or a folder for its index.html. By default NAME.html beside the
+            dataset's folder NAME.
+        classes: How many of the most frequent classes to show with photographs; all of them are listed and searchable.
+        samples: Photographs of each of them.
+        limit: In how many photographs to count the boxes.
+    """
+    from data_prep.browse.page import BrowseOptions
+    from data_prep.browse.page import browse as write_page
+
+    print(write_page(dataset, out, BrowseOptions(classes, samples, limit)))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "toy": toy,
+    "prepare": prepare,
+    "verify": verify,
+    "show": show,
+    "browse": browse,
+}

@@ -64,7 +64,6 @@ def render(report: Report) -> str:
         curves=[(name, svg_uri(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
         frequencies=svg_uri(class_frequencies(report.vocabulary, report.in_a)),
         counts=counts_table(report.manifest),
-        dropped={"left out by rule": report.manifest.left_out, "rejected as broken": report.manifest.rejected},
     )
 
 

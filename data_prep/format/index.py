@@ -3,7 +3,7 @@
 import msgspec
 import pyarrow as pa
 
-from data_prep.format.parquet import read_rows, write_rows
+from data_prep.format.parquet import read_table, write_rows
 
 SCHEMA = pa.schema(
     [
@@ -62,5 +62,14 @@ def _cell(row: IndexRow, name: str) -> object:
 
 def read_index(uri: str) -> list[IndexRow]:
     """All rows, in the order written; raises DataError if the file is missing or damaged."""
-    rows = read_rows(uri, SCHEMA)
-    return [IndexRow(**{**row, "ids": dict(row["ids"]), "classes": dict(row["classes"])}) for row in rows]
+    return index_rows(read_index_table(uri))
+
+
+def read_index_table(uri: str) -> pa.Table:
+    """The rows as a table (`SCHEMA`), which takes a tenth of the memory and time; errors as `read_index`."""
+    return read_table(uri, SCHEMA)
+
+
+def index_rows(table: pa.Table) -> list[IndexRow]:
+    """A table's rows, or those of a part of it."""
+    return [IndexRow(**{**row, "ids": dict(row["ids"]), "classes": dict(row["classes"])}) for row in table.to_pylist()]

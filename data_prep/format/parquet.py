@@ -15,8 +15,8 @@ def write_rows(uri: str, table: pa.Table) -> None:
         pq.write_table(table, file, compression="zstd")
 
 
-def read_rows(uri: str, schema: pa.Schema) -> list[dict[str, Any]]:
-    """All rows; raises DataError if the file is missing, damaged, or has other columns."""
+def read_table(uri: str, schema: pa.Schema) -> pa.Table:
+    """The whole table; raises DataError if the file is missing, damaged, or has other columns."""
     data = pa.BufferReader(read(uri))
     try:
         # pq.read_table would leave the work to threads that can outlive it and abort the process at its exit.
@@ -25,5 +25,10 @@ def read_rows(uri: str, schema: pa.Schema) -> list[dict[str, Any]]:
         raise DataError(f"{uri}: not a readable Parquet file ({error}); prepare the dataset again") from None
     if not table.schema.equals(schema):
         raise DataError(f"{uri}: has other columns than this version knows; prepare the dataset again")
-    rows: list[dict[str, Any]] = table.to_pylist()
+    return table
+
+
+def read_rows(uri: str, schema: pa.Schema) -> list[dict[str, Any]]:
+    """All rows of a table, otherwise as `read_table`."""
+    rows: list[dict[str, Any]] = read_table(uri, schema).to_pylist()
     return rows

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import pyarrow as pa
+
 from data_prep.format.errors import JSON_ERRORS, DataError
-from data_prep.format.index import IndexRow, read_index
+from data_prep.format.index import IndexRow, index_rows, read_index_table
 from data_prep.format.manifest import Manifest, read_manifest
 from data_prep.format.records import Record, decode_record
 from data_prep.format.storage import read_range
@@ -29,9 +31,14 @@ class Dataset:
         return read_vocabulary(f"{self.uri}/vocabulary.json")
 
     @cached_property
+    def index(self) -> pa.Table:
+        """All photographs in the order of the shards, as a table (`index.SCHEMA`)."""
+        return read_index_table(f"{self.uri}/index.parquet")
+
+    @cached_property
     def rows(self) -> list[IndexRow]:
         """All photographs, in the order of the shards."""
-        return read_index(f"{self.uri}/index.parquet")
+        return index_rows(self.index)
 
     def select(self, split: str, source: str) -> list[IndexRow]:
         """The photographs of a split that `source` has annotated; raises DataError if there are none."""

@@ -9,6 +9,8 @@ from PIL import Image
 from data_prep.format.manifest import Manifest
 from data_prep.format.pages.drawing import Picture
 
+PHOTOGRAPHS = "photographs"
+
 
 def page_environment(package: str) -> Environment:
     """Templates of a package, which extend `page.html.j2`. All text is escaped; the filter `jpeg` makes pictures
@@ -34,7 +36,7 @@ def counts_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, str, li
     parts = [
         (split, part, counts) for split, all_parts in manifest.counts.items() for part, counts in all_parts.items()
     ]
-    what = list(dict.fromkeys(name for _, _, counts in parts for name in counts))
+    what = sorted({name for _, _, counts in parts for name in counts}, key=lambda name: (name != PHOTOGRAPHS, name))
     return what, [(split, part, [counts.get(name) for name in what]) for split, part, counts in parts]
 
 

@@ -1,0 +1,1 @@
+"""`maskx data browse`: one HTML page that shows what a dataset holds."""

@@ -1,0 +1,73 @@
+"""How many boxes a photograph has: counted on some of each split and part, as the index does not say."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from tqdm import tqdm
+
+from data_prep.browse.catalogue import Catalogue
+from data_prep.format.index import index_rows
+from data_prep.format.pages.plots import STYLE, svg
+from data_prep.format.reader import Dataset
+
+BINS = 40
+
+
+@dataclass(frozen=True)
+class BoxCounts:
+    """Boxes in each photograph looked at, int64[N] by source; `photographs` are there in the split and part."""
+
+    split: str
+    part: str
+    photographs: int
+    boxes: dict[str, npt.NDArray[np.int64]]
+
+    @property
+    def counted(self) -> int:
+        """How many photographs were looked at."""
+        return len(next(iter(self.boxes.values())))
+
+
+def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxCounts]:
+    """Count in up to `limit` photographs, as many of each split and part as there are or as its share allows."""
+    splits, parts = (np.array(dataset.index[name].to_pylist()) for name in ("split", "part"))
+    groups = sorted(set(zip(splits.tolist(), parts.tolist(), strict=True)))
+    counts = []
+    with tqdm(total=min(limit, len(splits)), desc="counting boxes", unit="photograph", file=sys.stderr) as bar:
+        for split, part in groups:
+            rows = np.flatnonzero((splits == split) & (parts == part))
+            chosen = catalogue.sample(rows, max(1, limit // len(groups)))
+            boxes: dict[str, list[int]] = {source: [] for source in part.split("+")}
+            for row in index_rows(dataset.index.take(chosen)):
+                record = dataset.read_record(row)
+                for source, own in boxes.items():
+                    own.append(len(record.objects[source]))
+                bar.update()
+            counts.append(BoxCounts(split, part, len(rows), {s: np.array(n, np.int64) for s, n in boxes.items()}))
+    return counts
+
+
+def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
+    """Photographs by their number of boxes, an outline in its colour for each source; the hundredth part with
+    most goes into the last bin."""
+    most = max(1, *(int(np.quantile(boxes, 0.99)) for boxes in counts.boxes.values()))
+    edges = np.arange(0, most + 2 * max(1, most // BINS), max(1, most // BINS))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for source, boxes in counts.boxes.items():
+            colour = colours[source]
+            heights, _ = np.histogram(np.minimum(boxes, edges[-1]), edges)
+            axes.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
+            axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} in the mean")
+        axes.set(xlabel="boxes in a photograph", ylabel="photographs", xlim=(0, edges[-1]), ylim=(0, None))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False)
+        return svg(figure)

@@ -1,0 +1,50 @@
+"""Photographs of a class with its objects drawn in."""
+
+from dataclasses import dataclass
+
+from data_prep.browse.catalogue import Catalogue
+from data_prep.format.images import decode_rgb
+from data_prep.format.index import IndexRow, index_rows
+from data_prep.format.pages.drawing import Picture, Shape, draw
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Annotation, Record
+from data_prep.format.vocabulary import VocabularyClass
+
+LONG_EDGE = 360
+"""Longer side of a picture, pixels."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture (uint8[H, W, 3], RGB) of a photograph: its row, and the source whose `objects` are drawn."""
+
+    row: IndexRow
+    source: str
+    objects: int
+    picture: Picture
+
+
+def class_samples(dataset: Dataset, catalogue: Catalogue, position: int, most: int) -> list[Sample]:
+    """Up to `most` photographs of the class; raises DataError where a shard is damaged."""
+    c = dataset.vocabulary.classes[position]
+    rows = index_rows(dataset.index.take(catalogue.pick(position, c.synset, most)))
+    return [_sample(dataset, row, c) for row in rows]
+
+
+def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
+    source, objects = _objects(dataset.read_record(row), c)
+    shapes = []
+    for a in sorted(objects, key=lambda a: a.area):
+        x, y, w, h = a.bbox
+        shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks > 0))
+    picture = draw(decode_rgb(dataset.read_image(row), row.key), shapes, LONG_EDGE)
+    return Sample(row, source, len(objects), picture)
+
+
+def _objects(record: Record, c: VocabularyClass) -> tuple[str, list[Annotation]]:
+    """The class's objects by the source that has most masks of it here, or else most boxes: sources are not mixed."""
+    found = {
+        source: [a for a in record.objects.get(source, ()) if a.category in own.names]
+        for source, own in c.sources.items()
+    }
+    return max(found.items(), key=lambda item: (sum(a.mask is not None for a in item[1]), len(item[1])))
