@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from data_prep.format.errors import JSON_ERRORS, DataError
+from data_prep.sources.broken_json import broken
 from data_prep.sources.zips import unpacked
 
 T = TypeVar("T")
@@ -60,10 +61,7 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
     except msgspec.ValidationError:
         raise DataError(f"{path}: should hold {expected}; is it the right file?") from None
     except JSON_ERRORS as error:
-        if "truncated" in str(error):
-            size = memoryview(data).nbytes
-            raise DataError(f"{path}: the JSON stops in the middle, at byte {size}; get the file again") from None
-        raise DataError(f"{path}: broken JSON ({error}); get the file again") from None
+        raise broken(path, memoryview(data), error) from None
 
 
 def spans(file: int, buffer: mmap.mmap, items: list[msgspec.Raw], size: int = SPAN_BYTES) -> Iterator[Span]:

@@ -1,0 +1,88 @@
+"""Of a JSON file that breaks somewhere: the byte, how many records before it were whole, and the last one's id."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.format.errors import JSON_ERRORS, DataError
+from data_prep.sources.broken_json import broken
+from data_prep.sources.json_files import array, map_file, member, top_level
+from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, vg_object, write_vg
+
+COCO = {
+    "info": {"id": 1, "years": [2014, 2017]},
+    "images": [coco_image(number) for number in (4, 5)],
+    "annotations": [coco_object(number, 4) for number in (70, 71, 72)],
+    "categories": [{"id": 1, "name": "cat"}],
+}
+
+
+def told(text: bytes, tmp_path: Path) -> str:
+    """What reading the file says."""
+    path = tmp_path / "file.json"
+    path.write_bytes(text)
+    with pytest.raises(DataError) as caught:
+        for name in ("images", "annotations"):
+            array(str(path), member(str(path), top_level(str(path), map_file(str(path))), name), name)
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("before", "records"),
+    [
+        ('"years"', "after 0 whole records;"),
+        ('{"id": 5, "width"', "after 1 whole records of 'images' (the last has id 4);"),
+        ('"annotations"', "after 2 whole records of 'images' (the last has id 5);"),
+        ('{"id": 72,', "after 2 whole records of 'annotations' (the last has id 71);"),
+        ('"categories"', "after 3 whole records of 'annotations' (the last has id 72);"),
+    ],
+)
+def test_a_break_is_told_with_its_byte_and_what_was_whole(tmp_path: Path, before: str, records: str) -> None:
+    text = json.dumps(COCO).encode()
+    place = text.index(before.encode())
+    assert told(text[:place] + b"@" + text[place:], tmp_path) == (
+        f"broken JSON at byte {place}, {records} get the file again"
+    )
+
+
+def test_a_download_that_stopped_is_told_with_what_was_whole(tmp_path: Path) -> None:
+    text = json.dumps(COCO).encode()
+    cut = text.index(b'"id": 72') + 9
+    assert told(text[:cut], tmp_path) == (
+        f"the JSON stops in the middle, at byte {cut}, after 2 whole records of 'annotations' (the last has id 71); "
+        "get the file again"
+    )
+
+
+def test_of_visual_genome_the_last_whole_image_is_told(tmp_path: Path) -> None:
+    write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(1)], 10: [vg_object(2)], 11: [vg_object(3)]})
+    path = tmp_path / "vg/objects.json"
+    path.write_text(path.read_text().replace('"object_id": 3', '"object_id" 3'))
+    with pytest.raises(DataError, match=r"objects\.json: broken JSON at byte \d+, after 2 .* \(the last has id 10\)"):
+        prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+
+
+def test_a_byte_that_is_not_text_is_found(tmp_path: Path) -> None:
+    text = b" " * 70_000 + b'{"images": [], "\xff": 1}'
+    assert told(text, tmp_path) == "broken JSON at byte 70016, after 0 whole records of 'images'; get the file again"
+
+
+def test_nesting_without_end_and_numbers_without_end_are_told() -> None:
+    for text in (b"[" * 200_000, b'[{"id": ' + b"9" * 5000 + b"}, 1,,"):
+        assert "f.json: " in str(broken("f.json", memoryview(text), RecursionError("too deep")))
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{},:"1e\\u0d8 \x00', max_size=40).map(str.encode))
+@settings(max_examples=500)
+def test_any_bytes_are_refused_with_words(data: bytes) -> None:
+    try:
+        msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except JSON_ERRORS as error:
+        text = str(broken("f.json", memoryview(data), error))
+        assert text.startswith("f.json: ")
+        assert text.endswith("get the file again")
