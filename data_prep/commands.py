@@ -34,6 +34,13 @@ def toy(
     print(f"{out}: {images} training and {val_images} validation photographs, see {out / 'README.md'}")
 
 
+def sources() -> None:
+    """Print where the public data sets are to be had, what goes where, their licences, and the disk it all takes."""
+    from data_prep.public_sources import describe_sources
+
+    print(describe_sources())
+
+
 def prepare(
     *,
     source: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PLACE")],
@@ -143,6 +150,7 @@ def browse(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "toy": toy,
+    "sources": sources,
     "prepare": prepare,
     "verify": verify,
     "show": show,

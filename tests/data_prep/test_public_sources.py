@@ -1,0 +1,44 @@
+"""`maskx data sources`: what it tells people to do is what prepare understands."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.public_sources import COCO_2014, COCO_2017, SOURCES, VISUAL_GENOME, PublicSource, describe_sources
+from data_prep.sources.options import CocoFiles, parse_sources
+from data_prep.sources.zips import published_in
+
+
+def test_every_page_address_and_licence_is_printed() -> None:
+    text = describe_sources()
+    for source in SOURCES:
+        assert all(told in text for told in (source.page, source.layout, source.option, source.licence))
+        assert all(file.url in text for file in source.files)
+
+
+def test_the_disk_for_both_is_less_than_for_each_alone() -> None:
+    """The photographs that they share stand in the dataset once."""
+    sizes = {
+        line.rpartition("  ")[0].strip(): line.split()[-2] for line in describe_sources().splitlines() if "GB" in line
+    }
+    both = float(next(size for name, size in sizes.items() if name.startswith("the dataset of both")))
+    alone = [float(size) for name, size in sizes.items() if name.startswith("photographs of")]
+    assert max(alone) < both < sum(alone)
+
+
+@pytest.mark.parametrize("source", [COCO_2017, COCO_2014, VISUAL_GENOME])
+def test_prepare_understands_the_layout(source: PublicSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for word in source.layout.split():
+        if "/" in word and not word.startswith("("):
+            (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
+            if "*" not in word:
+                (tmp_path / word).touch()
+    monkeypatch.chdir(tmp_path)
+    wanted = []
+    for files in parse_sources((source.option.removeprefix("--source "),)):
+        if isinstance(files, CocoFiles):
+            wanted.append(files.annotations)
+        else:
+            wanted += [f"{files.folder}/image_data.json", f"{files.folder}/objects.json"]
+    assert len(wanted) == 2
+    assert all(any(Path(archive).exists() for archive in published_in(file)) for file in wanted)
