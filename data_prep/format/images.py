@@ -2,6 +2,9 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +18,49 @@ MAX_PIXELS = 90_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
+@dataclass(frozen=True)
+class Luminance:
+    """What a photograph shows, without its colours.
+
+    `width` and `height` are the photograph's in pixels; `grey`, uint8[rows, columns], may be smaller by 2, 4 or 8.
+    """
+
+    width: int
+    height: int
+    grey: npt.NDArray[np.uint8]
+
+
 def decode_rgb(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Decode a whole JPEG or PNG to uint8 RGB, shape (height, width, 3).
 
     Grey, palette and CMYK pictures become RGB; EXIF orientation is ignored, as COCO's coordinates do. Raises
     DataError, with `name` in it, for bytes that are not a whole image or hold more than 90 megapixels.
     """
+    with _open(data, name) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def decode_luminance(data: bytes, name: str, least: int) -> Luminance:
+    """Decode a whole JPEG or PNG to luminance of at least `least` rows and columns, if it has as many.
+
+    It raises DataError for the same bytes as `decode_rgb`, at half the cost: a JPEG's every bit is read, but only as
+    many of its coefficients transformed as the smaller picture needs.
+    """
+    with _open(data, name) as image:
+        width, height = image.size
+        image.draft("L", (least, least))
+        shown = image if image.mode == "L" else image.convert("RGB")
+        return Luminance(width, height, np.asarray(shown.convert("L")))
+
+
+@contextmanager
+def _open(data: bytes, name: str) -> Iterator[Image.Image]:
+    """The image, still to be decoded within the block; whatever is wrong with it becomes a DataError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
-                return np.asarray(image.convert("RGB"))
+                yield image
     except UnidentifiedImageError:  # its own text holds a memory address
         raise DataError(f"{name}: not a readable image (of no known format)") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -1,13 +1,17 @@
 """Photographs become RGB pixels as the source's coordinates mean them, or are refused."""
 
 import io
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from data_prep.format.errors import DataError
-from data_prep.format.images import decode_rgb
+from data_prep.format.images import decode_luminance, decode_rgb
 
 
 def encoded(mode: str = "RGB", size: tuple[int, int] = (40, 20), kind: str = "JPEG", **options: object) -> bytes:
@@ -45,3 +49,74 @@ def test_more_than_90_megapixels_are_refused_before_they_are_decoded() -> None:
     Image.new("1", (10_000, 9_001)).save(buffer, "PNG")
     with pytest.raises(DataError, match="photo: not a readable image"):
         decode_rgb(buffer.getvalue(), "photo")
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG")])
+def test_luminance_is_the_pictures_at_full_or_reduced_size(mode: str, kind: str) -> None:
+    rows, columns = np.mgrid[0:300, 0:400]
+    buffer = io.BytesIO()
+    picture = np.stack([rows * 0.8, columns * 0.6, 255 - rows * 0.5], -1).astype(np.uint8)
+    Image.fromarray(picture).convert(mode).save(buffer, kind)
+    expected = Image.fromarray(decode_rgb(buffer.getvalue(), "photo")).convert("L")
+    for least, reduced in ((300, 1), (128, 2 if mode != "P" else 1)):
+        shown = decode_luminance(buffer.getvalue(), "photo", least)
+        assert (shown.width, shown.height) == (400, 300)
+        assert shown.grey.shape == (300 // reduced, 400 // reduced)
+        small = np.asarray(expected.reduce(reduced), np.int32)
+        assert np.abs(small - shown.grey).max() <= 12
+
+
+PHOTOGRAPHS = [
+    encoded(size=(97, 71)),
+    encoded(size=(97, 71), progressive=True),
+    encoded(size=(97, 71), restart_marker_blocks=3),
+    encoded("L", size=(97, 71)),
+    encoded("CMYK", size=(97, 71)),
+    encoded(size=(97, 71), kind="PNG"),
+]
+HURTS = st.tuples(st.sampled_from(["cut", "flip", "drop", "blank", "insert"]), st.floats(0, 1), st.integers(1, 255))
+
+
+@settings(max_examples=1000)
+@given(st.sampled_from(PHOTOGRAPHS), st.lists(HURTS, min_size=1, max_size=4))
+def test_a_damaged_photograph_is_refused_by_both_decoders_or_by_none(
+    data: bytes, hurts: list[tuple[str, float, int]]
+) -> None:
+    for hurt, place, size in hurts:
+        data = damaged(data, hurt, int(place * len(data)), size)
+    assert size_found(data, whole=True) == size_found(data, whole=False)
+
+
+def damaged(data: bytes, hurt: str, at: int, size: int) -> bytes:
+    before, hit, after = data[:at], data[at : at + size], data[at + size :]
+    if hurt == "cut":
+        return before
+    if hurt == "flip":
+        return before + bytes([byte ^ size for byte in hit[:1]]) + hit[1:] + after
+    return before + {"drop": b"", "blank": bytes(len(hit)), "insert": hit + hit}[hurt] + after
+
+
+def size_found(data: bytes, whole: bool) -> tuple[int, int] | None:
+    try:
+        if whole:
+            height, width, _ = decode_rgb(data, "photo").shape
+            return width, height
+        found = decode_luminance(data, "photo", 16)
+        return found.width, found.height
+    except DataError:
+        return None
+
+
+@pytest.mark.slow
+def test_thousands_of_damaged_real_photographs_meet_the_same_verdict(real_sample: Path) -> None:
+    rng = np.random.default_rng(0)
+    verdicts: Counter[bool] = Counter()
+    for path in sorted((real_sample / "coco/val2017").glob("*.jpg"))[:50]:
+        for _ in range(60):
+            data = path.read_bytes()
+            for _ in range(rng.integers(1, 6)):
+                hurt = rng.choice(["cut", "flip", "flip", "drop", "blank", "insert"])
+                data = damaged(data, hurt, int(rng.random() ** 2 * len(data)), int(rng.integers(1, 256)))
+            assert size_found(data, whole=True) == size_found(data, whole=False)
+            verdicts[size_found(data, whole=False) is None] += 1
+    assert min(verdicts[True], verdicts[False]) > 300

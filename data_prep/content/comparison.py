@@ -1,0 +1,107 @@
+"""Whether a candidate is a copy of a held-out photograph, decided on pixels.
+
+A copy shows one window of the held-out photograph, all of it inside, and agrees with it in every block. The next frame
+of a burst does not: the camera moved, so its window reaches beyond an edge and near things shifted against far ones;
+or something in the picture moved, and its blocks differ. The limits lie between what `benchmarks/content.py` measures
+for copies (resized, recompressed, cropped) and for neighbours.
+"""
+
+import cv2
+import numpy as np
+
+from data_prep.content.registration import Window, cut, register, smooth
+from data_prep.content.thumbnail import SIDE, WHOLE, Floats, Thumbnail, grid
+
+# How far a copy's window may leave the photograph's edges: crops are searched to 5 %, and found to a little more.
+CROPPED = 0.065
+_BEYOND = 0.006
+
+_COARSE = 32
+_BLOCK = 16
+_SMOOTHING = 2.0
+_LARGEST_DIFFERENCE = 0.32
+_LARGEST_COARSE_DIFFERENCE = 0.3
+_LEAST_DETAIL_IN_COMMON = 0.95
+# What JPEG and resizing may change in a block without any contrast, in grey levels.
+_NOISE = 3.0
+
+_DETAIL = 5.0
+_TEXTURED = 2.5
+_LEAST_TEXTURED_BLOCKS = 4
+
+# Two files of one photograph correlate above 0.9, two different photographs hardly ever above this.
+_SAME_PICTURE = 0.6
+_INSIDE = (0.025, 0.025, 0.025, 0.025)
+
+
+def has_texture(small: Thumbnail) -> bool:
+    """Whether there is enough in the picture to tell it from others: some blocks with more than a gradient and noise.
+
+    A picture without (clear sky, darkness) is taken for a copy of another only if their pixels are equal.
+    """
+    textured = _rms(_blocks(_detail(smooth(small)))) > _TEXTURED
+    return int(textured.sum()) >= _LEAST_TEXTURED_BLOCKS
+
+
+def is_copy(held_out: Thumbnail, candidate: Thumbnail, start: Window) -> bool:
+    """Whether `candidate` is `held_out` resized, recompressed or cropped by up to 5 % of any side.
+
+    `start` is about the window of `held_out` to begin at. A picture without texture is a copy of none.
+    """
+    coarse_held_out, coarse = smooth(held_out, _COARSE), smooth(candidate, _COARSE)
+    window = register(coarse_held_out, coarse, start)
+    if window is None or not _inside(window, slack=2 / _COARSE):
+        return False
+    if _difference(cut(coarse_held_out, window), coarse) > _LARGEST_COARSE_DIFFERENCE:
+        return False
+    window = register(smooth(held_out), smooth(candidate), window)
+    if window is None or not _inside(window):
+        return False
+    return _agree(cut(held_out.astype(np.float32), window), candidate.astype(np.float32)) and has_texture(held_out)
+
+
+def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether two files that are said to be one photograph may be: generous, only clear disagreement counts.
+
+    A picture without texture agrees with every other one that has none.
+    """
+    if not has_texture(one) and not has_texture(other):
+        return True
+    likeness = (grid(a, inside) @ grid(b) for a, b in ((one, other), (other, one)) for inside in (WHOLE, _INSIDE))
+    return bool(max(likeness) >= _SAME_PICTURE)
+
+
+def _inside(window: Window, slack: float = 0.0) -> bool:
+    margins = window.margins()
+    return min(margins) >= -_BEYOND - slack and max(margins) <= CROPPED + slack
+
+
+def _agree(window: Floats, candidate: Floats) -> bool:
+    window, candidate = (cv2.GaussianBlur(picture, (0, 0), _SMOOTHING) for picture in (window, candidate))
+    first, second = (blocks - blocks.mean(1, keepdims=True) for blocks in map(_blocks, (window, candidate)))
+    if (_rms(first - second) / (_rms(first) + _NOISE)).max() > _LARGEST_DIFFERENCE:
+        return False
+    one, other = _detail(window), _detail(candidate)
+    return bool((one * other).sum() >= _LEAST_DETAIL_IN_COMMON * np.sqrt((one**2).sum() * (other**2).sum()))
+
+
+def _difference(one: Floats, other: Floats) -> float:
+    """What is left of the pictures' contrast when one is taken from the other, as a share."""
+    return float((one - other).std() / (one.std() + _NOISE))
+
+
+def _detail(picture: Floats) -> Floats:
+    """The picture without what changes slowly across it."""
+    detail: Floats = picture - cv2.GaussianBlur(picture, (0, 0), _DETAIL)
+    return detail
+
+
+def _blocks(picture: Floats) -> Floats:
+    """float32[SIDE, SIDE] → float32[blocks, pixels of a block]."""
+    count = SIDE // _BLOCK
+    return picture.reshape(count, _BLOCK, count, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK * _BLOCK)
+
+
+def _rms(blocks: Floats) -> Floats:
+    root: Floats = np.sqrt((blocks**2).mean(1))
+    return root

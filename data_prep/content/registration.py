@@ -1,0 +1,94 @@
+"""Where in a held-out photograph a candidate lies: its window, found by fitting the one to the other."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.content.thumbnail import SIDE, Floats, Margins, Thumbnail
+
+_STEPS = 10
+_FARTHEST = 0.2
+_SMOOTHING = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a picture: half its extent and its centre on both axes, in a picture that reaches from -1 to 1."""
+
+    half_width: float
+    centre_x: float
+    half_height: float
+    centre_y: float
+
+    @classmethod
+    def within(cls, margins: Margins) -> "Window":
+        """The window with these margins."""
+        left, top, right, bottom = margins
+        return cls(1 - left - right, left - right, 1 - top - bottom, top - bottom)
+
+    def margins(self) -> Margins:
+        """How far it lies inside the picture; negative where it reaches beyond an edge."""
+        return (
+            (1 + self.centre_x - self.half_width) / 2,
+            (1 + self.centre_y - self.half_height) / 2,
+            (1 - self.centre_x - self.half_width) / 2,
+            (1 - self.centre_y - self.half_height) / 2,
+        )
+
+
+def smooth(picture: Thumbnail | Floats, size: int = SIDE) -> Floats:
+    """A square picture as float32[size, size] without the pixel noise that no two copies share."""
+    scaled = picture if size == len(picture) else cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    smoothed: Floats = cv2.GaussianBlur(scaled.astype(np.float32), (0, 0), _SMOOTHING)
+    return smoothed
+
+
+def register(held_out: Floats, candidate: Floats, start: Window) -> Window | None:
+    """The window of `held_out` that looks most like the whole `candidate`; None where the search runs away.
+
+    Both float32[size, size]. Gauss-Newton on the squared difference over scale and shift of both axes, with the
+    candidate's gain and offset as two more unknowns, from `start`.
+    """
+    fit = np.array([start.half_width, start.centre_x, start.half_height, start.centre_y])
+    first = fit.copy()
+    slopes = cv2.Sobel(held_out, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(held_out, cv2.CV_32F, 0, 1, scale=1 / 8)
+    size = len(held_out)
+    for _ in range(_STEPS):
+        step = _step(held_out, slopes, candidate, Window(*fit.tolist()))
+        fit += step
+        if not np.abs(fit - first).max() < _FARTHEST:
+            return None
+        if np.abs(step).max() < 0.05 / size:
+            break
+    return Window(*fit.tolist())
+
+
+def cut(picture: Floats, window: Window) -> Floats:
+    """The window of the picture, stretched to the picture's size; beyond the edges the last pixels are repeated."""
+    size = len(picture)
+    middle = (size - 1) / 2
+    place = [
+        [window.half_width, 0.0, middle * (1 - window.half_width) + window.centre_x * size / 2],
+        [0.0, window.half_height, middle * (1 - window.half_height) + window.centre_y * size / 2],
+    ]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part: Floats = cv2.warpAffine(picture, np.array(place), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return part
+
+
+def _step(
+    held_out: Floats, slopes: tuple[Floats, Floats], candidate: Floats, window: Window
+) -> npt.NDArray[np.float64]:
+    """By how much to change the window's four numbers."""
+    size = len(held_out)
+    at = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / (size / 2)
+    slope_x, slope_y = (cut(slope, window) * (size / 2) for slope in slopes)
+    unknowns = (slope_x * at, slope_x, slope_y * at[:, None], slope_y, -candidate, np.full_like(candidate, -1))
+    jacobian = np.stack(unknowns).reshape(len(unknowns), -1)
+    normal = (jacobian @ jacobian.T).astype(np.float64)
+    # A picture without slopes in one direction leaves that shift undetermined: then it stays where it is.
+    normal += np.eye(len(normal)) * 1e-6 * np.trace(normal[:4, :4]) + 1e-9 * np.eye(len(normal))
+    solution: npt.NDArray[np.float64] = np.linalg.solve(normal, jacobian @ -cut(held_out, window).ravel())
+    return solution[:4]
