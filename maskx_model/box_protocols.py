@@ -15,8 +15,9 @@ from torch import Tensor
 
 from maskx_model.coco_ap import Truth
 from maskx_model.dataset import to_tensor
-from maskx_model.inference import Instances, paste
+from maskx_model.inference import Instances
 from maskx_model.maskx_rcnn import Encoded, MaskXRCNN
+from maskx_model.pasting import paste
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from pycocotools import mask as coco_mask
 from torch import Tensor
-from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from data_prep.format.records import Rle
 from maskx_model.dataset import to_tensor
 from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.pasting import paste
 
 Image = npt.NDArray[np.uint8]
-MASK_THRESHOLD = 0.5
-PASTE_CHUNK = 16
-"""Masks pasted at once: bounds the memory of full-size bitmaps, whatever the number of detections."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +56,6 @@ def segment_boxes(
     return [
         paste(m, b, (image.shape[0], image.shape[1])) for m, b, image in zip(masks, box_tensors, images, strict=True)
     ]
-
-
-def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> list[Rle]:
-    """Probabilities [N, 28, 28] within boxes xyxy [N, 4] → masks over an image of `size` (height, width)."""
-    pasted: list[Rle] = []
-    for chunk, chunk_boxes in zip(masks.split(PASTE_CHUNK), boxes.split(PASTE_CHUNK), strict=True):
-        if len(chunk) == 0:
-            continue
-        whole = paste_masks_in_image(chunk[:, None], chunk_boxes, size)[:, 0] > MASK_THRESHOLD
-        bitmaps = np.asfortranarray(whole.cpu().numpy().transpose(1, 2, 0), dtype=np.uint8)
-        pasted += [Rle(size=size, counts=rle["counts"].decode()) for rle in coco_mask.encode(bitmaps)]
-    return pasted
 
 
 def _tensors(model: MaskXRCNN, images: Sequence[Image]) -> list[Tensor]:
