@@ -5,7 +5,10 @@ records back from the files.
 """
 
 import mmap
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -15,12 +18,27 @@ from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.rejects import Kind, Reject, excerpt
 from data_prep.plan import LEFT_OUT, REJECTED, UNKNOWN, PlannedFile, find
 from data_prep.sources import coco, visual_genome_objects
-from data_prep.sources.json_files import Span, read_span
+from data_prep.sources.json_files import Items, Span, read_span
 from data_prep.tally import Tally, increase
 
 REFERENCE = np.dtype([("photograph", "<i4"), ("file", "<i4"), ("offset", "<i8"), ("length", "<i4")])
 
 References = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class _Heads:
+    """The records of a span that can be read, int64[N] each: positions among its items, images, numbers of objects."""
+
+    kept: npt.NDArray[np.int64]
+    image_ids: npt.NDArray[np.int64]
+    objects: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, kept: list[int], image_ids: list[int], objects: list[int]) -> "_Heads":
+        return cls(*(np.asarray(column, np.int64) for column in (kept, image_ids, objects)))
+
+
 _Items = list[tuple[int, msgspec.Raw]]
 
 
@@ -29,16 +47,15 @@ def locate(
 ) -> tuple[list[tuple[int, References]], Tally]:
     """The span's references by shard number, and what was counted on the way. `table` is the file's (`plan.py`)."""
     tally = Tally()
-    data, items = read_span(buffer, span)
-    read_heads = _coco_heads if file.kind == "coco" else _visual_genome_heads
-    items, image_ids, objects = read_heads(file, data, items, tally)
-    found = find(table, np.asarray(image_ids, np.int64))
-    _count_unplaced(file, items, image_ids, objects, found["shard"], tally)
-    references = np.zeros(len(items), REFERENCE)
+    items = read_span(buffer, span)
+    heads = (_coco_heads if file.kind == "coco" else _visual_genome_heads)(file, items, tally)
+    found = find(table, heads.image_ids)
+    _count_unplaced(file, items, heads, found["shard"], tally)
+    references = np.zeros(len(heads.kept), REFERENCE)
     references["photograph"] = found["photograph"]
     references["file"] = span.file
-    references["offset"] = [offset for offset, _ in items]
-    references["length"] = [memoryview(item).nbytes for _, item in items]
+    references["offset"] = items.offsets[heads.kept]
+    references["length"] = items.lengths[heads.kept]
     return list(_by_shard(found["shard"], references)), tally
 
 
@@ -52,50 +69,37 @@ def _by_shard(shards: npt.NDArray[np.int32], references: References) -> Iterator
             yield number, group
 
 
-def _coco_heads(file: PlannedFile, data: bytes, items: _Items, tally: Tally) -> tuple[_Items, list[int], list[int]]:
-    """The items that name their image, its id, and how many objects each holds: one."""
-    increase(tally.objects, file.source, len(items))
+def _coco_heads(file: PlannedFile, items: Items, tally: Tally) -> _Heads:
+    increase(tally.objects, file.source, len(items.raw))
     try:
-        return items, coco.annotation_image_ids(data), [1] * len(items)
+        ids, kept = coco.annotation_image_ids(items.data), list(range(len(items.raw)))
     except JSON_ERRORS:
-        pass
-    good, ids = [], []
-    for offset, item in items:
-        try:
-            ids.append(coco.annotation_image_id(item))
-            good.append((offset, item))
-        except JSON_ERRORS as error:
-            tally.rejects.append(_malformed(file, "object", offset, item, error))
-    return good, ids, [1] * len(ids)
+        ids, kept = [], []
+        for position, (offset, item) in enumerate(items):
+            try:
+                ids.append(coco.annotation_image_id(item))
+                kept.append(position)
+            except JSON_ERRORS as error:
+                tally.rejects.append(_malformed(file, "object", offset, item, error))
+    return _Heads.of(kept, ids, [1] * len(ids))
 
 
-def _visual_genome_heads(
-    file: PlannedFile, data: bytes, items: _Items, tally: Tally
-) -> tuple[_Items, list[int], list[int]]:
-    """The records that can be read, their image ids and numbers of objects; counts the synsets."""
+def _visual_genome_heads(file: PlannedFile, items: Items, tally: Tally) -> _Heads:
+    """Counts the synsets as well."""
     try:
-        heads = visual_genome_objects.image_heads(data, file.synsets)
+        heads, kept = visual_genome_objects.image_heads(items.data, file.synsets), list(range(len(items.raw)))
     except JSON_ERRORS:
-        items, heads = _lenient_heads(file, items, tally)
-    for head in heads:
-        for synset in head.synsets:
-            increase(tally.synsets, synset)
+        heads, kept = [], []
+        for position, (offset, item) in enumerate(items):
+            try:
+                heads.append(visual_genome_objects.head_of(item, file.synsets))
+                kept.append(position)
+            except JSON_ERRORS as error:
+                tally.rejects.append(_malformed(file, "photograph", offset, item, error))
+    tally.synsets = dict(Counter(chain.from_iterable(head.synsets for head in heads)))
     objects = [head.objects for head in heads]
     increase(tally.objects, file.source, sum(objects))
-    return items, [head.image_id for head in heads], objects
-
-
-def _lenient_heads(
-    file: PlannedFile, items: _Items, tally: Tally
-) -> tuple[_Items, list[visual_genome_objects.ImageHead]]:
-    good, heads = [], []
-    for offset, item in items:
-        try:
-            heads.append(visual_genome_objects.head_of(item, file.synsets))
-            good.append((offset, item))
-        except JSON_ERRORS as error:
-            tally.rejects.append(_malformed(file, "photograph", offset, item, error))
-    return good, heads
+    return _Heads.of(kept, [head.image_id for head in heads], objects)
 
 
 def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, error: Exception) -> Reject:
@@ -104,22 +108,16 @@ def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, er
 
 
 def _count_unplaced(
-    file: PlannedFile,
-    items: _Items,
-    image_ids: list[int],
-    objects: list[int],
-    shards: npt.NDArray[np.int32],
-    tally: Tally,
+    file: PlannedFile, items: Items, heads: _Heads, shards: npt.NDArray[np.int32], tally: Tally
 ) -> None:
     """Account for the objects of records that lead to no shard."""
-    weights = np.asarray(objects, np.int64)
-    tally.leave_out(file.source, "photograph_left_out", int(weights[shards == LEFT_OUT].sum()))
-    tally.leave_out(file.source, "photograph_rejected", int(weights[shards == REJECTED].sum()))
+    for status, reason in ((LEFT_OUT, "photograph_left_out"), (REJECTED, "photograph_rejected")):
+        tally.leave_out(file.source, reason, int(heads.objects[shards == status].sum()))
     kind: Kind = "object" if file.kind == "coco" else "photograph"
-    for position in np.flatnonzero(shards == UNKNOWN).tolist():
-        offset, item = items[position]
-        seen = excerpt(bytes(item))
-        identity = -1 if kind == "object" else image_ids[position]
+    for number in np.flatnonzero(shards == UNKNOWN).tolist():
+        position = int(heads.kept[number])
+        offset, seen = int(items.offsets[position]), excerpt(bytes(items.raw[position]))
+        identity = -1 if kind == "object" else int(heads.image_ids[number])
         tally.rejects.append(Reject(file.source, file.label, kind, identity, offset, "unknown_image", seen))
         if kind == "photograph":
-            tally.leave_out(file.source, "photograph_rejected", objects[position])
+            tally.leave_out(file.source, "photograph_rejected", int(heads.objects[number]))

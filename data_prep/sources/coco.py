@@ -12,7 +12,7 @@ from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import Span, array, map_file, member, read_span, spans, top_level
+from data_prep.sources.json_files import Span, map_file, member, read_span, spans, top_level
 from data_prep.sources.masks import Segmentation, mask_area, to_rle
 from data_prep.sources.options import CocoFiles
 
@@ -78,8 +78,8 @@ def list_coco(files: CocoFiles, number: int) -> CocoListing:
     licenses = _licenses(members.get("licenses"))
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in spans(number, buffer, array(path, member(path, members, "images"), "images")):
-        for offset, item in read_span(buffer, span)[1]:
+    for span in spans(path, number, buffer, member(path, members, "images"), "images"):
+        for offset, item in read_span(buffer, span):
             try:
                 images.append(_source_image(files, number, _image.decode(item), offset, licenses))
             except JSON_ERRORS as error:
@@ -87,8 +87,8 @@ def list_coco(files: CocoFiles, number: int) -> CocoListing:
                 rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
-    annotations = array(path, member(path, members, "annotations"), "annotations")
-    return CocoListing(_categories(path, members), images, list(spans(number, buffer, annotations)), rejects)
+    annotations = list(spans(path, number, buffer, member(path, members, "annotations"), "annotations"))
+    return CocoListing(_categories(path, members), images, annotations, rejects)
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:

@@ -10,7 +10,7 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import FileInfo, exists, finder, is_folder
 from data_prep.sources.coco import Id
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import Span, array, map_file, read_span, spans
+from data_prep.sources.json_files import Span, map_file, read_span, spans
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
 from data_prep.sources.zips import published_in, unpacked
@@ -54,8 +54,8 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     find = finder(folder.folder)
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in spans(number, buffer, array(path, buffer, "of images")):
-        for offset, item in read_span(buffer, span)[1]:
+    for span in spans(path, number, buffer, buffer, "of images"):
+        for offset, item in read_span(buffer, span):
             try:
                 images.append(_source_image(folder, number, _image.decode(item), offset, find))
             except JSON_ERRORS as error:
@@ -65,9 +65,9 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     path = f"{folder.folder}/objects.json"
     buffer = map_file(path)
-    found = list(spans(number, buffer, array(path, buffer, "of images")))
+    found = list(spans(path, number, buffer, buffer, "of images"))
     synsets = _read_synsets(folder.folder)
-    if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0])[0]):
+    if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
     return VisualGenomeListing(images, found, rejects, synsets)
 

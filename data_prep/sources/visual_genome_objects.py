@@ -38,8 +38,8 @@ class _Record(msgspec.Struct):
     id: Id | None = None
 
 
-class _ObjectHead(msgspec.Struct):
-    synsets: list[str]
+class _ObjectHead(msgspec.Struct, gc=False):
+    synsets: tuple[str, ...]
 
 
 class _Head(msgspec.Struct):

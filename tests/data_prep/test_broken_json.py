@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.sources.broken_json import broken
-from data_prep.sources.json_files import array, map_file, member, top_level
+from data_prep.sources.json_files import map_file, member, spans, top_level
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, vg_object, write_vg
 
 COCO = {
@@ -25,9 +25,10 @@ def told(text: bytes, tmp_path: Path) -> str:
     """What reading the file says."""
     path = tmp_path / "file.json"
     path.write_bytes(text)
+    buffer = map_file(str(path))
     with pytest.raises(DataError) as caught:
         for name in ("images", "annotations"):
-            array(str(path), member(str(path), top_level(str(path), map_file(str(path))), name), name)
+            list(spans(str(path), 0, buffer, member(str(path), top_level(str(path), buffer), name), name))
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 

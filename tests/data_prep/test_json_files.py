@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.format.errors import DataError
-from data_prep.sources.json_files import array, map_file, member, read_span, spans, top_level
+from data_prep.sources.json_files import map_file, member, read_span, spans, top_level
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
@@ -26,11 +26,60 @@ def test_spans_hold_every_item_once_at_its_place(tmp_path: Path, items: list[Any
     path = tmp_path / "file.json"
     path.write_text(json.dumps({"before": [1, 2], "items": items, "after": {}}, indent=indent, ensure_ascii=False))
     buffer = map_file(str(path))
-    raw = array(str(path), member(str(path), top_level(str(path), buffer), "items"), "items")
-    read = [found for span in spans(0, buffer, raw, size) for found in read_span(buffer, span)[1]]
+    raw = member(str(path), top_level(str(path), buffer), "items")
+    read = [found for span in spans(str(path), 0, buffer, raw, "items", size) for found in read_span(buffer, span)]
     assert [json.loads(bytes(item)) for _, item in read] == items
     for offset, item in read:
         assert buffer[offset : offset + memoryview(item).nbytes] == bytes(item)
+
+
+@given(st.lists(st.text('[]{},"\\ \n', max_size=8), min_size=1, max_size=12), st.integers(1, 30), st.data())
+@shared_folder
+def test_brackets_in_strings_and_uneven_spaces_do_not_matter(
+    tmp_path: Path, texts: list[str], size: int, data: st.DataObject
+) -> None:
+    written = [json.dumps({"text": text}) + data.draw(st.text(" \n\t", max_size=2)) for text in texts]
+    path = tmp_path / "file.json"
+    path.write_text("[" + ",".join(data.draw(st.text(" \r", max_size=2)) + text for text in written) + "]\n")
+    buffer = map_file(str(path))
+    cuts = list(spans(str(path), 0, buffer, buffer, "of texts", size))
+    read = [found for span in cuts for found in read_span(buffer, span)]
+    assert [json.loads(bytes(item))["text"] for _, item in read] == texts
+    assert all(buffer[offset : offset + memoryview(item).nbytes] == bytes(item) for offset, item in read)
+    assert max(span.end - span.start for span in cuts) <= 2 * size + max(map(len, written)) + 4
+
+
+@given(st.data())
+@shared_folder
+def test_an_array_cut_anywhere_is_refused_with_the_place(tmp_path: Path, data: st.DataObject) -> None:
+    whole = json.dumps([{"id": 1, "text": "é,]"}, {"id": 2, "objects": [1, {"x": 2}]}]).encode()
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    path = tmp_path / "file.json"
+    path.write_bytes(whole[:cut])
+    with pytest.raises(DataError, match=rf"file\.json: the JSON stops in the middle, at byte {cut}"):
+        list(spans(str(path), 0, map_file(str(path)), map_file(str(path)), "of images", 10))
+
+
+@pytest.mark.parametrize("text", ["[1, 2,]", "[,1]", "[1 2]", "[1]]", "[[1], 2}]", '["a]'])
+@pytest.mark.parametrize("size", [1, 100])
+def test_an_array_with_a_syntax_error_is_refused(tmp_path: Path, text: str, size: int) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    buffer = map_file(str(path))
+    with pytest.raises(DataError, match=r"file\.json: (broken JSON|the JSON stops)"):
+        list(spans(str(path), 0, buffer, buffer, "of images", size))
+
+
+def test_an_empty_array_has_no_spans_and_another_value_is_refused(tmp_path: Path) -> None:
+    for text, kind in (("[ ]", None), ('{"a": 1}', "an array"), ("3", "an array")):
+        path = tmp_path / "file.json"
+        path.write_text(text)
+        buffer = map_file(str(path))
+        if kind is None:
+            assert list(spans(str(path), 0, buffer, buffer, "of images")) == []
+            continue
+        with pytest.raises(DataError, match=kind):
+            list(spans(str(path), 0, buffer, buffer, "of images"))
 
 
 @given(st.data())
