@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         run(words)
+        sys.stdout.flush()
     except MaskxError as error:
         sys.exit(f"maskx: {error}")
     except ModuleNotFoundError as error:
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if extra is None:
             raise
         sys.exit(f"maskx: this command needs {error.name}, which is not installed: pip install 'maskx[{extra}]'")
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its exit
     except KeyboardInterrupt:
         print("maskx: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from data_prep.browse.catalogue import Catalogue
 from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow, index_rows
-from data_prep.format.pages.drawing import Picture, Shape, draw
+from data_prep.format.pages.drawing import Shape, draw
+from data_prep.format.pages.html import jpeg_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
 from data_prep.format.vocabulary import VocabularyClass
@@ -16,12 +17,15 @@ LONG_EDGE = 360
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture (uint8[H, W, 3], RGB) of a photograph: its row, and the source whose `objects` are drawn."""
+    """A photograph's row, the source whose `objects` are drawn in, and the picture: its width and height in pixels, and
+    the content of an `img`."""
 
     row: IndexRow
     source: str
     objects: int
-    picture: Picture
+    width: int
+    height: int
+    uri: str
 
 
 def class_samples(dataset: Dataset, catalogue: Catalogue, position: int, most: int) -> list[Sample]:
@@ -38,7 +42,8 @@ def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
         x, y, w, h = a.bbox
         shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks > 0))
     picture = draw(decode_rgb(dataset.read_image(row), row.key), shapes, LONG_EDGE)
-    return Sample(row, source, len(objects), picture)
+    height, width, _ = picture.shape
+    return Sample(row, source, len(objects), width, height, jpeg_uri(picture))
 
 
 def _objects(record: Record, c: VocabularyClass) -> tuple[str, list[Annotation]]:

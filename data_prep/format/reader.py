@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.index import IndexRow, index_rows, read_index_table
@@ -39,6 +40,11 @@ class Dataset:
     def rows(self) -> list[IndexRow]:
         """All photographs, in the order of the shards."""
         return index_rows(self.index)
+
+    def find(self, key: str) -> IndexRow | None:
+        """The photograph with this key; None if there is none."""
+        position = pc.index(self.index["key"], key).as_py()
+        return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
     def select(self, split: str, source: str) -> list[IndexRow]:
         """The photographs of a split that `source` has annotated; raises DataError if there are none."""

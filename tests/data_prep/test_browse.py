@@ -1,5 +1,6 @@
 """The page that shows a dataset: it stands alone, lists everything, and takes no text from data for markup."""
 
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,8 @@ from data_prep.browse.catalogue import Catalogue
 from data_prep.browse.page import BrowseOptions, browse, page_uri
 from data_prep.browse.samples import LONG_EDGE, class_samples
 from data_prep.format.errors import ConfigError
+from data_prep.format.images import decode_rgb
+from data_prep.format.pages.drawing import GREENS, REDS
 from data_prep.format.reader import Dataset
 from tests.data_prep.small_sources import (
     coco_image,
@@ -146,15 +149,16 @@ def test_objects_of_the_class_are_drawn_a_green_and_b_red(tmp_path: Path) -> Non
     prepare_plainly(tmp_path / "data", f"coco=coco:{tmp_path}/coco")
     dataset = Dataset.open(f"{tmp_path}/data")
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
-    for name, channel in (("cat", 1), ("potted plant", 0)):
+    for name, colour, other in (("cat", GREENS[0], REDS[0]), ("potted plant", REDS[0], GREENS[0])):
         position = dataset.vocabulary.find(name)
         assert position is not None
         (sample,) = class_samples(dataset, catalogue, position, 3)
-        assert sample.picture.shape == (LONG_EDGE * 3 // 4, LONG_EDGE, 3)
-        changed = (sample.picture != sample.picture[0, 0]).any(axis=2)
+        assert (sample.height, sample.width) == (LONG_EDGE * 3 // 4, LONG_EDGE)
+        picture = decode_rgb(base64.b64decode(sample.uri.partition(",")[2]), name).astype(int)
+        changed = (abs(picture - picture[0, 0]) > 8).any(axis=2)
         assert 0.005 < changed.mean() < 0.3
-        edge = sample.picture[90, 100].astype(int)
-        assert edge.argmax() == channel
+        corner = picture[90, 94]
+        assert abs(corner - colour).sum() < abs(corner - other).sum()
 
 
 def test_boxes_are_counted_on_so_many_photographs_and_no_more(toy_dataset: Path) -> None:

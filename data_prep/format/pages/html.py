@@ -13,8 +13,8 @@ PHOTOGRAPHS = "photographs"
 
 
 def page_environment(package: str) -> Environment:
-    """Templates of a package, which extend `page.html.j2`. All text is escaped; the filter `jpeg` makes pictures
-    (uint8[H, W, 3], RGB) the content of an `img`."""
+    """Templates of a package, which extend `page.html.j2`. All text is escaped; the filter `jpeg` is
+    `jpeg_uri`."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("data_prep.format.pages")]),
         autoescape=True,
@@ -22,7 +22,7 @@ def page_environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["jpeg"] = _jpeg_uri
+    environment.filters["jpeg"] = jpeg_uri
     return environment
 
 
@@ -40,7 +40,8 @@ def counts_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, str, li
     return what, [(split, part, [counts.get(name) for name in what]) for split, part, counts in parts]
 
 
-def _jpeg_uri(picture: Picture) -> str:
+def jpeg_uri(picture: Picture) -> str:
+    """A picture (uint8[H, W, 3], RGB) as the content of an `img`."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=88)
     return _data_uri("image/jpeg", buffer.getvalue())
