@@ -52,18 +52,19 @@ def prepare(
     workers: int = 1,
     synsets: Path | None = None,
 ) -> None:
-    """Make one dataset of shards from COCO, Visual Genome and files of your own.
+    """Make one dataset of shards from COCO, LVIS, Visual Genome and files of your own.
 
-    Photographs that several sources annotate are merged; Visual Genome's copies of validation photographs stay out of
+    Photographs that several sources annotate are merged; other sources' copies of validation photographs stay out of
     training. Given again, a finished dataset is verified and an unfinished one completed.
 
     For example: maskx data prepare --source coco=coco:coco --source vg=vg:visual_genome --classes 3000 --out dataset
 
     Args:
         source: May be given any number of times. `NAME=coco:FOLDER` (COCO's own layout), `NAME=coco:ANNOTATIONS,IMAGES`
-            (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), or
-            `NAME=vg:FOLDER` (Visual Genome's own layout). NAME is yours: lower-case letters and digits. Visual Genome
-            finds COCO's photographs by coco_id in the source named coco.
+            (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), the same with
+            lvis in place of coco, or `NAME=vg:FOLDER` (Visual Genome's own layout). Annotations may be in the zips that
+            they are published in. NAME is yours: lower-case letters and digits. LVIS and Visual Genome find COCO's
+            photographs by id in the source named coco.
         out: Folder of the dataset to write.
         classes: How many of the most frequent Visual Genome synsets make classes; COCO-format classes are always in.
             By default all of them. The paper takes 3000.

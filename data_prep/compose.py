@@ -50,15 +50,17 @@ def compose(photograph: Photograph, records: list[RawRecord], tally: Tally, coun
     frames = {image.source: _frame(image, standing) for image in photograph.images}
     for record in records:
         source = record.file.source
-        if record.file.kind == "coco":
-            taken = _coco_object(record, standing, tally)
-        else:
+        if record.file.kind == "vg":
             taken = _visual_genome_objects(record, frames[source], tally, counts)
+        else:
+            taken = _coco_object(record, standing, tally)
         objects[source].extend(taken)
     for source, annotations in objects.items():
         increase(tally.kept, source, len(annotations))
     ids = {image.source: image.id for image in photograph.images}
-    composed = Record(photograph.key, standing.width, standing.height, ids, objects)
+    negative = {image.source: list(image.negative) for image in photograph.images if image.negative}
+    partly = {image.source: list(image.not_exhaustive) for image in photograph.images if image.not_exhaustive}
+    composed = Record(photograph.key, standing.width, standing.height, ids, objects, negative, partly)
     counts.add(composed)
     return composed
 
@@ -107,6 +109,6 @@ def _reject(record: RawRecord, data: bytes, error: BrokenError) -> Reject:
 
 def count_objects(record: RawRecord) -> int:
     """How many objects a record that was located holds."""
-    if record.file.kind == "coco":
+    if record.file.kind != "vg":
         return 1
     return len(visual_genome_objects.raw_objects(msgspec.Raw(record.data)))

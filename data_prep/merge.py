@@ -1,11 +1,12 @@
 """Which images of different sources are one photograph, and what stays out of training for that reason.
 
-COCO-format images stand for themselves. A Visual Genome image joins the COCO photograph that its `coco_id` names, else
-the COCO-format photograph with its Flickr photo id; the COCO-format file, its size and its coordinates stand.
+COCO-format images stand for themselves, but LVIS's join COCO's where it has them. A Visual Genome image joins the COCO
+photograph that its `coco_id` names, else the COCO-format photograph with its Flickr photo id; the COCO-format file, its
+size and its coordinates stand.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -42,10 +43,17 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Standing:
-    """The COCO-format images, found by the ids that others name them by."""
+    """The images that stand for a photograph, found by the ids that others name them by."""
 
-    by_coco_id: dict[int, list[SourceImage]]
-    by_flickr_id: dict[int, list[SourceImage]]
+    by_coco_id: dict[int, list[SourceImage]] = field(default_factory=dict)
+    by_flickr_id: dict[int, list[SourceImage]] = field(default_factory=dict)
+
+    def add(self, image: SourceImage, coco_id: int | None) -> None:
+        """Let an image be found."""
+        if coco_id is not None:
+            self.by_coco_id.setdefault(coco_id, []).append(image)
+        if image.flickr_id is not None:
+            self.by_flickr_id.setdefault(image.flickr_id, []).append(image)
 
     def matches(self, image: SourceImage) -> list[SourceImage]:
         """The images that this one's ids name, the one to join first."""
@@ -54,44 +62,66 @@ class _Standing:
         return found + [match for match in more if match not in found]
 
 
+Fits = Callable[[SourceImage, SourceImage], bool]
+_Joined = dict[tuple[int, int], list[SourceImage]]
+
+
 def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merged:
     """Unite images by photograph; `coco_format` comes in the order of the sources.
 
-    An image that any of its ids ties to a photograph held out of training never comes out in training.
+    COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they are of its size, as masks cannot be
+    scaled; where there is none they stand themselves. An image that any of its ids ties to a photograph held out of
+    training never comes out in training.
     """
-    standing = _Standing({}, {})
-    for image in coco_format:
-        if image.source == COCO:
-            standing.by_coco_id.setdefault(image.id, []).append(image)
-        if image.flickr_id is not None:
-            standing.by_flickr_id.setdefault(image.flickr_id, []).append(image)
-    merged = Merged()
-    joined: dict[tuple[int, int], list[SourceImage]] = {}
-    alone: list[SourceImage] = []
-    for image in sorted(others, key=lambda image: image.identity):
-        matches = standing.matches(image)
-        already = joined.get(matches[0].identity, []) if matches else []
-        if reason := _why_left_out(image, matches, already):
-            merged.left_out.append((image, reason))
-        elif matches and same_aspect_ratio(image, matches[0]):
-            joined.setdefault(matches[0].identity, []).append(image)
-        else:
-            alone.append(image)
-            merged.unmerged[image.source] += bool(matches)
-    together = [(image, *joined.get(image.identity, [])) for image in coco_format] + [(image,) for image in alone]
+    merged, standing, joined = Merged(), _Standing(), _Joined()
+    first = [image for image in coco_format if image.coco_id is None]
+    for image in first:
+        standing.add(image, image.id if image.source == COCO else None)
+    naming = [image for image in coco_format if image.coco_id is not None]
+    second = _join(naming, standing, same_size, joined, merged)
+    for image in second:
+        standing.add(image, image.coco_id)
+    ordered = sorted(others, key=lambda image: image.identity)
+    alone = _join(ordered, standing, same_aspect_ratio, joined, merged)
+    together = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
     merged.photographs = _name(together)
     return merged
 
 
-def _why_left_out(image: SourceImage, matches: list[SourceImage], already: list[SourceImage]) -> str | None:
+def _join(
+    images: list[SourceImage], standing: _Standing, fits: Fits, joined: _Joined, merged: Merged
+) -> list[SourceImage]:
+    """Let each image join the one that stands for its photograph, or leave it out; returns those that join none."""
+    alone = []
+    for image in images:
+        matches = standing.matches(image)
+        already = joined.get(matches[0].identity, []) if matches else []
+        if reason := _why_left_out(image, matches, already, fits):
+            merged.left_out.append((image, reason))
+        elif matches and fits(image, matches[0]):
+            joined.setdefault(matches[0].identity, []).append(image)
+        else:
+            alone.append(image)
+            merged.unmerged[image.source] += bool(matches)
+    return alone
+
+
+def _why_left_out(image: SourceImage, matches: list[SourceImage], already: list[SourceImage], fits: Fits) -> str | None:
     if not matches:
         return None
     first = matches[0]
     if first.split == TRAIN and any(match.split != TRAIN for match in matches):
         return "also_in_val"
-    if not same_aspect_ratio(image, first):
+    if first.split == TRAIN and image.split != TRAIN:
+        return "val_in_train"
+    if not fits(image, first):
         return "aspect_ratio_val" if first.split != TRAIN else None
     return "duplicate" if any(other.source == image.source for other in already) else None
+
+
+def same_size(one: SourceImage, other: SourceImage) -> bool:
+    """Whether two copies have the same pixels across and down."""
+    return (one.width, one.height) == (other.width, other.height)
 
 
 def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:

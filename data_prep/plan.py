@@ -25,11 +25,12 @@ TABLE = np.dtype([("id", "<i8"), ("shard", "<i4"), ("photograph", "<i4")])
 class PlannedFile(msgspec.Struct, frozen=True):
     """An annotation file: whose it is, where, and its path below the source's folder.
 
-    `categories` are a COCO file's class names by id, `synsets` an early Visual Genome release's synsets by object name.
+    `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
+    name.
     """
 
     source: str
-    kind: Literal["coco", "vg"]
+    kind: Literal["coco", "lvis", "vg"]
     path: str
     label: str
     categories: dict[int, str] = {}

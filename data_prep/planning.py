@@ -23,6 +23,7 @@ from data_prep.shards import deal, order, photograph_reject
 from data_prep.sources.coco import Category, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
+from data_prep.sources.lvis import list_lvis
 from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
 from data_prep.sources.zips import unpacked
@@ -83,9 +84,9 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
     for files in sources:
         number = len(listing.files)
         if isinstance(files, CocoFiles):
-            coco = list_coco(files, number)
+            coco = (list_coco if files.kind == "coco" else list_lvis)(files, number)
             names = {c.id: c.name for c in coco.categories}
-            listing.files.append(PlannedFile(files.source, "coco", files.annotations, files.label, names))
+            listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))
             _add_classes(listing.classes, files, coco.categories)
             listing.coco_format += _unique(coco.images, listing.tally)
             spans, rejects, read = coco.spans, coco.rejects, [files.label]
@@ -217,9 +218,14 @@ def _table(statuses: dict[tuple[int, int], tuple[int, int]], file: int) -> npt.N
 def _manifest_sources(listing: Listing) -> tuple[Source, ...]:
     kinds = {file.source: file.kind for file in listing.files}
     return tuple(
-        Source(name, kind, tuple(listing.read[name]), tuple(c.name for c in listing.classes.get(name, ())))
+        Source(name, kind, tuple(listing.read[name]), _exhaustive(kind, listing.classes.get(name, ())))
         for name, kind in kinds.items()
     )
+
+
+def _exhaustive(kind: str, classes: tuple[Category, ...]) -> tuple[str, ...]:
+    """Of COCO-format files all classes; LVIS's are looked for in some photographs only."""
+    return tuple(c.name for c in classes) if kind == "coco" else ()
 
 
 def top_rejects(rejects: Iterable[Reject]) -> str:

@@ -8,10 +8,12 @@ LEFT_OUT_OBJECTS = {
 }
 IN_THE_SHARDS = {
     "outside_vocabulary": "objects of a class outside the vocabulary (in the shards, passed over in training)",
-    "aspect_ratio": "photographs not merged, as the copies' aspect ratios are more than 1 % apart (they stand alone)",
+    "aspect_ratio": "photographs not merged, as the copies' aspect ratios are more than 1 % apart, or their sizes "
+    "differ where there are masks (they stand alone)",
 }
 LEFT_OUT_PHOTOGRAPHS = {
     "aspect_ratio_val": "photographs not merged with a validation photograph of another aspect ratio",
+    "val_in_train": "photographs held out of training, which another source has for training",
     "also_in_val": "photographs whose ids name two others, one of them for validation",
     "copy_rejected": "photographs merged with one that was rejected",
     "duplicate": "second copies of a photograph that is merged already",

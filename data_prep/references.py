@@ -48,7 +48,7 @@ def locate(
     """The span's references by shard number, and what was counted on the way. `table` is the file's (`plan.py`)."""
     tally = Tally()
     items = read_span(buffer, span)
-    heads = (_coco_heads if file.kind == "coco" else _visual_genome_heads)(file, items, tally)
+    heads = (_visual_genome_heads if file.kind == "vg" else _coco_heads)(file, items, tally)
     found = find(table, heads.image_ids)
     _count_unplaced(file, items, heads, found["shard"], tally)
     references = np.zeros(len(heads.kept), REFERENCE)
@@ -113,7 +113,7 @@ def _count_unplaced(
     """Account for the objects of records that lead to no shard."""
     for status, reason in ((LEFT_OUT, "photograph_left_out"), (REJECTED, "photograph_rejected")):
         tally.leave_out(file.source, reason, int(heads.objects[shards == status].sum()))
-    kind: Kind = "object" if file.kind == "coco" else "photograph"
+    kind: Kind = "photograph" if file.kind == "vg" else "object"
     for number in np.flatnonzero(shards == UNKNOWN).tolist():
         position = int(heads.kept[number])
         offset, seen = int(items.offsets[position]), excerpt(bytes(items.raw[position]))

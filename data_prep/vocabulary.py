@@ -34,9 +34,9 @@ def read_synset_table(path: str | None) -> dict[str, str]:
     return table
 
 
-def synset_of(name: str, table: Mapping[str, str]) -> str:
-    """The concept that a COCO-format class is: the table's, else the first sense of its name."""
-    return table.get(name) or f"{name.replace(' ', '_')}.n.01"
+def synset_of(category: Category, table: Mapping[str, str]) -> str:
+    """The concept that a COCO-format class is: what its file says, else the table, else the first sense of its name."""
+    return category.synset or table.get(category.name) or f"{category.name.replace(' ', '_')}.n.01"
 
 
 def most_frequent(synsets: Mapping[str, int], classes: int | None) -> list[str]:
@@ -65,12 +65,14 @@ def build_vocabulary(
     category_ids: dict[str, int] = {}
     for source, categories in coco_format.items():
         for category in categories:
-            synset = synset_of(category.name, table)
+            synset = synset_of(category, table)
             own = names.setdefault(synset, {}).setdefault(source, [])
             if category.name not in own:
                 own.append(category.name)
-            displayed.setdefault(synset, category.name)
-            category_ids.setdefault(synset, category.id)
+            if synset not in displayed:
+                taken = category.name in displayed.values()
+                displayed[synset] = f"{category.name} ({synset})" if taken else category.name
+        _add_ids(category_ids, {synset_of(c, table): c.id for c in reversed(categories)})
     first = list(names)
     chosen = sorted(set(most_frequent(synsets, classes)) - names.keys())
     displayed |= _display_names(chosen, set(displayed.values()))
@@ -89,6 +91,13 @@ def build_vocabulary(
             for synset in [*first, *chosen]
         )
     )
+
+
+def _add_ids(category_ids: dict[str, int], found: dict[str, int]) -> None:
+    """Add a source's ids (synset → id), unless one of them is another class's already: then the source lends none."""
+    taken = {number: synset for synset, number in category_ids.items()}
+    if all(taken.get(number, synset) == synset for synset, number in found.items()):
+        category_ids.update({**found, **category_ids})
 
 
 def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]]) -> SourceClass:

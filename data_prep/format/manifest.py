@@ -8,7 +8,7 @@ import msgspec
 from data_prep.format.errors import DataError
 from data_prep.format.storage import exists, read, write
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -20,7 +20,8 @@ class SourceFile(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One source: `kind` is its file format (`coco`, `vg`), `exhaustive` the classes it annotates exhaustively."""
+    """One source: `kind` is its file format (`coco`, `lvis` or `vg`), `exhaustive` are the classes that it annotates
+    exhaustively."""
 
     name: str
     kind: str

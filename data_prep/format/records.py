@@ -36,14 +36,20 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
     mask: Rle | None = None
 
 
-class Record(msgspec.Struct, frozen=True):
-    """One photograph: `width` and `height` in pixels, `ids` and `objects` by source name."""
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One photograph: `width` and `height` in pixels, `ids` and `objects` by source name.
+
+    Where a source says so, also by source name: `negative`, the classes that were looked for and are not there, and
+    `not_exhaustive`, those of which not every object is annotated.
+    """
 
     key: str
     width: int
     height: int
     ids: dict[str, int]
     objects: dict[str, list[Annotation]]
+    negative: dict[str, list[str]] = {}
+    not_exhaustive: dict[str, list[str]] = {}
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

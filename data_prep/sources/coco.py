@@ -1,6 +1,7 @@
 """COCO-format annotation files: images, categories and annotations, with the numbers that the file has."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -20,10 +21,11 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class Category(msgspec.Struct, frozen=True):
-    """A class as the file lists it."""
+    """A class as the file lists it; `synset` says what it means, if the file does."""
 
     id: Id
     name: Annotated[str, msgspec.Meta(min_length=1)]
+    synset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,28 @@ class CocoListing:
     rejects: list[Reject]
 
 
+@dataclass(frozen=True)
+class Lists:
+    """What an image record is read with: the file, its number among all, licence texts and class names by id."""
+
+    files: CocoFiles
+    number: int
+    licenses: dict[int, str]
+    categories: dict[int, str]
+
+
+ReadImage = Callable[[Lists, msgspec.Raw, int], SourceImage]
+
+
 class _License(msgspec.Struct):
     id: int
     name: str = ""
     url: str = ""
 
 
-class _Image(msgspec.Struct):
+class Image(msgspec.Struct):
+    """A photograph as the file lists it."""
+
     id: Id
     width: int
     height: int
@@ -64,31 +81,40 @@ class _Annotation(msgspec.Struct):
     segmentation: Segmentation = None
 
 
-_image = msgspec.json.Decoder(_Image)
+_image = msgspec.json.Decoder(Image)
 _head = msgspec.json.Decoder(_Head)
 _heads = msgspec.json.Decoder(list[_Head])
 _annotation = msgspec.json.Decoder(_Annotation)
 
 
-def list_coco(files: CocoFiles, number: int) -> CocoListing:
-    """Read what the file lists; `number` is the file's among all. Raises DataError if it is not a COCO-format file."""
+def read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
+    """An image record at byte `offset`; raises msgspec.DecodeError if it is malformed."""
+    return source_image(lists, _image.decode(data), offset)
+
+
+def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> CocoListing:
+    """Read what the file lists; `number` is the file's among all, `read` reads its image records.
+
+    Raises DataError if it is not a COCO-format file.
+    """
     path = files.annotations
     buffer = map_file(path)
     members = top_level(path, buffer)
-    licenses = _licenses(members.get("licenses"))
+    categories = _categories(path, members)
+    lists = Lists(files, number, _licenses(members.get("licenses")), {c.id: c.name for c in categories})
     images: list[SourceImage] = []
     rejects: list[Reject] = []
     for span in spans(path, number, buffer, member(path, members, "images"), "images"):
         for offset, item in read_span(buffer, span):
             try:
-                images.append(_source_image(files, number, _image.decode(item), offset, licenses))
+                images.append(read(lists, item, offset))
             except JSON_ERRORS as error:
                 seen = excerpt(f"{error}: {excerpt(bytes(item))}")
                 rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     annotations = list(spans(path, number, buffer, member(path, members, "annotations"), "annotations"))
-    return CocoListing(_categories(path, members), images, annotations, rejects)
+    return CocoListing(categories, images, annotations, rejects)
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
@@ -110,12 +136,14 @@ def _categories(path: str, members: dict[str, msgspec.Raw]) -> tuple[Category, .
     return tuple(sorted(categories, key=lambda c: c.id))
 
 
-def _source_image(files: CocoFiles, number: int, image: _Image, offset: int, licenses: dict[int, str]) -> SourceImage:
+def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
+    """A photograph as all sources list it; its path is empty where the file name leads out of the image folder."""
+    files = lists.files
     name = PurePosixPath(image.file_name)
     leads_out = name.is_absolute() or ".." in name.parts or not image.file_name or "\0" in image.file_name
     return SourceImage(
         source=files.source,
-        file=number,
+        file=lists.number,
         id=image.id,
         width=image.width,
         height=image.height,
@@ -124,7 +152,7 @@ def _source_image(files: CocoFiles, number: int, image: _Image, offset: int, lic
         listed=files.label,
         offset=offset,
         flickr_id=flickr_id(image.flickr_url),
-        license=None if image.license is None else licenses.get(image.license),
+        license=None if image.license is None else lists.licenses.get(image.license),
     )
 
 

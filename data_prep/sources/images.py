@@ -9,6 +9,8 @@ class SourceImage(msgspec.Struct, frozen=True, omit_defaults=True):
     `path` is where its file is (empty where the record's file name leads out of the image folder), `listed` the file
     that lists it (below the source's folder), at byte `offset`; `file` the number of the annotation file with its
     objects, in which `id` is unique. `coco_id` and `flickr_id` tell whether two sources mean the same photograph.
+    `negative` are the classes that are known not to be in it, `not_exhaustive` those of which not every object is
+    annotated.
     """
 
     source: str
@@ -23,6 +25,8 @@ class SourceImage(msgspec.Struct, frozen=True, omit_defaults=True):
     coco_id: int | None = None
     flickr_id: int | None = None
     license: str | None = None
+    negative: tuple[str, ...] = ()
+    not_exhaustive: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[int, int]:

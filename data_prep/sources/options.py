@@ -6,25 +6,30 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.storage import exists, is_folder, list_files
 from data_prep.sources.zips import published_in
 
-_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|vg):(?P<place>.+)")
+_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|lvis|vg):(?P<place>.+)")
 _ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
-_HELP = "write NAME=coco:FOLDER, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES or NAME=vg:FOLDER"
+_HELP = (
+    "write NAME=coco:FOLDER, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES, the same with lvis, "
+    "or NAME=vg:FOLDER"
+)
 
 
 @dataclass(frozen=True)
 class CocoFiles:
-    """A COCO-format annotation file, and the folder that its file names are relative to."""
+    """A COCO-format annotation file or one of LVIS's, and the folder that its file names are relative to."""
 
     source: str
     split: str
     folder: str
     annotations: str
     images: str
+    kind: Literal["coco", "lvis"] = "coco"
 
     @property
     def label(self) -> str:
@@ -38,6 +43,7 @@ class VisualGenomeFolder:
 
     source: str
     folder: str
+    kind: Literal["vg"] = "vg"
 
 
 SourceFiles = CocoFiles | VisualGenomeFolder
@@ -48,9 +54,9 @@ def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
     if not options:
         raise ConfigError(f"no --source is given; {_HELP}")
     found = [files for option in options for files in _parse(option)]
-    kinds: dict[str, type] = {}
+    kinds: dict[str, str] = {}
     for files in found:
-        if kinds.setdefault(files.source, type(files)) is not type(files):
+        if kinds.setdefault(files.source, files.kind) != files.kind:
             raise ConfigError(f"--source {files.source}: one name stands for two file formats; give each its own name")
     genomes = [files.source for files in found if isinstance(files, VisualGenomeFolder)]
     if len(set(genomes)) < len(genomes):
@@ -63,16 +69,19 @@ def _parse(option: str) -> list[SourceFiles]:
     if not match:
         raise ConfigError(f"--source {option}: not understood; {_HELP} (names are lower-case letters and digits)")
     name, split, kind, place = match.group("name", "split", "kind", "place")
-    if kind == "coco" and "," in place:
+    if kind != "vg" and "," in place:
         annotations, _, images = place.partition(",")
         _require_folder(images, option)
         folder = posixpath.dirname(annotations) or "."
-        return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"))]
+        rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
+        return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"), rows)]
     if split:
-        raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES")
+        raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES or lvis:ANNOTATIONS,IMAGES")
     place = place.rstrip("/")
     _require_folder(place, option)
-    return [VisualGenomeFolder(name, place)] if kind == "vg" else list(_coco_folder(name, place, option))
+    if kind == "vg":
+        return [VisualGenomeFolder(name, place)]
+    return list((_coco_folder if kind == "coco" else _lvis_folder)(name, place, option))
 
 
 def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
@@ -88,6 +97,18 @@ def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
         files.append(CocoFiles(name, match["split"], folder, path, images))
     if not files:
         raise DataError(f"{folder}/annotations: no instances_*.json there, which --source {option} asks for")
+    return files
+
+
+def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
+    """LVIS's files as published, beside COCO's `train2017/` and `val2017/` or in `annotations/`."""
+    files = []
+    for split, place in itertools.product(("train", "val"), (folder, f"{folder}/annotations")):
+        path = f"{place}/lvis_v1_{split}.json"
+        if any(map(exists, (path, *published_in(path)))):
+            files.append(CocoFiles(name, split, folder, path, folder, "lvis"))
+    if not files:
+        raise DataError(f"{folder}: no lvis_v1_train.json or lvis_v1_val.json there, which --source {option} asks for")
     return files
 
 

@@ -56,6 +56,39 @@ def write_coco(
             (folder / f"{split}2017" / image["file_name"]).write_bytes(jpeg(image["id"], size))
 
 
+def lvis_image(number: int, folder: str = "train2017", **fields: Any) -> dict[str, Any]:
+    """An LVIS image record: no file name, but the URL of COCO's file."""
+    url = f"http://images.cocodataset.org/{folder}/{number:012d}.jpg"
+    lists: dict[str, Any] = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+    return {"id": number, "width": SIZE[0], "height": SIZE[1], "coco_url": url, **lists, **fields}
+
+
+def lvis_object(number: int, image: int, **fields: Any) -> dict[str, Any]:
+    """An LVIS annotation: COCO's without `iscrowd`."""
+    found = coco_object(number, image, **fields)
+    del found["iscrowd"]
+    return found
+
+
+LVIS_CATEGORIES = [
+    {"id": 1, "name": "acorn", "synset": "acorn.n.01", "frequency": "r", "synonyms": ["acorn"]},
+    {"id": 2, "name": "bat_(animal)", "synset": "bat.n.01", "frequency": "c"},
+    {"id": 3, "name": "cat", "synset": "cat.n.01", "frequency": "f"},
+    {"id": 4, "name": "potted plant", "synset": "plant.n.02", "frequency": "f"},
+]
+
+
+def write_lvis(folder: Path, images: list[Any], annotations: list[Any], split: str = "train") -> None:
+    """LVIS's file of a split, and COCO's photographs in COCO's folders beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"info": {}, "licenses": [], "images": images, "annotations": annotations, "categories": LVIS_CATEGORIES}
+    (folder / f"lvis_v1_{split}.json").write_text(json.dumps(document))
+    for image in images:
+        path = folder / "/".join(image["coco_url"].split("/")[-2:])
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(jpeg(image["id"], (image["width"], image["height"])))
+
+
 def vg_image(number: int, **fields: Any) -> dict[str, Any]:
     """A record of `image_data.json`."""
     known = {"width": SIZE[0], "height": SIZE[1], "coco_id": None, "flickr_id": None}

@@ -33,11 +33,46 @@ def test_a_single_file_is_for_training_unless_its_split_is_named(folder: Path) -
     assert val.split == "val"
 
 
+def test_coco_2014_is_laid_out_as_2017_is(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"{split}2014").mkdir()
+        (tmp_path / f"annotations/instances_{split}2014.json").write_text("{}")
+    files = parse_sources((f"coco=coco:{tmp_path}",))
+    assert [(f.split, f.images) for f in files if isinstance(f, CocoFiles)] == [
+        ("train", f"{tmp_path}/train2014"),
+        ("val", f"{tmp_path}/val2014"),
+    ]
+
+
+@pytest.mark.parametrize("place", ["", "annotations/"])
+@pytest.mark.parametrize("zipped", ["", ".zip"])
+def test_lvis_is_a_folder_with_its_files_and_cocos_photographs(tmp_path: Path, place: str, zipped: str) -> None:
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"{place}lvis_v1_{split}.json{zipped}").write_text("{}")
+    assert parse_sources((f"lvis=lvis:{tmp_path}/",)) == [
+        CocoFiles("lvis", split, str(tmp_path), f"{tmp_path}/{place}lvis_v1_{split}.json", str(tmp_path), "lvis")
+        for split in ("train", "val")
+    ]
+
+
+def test_one_file_of_lvis_may_be_named_with_its_split(tmp_path: Path) -> None:
+    (files,) = parse_sources((f"lvis@val=lvis:{tmp_path}/lvis_v1_val.json,{tmp_path}",))
+    assert isinstance(files, CocoFiles)
+    assert (files.kind, files.split, files.label, files.images) == ("lvis", "val", "lvis_v1_val.json", str(tmp_path))
+
+
+def test_a_folder_without_lviss_files_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no lvis_v1_train\.json or lvis_v1_val\.json there"):
+        parse_sources((f"lvis=lvis:{tmp_path}",))
+
+
 def test_visual_genome_is_a_folder(folder: Path) -> None:
     assert parse_sources((f"vg=vg:{folder}",)) == [VisualGenomeFolder("vg", str(folder))]
 
 
-@pytest.mark.parametrize("option", ["coco", "coco=coco", "Coco=coco:a", "a-b=vg:a", "a=lvis:a", "a@val=vg:.", "=vg:a"])
+@pytest.mark.parametrize("option", ["coco", "coco=coco", "Coco=coco:a", "a-b=vg:a", "a=lviss:a", "a@val=vg:.", "=vg:a"])
 def test_what_is_not_understood_is_quoted_with_the_forms(option: str) -> None:
     with pytest.raises(ConfigError, match="--source"):
         parse_sources((option,))
@@ -70,5 +105,8 @@ def test_a_split_that_the_name_does_not_tell_is_asked_for(folder: Path) -> None:
 def test_one_name_is_one_source(folder: Path) -> None:
     with pytest.raises(ConfigError, match="two file formats"):
         parse_sources((f"a=coco:{folder}/coco", f"a=vg:{folder}"))
+    with pytest.raises(ConfigError, match="two file formats"):
+        place = f"{folder}/coco/annotations/instances_val2017.json,{folder}/coco/val2017"
+        parse_sources((f"a=coco:{place}", f"a=lvis:{place}"))
     with pytest.raises(ConfigError, match="two vg folders"):
         parse_sources((f"a=vg:{folder}", f"a=vg:{folder}"))

@@ -83,8 +83,8 @@ def test_the_table_agrees_with_the_papers_names(real_sample: Path) -> None:
 def test_a_table_of_ones_own_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("category_id,name,synset\n1,person,somebody.n.01\n")
-    assert synset_of("person", read_synset_table(str(path))) == "somebody.n.01"
-    assert synset_of("fire hydrant", read_synset_table(str(path))) == "fire_hydrant.n.01"
+    assert synset_of(Category(1, "person"), read_synset_table(str(path))) == "somebody.n.01"
+    assert synset_of(Category(11, "fire hydrant"), read_synset_table(str(path))) == "fire_hydrant.n.01"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ records = st.builds(
     height=st.integers(1, 10**5),
     ids=st.dictionaries(names, st.integers(0, 2**53)),
     objects=st.dictionaries(names, st.lists(annotations, max_size=3)),
+    negative=st.dictionaries(names, st.lists(names, max_size=3), max_size=2),
+    not_exhaustive=st.dictionaries(names, st.lists(names, max_size=3), max_size=2),
 )
 
 
@@ -46,6 +48,13 @@ def test_an_object_without_a_mask_carries_no_trace_of_one() -> None:
     record = Record("coco-1", 2, 2, {"coco": 1}, {"coco": [Annotation(1, "cat", (0, 0, 1, 1), 1.0)]})
     assert b"mask" not in encode_record(record)
     assert b"iscrowd" not in encode_record(record)
+
+
+def test_a_record_of_format_1_0_is_one_without_lists_of_classes() -> None:
+    old = b'{"key":"coco-1","width":3,"height":2,"ids":{"coco":1},"objects":{"coco":[]}}'
+    record = Record("coco-1", 3, 2, {"coco": 1}, {"coco": []})
+    assert decode_record(old) == record
+    assert encode_record(record) == old
 
 
 def test_another_document_is_no_record() -> None:
