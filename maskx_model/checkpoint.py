@@ -166,7 +166,7 @@ def save_training_state(folder: Path, state: TrainingState, made_from: Origin) -
     from safetensors.torch import save_file
 
     checkpoints = folder / "checkpoint"
-    with create_folder(checkpoints / f"step-{state.step:08d}") as partial:
+    with create_folder(checkpoints / f"step-{state.step:08d}", "state.json") as partial:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         save_file(tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)

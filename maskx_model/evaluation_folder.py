@@ -21,7 +21,7 @@ GAP = 8
 
 def write_evaluation(out: str, measured: Measured, stages: Sequence[str]) -> None:
     """Write the folder `out`, whole or not at all. `stages`: model folders whose training curves the report shows."""
-    with create_folder(out) as folder:
+    with create_folder(out, "metrics.json") as folder:
         _write_predictions(folder, measured)
         pictures = _pictures(measured)
         for shown in pictures:

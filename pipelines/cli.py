@@ -39,6 +39,7 @@ GROUPS = {
 # Top-level module of an optional library → the extra that brings it.
 EXTRAS = {
     "apache_beam": "data",
+    "boto3": "s3",
     "cv2": "data",
     "faster_coco_eval": "train",
     "jinja2": "data",

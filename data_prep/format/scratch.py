@@ -1,9 +1,13 @@
 """Where this machine keeps what it can always make again: copies of remote files, extracted archives, listings."""
 
+import fcntl
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from data_prep.format.errors import ConfigError
+from data_prep.format.errors import ConfigError, DataError
 
 
 def scratch_folder() -> Path:
@@ -24,3 +28,23 @@ def _chosen() -> Path:
         return Path(chosen)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "maskx"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Whoever makes that file does so alone: of this machine's processes and threads, others wait here meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def require_room(what: str, needed: int) -> None:
+    """Raise DataError if the scratch folder's disk has not so many bytes left; `what` needs them."""
+    folder = scratch_folder()
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{what}: needs {needed} bytes below {folder}, {free} are free; "
+            "let MASKX_SCRATCH name a folder with more room"
+        )

@@ -44,7 +44,7 @@ def test_a_file_whose_writing_fails_leaves_the_old_one(tmp_path: Path) -> None:
 
 def test_a_folder_whose_filling_fails_leaves_the_old_one(tmp_path: Path) -> None:
     write(tmp_path / "folder/old", b"")
-    with pytest.raises(ZeroDivisionError), create_folder(tmp_path / "folder") as partial:
+    with pytest.raises(ZeroDivisionError), create_folder(tmp_path / "folder", "new") as partial:
         (partial / "new").touch()
         raise ZeroDivisionError
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
@@ -52,7 +52,7 @@ def test_a_folder_whose_filling_fails_leaves_the_old_one(tmp_path: Path) -> None
 
 def test_a_folder_filled_replaces_the_old_one(tmp_path: Path) -> None:
     write(tmp_path / "folder/old", b"")
-    with create_folder(tmp_path / "folder") as partial:
+    with create_folder(tmp_path / "folder", "new") as partial:
         (partial / "new").touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
 

@@ -24,6 +24,9 @@ OURS = ("data_prep", "maskx_model", "components", "pipelines")
 OWNERS = {
     "kfp": ("components/", "pipelines/"),
     "mlflow": ("maskx_model/tracking.py", "maskx_model/registry.py", "maskx_model/serving_model.py"),
+    "boto3": ("data_prep/format/s3",),
+    "botocore": ("data_prep/format/s3",),
+    "s3transfer": ("data_prep/format/s3",),
     "apache_beam": ("data_prep/", "maskx_model/batch_prediction.py"),
     "torch": ("maskx_model/",),
     "torchvision": ("maskx_model/",),
@@ -109,5 +112,12 @@ def test_presets_and_command_files_need_no_heavy_library() -> None:
     modules = ["maskx_model.presets", "maskx_model.commands", "data_prep.commands", "pipelines.commands"]
     heavy = {"apache_beam", "cv2", "kfp", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "torch", "torchvision"}
     program = BLOCKED_IMPORTS.format(blocked=heavy, modules=modules)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_on_disk_need_no_library_for_object_storage() -> None:
+    modules = ["data_prep.pipeline", "data_prep.verify", "maskx_model.stages", "maskx_model.evaluation"]
+    program = BLOCKED_IMPORTS.format(blocked={"boto3", "botocore", "s3transfer"}, modules=modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr

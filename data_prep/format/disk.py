@@ -1,0 +1,137 @@
+"""Files and folders on disk, local or mounted. `storage.py` says what each function is for."""
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.place import FileInfo
+
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def local_path(uri: str | Path) -> Path:
+    """The path behind a URI of a file or folder that can only be on disk; raises ConfigError for any other scheme."""
+    text = str(uri)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Path(text)
+    if scheme == "file":
+        return Path(rest)
+    if scheme == "s3":
+        raise ConfigError(f"{text}: this must be a folder or file on disk, it cannot be in object storage")
+    raise ConfigError(f"{text}: {scheme}:// is not supported; name a path on disk, or s3://BUCKET/PREFIX")
+
+
+def read(uri: str) -> bytes:
+    """All bytes of a file."""
+    try:
+        return local_path(uri).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{uri}: no such file") from None
+
+
+def read_range(uri: str, offset: int, length: int) -> bytes:
+    """At most `length` bytes: fewer where the file ends before."""
+    try:
+        with local_path(uri).open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+    except FileNotFoundError:
+        raise DataError(f"{uri}: no such file; restore it or prepare the dataset again") from None
+
+
+@contextmanager
+def create(uri: str) -> Iterator[BinaryIO]:
+    """A file of another name that takes its own when it is whole and on disk."""
+    path = local_path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
+    """A folder of another name that takes its own when it is whole."""
+    path = local_path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def info(uri: str) -> FileInfo | None:
+    """The version is the modification time in nanoseconds."""
+    try:
+        found = local_path(uri).stat()
+    except OSError as error:
+        if error.errno in _NO_SUCH_FILE:
+            return None
+        raise DataError(f"{uri}: cannot be looked at ({error.strerror})") from None
+    return FileInfo(found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+
+
+def finder(folder: str) -> Callable[[str], FileInfo | None]:
+    """Looks at each file when it is asked for."""
+    return lambda path: info(f"{folder}/{path}")
+
+
+def list_files(folder: str) -> list[str]:
+    """Relative paths; what a writer that was killed has left is among them, as `.NAME.PID.partial`."""
+    root = local_path(folder)
+    return sorted(Path(place, name).relative_to(root).as_posix() for place, _, names in os.walk(root) for name in names)
+
+
+def exists(uri: str) -> bool:
+    """A file or a folder."""
+    return local_path(uri).exists()
+
+
+def is_folder(uri: str) -> bool:
+    """A folder, empty or not."""
+    return local_path(uri).is_dir()
+
+
+def remove(uri: str) -> None:
+    """Remove a file."""
+    local_path(uri).unlink(missing_ok=True)
+
+
+def remove_folder(uri: str) -> None:
+    """Remove a folder."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(local_path(uri))
+
+
+def local_copy(uri: str) -> Path:
+    """The file itself."""
+    return local_path(uri)
+
+
+def sha256(uri: str) -> str:
+    """Of the file's bytes, a piece at a time."""
+    try:
+        with local_path(uri).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{uri}: no such file") from None
