@@ -31,10 +31,10 @@ class PrepareOptions:
     """What to prepare.
 
     `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
-    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets make the
-    vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about. `limit`:
-    photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that may be
-    broken, 0 to 1. `workers`: processes. `synsets`: another table than the shipped `coco_synsets.csv`.
+    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
+    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about.
+    `limit`: photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that
+    may be broken, 0 to 1. `workers`: processes. `synsets`: another table than the shipped `coco_synsets.csv`.
     """
 
     sources: tuple[str, ...]
