@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 OUT ?= runs/demo
 
-.PHONY: help demo test test-services lint format bench pipeline constraints clean
+.PHONY: help demo test test-services test-scale lint format bench pipeline constraints clean
 
 help:  ## Tell what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -21,11 +21,14 @@ demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, repor
 	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
 
 test: $(STAMP)  ## All tests; with MASKX_REAL_SAMPLE=DIR also those on real photographs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not services'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not services and not scale'
 
 test-services: $(STAMP)  ## Tests against services that this target would start
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m services; status=$$?; \
 	if [ $$status -eq 5 ]; then echo 'test-services: no test needs a service yet'; else exit $$status; fi
+
+test-scale: $(STAMP)  ## Prepare, verify and show 226,000 small real photographs (needs MASKX_REAL_SAMPLE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m scale
 
 lint: $(STAMP)  ## ruff (lint, format), mypy (strict), hadolint
 	$(BIN)/ruff check .

@@ -1,0 +1,121 @@
+"""All of it once, on as many photographs as the real data sets have: prepared through a kill, verified, shown."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.reader import Dataset
+from tests.scale.small_photographs import GENOME, TRAIN, VAL, Expected, write_small_photographs
+
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(1200)]
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """For a quarter of a million files, which are not to be kept as pytest keeps its folders."""
+    with tempfile.TemporaryDirectory(prefix="maskx-scale-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path, real_sample: Path) -> Expected:
+    """`coco/` and `visual_genome/` in the folder, and what must come of them."""
+    return write_small_photographs(real_sample, folder)
+
+
+def command(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    """`maskx data …` in the folder, in a group of processes of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MASKX_SCRATCH": f"{folder}/scratch"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipelines.cli", "data", *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def output(folder: Path, *words: str) -> str:
+    process = command(folder, *words)
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    return out
+
+
+def finished(dataset: Path) -> list[Path]:
+    """The shards of an unfinished dataset that are whole and have their result beside the plan."""
+    results = (dataset / ".prepare/shards").glob("*/*.tar.json")
+    return [dataset / result.parent.name / result.stem for result in results]
+
+
+PREPARE = (
+    *("prepare", "--source", "coco=coco:coco", "--source", "vg=vg:visual_genome"),
+    *("--classes", "300", "--workers", "2", "--out", "dataset"),
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(folder: Path, expected: Expected) -> tuple[Path, dict[Path, int], str]:
+    """The dataset, the shards that a first run left when it was killed with their times, and what prepare printed."""
+    process = command(folder, *PREPARE)
+    deadline = time.monotonic() + 600
+    while process.poll() is None and len(finished(folder / "dataset")) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "dataset/manifest.json").exists()
+    left = {path: path.stat().st_mtime_ns for path in finished(folder / "dataset")}
+    return folder / "dataset", left, output(folder, *PREPARE)
+
+
+def test_nothing_is_lost(expected: Expected, prepared: tuple[Path, dict[Path, int], str]) -> None:
+    manifest = Dataset.open(str(prepared[0])).manifest
+    counts = {(split, part): own for split, parts in manifest.counts.items() for part, own in parts.items()}
+    assert {place: own["photographs"] for place, own in counts.items()} == expected.photographs
+    for source, objects in expected.objects.items():
+        assert sum(own.get(f"{source}_objects", 0) for own in counts.values()) == objects
+        assert manifest.rejected[source]["unreadable"] == expected.unreadable[source]
+    assert manifest.left_out["vg"]["no_synset"] == expected.no_synset
+    assert manifest.rejected["vg"]["zero_size"] == expected.zero_size
+    copies = manifest.left_out["vg"]["copy_rejected"] + sum(
+        own["photographs"] for (_, part), own in counts.items() if part == "coco+vg"
+    )
+    photographs = sum(expected.photographs.values()) + sum(expected.unreadable.values())
+    assert photographs + copies == TRAIN + VAL + GENOME == 226_000
+
+
+def test_what_the_killed_run_had_finished_is_kept(prepared: tuple[Path, dict[Path, int], str]) -> None:
+    _, left, _ = prepared
+    assert len(left) >= 4
+    assert {path: path.stat().st_mtime_ns for path in left} == left
+
+
+def test_it_is_whole_and_a_third_run_finds_it_finished(
+    folder: Path, prepared: tuple[Path, dict[Path, int], str]
+) -> None:
+    assert output(folder, "verify", "dataset") == "dataset: whole\n"
+    manifest = (prepared[0] / "manifest.json").read_bytes()
+    assert output(folder, *PREPARE) == prepared[2]
+    assert (prepared[0] / "manifest.json").read_bytes() == manifest
+
+
+def test_it_can_be_looked_at(folder: Path, expected: Expected, prepared: tuple[Path, dict[Path, int], str]) -> None:
+    shown = output(folder, "show", "dataset")
+    assert all(f"{count:,}" in shown for count in expected.photographs.values())
+    assert '"vg-0000400000"' in output(folder, "show", "dataset", "--key", "vg-0000400000")
+    assert output(folder, "browse", "dataset", "--samples", "1").strip() == f"{folder}/dataset.html"
+    page = (folder / "dataset.html").read_text(encoding="utf-8")
+    assert all(f"{count:,}" in page for count in expected.photographs.values())
