@@ -1,12 +1,13 @@
-"""The Beam graph: references to records are grouped by shard, and shards are written.
+"""The Beam graph: references to records are grouped by shard, and shards are written, those held out of training first.
 
-    spans of annotation files → locate → references ─┐
-                                  └→ counts          ├→ group by shard → write shard
+    spans of annotation files → locate → references ─┐                  ┌→ write the held-out shards ─┐ (when done)
+                                  └→ counts          ├→ group by shard ─┴→ write the training shards ←┘
     every shard, also one without annotations ───────┘
 
 Only references cross between workers; records and photographs are read where the shard is written, and every file
-appears under its name when it is whole. So the bytes are the same whatever the runner and the number of workers,
-and however often a worker is repeated.
+appears under its name when it is whole. A training shard leaves out copies of held-out photographs, so it is written
+when all of those are. So the bytes are the same whatever the runner and the number of workers, and however often a
+worker is repeated.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from data_prep.format.storage import read, write
+from data_prep.leaks import Galleries
+from data_prep.merge import TRAIN
 from data_prep.plan import MappedFiles, Plan, read_plan, read_table, work_folder
 from data_prep.references import locate
 from data_prep.shards import is_finished, write_shard
@@ -41,11 +44,16 @@ def run_graph(plan: Plan, workers: int) -> Tally:
 
 def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
     """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
-    _ = grouped_references(pipeline, plan) | "Write the shard" >> beam.ParDo(WriteShard(plan.out))
+    held_out, training = grouped_references(pipeline, plan)
+    written = held_out | "Write a held-out shard" >> beam.ParDo(WriteShard(plan.out))
+    _ = training | "Write a training shard" >> beam.ParDo(WriteShard(plan.out), beam.pvalue.AsList(written))
 
 
-def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> beam.PCollection:
-    """Every shard's number with its references, once; what was counted on the way is written beside the plan."""
+def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> tuple[beam.PCollection, beam.PCollection]:
+    """Every shard's number with its references, once: those of held-out shards, and those of training shards.
+
+    What was counted on the way is written beside the plan.
+    """
     located = (
         pipeline
         | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))
@@ -59,7 +67,16 @@ def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> beam.PCollection:
         | "Write the counts" >> beam.ParDo(WriteCounts(plan.out))
     )
     references = (located.references, every_shard) | "References and shards" >> beam.Flatten()
-    return references | "Group by shard" >> beam.GroupByKey()
+    held_out = frozenset(number for number, shard in enumerate(plan.shards) if shard.split != TRAIN)
+    parts = references | "Held out or for training" >> beam.Partition(_is_for_training, 2, held_out)
+    return (
+        parts[0] | "Group by held-out shard" >> beam.GroupByKey(),
+        parts[1] | "Group by training shard" >> beam.GroupByKey(),
+    )
+
+
+def _is_for_training(element: tuple[int, bytes], _parts: int, held_out: frozenset[int]) -> int:
+    return int(element[0] not in held_out)
 
 
 class PlannedDoFn(beam.DoFn):
@@ -92,12 +109,20 @@ class Locate(PlannedDoFn):
 
 
 class WriteShard(PlannedDoFn):
-    """(shard number, references) → the shard on disk, unless it stands there from an earlier run."""
+    """(shard number, references) → the shard on disk, unless it stands there from an earlier run; → its number.
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> None:
+    A training shard's side input are the held-out shards: it says that they are written.
+    """
+
+    def setup(self) -> None:
+        super().setup()
+        self._galleries = Galleries(self.plan)
+
+    def process(self, element: tuple[int, Iterable[bytes]], _held_out: Iterable[int] = ()) -> Iterator[int]:
         number, references = element
         if not is_finished(self.plan, number):
-            write_shard(self.plan, number, references, self.files)
+            write_shard(self.plan, number, references, self.files, self._galleries)
+        yield number
 
 
 class WriteCounts(beam.DoFn):

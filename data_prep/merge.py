@@ -6,11 +6,12 @@ size and its coordinates stand.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
+from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.format.records import photograph_key
 from data_prep.sources.images import SourceImage
 
@@ -34,11 +35,15 @@ class Photograph(msgspec.Struct, frozen=True):
 
 @dataclass
 class Merged:
-    """All photographs; images left out, each with its reason's code; how many images stayed unmerged, by source."""
+    """All photographs; images left out, each with its reason's code; how many images stayed unmerged, by source.
+
+    `held_out` names the images whose ids tie them to a photograph held out of training.
+    """
 
     photographs: list[Photograph] = field(default_factory=list)
     left_out: list[tuple[SourceImage, str]] = field(default_factory=list)
     unmerged: Counter[str] = field(default_factory=Counter)
+    held_out: list[HeldOut] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ class _Standing:
         found = self.by_coco_id.get(image.coco_id, []) if image.coco_id is not None else []
         more = self.by_flickr_id.get(image.flickr_id, []) if image.flickr_id is not None else []
         return found + [match for match in more if match not in found]
+
+    def told_by(self, image: SourceImage, match: SourceImage) -> ToldBy:
+        """Which of the image's ids names the match."""
+        named = self.by_coco_id.get(image.coco_id, []) if image.coco_id is not None else []
+        return "coco_id" if match in named else "flickr_id"
 
 
 Fits = Callable[[SourceImage, SourceImage], bool]
@@ -85,6 +95,8 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     alone = _join(ordered, standing, same_aspect_ratio, joined, merged)
     together = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
     merged.photographs = _name(together)
+    keys = {photograph.images[0].identity: photograph.key for photograph in merged.photographs}
+    merged.held_out = list(_held_out([*naming, *ordered], standing, keys))
     return merged
 
 
@@ -104,6 +116,14 @@ def _join(
             alone.append(image)
             merged.unmerged[image.source] += bool(matches)
     return alone
+
+
+def _held_out(images: list[SourceImage], standing: _Standing, keys: dict[tuple[int, int], str]) -> Iterator[HeldOut]:
+    """The training images whose ids name a held-out photograph of another source; `keys` by the standing image."""
+    for image in images:
+        held_out = (m for m in standing.matches(image) if m.split != TRAIN and m.source != image.source)
+        if image.split == TRAIN and (match := next(held_out, None)):
+            yield HeldOut(image.source, image.id, standing.told_by(image, match), keys[match.identity])
 
 
 def _why_left_out(image: SourceImage, matches: list[SourceImage], already: list[SourceImage], fits: Fits) -> str | None:

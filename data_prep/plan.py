@@ -38,11 +38,15 @@ class PlannedFile(msgspec.Struct, frozen=True):
 
 
 class PlannedPhotograph(msgspec.Struct, frozen=True):
-    """A photograph to write; size and version of its file tell whether it is still the one that was planned."""
+    """A photograph to write; size and version of its file tell whether it is still the one that was planned.
+
+    `copies` are the versions of the other images' files, empty for one that has none.
+    """
 
     photograph: Photograph
     bytes: int
     version: str
+    copies: tuple[str, ...] = ()
 
 
 class PlannedShard(msgspec.Struct, frozen=True):

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from data_prep.format.errors import DataError
 from data_prep.format.images import MAX_PIXELS
-from data_prep.format.manifest import FORMAT_VERSION, Source, SourceFile
+from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Source, SourceFile
 from data_prep.format.rejects import Reject
 from data_prep.format.storage import FileInfo, finder, sha256
-from data_prep.merge import Photograph, merge
+from data_prep.merge import COCO, TRAIN, Photograph, merge
+from data_prep.photographs import photograph_reject
 from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Plan, PlannedFile, PlannedPhotograph, PlannedShard
 from data_prep.reasons import BrokenError
-from data_prep.shards import deal, order, photograph_reject
+from data_prep.shards import deal, order
 from data_prep.sources.coco import Category, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
@@ -53,6 +54,7 @@ class Planned:
     sources: tuple[Source, ...]
     classes: dict[str, tuple[Category, ...]]
     tally: Tally
+    held_out: list[HeldOut]
 
 
 def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> Planned:
@@ -75,7 +77,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
             statuses.update((image.identity, (number, position)) for image in planned.photograph.images)
     plan = Plan(out, listing.files, listing.spans, _name_shards(shards, listing))
     tables = [_table(statuses, number) for number in range(len(listing.files))]
-    return Planned(plan, shards, tables, _manifest_sources(listing), listing.classes, listing.tally)
+    return Planned(plan, shards, tables, _manifest_sources(listing), listing.classes, listing.tally, merged.held_out)
 
 
 def list_sources(sources: list[SourceFiles]) -> Listing:
@@ -169,11 +171,16 @@ def _check(photograph: Photograph, finders: Callable[[str], Callable[[str], File
         raise BrokenError("too_large", f"{image.width}×{image.height}")
     if not image.path:
         raise BrokenError("bad_file_name")
-    folder, _, name = image.path.rpartition("/")
-    found = finders(folder)(name)
+    found, *copies = (_find(copy.path, finders) for copy in photograph.images)
     if found is None:
         raise BrokenError("missing_file")
-    return PlannedPhotograph(photograph, found.bytes, found.version)
+    versions = tuple(copy.version if copy else "" for copy in copies)
+    return PlannedPhotograph(photograph, found.bytes, found.version, versions)
+
+
+def _find(path: str, finders: Callable[[str], Callable[[str], FileInfo | None]]) -> FileInfo | None:
+    folder, _, name = path.rpartition("/")
+    return finders(folder)(name) if name else None
 
 
 def _limited(
@@ -199,12 +206,18 @@ def _limited(
 
 
 def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> list[PlannedShard]:
+    """A training shard also depends on the held-out photographs that its own must not be copies of."""
     read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
+    digests = [hashlib.sha256(read + msgspec.json.encode(photographs)) for photographs in shards]
+    splits = [photographs[0].photograph.split for photographs in shards]
+    held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
     numbers: Counter[tuple[str, str]] = Counter()
     named = []
-    for photographs in shards:
-        split, part = photographs[0].photograph.split, photographs[0].photograph.part
-        fingerprint = hashlib.sha256(read + msgspec.json.encode(photographs)).hexdigest()
+    for photographs, split, digest in zip(shards, splits, digests, strict=True):
+        part = photographs[0].photograph.part
+        if split == TRAIN and photographs[0].photograph.images[0].source != COCO:
+            digest.update(held_out)
+        fingerprint = digest.hexdigest()
         named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, fingerprint))
         numbers[split, part] += 1
     return named

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from data_prep.compose import ShardCounts
 from data_prep.format.errors import DataError
 from data_prep.format.index import write_index
-from data_prep.format.manifest import FORMAT_VERSION, Manifest, write_manifest
+from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Manifest, write_manifest
 from data_prep.format.rejects import write_rejects
 from data_prep.format.storage import list_files, remove, remove_folder, sha256
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
@@ -66,10 +66,18 @@ def publish(
         rejected=total.rejected(),
         files={name: sha256(f"{out}/{name}") for name in ("vocabulary.json", "index.parquet", "rejects.parquet")},
         shards=tuple(result.shard for result in kept),
+        held_out=_held_out(planned, results),
     )
     write_manifest(out, manifest)
     remove_folder(work_folder(out))
     return manifest
+
+
+def _held_out(planned: Planned, results: list[ShardResult]) -> tuple[HeldOut, ...]:
+    """What left training by its ids and by its content; where the two disagree, that is what is told."""
+    seen = [image for result in results for image in result.held_out]
+    told = {(image.source, image.id) for image in seen}
+    return tuple(sorted(seen + [image for image in planned.held_out if (image.source, image.id) not in told]))
 
 
 def check_ceiling(total: Tally, max_rejected: float) -> None:

@@ -12,6 +12,8 @@ IN_THE_SHARDS = {
     "differ where there are masks (they stand alone)",
 }
 LEFT_OUT_PHOTOGRAPHS = {
+    "copy_of_val": "photographs that show what a photograph held out of training shows",
+    "id_content_disagree": "photographs whose ids name one photograph and whose files show another",
     "aspect_ratio_val": "photographs not merged with a validation photograph of another aspect ratio",
     "val_in_train": "photographs held out of training, which another source has for training",
     "also_in_val": "photographs whose ids name two others, one of them for validation",
@@ -20,6 +22,13 @@ LEFT_OUT_PHOTOGRAPHS = {
     "beyond_limit": "photographs beyond the limit asked for",
 }
 LEFT_OUT = {**LEFT_OUT_OBJECTS, **IN_THE_SHARDS, **LEFT_OUT_PHOTOGRAPHS}
+
+HELD_OUT = {
+    "coco_id": "whose coco_id names a photograph held out of training",
+    "content": "whose file shows a photograph held out of training",
+    "flickr_id": "whose Flickr photo id is that of a photograph held out of training",
+    "id_content_disagree": "whose ids name one photograph and whose file shows another",
+}
 
 REJECTED = {
     "bad_file_name": "photographs whose file name leads out of the image folder",

@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from mmap import mmap
 from typing import BinaryIO
 
@@ -10,14 +11,14 @@ import msgspec
 import numpy as np
 
 from data_prep.compose import RawRecord, ShardCounts, compose, count_objects
-from data_prep.format.errors import DataError
-from data_prep.format.images import decode_rgb
+from data_prep.content.held_out import Pictures, describe
 from data_prep.format.index import IndexRow
-from data_prep.format.manifest import Shard
+from data_prep.format.manifest import HeldOut, Shard, ToldBy
 from data_prep.format.records import Record, encode_record
-from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import create, exists, read, sha256, write
-from data_prep.merge import Photograph
+from data_prep.leaks import Galleries, copy_of, disagreeing, pictures_path, write_pictures
+from data_prep.merge import TRAIN, Photograph
+from data_prep.photographs import PhotographFile, photograph_reject, read_photograph
 from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, read_photographs, work_folder
 from data_prep.reasons import BrokenError
 from data_prep.references import REFERENCE, References
@@ -29,17 +30,22 @@ from data_prep.tally import Tally
 LEAST_SHARDS = 16
 LEAST_PHOTOGRAPHS = 16
 _BLOCK = 512
-_SIGNATURES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
 
 class ShardResult(msgspec.Struct, frozen=True):
-    """What came of a shard, kept beside it until the dataset is finished."""
+    """What came of a shard, kept beside it until the dataset is finished.
+
+    `held_out`: the images found out by what they show. `pictures`: of a shard held out of training, the SHA-256 of
+    what it leaves for others to compare with.
+    """
 
     fingerprint: str
     shard: Shard
     rows: list[IndexRow]
     counts: ShardCounts
     tally: Tally
+    held_out: list[HeldOut]
+    pictures: str | None
 
 
 def order(key: str) -> bytes:
@@ -84,24 +90,30 @@ def is_finished(plan: Plan, number: int) -> bool:
     tar = f"{plan.out}/{plan.shards[number].path}"
     if not (exists(tar) and exists(result_path(plan, number))):
         return False
-    result = read_result(plan, number)
-    return result.fingerprint == plan.shards[number].fingerprint and result.shard.sha256 == sha256(tar)
+    result, pictures = read_result(plan, number), pictures_path(plan, number)
+    if result.fingerprint != plan.shards[number].fingerprint or result.shard.sha256 != sha256(tar):
+        return False
+    return result.pictures is None or (exists(pictures) and result.pictures == sha256(pictures))
 
 
-def write_shard(plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]) -> None:
+def write_shard(
+    plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap], galleries: Galleries
+) -> None:
     """Write a shard and then its result; `packed` are its references (dtype REFERENCE), in any order.
 
-    `buffers` are the mapped annotation files by number. Both files appear under their names only when whole, so that
-    a worker may fail or be repeated at any point.
+    `buffers` are the mapped annotation files by number. A training shard needs all held-out shards to be finished.
+    Every file appears under its name only when whole, so that a worker may fail or be repeated at any point.
     """
     planned = plan.shards[number]
-    tally, counts = Tally(), ShardCounts()
     with create(f"{plan.out}/{planned.path}") as file:
-        tar = _TarWriter(file, planned)
-        for photograph, records in annotated_photographs(plan, number, packed, buffers):
-            _write_photograph(tar, photograph, records, tally, counts)
-        shard = tar.finish()
-    result = ShardResult(planned.fingerprint, shard, tar.rows, counts, tally)
+        shard = _OpenShard(_TarWriter(file, planned), galleries)
+        for position, (photograph, records) in enumerate(annotated_photographs(plan, number, packed, buffers)):
+            shard.add(position, photograph, records)
+        finished = shard.tar.finish()
+    pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
+    result = ShardResult(
+        planned.fingerprint, finished, shard.tar.rows, shard.counts, shard.tally, shard.held_out, pictures
+    )
     write(result_path(plan, number), msgspec.json.encode(result))
 
 
@@ -124,44 +136,54 @@ def _records(plan: Plan, buffers: Mapping[int, mmap], references: References) ->
     return records
 
 
-def _write_photograph(
-    tar: "_TarWriter", planned: PlannedPhotograph, records: list[RawRecord], tally: Tally, counts: ShardCounts
-) -> None:
-    photograph = planned.photograph
-    standing = photograph.images[0]
-    try:
-        data, extension = read_photograph(standing)
-    except BrokenError as error:
-        tally.rejects.append(photograph_reject(standing, error))
-        for image in photograph.images[1:]:
-            tally.leave_out(image.source, "copy_rejected")
+@dataclass
+class _OpenShard:
+    """A shard that is being written, with what is counted and found on the way."""
+
+    tar: "_TarWriter"
+    galleries: Galleries
+    tally: Tally = field(default_factory=Tally)
+    counts: ShardCounts = field(default_factory=ShardCounts)
+    held_out: list[HeldOut] = field(default_factory=list)
+    pictures: list[Pictures] = field(default_factory=list)
+
+    def add(self, position: int, planned: PlannedPhotograph, records: list[RawRecord]) -> None:
+        """Add a photograph with the records that annotate it, or count why it or one of its images is not there."""
+        photograph = planned.photograph
+        try:
+            file = read_photograph(photograph.images[0])
+        except BrokenError as error:
+            self._reject(photograph, records, error)
+            return
+        if key := copy_of(photograph, file.grey, self.galleries):
+            self._leave_out(photograph.images, records, "copy_of_val", "content", key)
+            return
+        if wrong := disagreeing(planned, file.grey):
+            own = [record for record in records if record.file.source in {image.source for image in wrong}]
+            self._leave_out(wrong, own, "id_content_disagree", "id_content_disagree", photograph.key)
+            right = tuple(image for image in photograph.images if image not in wrong)
+            photograph = msgspec.structs.replace(photograph, images=right)
+            records = [record for record in records if record not in own]
+        if photograph.split != TRAIN:
+            self.pictures.append(describe(position, file.grey))
+        self.tar.add(photograph, file, compose(photograph, records, self.tally, self.counts))
+
+    def _reject(self, photograph: Photograph, records: list[RawRecord], error: BrokenError) -> None:
+        standing, *copies = photograph.images
+        self.tally.rejects.append(photograph_reject(standing, error))
+        for image in copies:
+            self.tally.leave_out(image.source, "copy_rejected")
         for record in records:
-            tally.leave_out(record.file.source, "photograph_rejected", count_objects(record))
-        return
-    tar.add(photograph, data, extension, compose(photograph, records, tally, counts))
+            self.tally.leave_out(record.file.source, "photograph_rejected", count_objects(record))
 
-
-def read_photograph(image: SourceImage) -> tuple[bytes, str]:
-    """The file's bytes and `jpg` or `png`; raises BrokenError unless all of it decodes to the size listed."""
-    try:
-        data = read(image.path)
-        pixels = decode_rgb(data, image.path)
-    except DataError as error:
-        raise BrokenError("unreadable", str(error).removeprefix(f"{image.path}: ")) from None
-    extension = next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
-    if extension is None:
-        raise BrokenError("not_jpeg_or_png", repr(data[:8]))
-    height, width, _ = pixels.shape
-    if (width, height) != (image.width, image.height):
-        raise BrokenError("size_mismatch", f"{width}×{height} pixels, listed as {image.width}×{image.height}")
-    return data, extension
-
-
-def photograph_reject(image: SourceImage, error: BrokenError) -> Reject:
-    """The row that says why a photograph was rejected."""
-    place = "/".join(image.path.split("/")[-2:])
-    seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
-    return Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, seen)
+    def _leave_out(
+        self, images: Iterable[SourceImage], records: list[RawRecord], reason: str, by: ToldBy, key: str
+    ) -> None:
+        for image in images:
+            self.tally.leave_out(image.source, reason)
+            self.held_out.append(HeldOut(image.source, image.id, by, key))
+        for record in records:
+            self.tally.leave_out(record.file.source, "photograph_left_out", count_objects(record))
 
 
 class _TarWriter:
@@ -174,10 +196,10 @@ class _TarWriter:
         self._hash = hashlib.sha256()
         self._position = 0
 
-    def add(self, photograph: Photograph, image: bytes, extension: str, record: Record) -> None:
+    def add(self, photograph: Photograph, file: PhotographFile, record: Record) -> None:
         """Append a photograph and its record."""
         encoded = encode_record(record)
-        image_offset = self._member(f"{photograph.key}.{extension}", image)
+        image_offset = self._member(f"{photograph.key}.{file.extension}", file.data)
         record_offset = self._member(f"{photograph.key}.json", encoded)
         standing = photograph.images[0]
         self.rows.append(
@@ -187,7 +209,7 @@ class _TarWriter:
                 part=self._planned.part,
                 shard=self._planned.path,
                 image_offset=image_offset,
-                image_length=len(image),
+                image_length=len(file.data),
                 record_offset=record_offset,
                 record_length=len(encoded),
                 width=record.width,

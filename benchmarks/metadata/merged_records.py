@@ -42,7 +42,7 @@ def main() -> None:
     mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={options.workers}"]
     graph = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(mode if options.workers > 1 else []))
     with graph as pipeline:
-        _ = grouped_references(pipeline, planned.plan) | beam.ParDo(WriteRecords(options.out))
+        _ = grouped_references(pipeline, planned.plan) | beam.Flatten() | beam.ParDo(WriteRecords(options.out))
 
 
 if __name__ == "__main__":

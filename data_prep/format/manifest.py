@@ -3,6 +3,8 @@
 Nothing in it depends on when, where or how the dataset was made: same input, same bytes.
 """
 
+from typing import Literal
+
 import msgspec
 
 from data_prep.format.errors import DataError
@@ -40,12 +42,29 @@ class Shard(msgspec.Struct, frozen=True):
     sha256: str
 
 
+ToldBy = Literal["coco_id", "flickr_id", "content", "id_content_disagree"]
+
+
+class HeldOut(msgspec.Struct, frozen=True, order=True):
+    """An image that stays out of training for a photograph held out of it, whose key is `key`.
+
+    `by`: what told. `coco_id` and `flickr_id` are the image's own ids, `content` is what its file shows;
+    `id_content_disagree`: its ids name that photograph (which need not be held out), but its file shows another.
+    """
+
+    source: str
+    id: int
+    by: ToldBy
+    key: str
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The dataset.
 
     `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
     and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
-    being broken (each of those is a row of `rejects.parquet`). `files`: the other files, path → SHA-256.
+    being broken (each of those is a row of `rejects.parquet`). `files`: the other files, path → SHA-256. `held_out`:
+    every image that left training because it is a copy of a held-out photograph, or its ids and content disagree.
     """
 
     version: str
@@ -56,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True):
     rejected: dict[str, dict[str, int]]
     files: dict[str, str]
     shards: tuple[Shard, ...]
+    held_out: tuple[HeldOut, ...] = ()
 
 
 def manifest_uri(dataset: str) -> str:

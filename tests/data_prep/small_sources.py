@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.format.manifest import Manifest
+from data_prep.leaks import Galleries
 from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.planning import make_plan
 from data_prep.publish import publish
@@ -130,6 +131,6 @@ def prepare_plainly(
         scanned.include(tally)
         for shard, group in groups:
             references[shard].append(group.tobytes())
-    for shard, packed in references.items():
-        write_shard(plan, shard, reversed(packed), files)
+    for shard in sorted(references, key=lambda number: plan.shards[number].split == "train"):
+        write_shard(plan, shard, reversed(references[shard]), files, Galleries(plan))
     return publish(planned, scanned, read_synset_table(None), {}, classes, max_rejected)

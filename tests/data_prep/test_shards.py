@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_prep.merge import Photograph
+from data_prep.photographs import read_photograph
 from data_prep.plan import PlannedPhotograph
 from data_prep.reasons import BrokenError
-from data_prep.shards import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order, read_photograph
+from data_prep.shards import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
 from data_prep.sources.images import SourceImage
 from tests.data_prep.small_sources import SIZE, jpeg
 
@@ -64,8 +65,9 @@ def test_shards_are_of_about_the_size_asked_for() -> None:
 def test_a_photograph_is_read_verbatim(tmp_path: Path) -> None:
     for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
         (tmp_path / name).write_bytes(jpeg(kind=kind))
-    assert read_photograph(at(tmp_path / "a.jpg")) == (jpeg(), "jpg")
-    assert read_photograph(at(tmp_path / "b.png")) == (jpeg(kind="PNG"), "png")
+    for name, kind, extension in (("a.jpg", "JPEG", "jpg"), ("b.png", "PNG", "png")):
+        found = read_photograph(at(tmp_path / name))
+        assert (found.data, found.extension) == (jpeg(kind=kind), extension)
 
 
 @pytest.mark.parametrize(
