@@ -95,3 +95,52 @@ def test_another_table_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     path.write_text(text)
     with pytest.raises(ConfigError, match="line 2"):
         read_synset_table(str(path))
+
+
+def test_the_authors_3001_names_come_out_in_their_order(real_sample: Path) -> None:
+    """Their list has COCO's 80 and the 3000 most frequent: one of COCO's is not among those."""
+    names = (real_sample / "vg3k_class_names.txt").read_text().split()
+    table = read_synset_table(None)
+    coco = tuple(Category(number, name) for number, name in enumerate(table, start=1))
+    rest = _with_senses(names[80:], set(table.values()))
+    rare = table["hair drier"]
+    synsets = {**dict.fromkeys([*table.values(), *rest], 5), rare: 4, "a_little_rarer.n.01": 4, "rare.n.01": 1}
+    vocabulary = build_vocabulary({"coco": coco}, table, synsets, {}, 3000)
+    assert rare not in most_frequent(synsets, 3000)
+    assert len(vocabulary) == 3001
+    assert [c.synset.rsplit(".", 2)[0] for c in vocabulary.classes] == names
+    assert len(set(vocabulary.names)) == 3001
+
+
+def _with_senses(names: list[str], taken: set[str]) -> list[str]:
+    """A synset for each name: the first noun senses that are free."""
+    synsets = []
+    for name in names:
+        synset = next(s for s in (f"{name}.n.{number:02d}" for number in range(1, 99)) if s not in taken)
+        taken.add(synset)
+        synsets.append(synset)
+    return synsets
+
+
+def test_with_all_of_cocos_synsets_among_the_most_frequent_there_are_no_more_classes() -> None:
+    synsets = {"person.n.01": 9, "bag.n.06": 8, "plant.n.01": 7, "tree.n.01": 6, "rare.n.01": 1}
+    assert len(build_vocabulary({"coco": COCO}, TABLE, synsets, {}, 4)) == 4
+    assert len(build_vocabulary({"coco": COCO}, TABLE, {**synsets, "plant.n.01": 0}, {}, 4)) == 5
+
+
+def test_what_a_files_own_categories_mean_is_said_by_the_file() -> None:
+    own = (Category(1, "handbag", "purse.n.01"), Category(2, "suitcase"))
+    vocabulary = build_vocabulary({"mine": own}, {**TABLE, "handbag": "bag.n.04"}, {}, {}, None)
+    assert [c.synset for c in vocabulary.classes] == ["purse.n.01", "bag.n.06"]
+
+
+def test_one_name_of_two_concepts_is_shown_with_the_second_ones_synset() -> None:
+    lvis = (Category(1, "suitcase", "case.n.05"),)
+    vocabulary = build_vocabulary({"coco": COCO, "lvis": lvis}, TABLE, {"case.n.07": 1}, {}, None)
+    assert vocabulary.names == ("person", "suitcase", "potted plant", "suitcase (case.n.05)", "case")
+
+
+def test_a_source_lends_its_category_ids_only_if_they_are_no_other_classs() -> None:
+    free, clashing = (Category(2, "dragon"),), (Category(1, "acorn"), Category(7, "oak"))
+    vocabulary = build_vocabulary({"coco": COCO, "own": free, "mine": clashing}, TABLE, {}, {}, None)
+    assert [c.category_id for c in vocabulary.classes] == [1, 33, 64, 2, None, None]
