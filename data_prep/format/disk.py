@@ -14,6 +14,7 @@ from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.place import FileInfo
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def local_path(uri: str | Path) -> Path:
@@ -51,31 +52,44 @@ def read_range(uri: str, offset: int, length: int) -> bytes:
 def create(uri: str) -> Iterator[BinaryIO]:
     """A file of another name that takes its own when it is whole and on disk."""
     path = local_path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with _told_if_full(uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_if_full(uri: str) -> Iterator[None]:
+    """Raise DataError with the remedy where a file or folder finds no room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        remedy = "make room there, or choose a place that has some, and give the command again"
+        raise DataError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
 
 
 @contextmanager
 def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
     """A folder of another name that takes its own when it is whole."""
     path = local_path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     try:
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
+        with _told_if_full(uri):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """Files and folders appear under their names only when they are whole."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,22 @@ def test_a_file_whose_writing_fails_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), create(tmp_path / "a") as file:
         file.write(b"ne")
         raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert read(tmp_path / "a") == b"old"
+
+
+def test_a_full_disk_is_named_with_the_remedy_and_leaves_the_old_file(tmp_path: Path) -> None:
+    """A real limit on the size of files stands for the full disk: both come from the system as errors of a write."""
+    write(tmp_path / "a", b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        with pytest.raises(DataError, match=f"{tmp_path}/a: cannot be written .*make room"):
+            write(tmp_path / "a", bytes(1000))
+        with pytest.raises(DataError, match="b: cannot be written"), create_folder(tmp_path / "b", "new") as partial:
+            (partial / "new").write_bytes(bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert read(tmp_path / "a") == b"old"
 
