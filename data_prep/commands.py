@@ -110,6 +110,30 @@ def verify(dataset: Positional[Uri]) -> None:
     print(f"{dataset}: whole")
 
 
+def audit(dataset: Positional[Uri], *, against: str, limit: int | None = None, workers: int = 1) -> None:
+    """Prove that no held-out photograph is in a dataset's training side, by what the files show and by their ids.
+
+    Every training photograph is decoded and compared. Ends with status 1 if one is a copy; COCO's own photographs are
+    never thinned, so near-duplicates that COCO itself has are listed apart and are no failure.
+
+    Args:
+        dataset: Folder of a prepared dataset.
+        against: Folder of the held-out photographs, for example coco/val2017. Or a source as `prepare` takes it,
+            coco=coco:FOLDER, whose files for training are passed over and whose ids are compared too.
+        limit: Compare at most so many training photographs, for a first try.
+        workers: How many processes decode and compare.
+    """
+    from data_prep.audit import audit as run
+    from data_prep.audit import describe
+    from data_prep.format.errors import DataError
+
+    found = run(dataset, against, limit, workers)
+    print(describe(found))
+    if found.leaks:
+        leaks = len({leak.key for leak in found.leaks})
+        raise DataError(f"{dataset}: {leaks} of its training photographs are held-out ones; prepare it again with them")
+
+
 def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20) -> None:
     """Print what a dataset holds: counts by split, part and class, and what was left out or rejected, by reason.
 
@@ -154,6 +178,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sources": sources,
     "prepare": prepare,
     "verify": verify,
+    "audit": audit,
     "show": show,
     "browse": browse,
 }

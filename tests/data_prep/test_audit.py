@@ -1,0 +1,100 @@
+"""Audit finds on a finished dataset what should not be in its training side, and says so with its exit status."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from data_prep.audit import Finding, audit
+from data_prep.format.errors import ConfigError, DataError
+from tests.data_prep.leaky_world import put, sources, write_world
+from tests.data_prep.pictures import encoded, gradient, scene
+from tests.data_prep.small_sources import prepare_plainly
+from tests.data_prep.test_commands import typed
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`leaky` was prepared without COCO's validation photographs, `sound` with them."""
+    folder = write_world(tmp_path_factory.mktemp("world"))
+    coco, vg = sources(folder)
+    train = f"coco=coco:{folder}/coco/annotations/instances_train2017.json,{folder}/coco/train2017"
+    prepare_plainly(folder / "leaky", train, vg)
+    prepare_plainly(folder / "sound", coco, vg)
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_planted_leak_is_found_by_content_and_by_id(world: Path, workers: int) -> None:
+    found = audit(f"{world}/leaky", f"coco=coco:{world}/coco", workers=workers)
+    val = f"{world}/coco/val2017"
+    assert sorted(found.leaks) == [
+        Finding("vg-0000000011", "content", f"{val}/000000000002.jpg"),
+        Finding("vg-0000000016", "content", f"{val}/000000000003.jpg"),
+        Finding("vg-0000000016", "flickr_id", f"{val}/000000000003.jpg"),
+    ]
+    assert (found.training, found.held_out, found.near_duplicates) == (6, 2, ())
+
+
+def test_a_folder_of_photographs_is_enough(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, sentence = typed(capsys, "audit", f"{world}/leaky", "--against", f"{world}/coco/val2017")
+    assert code == 1
+    assert "vg-0000000011  content  000000000002.jpg" in out
+    assert "2 of its training photographs are held-out ones" in sentence
+
+
+def test_a_sound_dataset_passes(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = typed(capsys, "audit", f"{world}/sound", "--against", f"coco=coco:{world}/coco")
+    assert code == 0
+    assert "3 training photographs compared with 2 held-out ones" in out
+    assert "held out, and in training: 0" in out
+
+
+def test_near_duplicates_of_cocos_own_are_told_apart_and_are_no_failure(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "1.jpg").write_bytes(encoded(scene(1), 50))
+    code, out, sentence = typed(capsys, "audit", f"{world}/sound", "--against", str(tmp_path))
+    assert code == 1
+    own = out.partition("near-duplicates that COCO itself has")[2]
+    assert re.search(r"coco-000000000001 +content +1\.jpg", own)
+    assert "1 of its training photographs" in sentence  # Visual Genome's copy of it, which has no id
+    coco = world / "coco"
+    alone = f"coco=coco:{coco}/annotations/instances_train2017.json,{coco}/train2017"
+    prepare_plainly(tmp_path / "alone", alone)
+    assert typed(capsys, "audit", f"{tmp_path}/alone", "--against", str(tmp_path))[0] == 0
+
+
+def test_a_photograph_with_a_held_out_coco_id_is_a_leak_even_of_coco(world: Path) -> None:
+    coco = world / "coco"
+    again = f"coco@val=coco:{coco}/annotations/instances_train2017.json,{coco}/train2017"
+    assert (
+        Finding("coco-000000000001", "coco_id", f"{coco}/train2017/000000000001.jpg")
+        in audit(f"{world}/sound", again).leaks
+    )
+
+
+def test_a_limit_compares_so_many(world: Path) -> None:
+    assert audit(f"{world}/sound", f"{world}/coco/val2017", limit=2).training == 2
+
+
+def test_a_held_out_photograph_that_does_not_decode_ends_in_one_sentence(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "sky.jpg").write_bytes(encoded(gradient(90, 200, 0)))
+    put(tmp_path / "sky.jpg", (tmp_path / "sky.jpg").read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"sky\.jpg: not a readable image"):
+        audit(f"{world}/sound", str(tmp_path))
+
+
+def test_what_cannot_be_compared_with_is_refused_by_name(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    train = f"coco=coco:{world}/coco/annotations/instances_train2017.json,{world}/coco/train2017"
+    for against, error, words in (
+        (f"{tmp_path}/none", DataError, "no such folder"),
+        (f"{tmp_path}/empty", DataError, "no photographs"),
+        (train, ConfigError, "no file that is not for training"),
+        (f"vg=vg:{world}/vg", ConfigError, "no file that is not for training"),
+    ):
+        with pytest.raises(error, match=words):
+            audit(f"{world}/sound", against)
+    with pytest.raises(ConfigError, match="--workers"):
+        audit(f"{world}/sound", f"{world}/coco/val2017", workers=0)
