@@ -32,8 +32,11 @@ class ImageHead(msgspec.Struct, frozen=True):
     synsets: list[str]
 
 
-class _Record(msgspec.Struct):
+class _Objects(msgspec.Struct):
     objects: list[msgspec.Raw]
+
+
+class _Record(_Objects):
     image_id: Id | None = None
     id: Id | None = None
 
@@ -82,6 +85,7 @@ class _AnyObject(_AnyObjectHead, kw_only=True):
 
 
 # Releases 1.2 and 1.4 decode straight into what is needed; what does not fit is tried again in any spelling.
+_objects = msgspec.json.Decoder(_Objects)
 _record = msgspec.json.Decoder(_Record)
 _heads = msgspec.json.Decoder(list[_Head])
 _any_heads = msgspec.json.Decoder(list[_AnyHead])
@@ -141,8 +145,8 @@ def say_nothing_of_synsets(data: bytes) -> bool:
 
 
 def raw_objects(data: msgspec.Raw) -> list[msgspec.Raw]:
-    """A record's objects, undecoded; raises msgspec.DecodeError if the record is malformed."""
-    return _record.decode(data).objects
+    """The objects of a record that has a head, undecoded."""
+    return _objects.decode(data).objects
 
 
 def head_of(data: msgspec.Raw, synsets: Mapping[str, str]) -> ImageHead:

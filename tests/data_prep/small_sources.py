@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data_prep.compose import RawRecord, ShardCounts, compose
 from data_prep.format.manifest import Manifest
+from data_prep.format.records import Record
 from data_prep.leaks import Galleries
 from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.planning import make_plan
-from data_prep.publish import publish
+from data_prep.publish import check_nothing_lost, publish
 from data_prep.references import locate
 from data_prep.shards import write_shard
 from data_prep.sources.options import parse_sources
@@ -134,3 +136,29 @@ def prepare_plainly(
     for shard in sorted(references, key=lambda number: plan.shards[number].split == "train"):
         write_shard(plan, shard, reversed(references[shard]), files, Galleries(plan))
     return publish(planned, scanned, read_synset_table(None), {}, classes, max_rejected)
+
+
+def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
+    """The way from annotation files to records alone, without photographs' pixels, shards and Beam.
+
+    Raises RuntimeError if an object is lost on it.
+    """
+    planned = make_plan("unwritten", parse_sources(sources), 1 << 20, None)
+    plan, buffers = planned.plan, MappedFiles(planned.plan)
+    total, counts = Tally(), ShardCounts()
+    total.include(planned.tally)
+    records: dict[tuple[int, int], list[RawRecord]] = {}
+    for span in plan.spans:
+        groups, tally = locate(span, plan.files[span.file], buffers[span.file], planned.tables[span.file])
+        total.include(tally)
+        for shard, references in groups:
+            for photograph, file, offset, length in references.tolist():
+                data = buffers[file][offset : offset + length]
+                records.setdefault((shard, photograph), []).append(RawRecord(plan.files[file], offset, data))
+    composed = [
+        compose(one.photograph, records.get((shard, position), []), total, counts)
+        for shard, photographs in enumerate(planned.photographs)
+        for position, one in enumerate(photographs)
+    ]
+    check_nothing_lost(total)
+    return total, composed

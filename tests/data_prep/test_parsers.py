@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from data_prep.format.records import Annotation
 from data_prep.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
 from data_prep.sources.coco import annotation, flickr_id
-from data_prep.sources.visual_genome_objects import Frame, ImageHead, head_of, image_heads, object_annotation
+from data_prep.sources.visual_genome_objects import (
+    Frame,
+    ImageHead,
+    head_of,
+    image_heads,
+    object_annotation,
+    raw_objects,
+)
 from tests.data_prep.small_sources import coco_object, vg_object
 
 CATEGORIES = {1: "cat"}
@@ -198,6 +205,12 @@ def test_every_synset_of_every_object_counts_in_every_spelling(records: list[Any
     by_name = {"a": "a", "b": "b"}
     assert image_heads(json.dumps(records).encode(), by_name) == [ImageHead(1, 2, ["a", "b"])]
     assert head_of(raw(records[0]), by_name) == ImageHead(1, 2, ["a", "b"])
+
+
+def test_a_record_whose_image_is_known_has_its_objects_whatever_else_it_holds() -> None:
+    record = {"image_id": 1, "id": -5, "objects": [vg_object(7)]}
+    assert image_heads(json.dumps([record]).encode(), {}) == [ImageHead(1, 1, ["tree.n.01"])]
+    assert len(raw_objects(raw(record))) == 1
 
 
 @pytest.mark.parametrize("record", [{"objects": []}, {"id": 1}, {"id": -1, "objects": []}, 5])

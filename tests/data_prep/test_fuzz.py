@@ -1,0 +1,145 @@
+"""Twelve thousand damaged files: each ends in records with nothing lost, or in one error that names the file."""
+
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.format.errors import DataError
+from data_prep.format.images import decode_rgb
+from data_prep.format.records import Record, decode_record, encode_record
+from data_prep.reasons import LEFT_OUT, LEFT_OUT_PHOTOGRAPHS, REJECTED
+from data_prep.tally import Tally
+from tests.data_prep.damage import damage_bytes, damage_json
+from tests.data_prep.small_sources import (
+    coco_image,
+    coco_object,
+    compose_plainly,
+    jpeg,
+    lvis_image,
+    lvis_object,
+    vg_image,
+    vg_object,
+    write_coco,
+    write_lvis,
+    write_vg,
+)
+
+JSON_FILES = 1500  # of each of the six kinds
+PICTURES = 3000
+
+RLE = {"size": [30, 40], "counts": [600, 30, 570]}
+COMPRESSED = {"size": [30, 40], "counts": "hb0n0ja0"}
+
+
+def write_world(folder: Path) -> None:
+    """COCO, LVIS, and Visual Genome in its last release and its first, of the same few photographs."""
+    objects = [coco_object(5, 1), coco_object(6, 2, iscrowd=1, segmentation=RLE), coco_object(7, 2, segmentation=None)]
+    images = [coco_image(1, license=1, flickr_url="http://x/77_a.jpg"), coco_image(2), coco_image(3)]
+    write_coco(folder / "coco", images, objects)
+    lists: dict[str, Any] = {"neg_category_ids": [1, 2], "not_exhaustive_category_ids": [3]}
+    found = [lvis_object(8, 1), lvis_object(9, 4, category_id=2, segmentation=COMPRESSED), lvis_object(10, 4)]
+    write_lvis(folder / "lvis", [lvis_image(1, **lists), lvis_image(4)], found)
+    genome = {
+        9: [vg_object(1), vg_object(2, []), vg_object(3, ["a.n.01", "b.n.01"]), vg_object(4, w=0)],
+        10: [vg_object(5, x=-3), vg_object(6, ["dog.n.01"])],
+        11: [],
+    }
+    known = [vg_image(9, coco_id=1, flickr_id=77), vg_image(10), vg_image(11)]
+    write_vg(folder / "vg", known, genome)
+    shutil.copytree(folder / "vg", folder / "old")
+    old = [{**image, "id": image["image_id"]} for image in known]
+    box = {"x": 1, "y": 2, "w": 9, "h": 9}
+    named = [{"id": 1, "names": ["tree", "oak"], **box}, {"id": 2, "name": "dog", **box}]
+    for record in old:
+        del record["image_id"]
+    (folder / "old/image_data.json").write_text(json.dumps(old))
+    (folder / "old/objects.json").write_text(json.dumps([{"id": 9, "objects": named}, {"id": 10, "objects": []}]))
+    (folder / "old/object_synsets.json").write_text('{"tree": "tree.n.01", "oak": "tree.n.01", "dog": "dog.n.01"}')
+
+
+def check(total: Tally, records: list[Record]) -> None:
+    """Everything is accounted for, under known reasons, and can be written."""
+    for source, photographs in total.photographs.items():
+        left_out = sum(total.left_out.get(source, {}).get(reason, 0) for reason in LEFT_OUT_PHOTOGRAPHS)
+        placed = sum(source in record.ids for record in records)
+        listing = ("image_data.json", "lvis_v1_train.json", "annotations/instances_train2017.json")
+        broken = sum(r.source == source and r.kind == "photograph" and r.file in listing for r in total.rejects)
+        assert photographs == placed + left_out + broken
+    assert {reject.reason for reject in total.rejects} <= REJECTED.keys()
+    assert {reason for reasons in total.left_out.values() for reason in reasons} <= LEFT_OUT.keys()
+    for reject in total.rejects:
+        reject.excerpt.encode()
+    for record in records:
+        assert decode_record(encode_record(record)) == record
+        for found in record.objects.values():
+            assert all(annotation.area > 0 for annotation in found)
+
+
+def listed(text: bytes, name: str) -> int | None:
+    """How many objects a COCO-format file holds, told by another parser; None where it cannot tell."""
+    try:
+        return len(json.loads(text)["annotations"]) if name != "objects.json" else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("coco=coco:{}/coco", "coco/annotations/instances_train2017.json"),
+        ("lvis=lvis:{}/lvis", "lvis/lvis_v1_train.json"),
+        ("vg=vg:{}/vg", "vg/objects.json"),
+        ("vg=vg:{}/vg", "vg/image_data.json"),
+        ("old=vg:{}/old", "old/objects.json"),
+        ("old=vg:{}/old", "old/object_synsets.json"),
+    ],
+)
+def test_a_damaged_annotation_file_loses_nothing_or_is_named(tmp_path: Path, source: str, name: str) -> None:
+    write_world(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    places = [place.format(tmp_path) for place in dict.fromkeys(("coco=coco:{}/coco", source))]
+    broken_before = len(compose_plainly(*places)[0].rejects)
+    ends: Counter[str] = Counter()
+    for seed in range(JSON_FILES):
+        text = damage_json(whole, random.Random(f"{name} {seed}"))
+        (tmp_path / name).write_bytes(text)
+        try:
+            total, records = compose_plainly(*places)
+        except DataError as error:
+            assert Path(name).name in str(error), (seed, str(error))
+            ends["refused"] += 1
+            continue
+        check(total, records)
+        own = source.partition("=")[0]
+        if own in ("coco", "lvis") and (objects := listed(text, name)) is not None:
+            assert total.objects.get(own, 0) == objects, seed
+        ends["rejected" if len(total.rejects) > broken_before else "taken"] += 1
+    assert min(ends["refused"], ends["taken"]) > JSON_FILES // 50, ends
+
+
+def picture(kind: str) -> bytes:
+    return jpeg(1, (40, 30), kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [lambda: picture("JPEG"), lambda: picture("PNG")], ids=["JPEG", "PNG"])
+def test_a_damaged_picture_is_decoded_whole_or_named(make: Callable[[], bytes]) -> None:
+    whole = make()
+    refused = 0
+    for seed in range(PICTURES // 2):
+        try:
+            pixels = decode_rgb(damage_bytes(whole, random.Random(seed)), "7.jpg")
+        except DataError as error:
+            assert str(error).startswith("7.jpg: ")
+            refused += 1
+        else:
+            assert pixels.ndim == 3
+            assert pixels.shape[2] == 3
+    assert refused > PICTURES // 20
