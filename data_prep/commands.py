@@ -51,6 +51,8 @@ def prepare(
     shard_bytes: int = 128 << 20,
     workers: int = 1,
     synsets: Path | None = None,
+    runner: str | None = None,
+    beam: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE")] = (),
 ) -> None:
     """Make one dataset of shards from COCO, LVIS, Visual Genome and files of your own.
 
@@ -73,6 +75,10 @@ def prepare(
         shard_bytes: Bytes of photographs in a shard, about.
         workers: How many processes of this machine write shards. The bytes are the same with any number.
         synsets: A table of COCO class name → synset in place of the one shipped, data_prep/coco_synsets.csv.
+        runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
+            See infra/flink/README.md.
+        beam: May be given any number of times: an option of Apache Beam or of the runner, as it is; a switch is KEY
+            alone. For example: --beam flink_master=HOST:8081 --beam parallelism=8
     """
     import logging
 
@@ -90,6 +96,8 @@ def prepare(
         shard_bytes=shard_bytes,
         workers=workers,
         synsets=None if synsets is None else str(synsets),
+        runner=runner,
+        beam=beam,
     )
     print(describe(run(options)))
 

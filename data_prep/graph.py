@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 import apache_beam as beam
 import msgspec
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from data_prep.format.storage import read, write
+from data_prep.engines import Engine, job_name, run
+from data_prep.format.errors import DataError
+from data_prep.format.storage import exists, read, remove, write
 from data_prep.leaks import Galleries
 from data_prep.merge import TRAIN
 from data_prep.plan import MappedFiles, Plan, read_plan, read_table, work_folder
@@ -30,15 +30,15 @@ from data_prep.tally import Tally, sum_tallies
 COUNTS = "counts"
 
 
-def run_graph(plan: Plan, workers: int) -> Tally:
+def run_graph(plan: Plan, engine: Engine) -> Tally:
     """Write every shard of the plan that stands at `plan.out`; returns what was counted in the annotation files.
 
-    With one worker everything runs in this process, with more in so many processes on this machine.
+    Raises ConfigError or DataError as `engines.run` does, and DataError if the workers wrote to disks of their own.
     """
-    mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers > 1 else []
-    options = PipelineOptions([*mode, "--job_name=maskx-prepare"])
-    with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
-        build_graph(pipeline, plan)
+    remove(_tally_path(plan.out))
+    run(engine, job_name(plan.out), lambda pipeline: build_graph(pipeline, plan))
+    if not exists(_tally_path(plan.out)):
+        raise DataError(f"{plan.out}: the workers' files are not seen here; --out must be a shared folder or s3://")
     return msgspec.json.decode(read(_tally_path(plan.out)), type=Tally)
 
 

@@ -13,6 +13,7 @@ from threading import Event, Thread
 import msgspec
 from tqdm import tqdm
 
+from data_prep.engines import Engine
 from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
 from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
@@ -34,7 +35,8 @@ class PrepareOptions:
     lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
     make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about.
     `limit`: photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that
-    may be broken, 0 to 1. `workers`: processes. `synsets`: another table than the shipped `coco_synsets.csv`.
+    may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
+    `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
 
     sources: tuple[str, ...]
@@ -45,6 +47,8 @@ class PrepareOptions:
     max_rejected: float = 0.01
     workers: int = 1
     synsets: str | None = None
+    runner: str | None = None
+    beam: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for option, value in (("classes", self.classes), ("limit", self.limit)):
@@ -52,8 +56,14 @@ class PrepareOptions:
                 raise ConfigError(f"--{option} {value}: must be at least 1; leave it out for all")
         if not 0 <= self.max_rejected <= 1:
             raise ConfigError(f"--max-rejected {self.max_rejected}: is a share, from 0 to 1")
-        if self.shard_bytes < 1 or self.workers < 1:
-            raise ConfigError("--shard-bytes and --workers must be at least 1")
+        if self.shard_bytes < 1:
+            raise ConfigError(f"--shard-bytes {self.shard_bytes}: must be at least 1")
+        self.engine.check_places(self.out, self.sources)
+
+    @property
+    def engine(self) -> Engine:
+        """Where it runs; the bytes are the same everywhere."""
+        return Engine(self.runner, self.beam, self.workers)
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -89,7 +99,7 @@ def prepare(options: PrepareOptions) -> Manifest:
     from data_prep.graph import run_graph
 
     with _progress(out, len(planned.photographs)):
-        scanned = run_graph(planned.plan, options.workers)
+        scanned = run_graph(planned.plan, options.engine)
     write(f"{out}/run.json", msgspec.json.format(msgspec.json.encode(run), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 
