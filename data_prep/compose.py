@@ -1,62 +1,49 @@
-"""From a photograph and the records that annotate it to its one record in the dataset."""
-
-from collections.abc import Iterator
+"""From a photograph and what the annotation files say of it to its one record in the dataset."""
 
 import msgspec
 
+from data_prep.annotated import Annotated
 from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.records import Annotation, Record
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.merge import Photograph
 from data_prep.plan import PlannedFile
-from data_prep.reasons import BrokenError
-from data_prep.sources import coco, visual_genome_objects
-from data_prep.sources.images import SourceImage
-from data_prep.sources.visual_genome_objects import Frame
+from data_prep.sources.coco import Id
+from data_prep.sources.objects import Broken
 from data_prep.tally import Tally, increase
 
 
-class RawRecord(msgspec.Struct, frozen=True):
-    """A record's bytes in an annotation file, and the byte at which it begins there."""
-
-    file: PlannedFile
-    offset: int
-    data: bytes
-
-
 class ShardCounts(msgspec.Struct):
-    """What went into a shard: `photographs` and the rest by name, and objects and masks by source and class."""
+    """What went into a shard: `photographs` and the rest by name; `objects` and `masks` by source and class."""
 
     what: dict[str, int] = {}
-    classes: dict[str, dict[str, tuple[int, int]]] = {}
+    objects: dict[str, dict[str, int]] = {}
+    masks: dict[str, dict[str, int]] = {}
 
     def add(self, record: Record) -> None:
         """Count a record."""
         increase(self.what, "photographs")
         for source, annotations in record.objects.items():
+            masked = [a.category for a in annotations if a.mask is not None]
+            _add(self.objects.setdefault(source, {}), [a.category for a in annotations])
+            _add(self.masks.setdefault(source, {}), masked)
             increase(self.what, f"{source}_objects", len(annotations))
-            increase(self.what, f"{source}_masks", sum(a.mask is not None for a in annotations))
-            increase(self.what, f"{source}_crowds", sum(a.iscrowd for a in annotations))
-            classes = self.classes.setdefault(source, {})
-            for a in annotations:
-                objects, masks = classes.get(a.category, (0, 0))
-                classes[a.category] = (objects + 1, masks + (a.mask is not None))
+            increase(self.what, f"{source}_masks", len(masked))
+            increase(self.what, f"{source}_crowds", sum([a.iscrowd for a in annotations]))
 
 
-def compose(photograph: Photograph, records: list[RawRecord], tally: Tally, counts: ShardCounts) -> Record:
-    """Unite the records by source, in the files' order. What cannot be taken goes into the tally with its reason."""
+def _add(counts: dict[str, int], names: list[str]) -> None:
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+
+
+def compose(photograph: Photograph, annotated: list[Annotated], tally: Tally, counts: ShardCounts) -> Record:
+    """Unite what the files say by source, in their order. What is not taken goes into the tally with its reason."""
     standing = photograph.images[0]
     objects: dict[str, list[Annotation]] = {image.source: [] for image in photograph.images}
-    frames = {image.source: _frame(image, standing) for image in photograph.images}
-    for record in records:
-        source = record.file.source
-        if record.file.kind == "vg":
-            taken = _visual_genome_objects(record, frames[source], tally, counts)
-        else:
-            taken = _coco_object(record, standing, tally)
-        objects[source].extend(taken)
-    for source, annotations in objects.items():
-        increase(tally.kept, source, len(annotations))
+    for found in annotated:
+        objects[found.file.source] += found.objects.annotations
+        _count(found, tally, counts)
     ids = {image.source: image.id for image in photograph.images}
     negative = {image.source: list(image.negative) for image in photograph.images if image.negative}
     partly = {image.source: list(image.not_exhaustive) for image in photograph.images if image.not_exhaustive}
@@ -65,50 +52,26 @@ def compose(photograph: Photograph, records: list[RawRecord], tally: Tally, coun
     return composed
 
 
-def _frame(image: SourceImage, standing: SourceImage) -> Frame:
-    """How the image's coordinates lie on the copy that stands."""
-    return Frame(standing.width, standing.height, standing.width / image.width, standing.height / image.height)
-
-
-def _coco_object(record: RawRecord, image: SourceImage, tally: Tally) -> Iterator[Annotation]:
-    try:
-        yield coco.annotation(msgspec.Raw(record.data), record.file.categories, image.height, image.width)
-    except BrokenError as error:
-        tally.rejects.append(_reject(record, record.data, error))
-
-
-def _visual_genome_objects(record: RawRecord, frame: Frame, tally: Tally, counts: ShardCounts) -> Iterator[Annotation]:
-    for item in visual_genome_objects.raw_objects(msgspec.Raw(record.data)):
-        try:
-            taken = visual_genome_objects.object_annotation(item, frame, record.file.synsets)
-        except BrokenError as error:
-            tally.rejects.append(_reject(record, bytes(item), error))
-            continue
-        if isinstance(taken, str):
-            tally.leave_out(record.file.source, taken)
-            continue
-        annotation, clipped = taken
-        increase(counts.what, f"{record.file.source}_clipped", int(clipped))
-        yield annotation
+def _count(found: Annotated, tally: Tally, counts: ShardCounts) -> None:
+    source, objects = found.file.source, found.objects
+    increase(tally.kept, source, len(objects.annotations))
+    increase(counts.what, f"{source}_clipped", objects.clipped)
+    for reason in objects.left_out:
+        tally.leave_out(source, reason)
+    tally.rejects += [_reject(found.file, broken) for broken in objects.rejected]
 
 
 class _Identity(msgspec.Struct):
-    id: coco.Id = -1
-    object_id: coco.Id = -1
+    id: Id = -1
+    object_id: Id = -1
 
 
-def _reject(record: RawRecord, data: bytes, error: BrokenError) -> Reject:
+def _reject(file: PlannedFile, broken: Broken) -> Reject:
     try:
-        named = msgspec.json.decode(data, type=_Identity)
+        named = msgspec.json.decode(broken.data, type=_Identity)
         identity = named.id if named.object_id < 0 else named.object_id
     except JSON_ERRORS:
         identity = -1
-    seen = excerpt(f"{error.seen}: {excerpt(data)}" if error.seen else data)
-    return Reject(record.file.source, record.file.label, "object", identity, record.offset, error.reason, seen)
-
-
-def count_objects(record: RawRecord) -> int:
-    """How many objects a record that was located holds."""
-    if record.file.kind != "vg":
-        return 1
-    return len(visual_genome_objects.raw_objects(msgspec.Raw(record.data)))
+    error, begin = broken.error, excerpt(broken.data)
+    seen = excerpt(f"{error.seen}: {begin}") if error.seen else begin
+    return Reject(file.source, file.label, "object", identity, broken.offset, error.reason, seen)

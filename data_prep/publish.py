@@ -111,14 +111,18 @@ def check_nothing_lost(total: Tally) -> None:
 
 
 def _class_counts(results: list[ShardResult]) -> dict[str, dict[str, tuple[int, int]]]:
-    total: dict[str, dict[str, tuple[int, int]]] = {}
+    """Source → class → (objects, masks)."""
+    objects: dict[str, dict[str, int]] = {}
+    masks: dict[str, dict[str, int]] = {}
     for result in results:
-        for source, classes in result.counts.classes.items():
-            own = total.setdefault(source, {})
-            for name, (objects, masks) in classes.items():
-                before = own.get(name, (0, 0))
-                own[name] = (before[0] + objects, before[1] + masks)
-    return total
+        for total, own in ((objects, result.counts.objects), (masks, result.counts.masks)):
+            for source, classes in own.items():
+                for name, count in classes.items():
+                    increase(total.setdefault(source, {}), name, count)
+    return {
+        source: {name: (count, masks.get(source, {}).get(name, 0)) for name, count in classes.items()}
+        for source, classes in objects.items()
+    }
 
 
 def _count_outside(total: Tally, counts: dict[str, dict[str, tuple[int, int]]], vocabulary: Vocabulary) -> None:

@@ -2,15 +2,15 @@
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import BinaryIO
 
 import msgspec
-import numpy as np
 
-from data_prep.compose import RawRecord, ShardCounts, compose, count_objects
+from data_prep.annotated import Annotated, annotated_photographs
+from data_prep.compose import ShardCounts, compose
 from data_prep.content.held_out import Pictures, describe
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import HeldOut, Shard, ToldBy
@@ -19,9 +19,8 @@ from data_prep.format.storage import create, exists, read, sha256, write
 from data_prep.leaks import Galleries, copy_of, disagreeing, pictures_path, write_pictures
 from data_prep.merge import TRAIN, Photograph
 from data_prep.photographs import PhotographFile, photograph_reject, read_photograph
-from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, read_photographs, work_folder
+from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, work_folder
 from data_prep.reasons import BrokenError
-from data_prep.references import REFERENCE, References
 from data_prep.sources.images import SourceImage
 from data_prep.tally import Tally
 
@@ -107,33 +106,14 @@ def write_shard(
     planned = plan.shards[number]
     with create(f"{plan.out}/{planned.path}") as file:
         shard = _OpenShard(_TarWriter(file, planned), galleries)
-        for position, (photograph, records) in enumerate(annotated_photographs(plan, number, packed, buffers)):
-            shard.add(position, photograph, records)
+        for position, (photograph, annotated) in enumerate(annotated_photographs(plan, number, packed, buffers)):
+            shard.add(position, photograph, annotated)
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
         planned.fingerprint, finished, shard.tar.rows, shard.counts, shard.tally, shard.held_out, pictures
     )
     write(result_path(plan, number), msgspec.json.encode(result))
-
-
-def annotated_photographs(
-    plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]
-) -> Iterator[tuple[PlannedPhotograph, list[RawRecord]]]:
-    """A shard's photographs in order, each with the records that its references lead to, in the files' order."""
-    references = np.frombuffer(b"".join(packed), REFERENCE)
-    references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
-    photographs = read_photographs(plan.out, number)
-    ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
-    for photograph, own in zip(photographs, np.split(references, ends), strict=False):
-        yield photograph, _records(plan, buffers, own)
-
-
-def _records(plan: Plan, buffers: Mapping[int, mmap], references: References) -> list[RawRecord]:
-    records = []
-    for _, file, offset, length in references.tolist():
-        records.append(RawRecord(plan.files[file], offset, buffers[file][offset : offset + length]))
-    return records
 
 
 @dataclass
@@ -147,43 +127,43 @@ class _OpenShard:
     held_out: list[HeldOut] = field(default_factory=list)
     pictures: list[Pictures] = field(default_factory=list)
 
-    def add(self, position: int, planned: PlannedPhotograph, records: list[RawRecord]) -> None:
-        """Add a photograph with the records that annotate it, or count why it or one of its images is not there."""
+    def add(self, position: int, planned: PlannedPhotograph, annotated: list[Annotated]) -> None:
+        """Add a photograph with what annotates it, or count why it or one of its images is not there."""
         photograph = planned.photograph
         try:
             file = read_photograph(photograph.images[0])
         except BrokenError as error:
-            self._reject(photograph, records, error)
+            self._reject(photograph, annotated, error)
             return
         if key := copy_of(photograph, file.grey, self.galleries):
-            self._leave_out(photograph.images, records, "copy_of_val", "content", key)
+            self._leave_out(photograph.images, annotated, "copy_of_val", "content", key)
             return
         if wrong := disagreeing(planned, file.grey):
-            own = [record for record in records if record.file.source in {image.source for image in wrong}]
+            own = [found for found in annotated if found.file.source in {image.source for image in wrong}]
             self._leave_out(wrong, own, "id_content_disagree", "id_content_disagree", photograph.key)
             right = tuple(image for image in photograph.images if image not in wrong)
             photograph = msgspec.structs.replace(photograph, images=right)
-            records = [record for record in records if record not in own]
+            annotated = [found for found in annotated if found not in own]
         if photograph.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        self.tar.add(photograph, file, compose(photograph, records, self.tally, self.counts))
+        self.tar.add(photograph, file, compose(photograph, annotated, self.tally, self.counts))
 
-    def _reject(self, photograph: Photograph, records: list[RawRecord], error: BrokenError) -> None:
+    def _reject(self, photograph: Photograph, annotated: list[Annotated], error: BrokenError) -> None:
         standing, *copies = photograph.images
         self.tally.rejects.append(photograph_reject(standing, error))
         for image in copies:
             self.tally.leave_out(image.source, "copy_rejected")
-        for record in records:
-            self.tally.leave_out(record.file.source, "photograph_rejected", count_objects(record))
+        for found in annotated:
+            self.tally.leave_out(found.file.source, "photograph_rejected", found.objects.count)
 
     def _leave_out(
-        self, images: Iterable[SourceImage], records: list[RawRecord], reason: str, by: ToldBy, key: str
+        self, images: Iterable[SourceImage], annotated: list[Annotated], reason: str, by: ToldBy, key: str
     ) -> None:
         for image in images:
             self.tally.leave_out(image.source, reason)
             self.held_out.append(HeldOut(image.source, image.id, by, key))
-        for record in records:
-            self.tally.leave_out(record.file.source, "photograph_left_out", count_objects(record))
+        for found in annotated:
+            self.tally.leave_out(found.file.source, "photograph_left_out", found.objects.count)
 
 
 class _TarWriter:

@@ -7,6 +7,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from data_prep.annotated import annotated_photographs
 from data_prep.compose import ShardCounts, compose
 from data_prep.format.records import encode_record
 from data_prep.format.storage import create
@@ -14,7 +15,6 @@ from data_prep.graph import PlannedDoFn, grouped_references
 from data_prep.pipeline import SHARD_BYTES
 from data_prep.plan import write_plan
 from data_prep.planning import make_plan
-from data_prep.shards import annotated_photographs
 from data_prep.sources.options import parse_sources
 from data_prep.tally import Tally
 
@@ -26,8 +26,8 @@ class WriteRecords(PlannedDoFn):
         number, packed = element
         tally, counts = Tally(), ShardCounts()
         with create(f"{self.out}/records/{number:06d}.jsonl") as file:
-            for planned, records in annotated_photographs(self.plan, number, packed, self.files):
-                file.write(encode_record(compose(planned.photograph, records, tally, counts)))
+            for planned, annotated in annotated_photographs(self.plan, number, packed, self.files):
+                file.write(encode_record(compose(planned.photograph, annotated, tally, counts)))
                 file.write(b"\n")
 
 

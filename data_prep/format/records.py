@@ -13,14 +13,14 @@ KEY = re.compile(r"[a-z0-9-]+")
 SOURCE_NAME = re.compile(r"[a-z0-9]+")
 
 
-class Rle(msgspec.Struct, frozen=True):
+class Rle(msgspec.Struct, frozen=True, gc=False):
     """A mask as compressed COCO run lengths over the whole photograph: `size` is (height, width)."""
 
     size: tuple[int, int]
     counts: str
 
 
-class Annotation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One object of one source.
 
     `bbox` is (x, y, width, height) in pixels of this photograph, `area` in square pixels (the mask's where the

@@ -15,6 +15,7 @@ from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, map_file, member, read_span, spans, top_level
 from data_prep.sources.masks import Segmentation, mask_area, to_rle
+from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -172,7 +173,18 @@ def annotation_image_id(data: msgspec.Raw) -> int:
     return _head.decode(data).image_id
 
 
-def annotation(data: msgspec.Raw | memoryview, categories: dict[int, str], height: int, width: int) -> Annotation:
+def take(items: list[Item], categories: dict[int, str]) -> None:
+    """Put each annotation where it goes."""
+    for item in items:
+        try:
+            found = annotation(item.data, categories, item.frame.height, item.frame.width)
+        except BrokenError as error:
+            item.into.rejected.append(Broken(item.offset, item.data, error))
+        else:
+            item.into.annotations.append(found)
+
+
+def annotation(data: msgspec.Raw | bytes, categories: dict[int, str], height: int, width: int) -> Annotation:
     """One annotation as the dataset has it; raises BrokenError for what is malformed or has no area.
 
     The numbers stay verbatim. Where the file gives no area, it is the mask's, or the box's without a mask.

@@ -14,14 +14,18 @@ looked up by name.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
+import numpy as np
 
 from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.records import Annotation
 from data_prep.reasons import BrokenError
 from data_prep.sources.coco import Id
+from data_prep.sources.frames import Frame, clip_all
+from data_prep.sources.objects import Broken, Item
 
 
 class ImageHead(msgspec.Struct, frozen=True):
@@ -50,13 +54,17 @@ class _Head(msgspec.Struct):
     objects: list[_ObjectHead]
 
 
-class _Object(msgspec.Struct):
+class _Object(msgspec.Struct, gc=False):
     object_id: Id
     x: float
     y: float
     w: float
     h: float
-    synsets: list[str]
+    synsets: tuple[str, ...]
+
+
+class _Objects(msgspec.Struct, gc=False):
+    objects: list[_Object]
 
 
 class _NamedSynset(msgspec.Struct):
@@ -91,7 +99,10 @@ _heads = msgspec.json.Decoder(list[_Head])
 _any_heads = msgspec.json.Decoder(list[_AnyHead])
 _any_object_head = msgspec.json.Decoder(_AnyObjectHead)
 _object = msgspec.json.Decoder(_Object)
+_objects = msgspec.json.Decoder(_Objects)
 _any_object = msgspec.json.Decoder(_AnyObject)
+
+_id, _box = attrgetter("object_id"), attrgetter("x", "y", "w", "h")
 
 
 def either(one: int | None, other: int | None, name: str) -> int:
@@ -163,14 +174,63 @@ def _lenient_head(item: msgspec.Raw) -> _AnyObjectHead:
         return _AnyObjectHead()
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where Visual Genome's coordinates lie in a photograph of `width` × `height` pixels: scaled by `x` and `y`."""
+def take(items: list[Item], synsets: Mapping[str, str]) -> None:
+    """Put each record's objects where they go. `synsets` tells an object's synset by its name where it has none."""
+    decoded: list[tuple[Item, list[_Object]]] = []
+    for item in items:
+        try:
+            decoded.append((item, _objects.decode(item.data).objects))
+        except JSON_ERRORS:
+            _take_one_by_one(item, synsets)
+    if decoded:
+        _take_all(decoded)
 
-    width: int
-    height: int
-    x: float = 1.0
-    y: float = 1.0
+
+def _take_one_by_one(item: Item, synsets: Mapping[str, str]) -> None:
+    for data in raw_objects(msgspec.Raw(item.data)):
+        try:
+            taken = object_annotation(data, item.frame, synsets)
+        except BrokenError as error:
+            item.into.rejected.append(Broken(item.offset, bytes(data), error))
+            continue
+        if isinstance(taken, str):
+            item.into.left_out.append(taken)
+            continue
+        item.into.annotations.append(taken[0])
+        item.into.clipped += taken[1]
+
+
+def _take_all(decoded: list[tuple[Item, list[_Object]]]) -> None:
+    """Work on the objects as columns; those with any trouble are judged by themselves."""
+    counts = [len(objects) for _, objects in decoded]
+    objects = list(chain.from_iterable(objects for _, objects in decoded))
+    numbers = np.fromiter(chain.from_iterable(map(_box, objects)), np.float64, 4 * len(objects))
+    boxes, clipped, sure = clip_all(numbers.reshape(-1, 4), [item.frame for item, _ in decoded], counts)
+    names = [o.synsets[0] if len(o.synsets) == 1 else "" for o in objects]
+    x, y, w, h, areas = boxes.T.tolist()
+    corners = zip(x, y, w, h, strict=True)
+    taken: list[Annotation | None] = list(map(Annotation, map(_id, objects), names, corners, areas))
+    ends = np.cumsum(counts)
+    for position in np.flatnonzero(~sure | ~np.fromiter(map(bool, names), np.bool_, len(names))).tolist():
+        record = int(np.searchsorted(ends, position, "right"))
+        number = position - int(ends[record]) + counts[record]
+        taken[position], clipped[position] = _judge_one(decoded[record][0], objects[position], number)
+    for (item, _), start, end in zip(decoded, [0, *ends.tolist()], ends.tolist(), strict=False):
+        item.into.annotations += [annotation for annotation in taken[start:end] if annotation]
+        item.into.clipped += int(np.count_nonzero(clipped[start:end]))
+
+
+def _judge_one(item: Item, found: _Object, number: int) -> tuple[Annotation | None, bool]:
+    """The record's object of this number, and whether it was clipped; None, and accounted for, if it is not taken."""
+    try:
+        taken = _judge(found, item.frame)
+    except BrokenError as error:
+        item.into.rejected.append(Broken(item.offset, bytes(raw_objects(msgspec.Raw(item.data))[number]), error))
+        return None, False
+    if isinstance(taken, str):
+        item.into.left_out.append(taken)
+        return None, False
+    return taken
 
 
 def object_annotation(data: msgspec.Raw, frame: Frame, synsets: Mapping[str, str]) -> tuple[Annotation, bool] | str:
@@ -183,6 +243,10 @@ def object_annotation(data: msgspec.Raw, frame: Frame, synsets: Mapping[str, str
         found = _object.decode(data)
     except JSON_ERRORS:
         found = _decode_any_object(data, synsets)
+    return _judge(found, frame)
+
+
+def _judge(found: _Object, frame: Frame) -> tuple[Annotation, bool] | str:
     if not all(map(math.isfinite, (found.x, found.y, found.w, found.h))):
         raise BrokenError("malformed", "a number too large")
     named = [synset for synset in found.synsets if synset]
@@ -190,7 +254,7 @@ def object_annotation(data: msgspec.Raw, frame: Frame, synsets: Mapping[str, str
         return "several_synsets" if named else "no_synset"
     if min(found.w, found.h) <= 0:
         raise BrokenError("zero_size")
-    box, clipped = _clip(found, frame)
+    box, clipped = frame.clip(found.x, found.y, found.w, found.h)
     return Annotation(found.object_id, named[0], box, round(box[2] * box[3], 2)), clipped
 
 
@@ -200,16 +264,4 @@ def _decode_any_object(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object
         object_id = either(found.object_id, found.id, "object_id")
     except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None
-    return _Object(object_id, found.x, found.y, found.w, found.h, _synsets_of(found, synsets))
-
-
-def _clip(found: _Object, frame: Frame) -> tuple[tuple[float, float, float, float], bool]:
-    left, right = round(found.x * frame.x, 2), round((found.x + found.w) * frame.x, 2)
-    top, bottom = round(found.y * frame.y, 2), round((found.y + found.h) * frame.y, 2)
-    if right <= left or bottom <= top:
-        raise BrokenError("zero_size")
-    inside = (max(left, 0.0), max(top, 0.0), min(right, float(frame.width)), min(bottom, float(frame.height)))
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
-        raise BrokenError("outside_image")
-    box = (inside[0], inside[1], round(inside[2] - inside[0], 2), round(inside[3] - inside[1], 2))
-    return box, inside != (left, top, right, bottom)
+    return _Object(object_id, found.x, found.y, found.w, found.h, tuple(_synsets_of(found, synsets)))

@@ -1,0 +1,75 @@
+"""A shard's photographs with what the annotation files say of them: read back from references, many at a time."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from mmap import mmap
+
+import numpy as np
+
+from data_prep.merge import Photograph
+from data_prep.plan import Plan, PlannedFile, PlannedPhotograph, read_photographs
+from data_prep.references import REFERENCE, References
+from data_prep.sources import coco, visual_genome_objects
+from data_prep.sources.frames import Frame
+from data_prep.sources.objects import Item, Objects
+
+# Objects of so many photographs are worked on together: it takes a few thousand for columns to be worth while.
+AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What one annotation file says of a photograph."""
+
+    file: PlannedFile
+    objects: Objects
+
+
+def annotated_photographs(
+    plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]
+) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
+    """A shard's photographs in order, each with what its references lead to, in the files' order.
+
+    `packed` are the references (dtype REFERENCE) in any order, `buffers` the mapped annotation files by number.
+    """
+    references = np.frombuffer(b"".join(packed), REFERENCE)
+    references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
+    photographs = read_photographs(plan.out, number)
+    ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
+    pieces = zip(photographs, np.split(references, ends), strict=False)
+    while batch := list(islice(pieces, AT_ONCE)):
+        yield from _read(plan, buffers, batch)
+
+
+def _read(
+    plan: Plan, buffers: Mapping[int, mmap], batch: list[tuple[PlannedPhotograph, References]]
+) -> list[tuple[PlannedPhotograph, list[Annotated]]]:
+    found: list[tuple[PlannedPhotograph, list[Annotated]]] = []
+    items: dict[int, list[Item]] = {}
+    for planned, references in batch:
+        frames = _frames(planned.photograph)
+        own: dict[int, Objects] = {}
+        for _, file, offset, length in references.tolist():
+            into = own.get(file) or own.setdefault(file, Objects())
+            frame = frames[plan.files[file].source]
+            items.setdefault(file, []).append(Item(buffers[file][offset : offset + length], offset, frame, into))
+        found.append((planned, [Annotated(plan.files[file], objects) for file, objects in own.items()]))
+    for number, listed in items.items():
+        file = plan.files[number]
+        if file.kind == "vg":
+            visual_genome_objects.take(listed, file.synsets)
+        else:
+            coco.take(listed, file.categories)
+    return found
+
+
+def _frames(photograph: Photograph) -> dict[str, Frame]:
+    """How each source's coordinates lie on the copy that stands; COCO-format ones are of its size."""
+    standing = photograph.images[0]
+    return {
+        image.source: Frame(
+            standing.width, standing.height, standing.width / image.width, standing.height / image.height
+        )
+        for image in photograph.images
+    }

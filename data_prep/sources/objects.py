@@ -1,0 +1,40 @@
+"""What comes of the objects that an annotation file has for a photograph."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from data_prep.format.records import Annotation
+from data_prep.reasons import BrokenError
+from data_prep.sources.frames import Frame
+
+
+class Broken(NamedTuple):
+    """An object that is rejected: the byte of its record in the file, the object's own bytes, and why."""
+
+    offset: int
+    data: bytes
+    error: BrokenError
+
+
+@dataclass(slots=True)
+class Objects:
+    """The objects taken, in the file's order, how many of them were clipped, the others' reasons, and broken ones."""
+
+    annotations: list[Annotation] = field(default_factory=list)
+    clipped: int = 0
+    left_out: list[str] = field(default_factory=list)
+    rejected: list[Broken] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many objects there are, whatever came of them."""
+        return len(self.annotations) + len(self.left_out) + len(self.rejected)
+
+
+class Item(NamedTuple):
+    """A record of an annotation file, the byte where it begins there, whose frame it lies in, and where it goes."""
+
+    data: bytes
+    offset: int
+    frame: Frame
+    into: Objects
