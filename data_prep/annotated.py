@@ -31,11 +31,17 @@ def annotated_photographs(
 ) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
     """A shard's photographs in order, each with what its references lead to, in the files' order.
 
-    `packed` are the references (dtype REFERENCE) in any order, `buffers` the mapped annotation files by number.
+    `packed` are the references in any order; see `annotate`.
     """
     references = np.frombuffer(b"".join(packed), REFERENCE)
+    return annotate(plan, read_photographs(plan.out, number), references, buffers)
+
+
+def annotate(
+    plan: Plan, photographs: list[PlannedPhotograph], references: References, buffers: Mapping[int, mmap]
+) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
+    """The photographs, each with what its references lead to; `buffers` are the mapped annotation files by number."""
     references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
-    photographs = read_photographs(plan.out, number)
     ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
     pieces = zip(photographs, np.split(references, ends), strict=False)
     while batch := list(islice(pieces, AT_ONCE)):

@@ -63,7 +63,7 @@ class _Object(msgspec.Struct, gc=False):
     synsets: tuple[str, ...]
 
 
-class _Objects(msgspec.Struct, gc=False):
+class _TypedObjects(msgspec.Struct, gc=False):
     objects: list[_Object]
 
 
@@ -99,7 +99,7 @@ _heads = msgspec.json.Decoder(list[_Head])
 _any_heads = msgspec.json.Decoder(list[_AnyHead])
 _any_object_head = msgspec.json.Decoder(_AnyObjectHead)
 _object = msgspec.json.Decoder(_Object)
-_objects = msgspec.json.Decoder(_Objects)
+_typed_objects = msgspec.json.Decoder(_TypedObjects)
 _any_object = msgspec.json.Decoder(_AnyObject)
 
 _id, _box = attrgetter("object_id"), attrgetter("x", "y", "w", "h")
@@ -179,7 +179,7 @@ def take(items: list[Item], synsets: Mapping[str, str]) -> None:
     decoded: list[tuple[Item, list[_Object]]] = []
     for item in items:
         try:
-            decoded.append((item, _objects.decode(item.data).objects))
+            decoded.append((item, _typed_objects.decode(item.data).objects))
         except JSON_ERRORS:
             _take_one_by_one(item, synsets)
     if decoded:

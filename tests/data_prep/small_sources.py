@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep.compose import RawRecord, ShardCounts, compose
+from data_prep.annotated import annotate
+from data_prep.compose import ShardCounts, compose
 from data_prep.format.manifest import Manifest
 from data_prep.format.records import Record
 from data_prep.leaks import Galleries
 from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.planning import make_plan
 from data_prep.publish import check_nothing_lost, publish
-from data_prep.references import locate
+from data_prep.references import REFERENCE, References, locate
 from data_prep.shards import write_shard
 from data_prep.sources.options import parse_sources
 from data_prep.tally import Tally
@@ -147,18 +148,16 @@ def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
     plan, buffers = planned.plan, MappedFiles(planned.plan)
     total, counts = Tally(), ShardCounts()
     total.include(planned.tally)
-    records: dict[tuple[int, int], list[RawRecord]] = {}
+    references: list[list[References]] = [[np.zeros(0, REFERENCE)] for _ in plan.shards]
     for span in plan.spans:
         groups, tally = locate(span, plan.files[span.file], buffers[span.file], planned.tables[span.file])
         total.include(tally)
-        for shard, references in groups:
-            for photograph, file, offset, length in references.tolist():
-                data = buffers[file][offset : offset + length]
-                records.setdefault((shard, photograph), []).append(RawRecord(plan.files[file], offset, data))
+        for shard, group in groups:
+            references[shard].append(group)
     composed = [
-        compose(one.photograph, records.get((shard, position), []), total, counts)
-        for shard, photographs in enumerate(planned.photographs)
-        for position, one in enumerate(photographs)
+        compose(one.photograph, annotated, total, counts)
+        for photographs, groups in zip(planned.photographs, references, strict=True)
+        for one, annotated in annotate(plan, photographs, np.concatenate(groups), buffers)
     ]
     check_nothing_lost(total)
     return total, composed
