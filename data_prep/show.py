@@ -1,7 +1,5 @@
 """What a dataset holds, as text for a terminal."""
 
-from collections import Counter
-
 import msgspec
 
 from data_prep.format.errors import DataError
@@ -9,7 +7,7 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.reasons import HELD_OUT, LEFT_OUT, REJECTED
-from data_prep.tally import Counts
+from data_prep.tally import Counts, increase
 
 Rows = list[tuple[str, ...]]
 
@@ -26,7 +24,9 @@ def describe(manifest: Manifest) -> str:
             rows.append((split, part, *(f"{counts.get(what, 0):,}" for what in whats)))
     sections = [table(rows)]
     sections += _reasons("left out by rule", manifest.left_out, LEFT_OUT)
-    sections += _held_out(manifest)
+    sections += _reasons(
+        "kept out of training (the manifest's held_out lists them)", held_out_counts(manifest), HELD_OUT
+    )
     sections += _reasons("rejected for being broken (rejects.parquet lists them)", manifest.rejected, REJECTED)
     return "\n\n".join(sections)
 
@@ -40,10 +40,12 @@ def _reasons(title: str, counts: Counts, words: dict[str, str]) -> list[str]:
     return [f"{title}:\n{table(rows)}"] if rows else []
 
 
-def _held_out(manifest: Manifest) -> list[str]:
-    counts = Counter((image.source, image.by) for image in manifest.held_out)
-    rows: Rows = [(source, by, f"{count:,}", HELD_OUT[by]) for (source, by), count in sorted(counts.items())]
-    return [f"kept out of training (the manifest's held_out lists them):\n{table(rows)}"] if rows else []
+def held_out_counts(manifest: Manifest) -> Counts:
+    """How many images are kept out of training: source → what told → count."""
+    counts: Counts = {}
+    for image in manifest.held_out:
+        increase(counts.setdefault(image.source, {}), image.by)
+    return counts
 
 
 def describe_classes(vocabulary: Vocabulary, most: int) -> str:

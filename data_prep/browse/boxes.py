@@ -1,6 +1,7 @@
 """How many boxes a photograph has: counted on some of each split and part, as the index does not say."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,17 +22,14 @@ BINS = 40
 
 @dataclass(frozen=True)
 class BoxCounts:
-    """Boxes in each photograph looked at, int64[N] by source; `photographs` are there in the split and part."""
+    """Of the photographs of a split and part so many were `counted`; `boxes` in each that a source has annotated,
+    int64[N] by source."""
 
     split: str
     part: str
     photographs: int
+    counted: int
     boxes: dict[str, npt.NDArray[np.int64]]
-
-    @property
-    def counted(self) -> int:
-        """How many photographs were looked at."""
-        return len(next(iter(self.boxes.values())))
 
 
 def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxCounts]:
@@ -43,13 +41,13 @@ def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxC
         for split, part in groups:
             rows = np.flatnonzero((splits == split) & (parts == part))
             chosen = catalogue.sample(rows, max(1, limit // len(groups)))
-            boxes: dict[str, list[int]] = {source: [] for source in part.split("+")}
+            boxes: dict[str, list[int]] = defaultdict(list)
             for row in index_rows(dataset.index.take(chosen)):
-                record = dataset.read_record(row)
-                for source, own in boxes.items():
-                    own.append(len(record.objects[source]))
+                for source, annotations in dataset.read_record(row).objects.items():
+                    boxes[source].append(len(annotations))
                 bar.update()
-            counts.append(BoxCounts(split, part, len(rows), {s: np.array(n, np.int64) for s, n in boxes.items()}))
+            by_source = {source: np.array(boxes[source], np.int64) for source in sorted(boxes)}
+            counts.append(BoxCounts(split, part, len(rows), len(chosen), by_source))
     return counts
 
 

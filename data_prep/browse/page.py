@@ -15,7 +15,8 @@ from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import local_path, write
 from data_prep.format.vocabulary import VocabularyClass
-from data_prep.reasons import LEFT_OUT, REJECTED
+from data_prep.reasons import HELD_OUT, LEFT_OUT, REJECTED
+from data_prep.show import held_out_counts
 
 SOURCE_COLOURS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
 
@@ -80,19 +81,24 @@ def page_uri(dataset: str, out: str | None) -> str:
 
 def render(dataset: Dataset, options: BrowseOptions) -> str:
     """The page as HTML text; everything that comes from data is escaped."""
+    manifest = dataset.manifest
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
     classes = _list_classes(dataset, catalogue, options)
     in_a = {c.position for c in classes if c.side == "A"}
     boxes = count_boxes(dataset, catalogue, options.limit)
-    sources = sorted(source.name for source in dataset.manifest.sources)
+    sources = sorted(source.name for source in manifest.sources)
     colours = dict(zip(sources, itertools.cycle(SOURCE_COLOURS), strict=False))
     template = page_environment("data_prep.browse").get_template("browse.html.j2")
     return template.render(
         name=dataset.uri.rsplit("/", maxsplit=1)[-1],
-        manifest=dataset.manifest,
+        manifest=manifest,
         photographs=len(dataset.index),
-        counts=counts_table(dataset.manifest),
-        words={**LEFT_OUT, **REJECTED},
+        counts=counts_table(manifest),
+        dropped=[
+            ("left out by rule", manifest.left_out, LEFT_OUT),
+            ("kept out of training", held_out_counts(manifest), HELD_OUT),
+            ("rejected as broken", manifest.rejected, REJECTED),
+        ],
         classes=classes,
         in_a=len(in_a),
         shown=[c for c in classes if c.samples],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.browse.page import BrowseOptions, browse
 from data_prep.format.manifest import HeldOut
 from data_prep.format.reader import Dataset
 from data_prep.pipeline import PrepareOptions, prepare
@@ -45,6 +46,12 @@ def test_show_counts_what_left_training_by_what_told(world: Path) -> None:
     shown = describe(prepare_plainly(world / "out", *sources(world)))
     for line in (r"vg +content +1", r"vg +flickr_id +1", r"vg +id_content_disagree +2"):
         assert re.search(line, shown)
+
+
+def test_the_page_counts_them_too(world: Path) -> None:
+    prepare_plainly(world / "out", *sources(world))
+    page = Path(browse(f"{world}/out", f"{world}/page.html", BrowseOptions(1, 1, 1))).read_text(encoding="utf-8")
+    assert "(kept out of training: whose ids name one photograph and whose file shows another)" in page
 
 
 def test_what_ids_and_content_tell_alike_stands_with_the_held_out_photograph(world: Path) -> None:
