@@ -18,6 +18,7 @@ REFUSED = {
     "DirectRunner": "it first tries to download another runner; leave --runner out to run on this machine",
 }
 _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.ASCII | re.DOTALL)
+_WHERE_IN_THE_GRAPH = " [while running "
 _OUR_ERROR = re.compile(r"data_prep\.format\.errors\.\w+: (?P<sentence>.+)")
 
 
@@ -75,8 +76,8 @@ def run(engine: Engine, name: str, build: Callable[[Any], None]) -> None:
     build(pipeline)
     try:
         pipeline.run().wait_until_finish()
-    except MaskxError:
-        raise
+    except MaskxError as error:
+        raise type(error)(str(error).partition(_WHERE_IN_THE_GRAPH)[0]) from error
     except Exception as error:
         raise DataError(_explain(error, engine, name)) from error
 

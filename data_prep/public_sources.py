@@ -85,8 +85,11 @@ LVIS = PublicSource(
         PublicFile("https://dl.fbaipublicfiles.com/LVIS/lvis_v1_train.json.zip", 350_000_000),
         PublicFile("https://dl.fbaipublicfiles.com/LVIS/lvis_v1_val.json.zip", 64_000_000),
     ),
-    layout="COCO 2017's photographs as above, and the two annotation files",
-    option="--source lvis=coco:lvis_v1_train.json,coco --source lvis@val=coco:lvis_v1_val.json,coco",
+    layout=(
+        "coco/train2017/*.jpg  coco/val2017/*.jpg  coco/lvis_v1_train.json.zip  coco/lvis_v1_val.json.zip "
+        "(or the .json)"
+    ),
+    option="--source lvis=lvis:coco",
     licence="annotations CC BY 4.0; photographs are COCO's",
 )
 SOURCES = (COCO_2017, COCO_2014, VISUAL_GENOME, LVIS)

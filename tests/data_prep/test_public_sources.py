@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.public_sources import COCO_2014, COCO_2017, SOURCES, VISUAL_GENOME, PublicSource, describe_sources
+from data_prep.public_sources import SOURCES, PublicSource, describe_sources
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.sources.zips import published_in
 
@@ -26,7 +26,7 @@ def test_the_disk_for_both_is_less_than_for_each_alone() -> None:
     assert max(alone) < both < sum(alone)
 
 
-@pytest.mark.parametrize("source", [COCO_2017, COCO_2014, VISUAL_GENOME])
+@pytest.mark.parametrize("source", SOURCES)
 def test_prepare_understands_the_layout(source: PublicSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for word in source.layout.split():
         if "/" in word and not word.startswith("("):
