@@ -133,14 +133,15 @@ def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
 def _refuse_two_releases(images: list[SourceImage]) -> None:
     """Two releases of one data set hold the same photographs in other splits: that would leak validation into training.
 
-    Files of one's own may count from 1 in every split; those are different photographs.
+    Files of one's own may count from 1 in every split; those are different photographs. LVIS's ids are COCO's.
     """
     first: dict[tuple[str, int], SourceImage] = {}
     for image in images:
         other = first.setdefault((image.source, image.id), image)
         if other is image:
             continue
-        if other.split == image.split or (image.flickr_id is not None and image.flickr_id == other.flickr_id):
+        same_flickr_photo = image.flickr_id is not None and image.flickr_id == other.flickr_id
+        if other.split == image.split or same_flickr_photo or image.coco_id is not None:
             raise DataError(
                 f"{image.listed}: image {image.id} stands in {other.listed} too; give one release's files, "
                 f"as in {image.source}=coco:ANNOTATIONS,IMAGES"

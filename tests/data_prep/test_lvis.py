@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.format.errors import DataError
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
@@ -132,6 +133,13 @@ def test_three_sources_of_one_photograph_are_one(tmp_path: Path) -> None:
         "lvis": 1,
         "vg": 1,
     }
+
+
+def test_a_photograph_in_both_of_its_files_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_lvis(tmp_path / "lvis", [lvis_image(1)], [], split)
+    with pytest.raises(DataError, match=r"lvis_v1_val\.json: image 1 stands in lvis_v1_train\.json too"):
+        prepared(tmp_path)
 
 
 def test_masks_are_not_put_on_a_copy_of_another_size(tmp_path: Path) -> None:

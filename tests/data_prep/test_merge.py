@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from data_prep.merge import Merged, merge, same_aspect_ratio
 from data_prep.sources.images import SourceImage
 
-FILES = {"coco": 0, "cocoval": 1, "mine": 2, "vg": 3}
+FILES = {"coco": 0, "cocoval": 1, "mine": 2, "vg": 3, "lvis": 4, "lvisval": 5}
 
 
 def image(of: str, number: int, **fields: Any) -> SourceImage:
-    """An image of COCO's train file (`coco`), its val file (`cocoval`), an own file or Visual Genome."""
+    """An image of COCO's train file (`coco`) or val file (`cocoval`), of LVIS's, an own file or Visual Genome."""
     standard = {
         "source": of.removesuffix("val"),
         "file": FILES[of],
         "id": number,
         "width": 640,
         "height": 480,
-        "split": "val" if of == "cocoval" else "train",
+        "split": "val" if of.endswith("val") else "train",
+        "coco_id": number if of.startswith("lvis") else None,
         "path": "a.jpg",
         "listed": "a.json",
         "offset": 0,
@@ -83,6 +84,34 @@ def test_own_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> 
     assert keys(merged) == {"mine-000000000001": ("train", "mine"), "mine-val-000000000001": ("val", "mine")}
 
 
+def test_an_lvis_image_joins_cocos_of_its_id_and_visual_genomes_joins_both() -> None:
+    merged = merge([image("coco", 1), image("lvis", 1)], [image("vg", 9, coco_id=1)])
+    assert keys(merged) == {"coco-000000000001": ("train", "coco+lvis+vg")}
+    assert [i.source for i in merged.photographs[0].images] == ["coco", "lvis", "vg"]
+
+
+def test_without_cocos_an_lvis_image_stands_and_visual_genomes_joins_it() -> None:
+    merged = merge([image("lvis", 1), image("lvisval", 2)], [image("vg", 8, coco_id=1), image("vg", 9, coco_id=2)])
+    assert keys(merged) == {"lvis-000000000001": ("train", "lvis+vg"), "lvis-000000000002": ("val", "lvis+vg")}
+
+
+def test_the_order_of_the_sources_does_not_matter_to_lvis() -> None:
+    merged = merge([image("lvis", 1), image("coco", 1)], [])
+    assert keys(merged) == {"coco-000000000001": ("train", "coco+lvis")}
+
+
+def test_an_lvis_image_of_another_size_does_not_join_though_the_aspect_ratio_is_the_same() -> None:
+    merged = merge([image("coco", 1), image("lvis", 1, width=320, height=240)], [])
+    assert keys(merged) == {"coco-000000000001": ("train", "coco"), "lvis-000000000001": ("train", "lvis")}
+    assert merged.unmerged == Counter(lvis=1)
+
+
+def test_what_lvis_holds_out_does_not_join_what_coco_trains_on() -> None:
+    merged = merge([image("coco", 1), image("lvisval", 1)], [])
+    assert [reason for _, reason in merged.left_out] == ["val_in_train"]
+    assert keys(merged) == {"coco-000000000001": ("train", "coco")}
+
+
 def test_sizes_that_rounding_explains_are_the_same_aspect_ratio() -> None:
     assert same_aspect_ratio(image("coco", 1), image("vg", 1, width=500, height=375))
     assert same_aspect_ratio(image("coco", 1), image("vg", 1, width=500, height=378))
@@ -94,7 +123,7 @@ few = st.integers(0, 6)
 maybe = st.none() | few
 coco_images = st.builds(
     lambda of, number, flickr, width: image(of, number, flickr_id=flickr, width=width),
-    st.sampled_from(["coco", "cocoval", "mine"]),
+    st.sampled_from(["coco", "cocoval", "mine", "lvis", "lvisval"]),
     few,
     maybe,
     st.sampled_from([640, 500]),
@@ -108,6 +137,13 @@ vg_images = st.builds(
 )
 
 
+def names(one: SourceImage, other: SourceImage) -> bool:
+    """Whether an id of the one says that the other is the same photograph."""
+    coco_id = other.id if other.source == "coco" else other.coco_id
+    same_flickr_photo = one.flickr_id is not None and one.flickr_id == other.flickr_id
+    return same_flickr_photo or (one.coco_id is not None and one.coco_id == coco_id)
+
+
 @given(
     st.lists(coco_images, max_size=8, unique_by=lambda i: (i.source, i.id)),
     st.lists(vg_images, max_size=8, unique_by=lambda i: i.id),
@@ -119,10 +155,10 @@ def test_every_image_comes_out_once_or_is_left_out_and_none_of_validation_is_in_
     came_out = [i.identity for p in merged.photographs for i in p.images] + [i.identity for i, _ in merged.left_out]
     assert sorted(came_out) == sorted(i.identity for i in coco_format + others)
     assert len({p.key for p in merged.photographs}) == len(merged.photographs)
-    held_out_ids = {i.id for i in coco_format if i.split == "val" and i.source == "coco"}
-    held_out_flickr = {i.flickr_id for i in coco_format if i.split == "val" and i.flickr_id is not None}
-    training_vg = [i for p in merged.photographs if p.split == "train" for i in p.images if i.source == "vg"]
-    assert not [i for i in training_vg if i.coco_id in held_out_ids or i.flickr_id in held_out_flickr]
+    held_out = [p.images[0] for p in merged.photographs if p.split == "val"]
+    training = [i for p in merged.photographs if p.split == "train" for i in p.images if i.source in ("lvis", "vg")]
+    assert not [(i, other) for i in training for other in held_out if i.source != other.source and names(i, other)]
+    assert not [i for p in merged.photographs if p.split == "train" for i in p.images if i.split == "val"]
 
 
 @given(st.permutations([image("vg", n, coco_id=n % 3) for n in range(6)]))
