@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -36,7 +37,7 @@ class _Image(msgspec.Struct):
     width: int
     height: int
     image_id: Id | None = None
-    id: Id | None = None
+    id: Any = None
     coco_id: int | None = None
     flickr_id: int | None = None
 

@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -42,7 +43,7 @@ class _Objects(msgspec.Struct):
 
 class _Record(_Objects):
     image_id: Id | None = None
-    id: Id | None = None
+    id: Any = None
 
 
 class _ObjectHead(msgspec.Struct, gc=False):
@@ -80,7 +81,7 @@ class _AnyObjectHead(msgspec.Struct):
 class _AnyHead(msgspec.Struct):
     objects: list[_AnyObjectHead]
     image_id: Id | None = None
-    id: Id | None = None
+    id: Any = None
 
 
 class _AnyObject(_AnyObjectHead, kw_only=True):
@@ -89,7 +90,7 @@ class _AnyObject(_AnyObjectHead, kw_only=True):
     w: float
     h: float
     object_id: Id | None = None
-    id: Id | None = None
+    id: Any = None
 
 
 # Releases 1.2 and 1.4 decode straight into what is needed; what does not fit is tried again in any spelling.
@@ -105,12 +106,13 @@ _any_object = msgspec.json.Decoder(_AnyObject)
 _id, _box = attrgetter("object_id"), attrgetter("x", "y", "w", "h")
 
 
-def either(one: int | None, other: int | None, name: str) -> int:
-    """The id in whichever spelling it has."""
-    found = other if one is None else one
-    if found is None:
+def either(found: int | None, other: Any, name: str) -> int:
+    """The id under its present name, else what stands under the early one; raises msgspec.ValidationError for no id."""
+    if found is not None:
+        return found
+    if other is None:
         raise msgspec.ValidationError(f"Object missing required field `{name}` (or `id`)")
-    return found
+    return msgspec.convert(other, Id)
 
 
 def image_heads(data: bytes, synsets: Mapping[str, str]) -> list[ImageHead]:
