@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.object_storage import ACCESS_KEY, SECRET_KEY, seaweedfs
+from tests.services.object_storage import ACCESS_KEY, SECRET_KEY, FlakyWay, flaky_way, seaweedfs
 
 BUCKET = "tests"
 _numbers = itertools.count()
@@ -52,3 +52,11 @@ def store(s3_endpoint: str, use_endpoint: Callable[[str], None]) -> str:
     if number == 0:
         client().create_bucket(Bucket=BUCKET)
     return f"s3://{BUCKET}/{number}"
+
+
+@pytest.fixture
+def flaky(store: str, s3_endpoint: str, use_endpoint: Callable[[str], None]) -> Iterator[FlakyWay]:
+    """A way to the store on which every fifth request fails, taken from now on."""
+    with flaky_way(s3_endpoint) as way:
+        use_endpoint(way.url)
+        yield way

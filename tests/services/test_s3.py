@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from data_prep.format.storage import (
     sha256,
     write,
 )
-from tests.services.object_storage import FlakyWay, flaky_way, free_ports
+from tests.services.object_storage import FlakyWay, free_ports
 
 pytestmark = pytest.mark.services
 
@@ -198,14 +198,6 @@ def test_an_endpoint_that_is_no_url_is_named(use_endpoint: Callable[[str], None]
     use_endpoint("nonsense")
     with pytest.raises(ConfigError, match=r"nonsense.*AWS_ENDPOINT_URL looks like"):
         read("s3://bucket/a")
-
-
-@pytest.fixture
-def flaky(store: str, s3_endpoint: str, use_endpoint: Callable[[str], None]) -> Iterator[FlakyWay]:
-    """The way on which requests fail; the store lies at its end."""
-    with flaky_way(s3_endpoint) as way:
-        use_endpoint(way.url)
-        yield way
 
 
 def test_an_endpoint_that_fails_one_request_in_five_is_borne(

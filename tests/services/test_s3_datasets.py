@@ -1,0 +1,108 @@
+"""A dataset prepared from object storage into object storage is the one prepared on disk, byte for byte."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from data_prep.format.errors import DataError
+from data_prep.format.reader import Dataset
+from data_prep.format.storage import list_files, read, remove, write
+from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.toy_world import write_toy_world
+from data_prep.verify import find_problems
+from pipelines.cli import main
+from tests.services.object_storage import FlakyWay
+
+pytestmark = pytest.mark.services
+
+
+def upload(folder: Path, uri: str) -> None:
+    """Copy a folder into object storage."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda path: write(f"{uri}/{path}", (folder / path).read_bytes()), list_files(folder)))
+
+
+def contents(uri: str) -> dict[str, bytes]:
+    """A dataset's files; `run.json` alone tells of the run."""
+    return {path: read(f"{uri}/{path}") for path in list_files(uri) if path != "run.json"}
+
+
+def options(original: str, out: str, workers: int = 1) -> PrepareOptions:
+    sources = (f"coco=coco:{original}/coco", f"vg=vg:{original}/visual_genome")
+    return PrepareOptions(sources=sources, out=out, max_rejected=0.2, shard_bytes=40_000, workers=workers)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world on disk, with its troubles."""
+    folder = tmp_path_factory.mktemp("toy") / "original"
+    write_toy_world(folder, images=20, val_images=10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(original: Path) -> dict[str, bytes]:
+    """The dataset that disk → disk gives."""
+    out = original.with_name("dataset")
+    prepare(options(str(original), str(out)))
+    return contents(str(out))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_preparing_in_object_storage_gives_the_same_bytes(
+    store: str, original: Path, expected: dict[str, bytes], workers: int
+) -> None:
+    upload(original, f"{store}/original")
+    prepare(options(f"{store}/original", f"{store}/dataset", workers))
+    assert contents(f"{store}/dataset") == expected
+    assert [path for path in list_files(store) if not path.startswith(("original/", "dataset/"))] == []
+
+
+def test_a_dataset_in_object_storage_is_verified_shown_and_mended(
+    store: str, original: Path, expected: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = options(str(original), f"{store}/dataset")
+    manifest = prepare(wanted)
+    assert contents(f"{store}/dataset") == expected
+    assert prepare(wanted) == manifest
+    assert "finished already" in capsys.readouterr().err
+    main(["data", "verify", f"{store}/dataset"])
+    assert "whole" in capsys.readouterr().out
+    key = Dataset.open(f"{store}/dataset").rows[0].key
+    main(["data", "show", f"{store}/dataset", "--key", key])
+    assert key in capsys.readouterr().out
+    shard = f"{store}/dataset/{manifest.shards[0].path}"
+    damaged = bytearray(read(shard))
+    damaged[700] ^= 1
+    write(shard, damaged)
+    assert find_problems(f"{store}/dataset") == [f"{shard}: its bytes are not those that were written"]
+    remove(shard)
+    assert find_problems(f"{store}/dataset") == [f"{shard}: is missing"]
+    assert prepare(wanted) == manifest
+    assert contents(f"{store}/dataset") == expected
+
+
+def test_a_folder_with_other_objects_is_not_written_to(store: str, original: Path) -> None:
+    write(f"{store}/dataset/thesis.txt", b"years of work")
+    with pytest.raises(DataError, match="holds other files"):
+        prepare(options(str(original), f"{store}/dataset"))
+    assert list_files(store) == ["dataset/thesis.txt"]
+
+
+def test_an_endpoint_that_fails_one_request_in_five_gives_the_same_bytes(
+    store: str,
+    s3_endpoint: str,
+    flaky: FlakyWay,
+    use_endpoint: Callable[[str], None],
+    original: Path,
+    expected: dict[str, bytes],
+) -> None:
+    use_endpoint(s3_endpoint)
+    upload(original, f"{store}/original")
+    use_endpoint(flaky.url)
+    prepare(options(f"{store}/original", f"{store}/dataset"))
+    assert flaky.failures > 20
+    use_endpoint(s3_endpoint)
+    assert contents(f"{store}/dataset") == expected
