@@ -4,7 +4,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,7 +14,7 @@ import msgspec
 from tqdm import tqdm
 
 from data_prep.engines import Engine
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
 from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
 from data_prep.plan import work_folder, write_plan
@@ -157,13 +157,15 @@ def _progress(out: str, shards: int) -> Iterator[None]:
     done = Event()
 
     def watch() -> None:
-        def finished() -> int:
-            return sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
+        def advance() -> None:
+            with suppress(StorageError):  # those who do the work will tell
+                finished = sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
+                bar.update(finished - bar.n)
 
         with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
             while not done.wait(1):
-                bar.update(finished() - bar.n)
-            bar.update(finished() - bar.n)
+                advance()
+            advance()
 
     thread = Thread(target=watch, daemon=True)
     thread.start()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from data_prep.compose import ShardCounts
-from data_prep.format.errors import JSON_ERRORS, MaskxError
+from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.manifest import Manifest, Shard
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import info, sha256
@@ -18,7 +18,7 @@ def find_problems(uri: str) -> list[str]:
         return problems  # what is damaged is not worth counting
     try:
         return list(_counts(dataset))
-    except (MaskxError, *JSON_ERRORS) as error:
+    except (DataError, *JSON_ERRORS) as error:
         return [str(error)]
 
 

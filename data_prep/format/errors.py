@@ -18,5 +18,9 @@ class DataError(MaskxError):
     """An input file or dataset that is missing, damaged, empty, or not what it should be."""
 
 
+class StorageError(MaskxError):
+    """A place that does not answer, or fails: nothing is said about what is stored there. Trying again may help."""
+
+
 class CheckpointError(MaskxError):
     """A checkpoint or model folder that is missing, damaged, or was made for something else."""

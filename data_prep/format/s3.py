@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from botocore.exceptions import ClientError
 
 from data_prep.format import disk
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.place import FileInfo
 from data_prep.format.s3_client import ATTEMPTS, client, transfers
 from data_prep.format.s3_errors import CUT, error_code, explained
@@ -214,7 +214,9 @@ def _remove_keys(uri: str, keys: Iterable[str]) -> None:
         with explained(uri):
             answer = client().delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
         for error in answer.get("Errors", []):
-            raise DataError(f"s3://{bucket}/{error['Key']}: could not be removed ({error['Code']}); remove it by hand")
+            raise StorageError(
+                f"s3://{bucket}/{error['Key']}: could not be removed ({error['Code']}); remove it by hand"
+            )
 
 
 def local_copy(uri: str) -> Path:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from botocore import exceptions as boto
 from s3transfer.exceptions import RetriesExceededError
 
-from data_prep.format.errors import ConfigError, DataError, MaskxError
+from data_prep.format.errors import ConfigError, DataError, MaskxError, StorageError
 
 UNREACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
 """Raised when there is no connection to the endpoint."""
@@ -27,9 +27,9 @@ _UNKNOWN_KEY = "object storage does not accept the credentials ({code}); check t
 _DENIED = "access denied; let these credentials list bucket {bucket}, and get, put and delete its objects"
 _REGION = "bucket {bucket} is in another region ({code}); set AWS_REGION to its region"
 _ANSWERS: dict[str, tuple[type[MaskxError], str]] = {
-    "NoSuchBucket": (DataError, "there is no bucket {bucket}; correct the name, or make the bucket"),
+    "NoSuchBucket": (ConfigError, "there is no bucket {bucket}; correct the name, or make the bucket"),
     **dict.fromkeys(("404", "NoSuchKey"), (DataError, "no such file")),
-    **dict.fromkeys(("412", "PreconditionFailed"), (DataError, "was replaced while it was read; try again")),
+    **dict.fromkeys(("412", "PreconditionFailed"), (StorageError, "was replaced while it was read; try again")),
     **dict.fromkeys(
         ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), (ConfigError, _UNKNOWN_KEY)
     ),
@@ -45,7 +45,7 @@ def error_code(error: boto.ClientError) -> str:
 
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """Turn what goes wrong in the block into a DataError or ConfigError."""
+    """Turn what goes wrong in the block into a DataError (no such file), ConfigError or StorageError."""
     try:
         yield
     except (boto.BotoCoreError, boto.ClientError, RetriesExceededError) as error:
@@ -68,5 +68,5 @@ def _explain(uri: str, error: Exception) -> MaskxError:
     if isinstance(error, boto.ParamValidationError):
         return ConfigError(f"{uri}: no location in object storage; write s3://BUCKET/PREFIX, BUCKET in lower case")
     if isinstance(error, UNREACHED):
-        return DataError(f"{uri}: object storage does not answer ({error}); check AWS_ENDPOINT_URL and the network")
-    return DataError(f"{uri}: object storage failed ({error}); try again, what is finished is kept")
+        return StorageError(f"{uri}: object storage does not answer ({error}); check AWS_ENDPOINT_URL and the network")
+    return StorageError(f"{uri}: object storage failed ({error}); try again, what is finished is kept")

@@ -1,8 +1,8 @@
 """Where bytes live: the one module through which datasets, models and reports are read and written.
 
 A location is a URI: a path or `file://…` for what is on disk, `s3://bucket/prefix` for what is in object storage
-(`s3.py` says how it is reached). All functions raise DataError or ConfigError with the URI and the remedy where the
-place cannot be reached.
+(`s3_client.py` says how it is reached). All functions raise ConfigError where credentials, rights or the bucket are
+missing, and StorageError where object storage does not answer or fails: never DataError, which speaks of the data.
 """
 
 from collections.abc import Callable

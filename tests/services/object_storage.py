@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 class FlakyWay(ThreadingHTTPServer):
     """An HTTP proxy before an endpoint. Of every five requests one fails: by turns it is answered with 503, cut off
-    before the answer, or cut off in the middle of it."""
+    before the answer, or cut off in the middle of it. Once `shards` shards have been put, all requests
+    are answered with 503."""
 
     FAIL_EVERY = 5
 
@@ -80,6 +82,7 @@ class FlakyWay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.endpoint = endpoint.removeprefix("http://")
         self.requests = self.failures = 0
+        self.shards = math.inf
         self._lock = Lock()
 
     @property
@@ -87,10 +90,13 @@ class FlakyWay(ThreadingHTTPServer):
         """Where clients reach it."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def next_failure(self) -> str:
+    def next_failure(self, command: str, path: str) -> str:
         """How the request at hand fails; empty if it does not."""
         with self._lock:
             self.requests += 1
+            if self.shards <= 0:
+                return "503"
+            self.shards -= command == "PUT" and path.endswith(".tar")
             if self.requests % self.FAIL_EVERY:
                 return ""
             self.failures += 1
@@ -123,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        failure = self.server.next_failure()
+        failure = self.server.next_failure(self.command, self.path)
         if failure == "503":
             self._answer(503, [("Content-Length", "0")], b"")
             return

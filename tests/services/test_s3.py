@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.format import s3_client
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.storage import (
     create,
     create_folder,
@@ -150,12 +150,12 @@ def test_what_is_missing_is_named(store: str) -> None:
 
 @pytest.mark.parametrize("look", [read, sha256, exists, info, list_files, is_folder, local_copy, remove_folder])
 def test_a_missing_bucket_is_named(store: str, look: Callable[[str], object]) -> None:
-    with pytest.raises(DataError, match=r"^s3://no-such-bucket/a: there is no bucket no-such-bucket"):
+    with pytest.raises(ConfigError, match=r"^s3://no-such-bucket/a: there is no bucket no-such-bucket"):
         look("s3://no-such-bucket/a")
 
 
 def test_nothing_can_be_written_to_a_missing_bucket(store: str) -> None:
-    with pytest.raises(DataError, match="there is no bucket no-such-bucket"):
+    with pytest.raises(ConfigError, match="there is no bucket no-such-bucket"):
         write("s3://no-such-bucket/a", b"1")
 
 
@@ -189,7 +189,7 @@ def test_no_credentials_and_no_such_profile_name_the_variables(store: str, monke
 def test_an_endpoint_where_nobody_listens_is_named_soon(use_endpoint: Callable[[str], None]) -> None:
     use_endpoint(f"http://127.0.0.1:{free_ports(1)[0]}")
     start = time.monotonic()
-    with pytest.raises(DataError, match=r"does not answer.*AWS_ENDPOINT_URL"):
+    with pytest.raises(StorageError, match=r"does not answer.*AWS_ENDPOINT_URL"):
         read("s3://bucket/a")
     assert time.monotonic() - start < 10
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import DataError
+from data_prep.format import s3_client
+from data_prep.format.errors import DataError, StorageError
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import list_files, read, remove, write
+from data_prep.photographs import read_photograph
 from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.sources.images import SourceImage
 from data_prep.toy_world import write_toy_world
 from data_prep.verify import find_problems
 from pipelines.cli import main
@@ -76,7 +79,7 @@ def test_a_dataset_in_object_storage_is_verified_shown_and_mended(
     shard = f"{store}/dataset/{manifest.shards[0].path}"
     damaged = bytearray(read(shard))
     damaged[700] ^= 1
-    write(shard, damaged)
+    write(shard, bytes(damaged))
     assert find_problems(f"{store}/dataset") == [f"{shard}: its bytes are not those that were written"]
     remove(shard)
     assert find_problems(f"{store}/dataset") == [f"{shard}: is missing"]
@@ -105,4 +108,30 @@ def test_an_endpoint_that_fails_one_request_in_five_gives_the_same_bytes(
     prepare(options(f"{store}/original", f"{store}/dataset"))
     assert flaky.failures > 20
     use_endpoint(s3_endpoint)
+    assert contents(f"{store}/dataset") == expected
+
+
+def test_an_outage_fails_the_job_rejects_nothing_and_a_second_run_completes_it(
+    store: str,
+    s3_endpoint: str,
+    flaky: FlakyWay,
+    use_endpoint: Callable[[str], None],
+    original: Path,
+    expected: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_endpoint(s3_endpoint)
+    upload(original, f"{store}/original")
+    with monkeypatch.context() as patched:
+        patched.setattr(s3_client, "ATTEMPTS", 3)
+        use_endpoint(flaky.url)
+        flaky.shards = 2
+        with pytest.raises(StorageError, match=r"object storage failed.*try again"):
+            prepare(options(f"{store}/original", f"{store}/dataset"))
+        with pytest.raises(StorageError):  # a photograph that cannot be read now is not a broken one
+            read_photograph(SourceImage("coco", 0, 1, 8, 8, "train", f"{store}/original/a.jpg", "a.json", 0))
+    use_endpoint(s3_endpoint)
+    finished = [path for path in list_files(f"{store}/dataset") if path.endswith(".tar")]
+    assert 0 < len(finished) < len([path for path in expected if path.endswith(".tar")])
+    prepare(options(f"{store}/original", f"{store}/dataset"))
     assert contents(f"{store}/dataset") == expected
