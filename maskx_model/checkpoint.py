@@ -1,21 +1,33 @@
-"""Models and unfinished trainings on disk: safetensors for the weights, JSON for the rest, a manifest last."""
+"""Models and unfinished trainings in storage: safetensors for the weights, JSON for the rest, a manifest last."""
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from data_prep.format.errors import CheckpointError, DataError
-from data_prep.format.storage import create_folder, exists, local_path, read, sha256, write
+from data_prep.format.storage import (
+    create_folder,
+    exists,
+    is_on_disk,
+    list_files,
+    local_copy,
+    read,
+    remove,
+    remove_folder,
+    sha256,
+    write,
+)
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from maskx_model.config import ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+MARKER = "state.json"
+"""The file of a checkpoint that is there when all others are."""
 
 Origin = dict[str, str | int | float | None]
 """What a model was made from: hashes of its inputs, and its settings."""
@@ -84,22 +96,18 @@ def model_hash(uri: str) -> str:
 
 def save_model(uri: str, loaded: LoadedModel, made_from: Origin, metrics: bytes = b"") -> None:
     """Write a whole model folder; `metrics` are the lines of its training's `metrics.jsonl`."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    folder = local_path(uri)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)
+    remove(f"{uri}/manifest.json")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.model.state_dict().items()}
-    partial = folder / ".model.safetensors.partial"
-    save_file(state, partial)
-    partial.replace(folder / "model.safetensors")
+    write(f"{uri}/model.safetensors", save(state))
     description = _Description(loaded.config, loaded.mask_classes)
-    write(folder / "config.json", msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
+    write(f"{uri}/config.json", msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
     write_vocabulary(f"{uri}/vocabulary.json", loaded.vocabulary)
-    write(folder / "metrics.jsonl", metrics)
+    write(f"{uri}/metrics.jsonl", metrics)
     names = ("config.json", "metrics.jsonl", "model.safetensors", "vocabulary.json")
-    manifest = ModelManifest(made_from, {name: sha256(folder / name) for name in names})
-    write(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    manifest = ModelManifest(made_from, {name: sha256(f"{uri}/{name}") for name in names})
+    write(f"{uri}/manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
 
 
 def load_model(uri: str, device: str | None = None) -> LoadedModel:
@@ -141,8 +149,8 @@ def load_tensors(uri: str) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     try:
-        tensors: dict[str, Tensor] = load_file(local_path(uri))
-    except (SafetensorError, FileNotFoundError) as error:
+        tensors: dict[str, Tensor] = load_file(local_copy(uri))
+    except (SafetensorError, FileNotFoundError, DataError) as error:
         raise CheckpointError(f"{uri}: not a readable safetensors file ({error})") from None
     return tensors
 
@@ -161,32 +169,35 @@ class _TrainingHeader(msgspec.Struct, frozen=True):
     made_from: Origin
 
 
-def save_training_state(folder: Path, state: TrainingState, made_from: Origin) -> None:
+def save_training_state(folder: str, state: TrainingState, made_from: Origin) -> None:
     """Write the checkpoint of that step, then remove older ones; a kill at any moment leaves a whole one."""
     from safetensors.torch import save_file
 
-    checkpoints = folder / "checkpoint"
-    with create_folder(checkpoints / f"step-{state.step:08d}", "state.json") as partial:
+    checkpoints, name = f"{folder}/checkpoint", f"step-{state.step:08d}"
+    with create_folder(f"{checkpoints}/{name}", MARKER) as partial:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         save_file(tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)
-        (partial / "state.json").write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from)))
-    for other in checkpoints.iterdir():
-        if other.name != f"step-{state.step:08d}":
-            shutil.rmtree(other)
+        (partial / MARKER).write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from)))
+    for other in {path.partition("/")[0] for path in list_files(checkpoints)} - {name}:
+        remove_folder(f"{checkpoints}/{other}")
 
 
-def load_training_state(folder: Path, made_from: Origin) -> TrainingState | None:
+def load_training_state(folder: str, made_from: Origin) -> TrainingState | None:
     """The folder's newest checkpoint, or None to begin; raises CheckpointError if it belongs to another training."""
-    checkpoints = sorted((folder / "checkpoint").glob("step-*"))
-    if not checkpoints:
+    checkpoints = f"{folder}/checkpoint"
+    files = set(list_files(checkpoints))
+    steps = {path.partition("/")[0] for path in files if path.startswith("step-")}
+    if not is_on_disk(checkpoints):  # where a folder does not appear at once, the upload of one may have been cut off
+        steps = {step for step in steps if f"{step}/{MARKER}" in files}
+    if not steps:
         return None
-    newest = checkpoints[-1]
+    newest = f"{checkpoints}/{max(steps)}"
     try:
-        header = msgspec.json.decode(read(newest / "state.json"), type=_TrainingHeader)
-        metrics = read(newest / "metrics.jsonl")
+        header = msgspec.json.decode(read(f"{newest}/{MARKER}"), type=_TrainingHeader)
+        metrics = read(f"{newest}/metrics.jsonl")
     except (DataError, msgspec.DecodeError) as error:
-        problem = error if isinstance(error, DataError) else f"{newest}/state.json: {error}"
+        problem = error if isinstance(error, DataError) else f"{newest}/{MARKER}: {error}"
         raise CheckpointError(f"{problem}; the checkpoint is damaged, delete {newest} to begin again") from None
     _check_same_origin(f"{newest}: belongs to", header.made_from, made_from)
-    return TrainingState(header.step, load_tensors(str(newest / "state.safetensors")), metrics)
+    return TrainingState(header.step, load_tensors(f"{newest}/state.safetensors"), metrics)

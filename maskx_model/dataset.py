@@ -5,21 +5,22 @@ some blocks are shuffled within, so that a disk or object store sees sequential 
 an epoch visits every photograph exactly once.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import webdataset as wds
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle, decode_record
-from data_prep.format.storage import local_path
+from data_prep.format.storage import read
 from maskx_model.crowds import CROWD_LABEL
 
 BLOCK = 16
@@ -66,8 +67,9 @@ class Reader:
 
     def sample(self, row: IndexRow) -> Sample:
         """The photograph of that row."""
-        image = decode_rgb(self.dataset.read_image(row), f"{self.dataset.uri}/{row.shard}: {row.key}.jpg")
-        return self.from_record(image, self.dataset.read_record(row))
+        data, record = self.dataset.read_both(row)
+        image = decode_rgb(data, f"{self.dataset.uri}/{row.shard}: {row.key}.jpg")
+        return self.from_record(image, record)
 
     def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
         """Clip to the image, map classes to labels, leave out classes outside the vocabulary and empty boxes."""
@@ -155,11 +157,12 @@ def iterate(dataset: Dataset, split: str, source: str) -> Iterator[tuple[npt.NDA
     """Every photograph of a split that `source` has annotated, in the shards' order, read as a WebDataset stream:
     image uint8 [H, W, 3] RGB and its record. Raises DataError if there is none."""
     parts = {row.part for row in dataset.select(split, source)}
-    urls = [
-        str(local_path(f"{dataset.uri}/{shard.path}"))
+    uris = [
+        f"{dataset.uri}/{shard.path}"
         for shard in dataset.manifest.shards
         if shard.split == split and shard.part in parts
     ]
-    for item in wds.WebDataset(urls, shardshuffle=False, empty_check=False):
+    streams = ({"url": uri, "stream": io.BytesIO(read(uri))} for uri in uris)
+    for item in group_by_keys(tar_file_expander(streams)):
         record = decode_record(item["json"])
         yield decode_rgb(item["jpg"], f"{item['__url__']}: {record.key}.jpg"), record

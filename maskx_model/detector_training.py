@@ -1,7 +1,6 @@
 """Stage 1: boxes of every class."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
@@ -17,7 +16,7 @@ from maskx_model.training import Losses, Place, train
 
 
 def fit_detector(
-    data: Dataset, preset: Preset, seed: int, device: str | None, folder: Path, made_from: Origin
+    data: Dataset, preset: Preset, seed: int, device: str | None, folder: str, made_from: Origin
 ) -> tuple[FasterRCNN, bytes]:
     """A trained detector and the metric lines of its training; checkpoints go to `folder`."""
     torch.manual_seed(seed)

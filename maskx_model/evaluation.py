@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,7 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import exists, local_path, read, sha256
+from data_prep.format.storage import exists, info, list_files, read, sha256
 from maskx_model.checkpoint import LoadedModel, Origin, load_model, model_hash
 
 if TYPE_CHECKING:
@@ -214,12 +215,10 @@ def _finished(out: str, made_from: Origin) -> Evaluation | None:
 
 def _check_replaceable(out: str) -> None:
     """The folder is replaced as a whole, so nothing else may be in it."""
-    folder = local_path(out)
-    if folder.exists() and not folder.is_dir():
+    if info(out) is not None:
         raise ConfigError(f"{out}: a file stands there; choose another folder for the evaluation")
-    others = sorted(
-        path.name for path in folder.glob("*") if not path.match("predictions-*.json") and path.name not in FILES
-    )
+    present = sorted({path.partition("/")[0] for path in list_files(out)} - FILES)
+    others = [name for name in present if not fnmatch(name, "predictions-*.json")]
     if others:
         raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")
 

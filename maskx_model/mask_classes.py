@@ -1,7 +1,7 @@
 """A: the classes whose masks a run may see. The rest of the vocabulary is B."""
 
 from data_prep.format.errors import ConfigError
-from data_prep.format.storage import local_path, read
+from data_prep.format.storage import info, read
 from data_prep.format.vocabulary import Vocabulary
 
 VOC_CATEGORY_IDS = frozenset({*range(1, 8), 9, *range(16, 22), 44, 62, 63, 64, 67, 72})
@@ -44,7 +44,7 @@ def _random_classes(choice: str, masked: list[int]) -> list[int]:
 
 
 def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -> list[int]:
-    if not local_path(path).is_file():
+    if info(path) is None:
         raise ConfigError(f"mask classes {path!r}: neither voc, non-voc, coco, random:N:seed nor a file that exists")
     try:
         text = read(path).decode()

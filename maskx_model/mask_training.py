@@ -1,7 +1,6 @@
 """Stage 2: the mask branch on frozen features, from the masks of A only."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import msgspec
 import torch
@@ -37,7 +36,7 @@ def fit_masks(
     classes: tuple[int, ...],
     preset: Preset,
     seed: int,
-    folder: Path,
+    folder: str,
     made_from: Origin,
 ) -> tuple[MaskXRCNN, bytes]:
     """The detector with a trained mask branch, and the metric lines of the training that was kept."""
@@ -152,7 +151,7 @@ def choose_learning_rate(
         def loss(batch: RoiBatch, branch: MaskBranch = branch, embeddings: Tensor = embeddings) -> Losses:
             return {"loss_mask": mask_loss(branch(batch.features.float(), batch.labels, embeddings), batch.targets)}
 
-        rate_place = place and Place(place.folder / f"rate-{rate:g}", {**place.made_from, "rate": rate})
+        rate_place = place and Place(f"{place.folder}/rate-{rate:g}", {**place.made_from, "rate": rate})
         metrics = train(branch, rois, loss, schedule, rate, seed, f"stage 2, rate {rate:g}", rate_place)
         held_back_loss = _loss_on(branch, held_back, embeddings) if held_back is not None else 0.0
         line = {"step": schedule.steps, "learning_rate_tried": rate, "loss_held_back": held_back_loss}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.format.errors import ConfigError
-from data_prep.format.storage import local_path
+from data_prep.format.storage import absolute, local_copy
 from maskx_model.checkpoint import read_model_manifest
 from maskx_model.run_record import RunRecord, gather
 from maskx_model.tracking import connected, describe, experiment_id, logged_run, resolve_tracking_uri
@@ -115,7 +115,7 @@ def fetched_model(uri: str, tracking_uri: str | None = None) -> Iterator[str]:
 
 def _run_name(model: str) -> str:
     """With the folder above: all runs of the pipeline call their models the same."""
-    return "/".join(local_path(model).resolve().parts[-2:])
+    return "/".join(absolute(model).split("/")[-2:])
 
 
 def _find(client: Any, name: str, model_sha256: str) -> Any:
@@ -162,7 +162,7 @@ def _copy_model(model: str, folder: Path) -> Path:
     target = folder / "model"
     target.mkdir()
     for file in ("manifest.json", *read_model_manifest(model).files):
-        shutil.copyfile(local_path(model) / file, target / file)
+        shutil.copyfile(local_copy(f"{model}/{file}"), target / file)
     return target
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 
 from data_prep.format.errors import DataError
 from data_prep.format.manifest import manifest_uri, read_manifest
-from data_prep.format.storage import exists, local_path, read
+from data_prep.format.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.checkpoint import Origin, model_hash, read_model_manifest
 from maskx_model.evaluation import Evaluation
 from maskx_model.presets import get_preset
@@ -114,7 +115,7 @@ def flatten(tree: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]
 
 def folder_name(uri: str) -> str:
     """What a model, dataset or stage is called in MLflow: its folder's name."""
-    return local_path(uri).resolve().name
+    return absolute(uri).rpartition("/")[2]
 
 
 def _read_evaluation(evaluation: str, model: str) -> Evaluation:
@@ -154,6 +155,7 @@ def _refer(dataset: str, uses: Origin) -> DatasetReference:
 
 
 def _files(evaluation: str) -> dict[str, tuple[Path, ...]]:
-    folder = local_path(evaluation)
-    pages = tuple(folder / name for name in ("report.html", "metrics.json") if (folder / name).exists())
-    return {"evaluation": pages, "evaluation/pictures": tuple(sorted((folder / "pictures").glob("*.png")))}
+    written = list_files(evaluation)
+    pages = tuple(local_copy(f"{evaluation}/{name}") for name in ("report.html", "metrics.json") if name in written)
+    pictures = tuple(local_copy(f"{evaluation}/{path}") for path in written if fnmatch(path, "pictures/*.png"))
+    return {"evaluation": pages, "evaluation/pictures": pictures}

@@ -9,7 +9,7 @@ import msgspec
 from data_prep.format.errors import CheckpointError
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import local_path, sha256
+from data_prep.format.storage import sha256
 from maskx_model.checkpoint import LoadedModel, Origin, is_finished, load_model, model_hash, save_model
 from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.mask_classes import resolve_mask_classes
@@ -28,7 +28,7 @@ def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device
         return
     from maskx_model.detector_training import fit_detector
 
-    model, metrics = fit_detector(data, preset, seed, device, local_path(out), made_from)
+    model, metrics = fit_detector(data, preset, seed, device, out, made_from)
     save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
 
 
@@ -92,7 +92,7 @@ def train_masks(
         raise CheckpointError(
             f"{detector}: its model is not that of preset {preset.name}; choose the one it was trained with"
         )
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, local_path(out), made_from)
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 

@@ -9,7 +9,7 @@ from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Wei
 from torchvision.ops import FrozenBatchNorm2d
 
 from data_prep.format.errors import CheckpointError, ConfigError
-from data_prep.format.storage import local_path
+from data_prep.format.storage import info, local_copy
 from data_prep.format.vocabulary import Vocabulary, VocabularyClass
 from maskx_model.backbones import load_pth
 from maskx_model.config import DetectorConfig
@@ -67,8 +67,8 @@ def weights_file(weights: str) -> Path:
 
     Raises ConfigError for what is neither, CheckpointError if the download fails.
     """
-    if local_path(weights).is_file():
-        return local_path(weights)
+    if info(weights) is not None:
+        return local_copy(weights)
     known = FasterRCNN_ResNet50_FPN_Weights.__members__
     if weights not in known:
         raise ConfigError(f"pretrained weights {weights!r}: neither a file nor one of torchvision's {', '.join(known)}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.format.errors import MaskxError
-from data_prep.format.storage import local_path
+from data_prep.format.storage import absolute, is_on_disk
 from maskx_model.run_record import Curve, DatasetReference, RunRecord
 
 SQLITE = "sqlite:///"
@@ -127,12 +127,13 @@ def _log_metrics(client: Any, run_id: str, metrics: dict[str, float], curves: tu
 def _log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    path = local_path(dataset.uri).resolve()
+    place = absolute(dataset.uri)
+    on_disk = is_on_disk(place)
     entity = Dataset(
-        name=path.name,
+        name=place.rpartition("/")[2],
         digest=dataset.sha256[:DIGEST_LENGTH],
-        source_type="local",
-        source=f'{{"uri": "{path.as_uri()}"}}',
+        source_type="local" if on_disk else "s3",
+        source=f'{{"uri": "{Path(place).as_uri() if on_disk else place}"}}',
         profile=dataset.counts,
     )
     client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", " and ".join(dataset.used_for))])])

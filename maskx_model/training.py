@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -21,9 +20,9 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training keeps its checkpoints, and what they belong to."""
+    """The URI of the folder in which a training keeps its checkpoints, and what they belong to."""
 
-    folder: Path
+    folder: str
     made_from: Origin
 
 

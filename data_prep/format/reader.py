@@ -59,8 +59,18 @@ class Dataset:
 
     def read_record(self, row: IndexRow) -> Record:
         """The photograph's annotations; raises DataError if the shard is damaged there."""
-        uri = f"{self.uri}/{row.shard}"
+        return self._decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
+
+    def read_both(self, row: IndexRow) -> tuple[bytes, Record]:
+        """The photograph's bytes and its annotations, which stand side by side: one read."""
+        end = row.record_offset + row.record_length
+        data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
+        return data[: row.image_length], self._decode(row, data[-row.record_length :])
+
+    def _decode(self, row: IndexRow, data: bytes) -> Record:
         try:
-            return decode_record(read_range(uri, row.record_offset, row.record_length))
+            return decode_record(data)
         except JSON_ERRORS as error:
-            raise DataError(f"{uri}: damaged at the record of {row.key} ({error}); prepare the dataset again") from None
+            raise DataError(
+                f"{self.uri}/{row.shard}: damaged at the record of {row.key} ({error}); prepare the dataset again"
+            ) from None

@@ -17,6 +17,7 @@ from data_prep.format.place import FileInfo, Place
 
 __all__ = [
     "FileInfo",
+    "absolute",
     "create",
     "create_folder",
     "exists",
@@ -39,6 +40,11 @@ __all__ = [
 def is_on_disk(uri: str | Path) -> bool:
     """Whether a URI names a file or folder on disk; False for object storage."""
     return not str(uri).startswith("s3://")
+
+
+def absolute(uri: str | Path) -> str:
+    """The location whatever the working folder, without a slash at its end: for names, and for what others record."""
+    return local_path(uri).resolve().as_posix() if is_on_disk(uri) else str(uri).rstrip("/")
 
 
 def _place(uri: str | Path) -> Place:

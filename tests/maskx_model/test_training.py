@@ -46,7 +46,7 @@ def schedule_of(steps: int, optimizer: str = "sgd", checkpoint_every: int = 3) -
 def test_going_on_after_a_stop_gives_the_same_weights_and_metrics(tmp_path: Path, optimizer: str) -> None:
     whole, stopped, resumed = small_net(), small_net(), small_net()
     expected = run(whole, schedule_of(10, optimizer))
-    place = Place(tmp_path, ORIGIN)
+    place = Place(str(tmp_path), ORIGIN)
 
     class StopError(Exception):
         pass
@@ -121,7 +121,7 @@ def test_a_schedule_without_steps_is_refused() -> None:
 
 
 def trained_place(folder: Path) -> Place:
-    place = Place(folder, ORIGIN)
+    place = Place(str(folder), ORIGIN)
     run(small_net(), schedule_of(5), place)
     return place
 
@@ -129,11 +129,11 @@ def trained_place(folder: Path) -> Place:
 def test_a_checkpoint_of_another_training_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     trained_place(tmp_path)
     with pytest.raises(CheckpointError, match="a training with another rate, seed; choose another output folder"):
-        load_training_state(tmp_path, {**ORIGIN, "seed": 1, "rate": 0.001})
+        load_training_state(str(tmp_path), {**ORIGIN, "seed": 1, "rate": 0.001})
 
 
 def test_no_checkpoint_means_to_begin(tmp_path: Path) -> None:
-    assert load_training_state(tmp_path, ORIGIN) is None
+    assert load_training_state(str(tmp_path), ORIGIN) is None
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
@@ -142,7 +142,7 @@ def test_a_checkpoint_that_was_cut_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "checkpoint" / "step-00000003" / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
-        load_training_state(tmp_path, ORIGIN)
+        load_training_state(str(tmp_path), ORIGIN)
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json", "metrics.jsonl"])
@@ -150,7 +150,7 @@ def test_a_checkpoint_that_lacks_a_file_is_named(tmp_path: Path, name: str) -> N
     trained_place(tmp_path)
     (tmp_path / "checkpoint" / "step-00000003" / name).unlink()
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
-        load_training_state(tmp_path, ORIGIN)
+        load_training_state(str(tmp_path), ORIGIN)
 
 
 def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path: Path) -> None:
@@ -158,5 +158,5 @@ def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path: Path) -> N
     half = tmp_path / "checkpoint" / ".step-00000004.123.partial"
     half.mkdir()
     (half / "state.safetensors").write_bytes(b"half")
-    state = load_training_state(tmp_path, ORIGIN)
+    state = load_training_state(str(tmp_path), ORIGIN)
     assert state is not None and state.step == 3
