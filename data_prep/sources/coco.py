@@ -19,6 +19,8 @@ from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Length = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # in pixels, as the index can hold it
+Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Category(msgspec.Struct, frozen=True):
@@ -62,11 +64,11 @@ class Image(msgspec.Struct):
     """A photograph as the file lists it."""
 
     id: Id
-    width: int
-    height: int
+    width: Length
+    height: Length
     file_name: str
     flickr_url: str | None = None
-    license: int | None = None
+    license: Number | None = None
 
 
 class _Head(msgspec.Struct):

@@ -8,18 +8,18 @@ And a category tells its synset itself.
 
 import msgspec
 
-from data_prep.sources.coco import CocoListing, Id, Image, Lists, list_coco, source_image
+from data_prep.sources.coco import CocoListing, Id, Image, Length, Lists, Number, list_coco, source_image
 from data_prep.sources.images import SourceImage
 from data_prep.sources.options import CocoFiles
 
 
 class _Image(msgspec.Struct):
     id: Id
-    width: int
-    height: int
+    width: Length
+    height: Length
     coco_url: str
     flickr_url: str | None = None
-    license: int | None = None
+    license: Number | None = None
     neg_category_ids: list[int] = []
     not_exhaustive_category_ids: list[int] = []
 

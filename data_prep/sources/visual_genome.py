@@ -9,7 +9,7 @@ import msgspec
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import FileInfo, exists, finder, is_folder
-from data_prep.sources.coco import Id
+from data_prep.sources.coco import Id, Length, Number
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, map_file, read_span, spans
 from data_prep.sources.options import VisualGenomeFolder
@@ -34,12 +34,12 @@ class VisualGenomeListing:
 
 
 class _Image(msgspec.Struct):
-    width: int
-    height: int
+    width: Length
+    height: Length
     image_id: Id | None = None
     id: Any = None
-    coco_id: int | None = None
-    flickr_id: int | None = None
+    coco_id: Number | None = None
+    flickr_id: Number | None = None
 
 
 _image = msgspec.json.Decoder(_Image)

@@ -149,12 +149,12 @@ def plain_name(name: str) -> str:
 
 
 def say_nothing_of_synsets(data: bytes) -> bool:
-    """Whether there are objects in a JSON array of records, and not one has synsets of its own, nor an empty list."""
+    """Whether the objects in a JSON array of records have names, but not one has synsets, be it an empty list."""
     try:
         objects = [item for head in _any_heads.decode(data) for item in head.objects]
     except JSON_ERRORS:
         return False
-    return bool(objects) and all(item.synsets is None for item in objects)
+    return any(item.names or item.name for item in objects) and all(item.synsets is None for item in objects)
 
 
 def raw_objects(data: msgspec.Raw) -> list[msgspec.Raw]:

@@ -20,9 +20,8 @@ from tests.data_prep.small_sources import (
     write_vg,
 )
 
-junk: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, -1, 0, 1, 2, 9, 1.5, 2**53 + 1, -(2**70), 1e300, "", "1", "a.n.01", "../1.jpg", "\x00", [], {}, [[]]]
-)
+_JUNK = [None, True, -1, 0, 1, 2, 9, 1.5, 2**53 + 1, -(2**70), 1e300, "", "1", "a.n.01", "../1.jpg", "\x00"]
+junk: st.SearchStrategy[Any] = st.sampled_from([*_JUNK, 10**400, [], {}, [[]]])
 numbers = st.integers(-3, 60) | st.floats(-10, 60) | junk
 
 

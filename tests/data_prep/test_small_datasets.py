@@ -162,6 +162,15 @@ def test_each_broken_thing_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert text[zero_size.offset :].startswith('{"id": 3, "image_id": 1')
 
 
+@pytest.mark.parametrize("fields", [{"width": 10**400}, {"height": 2**31}, {"flickr_id": 2**63}, {"coco_id": 10**400}])
+def test_a_number_that_no_index_can_hold_is_malformed(tmp_path: Path, fields: dict[str, Any]) -> None:
+    write_coco(tmp_path / "coco", [coco_image(1)], [])
+    write_vg(tmp_path / "vg", [vg_image(9), vg_image(10, coco_id=1)], {})
+    (tmp_path / "vg/image_data.json").write_text(json.dumps([vg_image(9), {**vg_image(10, coco_id=1), **fields}]))
+    manifest = prepare_plainly(tmp_path / "out", *both(tmp_path))
+    assert manifest.rejected == {"vg": {"malformed": 1}}
+
+
 def test_what_merged_with_a_rejected_photograph_is_accounted_for(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1), coco_image(2)], [])
     write_vg(tmp_path / "vg", [vg_image(9, coco_id=1)], {9: [vg_object(7)]})
