@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.format.errors import ConfigError
-from data_prep.format.storage import write
+from data_prep.format.storage import local_path, write
 
 
 def run(
@@ -40,6 +40,7 @@ def run(
     from pipelines.plan import arguments_of
     from pipelines.summary import table, write_summary
 
+    out = local_path(out)
     arguments = arguments_of(out, preset, data, mask_classes, seed)
     out.mkdir(parents=True, exist_ok=True)
     model_uri = run_locally(

@@ -20,13 +20,13 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def local_path(uri: str | Path) -> Path:
     """The path behind a URI of a file or folder that can only be on disk; raises ConfigError for any other scheme."""
     text = str(uri)
+    if text.startswith("s3:/"):  # a Path makes one slash of two
+        raise ConfigError(f"{text}: this must be a folder or file on disk, it cannot be in object storage")
     scheme, separator, rest = text.partition("://")
     if not separator:
         return Path(text)
     if scheme == "file":
         return Path(rest)
-    if scheme == "s3":
-        raise ConfigError(f"{text}: this must be a folder or file on disk, it cannot be in object storage")
     raise ConfigError(f"{text}: {scheme}:// is not supported; name a path on disk, or s3://BUCKET/PREFIX")
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.storage import local_path
 from data_prep.toy_world.catalogue import (
     SMALLEST_IMAGES,
     SMALLEST_VAL_IMAGES,
@@ -60,11 +61,11 @@ def write_toy_world(
         style: "hues" (a class is a hue and a texture) or "pairs" (a class is a pair of colours, harder).
 
     Raises:
-        ConfigError: a number is too small or the style does not exist.
+        ConfigError: a number is too small, the style does not exist, or ``out`` is not on disk.
         DataError: ``out`` exists and is not an empty folder.
     """
     _check_choices(images, val_images, seed, style)
-    with _folder_when_whole(out) as folder:
+    with _folder_when_whole(local_path(out)) as folder:
         coco = {split: InstancesFile(style, split) for split in SPLITS}
         visual_genome = VisualGenomeFiles()
         broken: dict[str, list[str]] = {"truncated": [], "missing": []}

@@ -82,6 +82,12 @@ def test_a_missing_file_and_one_cut_short_are_named(tmp_path: Path) -> None:
         read_range(tmp_path / "short", 0, 5)
 
 
+def test_what_must_be_on_disk_is_refused_elsewhere_also_as_a_path() -> None:
+    for out in ("s3://bucket/a", Path("s3://bucket/a")):
+        with pytest.raises(ConfigError, match=r"must be a folder or file on disk"):
+            local_path(out)
+
+
 def test_another_scheme_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="ftp://"):
         local_path("ftp://host/a")

@@ -113,3 +113,11 @@ def test_output_that_nobody_reads_to_its_end_is_no_error() -> None:
     process.stdout.close()
     assert process.communicate()[1] == b""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("words", [["data", "toy", "s3://bucket/a"], ["pipeline", "run", "--out", "s3://bucket/a"]])
+def test_what_must_be_on_disk_is_refused_elsewhere(words: list[str], tmp_path: Path) -> None:
+    done = maskx(*words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "this must be a folder or file on disk" in done.stderr
+    assert list(tmp_path.iterdir()) == []

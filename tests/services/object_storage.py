@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from urllib.request import urlopen
+
+from data_prep.format.storage import list_files, write
 
 ACCESS_KEY, SECRET_KEY = "tests", "of-the-services"
 GRPC_OFFSET = 10_000
@@ -166,3 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _OF_THE_CONNECTION = {"connection", "content-length", "keep-alive", "transfer-encoding", "date", "server"}
+
+
+def upload(folder: Path, uri: str) -> None:
+    """Copy a folder into object storage."""
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda path: write(f"{uri}/{path}", (folder / path).read_bytes()), list_files(folder)))

@@ -1,7 +1,6 @@
 """A dataset prepared from object storage into object storage is the one prepared on disk, byte for byte."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,9 @@ from data_prep.sources.images import SourceImage
 from data_prep.toy_world import write_toy_world
 from data_prep.verify import find_problems
 from pipelines.cli import main
-from tests.services.object_storage import FlakyWay
+from tests.services.object_storage import FlakyWay, upload
 
 pytestmark = pytest.mark.services
-
-
-def upload(folder: Path, uri: str) -> None:
-    """Copy a folder into object storage."""
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda path: write(f"{uri}/{path}", (folder / path).read_bytes()), list_files(folder)))
 
 
 def contents(uri: str) -> dict[str, bytes]:
