@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.place import FileInfo
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -67,14 +67,14 @@ def create(uri: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _told_if_full(uri: str) -> Iterator[None]:
-    """Raise DataError with the remedy where a file or folder finds no room."""
+    """Raise StorageError with the remedy where a file or folder finds no room."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
         remedy = "make room there, or choose a place that has some, and give the command again"
-        raise DataError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
+        raise StorageError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
 
 
 @contextmanager

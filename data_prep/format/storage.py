@@ -2,7 +2,8 @@
 
 A location is a URI: a path or `file://…` for what is on disk, `s3://bucket/prefix` for what is in object storage
 (`s3_client.py` says how it is reached). All functions raise ConfigError where credentials, rights or the bucket are
-missing, and StorageError where object storage does not answer or fails: never DataError, which speaks of the data.
+missing, and StorageError where a disk is full, or object storage does not answer or fails: never DataError, which
+speaks of the data.
 """
 
 from collections.abc import Callable

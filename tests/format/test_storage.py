@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.scratch import scratch_folder
 from data_prep.format.storage import (
     create,
@@ -49,9 +49,9 @@ def test_a_full_disk_is_named_with_the_remedy_and_leaves_the_old_file(tmp_path: 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-        with pytest.raises(DataError, match=f"{tmp_path}/a: cannot be written .*make room"):
+        with pytest.raises(StorageError, match=f"{tmp_path}/a: cannot be written .*make room"):
             write(tmp_path / "a", bytes(1000))
-        with pytest.raises(DataError, match="b: cannot be written"), create_folder(tmp_path / "b", "new") as partial:
+        with pytest.raises(StorageError, match="b: cannot be written"), create_folder(tmp_path / "b", "new") as partial:
             (partial / "new").write_bytes(bytes(1000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
