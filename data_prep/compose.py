@@ -72,6 +72,6 @@ def _reject(file: PlannedFile, broken: Broken) -> Reject:
         identity = named.id if named.object_id < 0 else named.object_id
     except JSON_ERRORS:
         identity = -1
-    error, begin = broken.error, excerpt(broken.data)
-    seen = excerpt(f"{error.seen}: {begin}") if error.seen else begin
-    return Reject(file.source, file.label, "object", identity, broken.offset, error.reason, seen)
+    begin = excerpt(broken.data)
+    seen = excerpt(f"{broken.seen}: {begin}") if broken.seen else begin
+    return Reject(file.source, file.label, "object", identity, broken.offset, broken.reason, seen)

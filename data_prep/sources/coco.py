@@ -181,7 +181,7 @@ def take(items: list[Item], categories: dict[int, str]) -> None:
         try:
             found = annotation(item.data, categories, item.frame.height, item.frame.width)
         except BrokenError as error:
-            item.into.rejected.append(Broken(item.offset, item.data, error))
+            item.into.rejected.append(Broken(item.offset, item.data, error.reason, error.seen))
         else:
             item.into.annotations.append(found)
 

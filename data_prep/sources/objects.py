@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from data_prep.format.records import Annotation
-from data_prep.reasons import BrokenError
 from data_prep.sources.frames import Frame
 
 
 class Broken(NamedTuple):
-    """An object that is rejected: the byte of its record in the file, the object's own bytes, and why."""
+    """An object that is rejected: the byte of its record in the file, its own bytes, the reason, and what was seen.
+
+    Not the error itself, whose traceback would keep all that was being worked on.
+    """
 
     offset: int
     data: bytes
-    error: BrokenError
+    reason: str
+    seen: str
 
 
 @dataclass(slots=True)

@@ -193,7 +193,7 @@ def _take_one_by_one(item: Item, synsets: Mapping[str, str]) -> None:
         try:
             taken = object_annotation(data, item.frame, synsets)
         except BrokenError as error:
-            item.into.rejected.append(Broken(item.offset, bytes(data), error))
+            item.into.rejected.append(Broken(item.offset, bytes(data), error.reason, error.seen))
             continue
         if isinstance(taken, str):
             item.into.left_out.append(taken)
@@ -227,7 +227,8 @@ def _judge_one(item: Item, found: _Object, number: int) -> tuple[Annotation | No
     try:
         taken = _judge(found, item.frame)
     except BrokenError as error:
-        item.into.rejected.append(Broken(item.offset, bytes(raw_objects(msgspec.Raw(item.data))[number]), error))
+        data = bytes(raw_objects(msgspec.Raw(item.data))[number])
+        item.into.rejected.append(Broken(item.offset, data, error.reason, error.seen))
         return None, False
     if isinstance(taken, str):
         item.into.left_out.append(taken)

@@ -95,6 +95,6 @@ def test_records_together_give_what_each_object_gives(placed: list[tuple[Frame, 
             else:
                 taken.append(one[0])
         assert msgspec.json.encode(item.into.annotations) == msgspec.json.encode(taken)
-        broken = [f"{b.error.reason} {b.error.seen} {b.data!r}" for b in item.into.rejected]
+        broken = [f"{b.reason} {b.seen} {b.data!r}" for b in item.into.rejected]
         assert sorted(item.into.left_out + broken) == sorted(told)
         assert item.into.count == len(listed)
