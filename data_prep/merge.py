@@ -20,7 +20,7 @@ TRAIN = "train"
 ASPECT_RATIO_TOLERANCE = 0.01
 
 
-class Photograph(msgspec.Struct, frozen=True):
+class Photograph(msgspec.Struct, frozen=True, gc=False):
     """One photograph: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations."""
 
     key: str
@@ -95,7 +95,7 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     alone = _join(ordered, standing, same_aspect_ratio, joined, merged)
     together = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
     merged.photographs = _name(together)
-    keys = {photograph.images[0].identity: photograph.key for photograph in merged.photographs}
+    keys = {p.images[0].identity: p.key for p in merged.photographs if p.split != TRAIN}
     merged.held_out = list(_held_out([*naming, *ordered], standing, keys))
     return merged
 
@@ -155,12 +155,14 @@ def _name(together: list[tuple[SourceImage, ...]]) -> list[Photograph]:
 
     Annotation files of one's own often count from 1 in every split; there the key names the split as well.
     """
-    keys = Counter(photograph_key(images[0].source, images[0].id) for images in together)
+    keys = [photograph_key(images[0].source, images[0].id) for images in together]
+    counts = Counter(keys)
     photographs = []
-    for images in together:
+    for key, images in zip(keys, together, strict=True):
         standing = images[0]
-        key = photograph_key(standing.source, standing.id)
-        if keys[key] > 1 and standing.split != TRAIN:
-            key = photograph_key(f"{standing.source}-{standing.split}", standing.id)
-        photographs.append(Photograph(key, standing.split, images))
+        if counts[key] > 1 and standing.split != TRAIN:
+            named = photograph_key(f"{standing.source}-{standing.split}", standing.id)
+            photographs.append(Photograph(named, standing.split, images))
+        else:
+            photographs.append(Photograph(key, standing.split, images))
     return photographs

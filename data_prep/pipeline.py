@@ -86,19 +86,20 @@ def prepare(options: PrepareOptions) -> Manifest:
     out = options.out.rstrip("/")
     table = read_synset_table(options.synsets)
     _say("reading what the sources list")
-    planned = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
+    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.tally, options.max_rejected)
     parameters = _parameters(options, table)
     run = _describe_run(options, planned)
     if kept := _finished(out, planned, parameters, run):
         _say(f"{out} is finished already; verified and kept")
         return kept
-    write_plan(planned.plan, planned.photographs, planned.tables)
-    photographs = sum(map(len, planned.photographs))
-    _say(f"writing {photographs} photographs into {len(planned.photographs)} shards")
+    write_plan(planned.plan, contents)
+    shards = len(planned.plan.shards)
+    _say(f"writing {sum(map(len, contents.photographs))} photographs into {shards} shards")
+    del contents  # the workers have it on disk; here it would only take room
     from data_prep.graph import run_graph
 
-    with _progress(out, len(planned.photographs)):
+    with _progress(out, shards):
         scanned = run_graph(planned.plan, options.engine)
     write(f"{out}/run.json", msgspec.json.format(msgspec.json.encode(run), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)

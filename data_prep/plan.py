@@ -5,6 +5,7 @@ tells for each annotation file which photograph an image id is. The plan is remo
 """
 
 import io
+from dataclasses import dataclass
 from mmap import mmap
 from typing import Literal
 
@@ -37,7 +38,7 @@ class PlannedFile(msgspec.Struct, frozen=True):
     synsets: dict[str, str] = {}
 
 
-class PlannedPhotograph(msgspec.Struct, frozen=True):
+class PlannedPhotograph(msgspec.Struct, frozen=True, gc=False):
     """A photograph to write; size and version of its file tell whether it is still the one that was planned.
 
     `copies` are the versions of the other images' files, empty for one that has none.
@@ -72,12 +73,20 @@ def work_folder(out: str) -> str:
     return f"{out}/.prepare"
 
 
-def write_plan(plan: Plan, photographs: list[list[PlannedPhotograph]], tables: list[npt.NDArray[np.void]]) -> None:
-    """Write the plan with its shards' photographs and its files' tables."""
+@dataclass(frozen=True)
+class Contents:
+    """What goes to disk beside a plan and need not be held any longer: its shards' photographs, its files' tables."""
+
+    photographs: list[list[PlannedPhotograph]]
+    tables: list[npt.NDArray[np.void]]
+
+
+def write_plan(plan: Plan, contents: Contents) -> None:
+    """Write the plan and its contents."""
     folder = work_folder(plan.out)
-    for number, listed in enumerate(photographs):
+    for number, listed in enumerate(contents.photographs):
         write(f"{folder}/photographs/{number:06d}.json", msgspec.json.encode(listed))
-    for number, table in enumerate(tables):
+    for number, table in enumerate(contents.tables):
         write(f"{folder}/tables/{number:03d}.npy", _npy(table))
     write(f"{folder}/plan.json", msgspec.json.encode(plan))
 

@@ -1,6 +1,7 @@
 """Before anything is written: list the sources, unite images by photograph, look for the files, deal out the shards."""
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from data_prep.format.rejects import Reject
 from data_prep.format.storage import FileInfo, finder, sha256
 from data_prep.merge import COCO, TRAIN, Photograph, merge
 from data_prep.photographs import photograph_reject
-from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Plan, PlannedFile, PlannedPhotograph, PlannedShard
+from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Contents, Plan, PlannedFile, PlannedPhotograph, PlannedShard
 from data_prep.reasons import BrokenError
 from data_prep.shards import deal, order
 from data_prep.sources.coco import Category, list_coco
@@ -46,38 +47,56 @@ class Listing:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan with what it leaves on disk (`plan.write_plan`), and what was counted while making it."""
+    """A plan and what was counted while making it."""
 
     plan: Plan
-    photographs: list[list[PlannedPhotograph]]
-    tables: list[npt.NDArray[np.void]]
     sources: tuple[Source, ...]
     classes: dict[str, tuple[Category, ...]]
     tally: Tally
     held_out: list[HeldOut]
 
 
-def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> Planned:
+class Places:
+    """Where every image goes, by its annotation file: the tables, row by row."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, array[int]] = {}
+
+    def put(self, images: Iterable[SourceImage], shard: int, photograph: int = 0) -> None:
+        """Note that images lead to a shard's photograph, or to none (LEFT_OUT, REJECTED)."""
+        for image in images:
+            self._rows.setdefault(image.file, array("q")).extend((image.id, shard, photograph))
+
+    def table(self, file: int) -> npt.NDArray[np.void]:
+        """The file's images in order of their ids, dtype TABLE."""
+        rows = np.frombuffer(self._rows.get(file, array("q")), np.int64).reshape(-1, 3)
+        table = np.zeros(len(rows), TABLE)
+        table["id"], table["shard"], table["photograph"] = rows[np.argsort(rows[:, 0])].T
+        return table
+
+
+def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
     """Plan a dataset; raises DataError where a source cannot be read or nothing is left to write."""
     listing = list_sources(sources)
     merged = merge(listing.coco_format, listing.others)
-    statuses: dict[tuple[int, int], tuple[int, int]] = {}
+    places = Places()
     for image, reason in merged.left_out:
         listing.tally.leave_out(image.source, reason)
-        statuses[image.identity] = (LEFT_OUT, 0)
+        places.put([image], LEFT_OUT)
     for source, count in merged.unmerged.items():
         if count:
             listing.tally.leave_out(source, "aspect_ratio", count)
-    usable = list(_usable(merged.photographs, listing.tally, statuses))
-    shards = deal(_limited(usable, limit, listing.tally, statuses), shard_bytes)
+    usable = list(_usable(merged.photographs, listing.tally, places))
+    shards = deal(_limited(usable, limit, listing.tally, places), shard_bytes)
     if not shards:
         raise DataError(f"{sources[0].folder}: not one photograph can be used; {top_rejects(listing.tally.rejects)}")
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
-            statuses.update((image.identity, (number, position)) for image in planned.photograph.images)
+            places.put(planned.photograph.images, number, position)
     plan = Plan(out, listing.files, listing.spans, _name_shards(shards, listing))
-    tables = [_table(statuses, number) for number in range(len(listing.files))]
-    return Planned(plan, shards, tables, _manifest_sources(listing), listing.classes, listing.tally, merged.held_out)
+    contents = Contents(shards, [places.table(number) for number in range(len(listing.files))])
+    sources_made_of = _manifest_sources(listing)
+    return Planned(plan, sources_made_of, listing.classes, listing.tally, merged.held_out), contents
 
 
 def list_sources(sources: list[SourceFiles]) -> Listing:
@@ -135,9 +154,9 @@ def _refuse_two_releases(images: list[SourceImage]) -> None:
 
     Files of one's own may count from 1 in every split; those are different photographs. LVIS's ids are COCO's.
     """
-    first: dict[tuple[str, int], SourceImage] = {}
+    first: dict[str, dict[int, SourceImage]] = {}
     for image in images:
-        other = first.setdefault((image.source, image.id), image)
+        other = first.setdefault(image.source, {}).setdefault(image.id, image)
         if other is image:
             continue
         same_flickr_photo = image.flickr_id is not None and image.flickr_id == other.flickr_id
@@ -148,9 +167,7 @@ def _refuse_two_releases(images: list[SourceImage]) -> None:
             )
 
 
-def _usable(
-    photographs: list[Photograph], tally: Tally, statuses: dict[tuple[int, int], tuple[int, int]]
-) -> Iterable[PlannedPhotograph]:
+def _usable(photographs: list[Photograph], tally: Tally, places: Places) -> Iterable[PlannedPhotograph]:
     finders = cache(finder)
     for photograph in photographs:
         try:
@@ -160,7 +177,7 @@ def _usable(
             tally.rejects.append(photograph_reject(standing, error))
             for image in copies:
                 tally.leave_out(image.source, "copy_rejected")
-            statuses.update((image.identity, (REJECTED, 0)) for image in photograph.images)
+            places.put(photograph.images, REJECTED)
 
 
 def _check(photograph: Photograph, finders: Callable[[str], Callable[[str], FileInfo | None]]) -> PlannedPhotograph:
@@ -185,10 +202,7 @@ def _find(path: str, finders: Callable[[str], Callable[[str], FileInfo | None]])
 
 
 def _limited(
-    photographs: list[PlannedPhotograph],
-    limit: int | None,
-    tally: Tally,
-    statuses: dict[tuple[int, int], tuple[int, int]],
+    photographs: list[PlannedPhotograph], limit: int | None, tally: Tally, places: Places
 ) -> list[PlannedPhotograph]:
     """At most `limit` photographs of each split, the first in the shards' order."""
     if limit is None:
@@ -202,7 +216,7 @@ def _limited(
             continue
         for image in planned.photograph.images:
             tally.leave_out(image.source, "beyond_limit")
-            statuses[image.identity] = (LEFT_OUT, 0)
+        places.put(planned.photograph.images, LEFT_OUT)
     return taken
 
 
@@ -222,11 +236,6 @@ def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> lis
         named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, fingerprint))
         numbers[split, part] += 1
     return named
-
-
-def _table(statuses: dict[tuple[int, int], tuple[int, int]], file: int) -> npt.NDArray[np.void]:
-    rows = sorted((image_id, *place) for (of_file, image_id), place in statuses.items() if of_file == file)
-    return np.array(rows, TABLE)
 
 
 def _manifest_sources(listing: Listing) -> tuple[Source, ...]:

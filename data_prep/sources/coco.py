@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Annotated
 
 import msgspec
@@ -142,8 +141,8 @@ def _categories(path: str, members: dict[str, msgspec.Raw]) -> tuple[Category, .
 def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
     """A photograph as all sources list it; its path is empty where the file name leads out of the image folder."""
     files = lists.files
-    name = PurePosixPath(image.file_name)
-    leads_out = name.is_absolute() or ".." in name.parts or not image.file_name or "\0" in image.file_name
+    name = image.file_name
+    leads_out = not name or name.startswith("/") or ".." in name.split("/") or "\0" in name
     return SourceImage(
         source=files.source,
         file=lists.number,

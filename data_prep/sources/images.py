@@ -3,7 +3,7 @@
 import msgspec
 
 
-class SourceImage(msgspec.Struct, frozen=True, omit_defaults=True):
+class SourceImage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One image record.
 
     `path` is where its file is (empty where the record's file name leads out of the image folder), `listed` the file

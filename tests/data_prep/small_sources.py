@@ -123,8 +123,8 @@ def prepare_plainly(
     out: Path, *sources: str, classes: int | None = None, max_rejected: float = 1.0, shard_bytes: int = 1 << 20
 ) -> Manifest:
     """What `prepare` does, in plain loops: fast, and the proof that Beam adds nothing to the result."""
-    planned = make_plan(str(out), parse_sources(sources), shard_bytes, None)
-    write_plan(planned.plan, planned.photographs, planned.tables)
+    planned, contents = make_plan(str(out), parse_sources(sources), shard_bytes, None)
+    write_plan(planned.plan, contents)
     plan = read_plan(str(out))
     files = MappedFiles(plan)
     scanned = Tally()
@@ -144,19 +144,19 @@ def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
 
     Raises RuntimeError if an object is lost on it.
     """
-    planned = make_plan("unwritten", parse_sources(sources), 1 << 20, None)
+    planned, contents = make_plan("unwritten", parse_sources(sources), 1 << 20, None)
     plan, buffers = planned.plan, MappedFiles(planned.plan)
     total, counts = Tally(), ShardCounts()
     total.include(planned.tally)
     references: list[list[References]] = [[np.zeros(0, REFERENCE)] for _ in plan.shards]
     for span in plan.spans:
-        groups, tally = locate(span, plan.files[span.file], buffers[span.file], planned.tables[span.file])
+        groups, tally = locate(span, plan.files[span.file], buffers[span.file], contents.tables[span.file])
         total.include(tally)
         for shard, group in groups:
             references[shard].append(group)
     composed = [
         compose(one.photograph, annotated, total, counts)
-        for photographs, groups in zip(planned.photographs, references, strict=True)
+        for photographs, groups in zip(contents.photographs, references, strict=True)
         for one, annotated in annotate(plan, photographs, np.concatenate(groups), buffers)
     ]
     check_nothing_lost(total)
