@@ -16,6 +16,7 @@ from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pic
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.errors import DataError
 from data_prep.format.images import decode_luminance
+from data_prep.format.read_ahead import Read
 from data_prep.format.storage import local_copy, read, write
 from data_prep.merge import COCO, TRAIN, Photograph
 from data_prep.plan import Plan, PlannedPhotograph, read_photographs, work_folder
@@ -64,17 +65,22 @@ def copy_of(photograph: Photograph, grey: npt.NDArray[np.uint8], galleries: Gall
     return galleries[photograph.images[0].source].copied_by(grey) if photograph.split == TRAIN else None
 
 
-def disagreeing(planned: PlannedPhotograph, grey: npt.NDArray[np.uint8]) -> list[SourceImage]:
+def disagreeing(planned: PlannedPhotograph, grey: npt.NDArray[np.uint8], read: Read = read) -> list[SourceImage]:
     """The images that ids say to be this photograph, and whose own files clearly show another.
 
     One whose file is missing, cannot be read or is the very same is believed.
     """
+    return [copy for copy in own_files(planned) if not _shows(copy.path, grey, read)]
+
+
+def own_files(planned: PlannedPhotograph) -> list[SourceImage]:
+    """The copies of a photograph that have a file of their own."""
     standing, *copies = planned.photograph.images
     files = zip(copies, planned.copies, strict=True)
-    return [copy for copy, version in files if version and copy.path != standing.path and not _shows(copy.path, grey)]
+    return [copy for copy, version in files if version and copy.path != standing.path]
 
 
-def _shows(path: str, grey: npt.NDArray[np.uint8]) -> bool:
+def _shows(path: str, grey: npt.NDArray[np.uint8], read: Read) -> bool:
     try:
         copy = decode_luminance(read(path), path, LEAST_SIDE)
     except DataError:

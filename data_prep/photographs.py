@@ -8,6 +8,7 @@ import numpy.typing as npt
 from data_prep.content.held_out import LEAST_SIDE
 from data_prep.format.errors import DataError
 from data_prep.format.images import decode_luminance
+from data_prep.format.read_ahead import Read
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import read
 from data_prep.reasons import BrokenError
@@ -25,8 +26,8 @@ class PhotographFile:
     grey: npt.NDArray[np.uint8]
 
 
-def read_photograph(image: SourceImage) -> PhotographFile:
-    """Read the image's file; raises BrokenError unless all of it decodes to the size listed."""
+def read_photograph(image: SourceImage, read: Read = read) -> PhotographFile:
+    """Read the image's file by `read`; raises BrokenError unless all of it decodes to the size listed."""
     try:
         data = read(image.path)
         shown = decode_luminance(data, image.path, LEAST_SIDE)

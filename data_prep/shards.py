@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import BinaryIO
@@ -14,12 +15,13 @@ from data_prep.compose import ShardCounts, compose
 from data_prep.content.held_out import Pictures, describe
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import HeldOut, Shard, ToldBy
+from data_prep.format.read_ahead import Read, read_ahead
 from data_prep.format.records import Record, encode_record
 from data_prep.format.storage import create, exists, read, sha256, write
-from data_prep.leaks import Galleries, copy_of, disagreeing, pictures_path, write_pictures
+from data_prep.leaks import Galleries, copy_of, disagreeing, own_files, pictures_path, write_pictures
 from data_prep.merge import TRAIN, Photograph
 from data_prep.photographs import PhotographFile, photograph_reject, read_photograph
-from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, work_folder
+from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, read_photographs, work_folder
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
 from data_prep.tally import Tally
@@ -104,16 +106,22 @@ def write_shard(
     Every file appears under its name only when whole, so that a worker may fail or be repeated at any point.
     """
     planned = plan.shards[number]
-    with create(f"{plan.out}/{planned.path}") as file:
+    photographs = annotated_photographs(plan, number, packed, buffers)
+    files = read_ahead(_files(photograph) for photograph in read_photographs(plan.out, number))
+    with create(f"{plan.out}/{planned.path}") as file, closing(files):
         shard = _OpenShard(_TarWriter(file, planned), galleries)
-        for position, (photograph, annotated) in enumerate(annotated_photographs(plan, number, packed, buffers)):
-            shard.add(position, photograph, annotated)
+        for position, ((photograph, annotated), read_file) in enumerate(zip(photographs, files, strict=True)):
+            shard.add(position, photograph, annotated, read_file)
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
         planned.fingerprint, finished, shard.tar.rows, shard.counts, shard.tally, shard.held_out, pictures
     )
     write(result_path(plan, number), msgspec.json.encode(result))
+
+
+def _files(planned: PlannedPhotograph) -> list[str]:
+    return [planned.photograph.images[0].path, *(copy.path for copy in own_files(planned))]
 
 
 @dataclass
@@ -127,18 +135,18 @@ class _OpenShard:
     held_out: list[HeldOut] = field(default_factory=list)
     pictures: list[Pictures] = field(default_factory=list)
 
-    def add(self, position: int, planned: PlannedPhotograph, annotated: list[Annotated]) -> None:
+    def add(self, position: int, planned: PlannedPhotograph, annotated: list[Annotated], read_file: Read) -> None:
         """Add a photograph with what annotates it, or count why it or one of its images is not there."""
         photograph = planned.photograph
         try:
-            file = read_photograph(photograph.images[0])
+            file = read_photograph(photograph.images[0], read_file)
         except BrokenError as error:
             self._reject(photograph, annotated, error)
             return
         if key := copy_of(photograph, file.grey, self.galleries):
             self._leave_out(photograph.images, annotated, "copy_of_val", "content", key)
             return
-        if wrong := disagreeing(planned, file.grey):
+        if wrong := disagreeing(planned, file.grey, read_file):
             own = [found for found in annotated if found.file.source in {image.source for image in wrong}]
             self._leave_out(wrong, own, "id_content_disagree", "id_content_disagree", photograph.key)
             right = tuple(image for image in photograph.images if image not in wrong)

@@ -4,12 +4,14 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from data_prep.format import s3_client
 from data_prep.format.errors import ConfigError, DataError, StorageError
+from data_prep.format.read_ahead import read_ahead
 from data_prep.format.storage import (
     create,
     create_folder,
@@ -117,6 +119,20 @@ def test_a_long_folder_is_listed_and_removed_whole(store: str) -> None:
     assert list_files(f"{store}/folder") == [f"{number:04d}" for number in range(1005)]
     remove_folder(f"{store}/folder")
     assert list_files(store) == ["folder-beside"]
+
+
+def test_files_read_ahead_are_what_reading_gives(store: str, tmp_path: Path) -> None:
+    for place in (store, str(tmp_path)):
+        for number in range(40):
+            write(f"{place}/{number}", b"%d" % number)
+        groups = [[f"{place}/{number}", f"{place}/none"] for number in range(40)]
+        with closing(read_ahead(groups)) as readers:
+            for number, read_file in enumerate(readers):
+                assert read_file(f"{place}/{number}") == b"%d" % number
+                assert read_file(f"{place}/0") == b"0"  # also what is not of the group
+                with pytest.raises(DataError, match=f"^{place}/none: no such file$"):
+                    read_file(f"{place}/none")
+        assert number == 39
 
 
 def test_a_folder_is_replaced_when_it_is_filled(store: str) -> None:
