@@ -4,6 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 from data_prep.format.errors import ConfigError, DataError
@@ -60,44 +61,45 @@ def build_vocabulary(
     synset; `counts`: source → its class name → (objects, masks) in the shards. Raises DataError if `classes` is more
     than there are synsets.
     """
-    names: dict[str, dict[str, list[str]]] = {}
-    displayed: dict[str, str] = {}
-    category_ids: dict[str, int] = {}
+    listed = _Listed()
     for source, categories in coco_format.items():
+        listed.add(source, categories, table)
+    chosen = sorted(set(most_frequent(synsets, classes)) - listed.names.keys())
+    displayed = listed.displayed | _display_names(chosen, set(listed.displayed.values()))
+    genomes = sorted(counts.keys() - coco_format.keys())
+    found = []
+    for synset in [*listed.names, *chosen]:
+        names = listed.names.get(synset, {}) | {source: [synset] for source in genomes if synset in counts[source]}
+        sources = {source: _source_class(own, counts.get(source, {})) for source, own in names.items()}
+        found.append(VocabularyClass(synset, displayed[synset], sources, listed.category_ids.get(synset)))
+    return Vocabulary(tuple(found))
+
+
+@dataclass
+class _Listed:
+    """The classes of COCO-format sources by synset, in order: each source's names, the name for people, a number."""
+
+    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    displayed: dict[str, str] = field(default_factory=dict)
+    category_ids: dict[str, int] = field(default_factory=dict)
+
+    def add(self, source: str, categories: tuple[Category, ...], table: Mapping[str, str]) -> None:
+        """Add a source's classes."""
         for category in categories:
             synset = synset_of(category, table)
-            own = names.setdefault(synset, {}).setdefault(source, [])
+            own = self.names.setdefault(synset, {}).setdefault(source, [])
             if category.name not in own:
                 own.append(category.name)
-            if synset not in displayed:
-                taken = category.name in displayed.values()
-                displayed[synset] = f"{category.name} ({synset})" if taken else category.name
-        _add_ids(category_ids, {synset_of(c, table): c.id for c in reversed(categories)})
-    first = list(names)
-    chosen = sorted(set(most_frequent(synsets, classes)) - names.keys())
-    displayed |= _display_names(chosen, set(displayed.values()))
-    for synset in [*first, *chosen]:
-        for source in counts.keys() - coco_format.keys():
-            if synset in counts[source]:
-                names.setdefault(synset, {}).setdefault(source, []).append(synset)
-    return Vocabulary(
-        tuple(
-            VocabularyClass(
-                synset,
-                displayed[synset],
-                {source: _source_class(own, counts.get(source, {})) for source, own in names.get(synset, {}).items()},
-                category_ids.get(synset),
-            )
-            for synset in [*first, *chosen]
-        )
-    )
+            if synset not in self.displayed:
+                taken = category.name in self.displayed.values()
+                self.displayed[synset] = f"{category.name} ({synset})" if taken else category.name
+        self._add_ids({synset_of(c, table): c.id for c in reversed(categories)})
 
-
-def _add_ids(category_ids: dict[str, int], found: dict[str, int]) -> None:
-    """Add a source's ids (synset → id), unless one of them is another class's already: then the source lends none."""
-    taken = {number: synset for synset, number in category_ids.items()}
-    if all(taken.get(number, synset) == synset for synset, number in found.items()):
-        category_ids.update({**found, **category_ids})
+    def _add_ids(self, found: dict[str, int]) -> None:
+        """Add a source's ids by synset, unless one is another class's already: then the source lends none."""
+        taken = {number: synset for synset, number in self.category_ids.items()}
+        if all(taken.get(number, synset) == synset for synset, number in found.items()):
+            self.category_ids = {**found, **self.category_ids}
 
 
 def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]]) -> SourceClass:
