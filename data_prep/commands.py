@@ -66,8 +66,8 @@ def prepare(
             (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), the same with
             lvis in place of coco, or `NAME=vg:FOLDER` (Visual Genome's own layout). Annotations may be in the zips that
             they are published in. NAME is yours: lower-case letters and digits. LVIS and Visual Genome find COCO's
-            photographs by id in the source named coco.
-        out: Folder of the dataset to write.
+            photographs by id in the source named coco. Any place may be s3://BUCKET/PREFIX.
+        out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
         classes: How many of the most frequent Visual Genome synsets make classes; COCO-format classes are always in.
             By default all of them. The paper takes 3000.
         limit: At most so many photographs of each split, for a first try.

@@ -1,6 +1,7 @@
 """Object storage does what disk does, says clearly what is wrong, and bears an endpoint that often fails."""
 
 import hashlib
+import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -119,6 +120,19 @@ def test_a_long_folder_is_listed_and_removed_whole(store: str) -> None:
     assert list_files(f"{store}/folder") == [f"{number:04d}" for number in range(1005)]
     remove_folder(f"{store}/folder")
     assert list_files(store) == ["folder-beside"]
+
+
+def test_a_forked_process_has_a_connection_of_its_own(store: str) -> None:
+    write(f"{store}/a", b"12345")
+    before = s3_client.client()
+    with multiprocessing.get_context("fork").Pool(2) as processes:
+        assert processes.map(read, [f"{store}/a"] * 20) == [b"12345"] * 20
+        assert processes.apply(_client_is, (id(before),)) is False
+    assert s3_client.client() is before
+
+
+def _client_is(number: int) -> bool:
+    return id(s3_client.client()) == number
 
 
 def test_files_read_ahead_are_what_reading_gives(store: str, tmp_path: Path) -> None:
