@@ -4,6 +4,7 @@ import http.client
 import itertools
 import json
 import math
+import random
 import socket
 import subprocess
 import sys
@@ -48,9 +49,9 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, nor on those for gRPC that go with them."""
+    """Ports that nobody listens on now, nor on those for gRPC that go with them; all below those of outgoing calls."""
     found = []
-    for port in itertools.count(21_000):
+    for port in itertools.count(random.randrange(12_000, 20_000)):
         with ExitStack() as sockets:
             try:
                 for each in (port, port + GRPC_OFFSET):

@@ -56,7 +56,7 @@ def test_preparing_in_object_storage_gives_the_same_bytes(
     assert [path for path in list_files(store) if not path.startswith(("original/", "dataset/"))] == []
 
 
-def test_a_dataset_in_object_storage_is_verified_shown_and_mended(
+def test_a_dataset_in_object_storage_is_verified_shown_audited_and_mended(
     store: str, original: Path, expected: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = options(str(original), f"{store}/dataset")
@@ -69,6 +69,10 @@ def test_a_dataset_in_object_storage_is_verified_shown_and_mended(
     key = Dataset.open(f"{store}/dataset").rows[0].key
     main(["data", "show", f"{store}/dataset", "--key", key])
     assert key in capsys.readouterr().out
+    upload(original / "coco/val2017", f"{store}/val2017")
+    main(["data", "audit", f"{store}/dataset", "--against", f"{store}/val2017", "--workers", "2"])
+    main(["data", "browse", f"{store}/dataset", "--out", f"{store}/page.html"])
+    assert b"<html" in read(f"{store}/page.html")
     shard = f"{store}/dataset/{manifest.shards[0].path}"
     damaged = bytearray(read(shard))
     damaged[700] ^= 1
