@@ -17,10 +17,12 @@ CROPPED = 0.065
 _BEYOND = 0.006
 
 _COARSE = 32
-_BLOCK = 16
+# A line along a photograph's edge may be half cut off: the outermost pixels are not compared.
+_BORDER = 4
+_BLOCK = (SIDE - 2 * _BORDER) // 8
 _SMOOTHING = 2.0
-_LARGEST_DIFFERENCE = 0.32
-_LARGEST_COARSE_DIFFERENCE = 0.3
+_LARGEST_DIFFERENCE = 0.25
+_LARGEST_COARSE_DIFFERENCE = 0.35
 _LEAST_DETAIL_IN_COMMON = 0.95
 # What JPEG and resizing may change in a block without any contrast, in grey levels.
 _NOISE = 3.0
@@ -39,7 +41,7 @@ def has_texture(small: Thumbnail) -> bool:
 
     A picture without (clear sky, darkness) is taken for a copy of another only if their pixels are equal.
     """
-    textured = _rms(_blocks(_detail(smooth(small)))) > _TEXTURED
+    textured = _rms(_blocks(_detail(smooth(small))[_BORDER:-_BORDER, _BORDER:-_BORDER])) > _TEXTURED
     return int(textured.sum()) >= _LEAST_TEXTURED_BLOCKS
 
 
@@ -65,10 +67,8 @@ def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
 
     A picture without texture agrees with every other one that has none.
     """
-    if not has_texture(one) and not has_texture(other):
-        return True
-    likeness = (grid(a, inside) @ grid(b) for a, b in ((one, other), (other, one)) for inside in (WHOLE, _INSIDE))
-    return bool(max(likeness) >= _SAME_PICTURE)
+    likeness = (grid(a, inside) @ grid(b) for inside in (WHOLE, _INSIDE) for a, b in ((one, other), (other, one)))
+    return any(like >= _SAME_PICTURE for like in likeness) or not (has_texture(one) or has_texture(other))
 
 
 def _inside(window: Window, slack: float = 0.0) -> bool:
@@ -77,7 +77,8 @@ def _inside(window: Window, slack: float = 0.0) -> bool:
 
 
 def _agree(window: Floats, candidate: Floats) -> bool:
-    window, candidate = (cv2.GaussianBlur(picture, (0, 0), _SMOOTHING) for picture in (window, candidate))
+    inner = slice(_BORDER, -_BORDER)
+    window, candidate = (cv2.GaussianBlur(p[inner, inner], (0, 0), _SMOOTHING) for p in (window, candidate))
     first, second = (blocks - blocks.mean(1, keepdims=True) for blocks in map(_blocks, (window, candidate)))
     if (_rms(first - second) / (_rms(first) + _NOISE)).max() > _LARGEST_DIFFERENCE:
         return False
@@ -97,9 +98,8 @@ def _detail(picture: Floats) -> Floats:
 
 
 def _blocks(picture: Floats) -> Floats:
-    """float32[SIDE, SIDE] → float32[blocks, pixels of a block]."""
-    count = SIDE // _BLOCK
-    return picture.reshape(count, _BLOCK, count, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK * _BLOCK)
+    """float32[8 blocks, 8 blocks] → float32[blocks, pixels of a block]."""
+    return picture.reshape(8, _BLOCK, 8, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK * _BLOCK)
 
 
 def _rms(blocks: Floats) -> Floats:

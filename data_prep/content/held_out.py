@@ -49,7 +49,7 @@ def describe(photograph: int, grey: Grey) -> Pictures:
     small = thumbnail(grey)
     row["photograph"] = photograph
     row["textured"] = has_texture(small)
-    row["digest"] = np.frombuffer(digest(grey), np.uint8)
+    row["digest"] = np.frombuffer(digest(small), np.uint8)
     row["middle"] = grid(small, _MIDDLE)
     row["windows"] = [grid(small, window) for window in _WINDOWS]
     row["thumbnail"] = small
@@ -75,14 +75,14 @@ class HeldOutPictures:
     def copied_by(self, grey: Grey) -> str | None:
         """The key of the held-out photograph that this one's luminance, uint8[height, width], is a copy of.
 
-        None if it is none. Pictures without texture are found where they are equal in every pixel.
+        None if it is none. Pictures without texture are found where their thumbnails are equal in every pixel.
         """
         if not len(self):
             return None
-        equal = self._digests.get(digest(grey))
+        small = thumbnail(grey)
+        equal = self._digests.get(digest(small))
         if equal is not None:
             return self._keys[equal]
-        small = thumbnail(grey)
         for number, window in self._candidates(small):
             block, row = self._places[number]
             if is_copy(block["thumbnail"][row], small, Window.within(window)):

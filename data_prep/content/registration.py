@@ -9,8 +9,11 @@ import numpy.typing as npt
 from data_prep.content.thumbnail import SIDE, Floats, Margins, Thumbnail
 
 _STEPS = 10
-_FARTHEST = 0.2
+# A search starts within some hundredths of a copy's window; what goes farther is none.
+_FARTHEST = 0.15
 _SMOOTHING = 1.0
+_BORDER = 3
+_DIAGONAL = np.diag_indices(6)
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,22 @@ def smooth(picture: Thumbnail | Floats, size: int = SIDE) -> Floats:
 
 
 def register(held_out: Floats, candidate: Floats, start: Window) -> Window | None:
-    """The window of `held_out` that looks most like the whole `candidate`; None where the search runs away.
+    """The window of `held_out` that looks most like the whole `candidate`; None where the search leaves `start` far.
 
     Both float32[size, size]. Gauss-Newton on the squared difference over scale and shift of both axes, with the
-    candidate's gain and offset as two more unknowns, from `start`.
+    candidate's gain and offset as two more unknowns. The outermost pixels do not count: `held_out` was smoothed with
+    what lies beyond the window.
     """
-    fit = np.array([start.half_width, start.centre_x, start.half_height, start.centre_y])
-    first = fit.copy()
-    slopes = cv2.Sobel(held_out, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(held_out, cv2.CV_32F, 0, 1, scale=1 / 8)
     size = len(held_out)
+    fit = first = np.array([start.half_width, start.centre_x, start.half_height, start.centre_y])
+    slopes = cv2.Sobel(held_out, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(held_out, cv2.CV_32F, 0, 1, scale=1 / 8)
+    weights = np.zeros((size, size), np.float32)
+    weights[_BORDER:-_BORDER, _BORDER:-_BORDER] = 1
+    jacobian = np.empty((6, size, size), np.float32)
+    jacobian[4], jacobian[5] = -candidate * weights, -weights
     for _ in range(_STEPS):
-        step = _step(held_out, slopes, candidate, Window(*fit.tolist()))
-        fit += step
+        step = _step(held_out, slopes, weights, jacobian, Window(*fit.tolist()))
+        fit = fit + step
         if not np.abs(fit - first).max() < _FARTHEST:
             return None
         if np.abs(step).max() < 0.05 / size:
@@ -79,16 +86,21 @@ def cut(picture: Floats, window: Window) -> Floats:
 
 
 def _step(
-    held_out: Floats, slopes: tuple[Floats, Floats], candidate: Floats, window: Window
+    held_out: Floats, slopes: tuple[Floats, Floats], weights: Floats, jacobian: Floats, window: Window
 ) -> npt.NDArray[np.float64]:
-    """By how much to change the window's four numbers."""
+    """By how much to change the window's four numbers; fills the first four of the jacobian's six pictures."""
     size = len(held_out)
     at = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / (size / 2)
-    slope_x, slope_y = (cut(slope, window) * (size / 2) for slope in slopes)
-    unknowns = (slope_x * at, slope_x, slope_y * at[:, None], slope_y, -candidate, np.full_like(candidate, -1))
-    jacobian = np.stack(unknowns).reshape(len(unknowns), -1)
-    normal = (jacobian @ jacobian.T).astype(np.float64)
-    # A picture without slopes in one direction leaves that shift undetermined: then it stays where it is.
-    normal += np.eye(len(normal)) * 1e-6 * np.trace(normal[:4, :4]) + 1e-9 * np.eye(len(normal))
-    solution: npt.NDArray[np.float64] = np.linalg.solve(normal, jacobian @ -cut(held_out, window).ravel())
+    for axis, (slope, along) in enumerate(zip(slopes, (at, at[:, None]), strict=True)):
+        np.multiply(cut(slope, window), weights * (size / 2), out=jacobian[2 * axis + 1])
+        np.multiply(jacobian[2 * axis + 1], along, out=jacobian[2 * axis])
+    rows = jacobian.reshape(6, -1)
+    normal = (rows @ rows.T).astype(np.float64)
+    # A picture without slopes in one direction leaves that shift undetermined: then it stays where it is. Gain and
+    # offset are found anew in each step, and must not be drawn to zero.
+    diagonal = normal[_DIAGONAL]
+    diagonal[:4] += 1e-6 * diagonal[:4].sum() + 1e-9
+    diagonal[4:] *= 1 + 1e-6
+    normal[_DIAGONAL] = diagonal
+    solution: npt.NDArray[np.float64] = np.linalg.solve(normal, rows @ -(cut(held_out, window) * weights).reshape(-1))
     return solution[:4]

@@ -30,9 +30,9 @@ def thumbnail(grey: npt.NDArray[np.uint8]) -> Thumbnail:
     return small
 
 
-def digest(grey: npt.NDArray[np.uint8]) -> bytes:
-    """16 bytes that tell exactly these pixels, uint8[height, width], from all others."""
-    return hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).digest()[:16]
+def digest(small: Thumbnail) -> bytes:
+    """16 bytes that tell exactly this thumbnail from all others."""
+    return hashlib.sha256(small.tobytes()).digest()[:16]
 
 
 def grid(small: Thumbnail, margins: Margins = WHOLE, cells: int = CELLS) -> Floats:

@@ -34,6 +34,14 @@ def test_a_resized_recompressed_cropped_copy_is_found(gallery: HeldOutPictures, 
         assert gallery.copied_by(grey(copied(scene(seed), crop, scale))) == f"val-{seed}"
 
 
+def test_a_photograph_with_a_frame_around_it_is_found_with_a_part_of_the_frame() -> None:
+    for seed in range(10):
+        framed = scene(seed)
+        framed[:4] = framed[-4:] = framed[:, :4] = framed[:, -4:] = 255
+        for crop in ("left", "corner", "unequal", "all round"):
+            assert held_out(framed).copied_by(grey(copied(framed, crop))) == "val-0"
+
+
 def test_another_photograph_is_a_copy_of_none(gallery: HeldOutPictures) -> None:
     assert [gallery.copied_by(grey(encoded(scene(seed)))) for seed in range(100, 200)] == [None] * 100
 

@@ -1,0 +1,145 @@
+"""Shard writing from references, each photograph proved whole by decoding it, against a bare loop that does the same.
+
+The bare loop reads a file, decodes it with Pillow and appends it to a tar. Ours also reads the records back, makes
+masks, boxes and the index, and keeps out of training what shows a held-out photograph. The photographs are the real
+sample's in three parts, as in the real data: `coco` is compared with nothing, `coco+vg` has the file that ids unite
+with it decoded too, `vg` is compared with all that is held out (windows of the sample's photographs: like them, and
+copies of none). One process, which works without waiting, so that its CPU time is what counts;
+the ways take turns, and the best round of each is taken.
+
+    MASKX_REAL_SAMPLE=DIR python -m benchmarks.shard_writing
+"""
+
+import argparse
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.real_sample import real_photographs
+from benchmarks.settings import print_settings
+from benchmarks.shard_sources import write_sources
+from data_prep.content.held_out import HeldOutPictures
+from data_prep.format.images import decode_rgb
+from data_prep.leaks import Galleries
+from data_prep.merge import TRAIN
+from data_prep.plan import MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
+from data_prep.planning import Planned, make_plan
+from data_prep.references import locate
+from data_prep.shards import write_shard
+from data_prep.sources.options import parse_sources
+
+# Training photographs of COCO 2017 and Visual Genome 1.4 by part, about.
+REAL = {"coco": 67_000, "coco+vg": 51_000, "vg": 55_000}
+WAYS = ("bare loop", "ours", "ours, compared")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Held-out shards are written, and each shard's references are at hand."""
+
+    planned: Planned
+    files: MappedFiles
+    references: dict[int, list[bytes]]
+
+    @classmethod
+    def make(cls, out: str, sources: tuple[str, ...]) -> "Ready":
+        planned = make_plan(out, parse_sources(sources), 128 << 20, None)
+        plan = planned.plan
+        write_plan(plan, planned.photographs, planned.tables)
+        files = MappedFiles(plan)
+        references: dict[int, list[bytes]] = {number: [] for number in range(len(plan.shards))}
+        for span in plan.spans:
+            groups, _ = locate(span, plan.files[span.file], files[span.file], read_table(out, span.file))
+            for shard, group in groups:
+                references[shard].append(group.tobytes())
+        ready = cls(planned, files, references)
+        held_out = [number for number, shard in enumerate(plan.shards) if shard.split != TRAIN]
+        ready.write(plan, held_out, Galleries(plan))
+        return ready
+
+    def write(self, plan: Plan, shards: list[int], galleries: Galleries) -> None:
+        """Write shards, however often they have been written."""
+        for number in shards:
+            write_shard(plan, number, self.references[number], self.files, galleries)
+
+    def without_comparing(self, out: str) -> tuple[Plan, Galleries]:
+        """The same plan at another place, in which no photograph is compared with any."""
+        plan = msgspec.structs.replace(self.planned.plan, out=out)
+        alone = [[_alone(planned) for planned in shard] for shard in self.planned.photographs]
+        write_plan(plan, alone, self.planned.tables)
+        galleries = Galleries(plan)
+        galleries.update({source.name: HeldOutPictures([], []) for source in self.planned.sources})
+        return plan, galleries
+
+
+def _alone(planned: PlannedPhotograph) -> PlannedPhotograph:
+    return msgspec.structs.replace(planned, copies=("",) * len(planned.copies))
+
+
+def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:
+    """What the least program does that copies photographs into a tar and proves each of them whole."""
+    with tarfile.open(path, "w") as tar:
+        for planned in photographs:
+            file = Path(planned.photograph.images[0].path)
+            decode_rgb(file.read_bytes(), str(file))
+            tar.add(file, file.name)
+
+
+def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, float]:
+    """CPU milliseconds a photograph of the part, by way."""
+    plan = ready.planned.plan
+    shards = [n for n, shard in enumerate(plan.shards) if (shard.split, shard.part) == (TRAIN, part)]
+    photographs = [planned for number in shards for planned in ready.planned.photographs[number]]
+    galleries = Galleries(plan)
+    without, nothing = ready.without_comparing(f"{folder}/without")
+    ways: dict[str, Callable[[], None]] = {
+        "bare loop": lambda: bare_loop(photographs, folder / "bare.tar"),
+        "ours": lambda: ready.write(without, shards, nothing),
+        "ours, compared": lambda: ready.write(plan, shards, galleries),
+    }
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.process_time()
+            way()
+            best[name] = min(best[name], 1e3 * (time.process_time() - start) / len(photographs))
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--each", type=int, default=1000, help="photographs of each part")
+    parser.add_argument("--held-out", type=int, default=5000, help="photographs to compare with")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    photographs = real_photographs()
+    print_settings(("numpy", "opencv-python-headless", "pillow"), **vars(options))
+    with tempfile.TemporaryDirectory(prefix="maskx-shard-writing-") as temporary:
+        folder = Path(temporary)
+        sources = write_sources(folder, photographs, options.each, options.held_out)
+        ready = Ready.make(f"{folder}/out", sources)
+        parts = {part: measure(ready, part, folder, options.rounds) for part in REAL}
+    report(parts)
+
+
+def report(parts: dict[str, dict[str, float]]) -> None:
+    """Print a line for each part and their mean at the real data's counts, and all of it as JSON in the last line."""
+    total = sum(REAL.values())
+    mean = {way: sum(REAL[part] * parts[part][way] for part in REAL) / total for way in WAYS}
+    print(f"{'photographs/s':16}" + "".join(f"{way:>16}" for way in WAYS) + f"{'of bare':>10}{'comparing':>11}")
+    ratios = {}
+    for name, ways in {**parts, "as in the data": mean}.items():
+        bare, ours, compared = (ways[way] for way in WAYS)
+        ratios[name] = {"share_of_bare_loop": bare / compared, "comparing_adds": compared / ours - 1}
+        row = f"{name:16}" + "".join(f"{1e3 / ways[way]:16.0f}" for way in WAYS)
+        print(row + f"{bare / compared:10.0%}{compared / ours - 1:11.0%}")
+    print(msgspec.json.encode({"milliseconds": {**parts, "as in the data": mean}, "ratios": ratios}).decode())
+
+
+if __name__ == "__main__":
+    main()
