@@ -27,7 +27,7 @@ from data_prep.content.held_out import HeldOutPictures
 from data_prep.format.images import decode_rgb
 from data_prep.leaks import Galleries
 from data_prep.merge import TRAIN
-from data_prep.plan import MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
+from data_prep.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
 from data_prep.planning import Planned, make_plan
 from data_prep.references import locate
 from data_prep.shards import write_shard
@@ -43,21 +43,22 @@ class Ready:
     """Held-out shards are written, and each shard's references are at hand."""
 
     planned: Planned
+    contents: Contents
     files: MappedFiles
     references: dict[int, list[bytes]]
 
     @classmethod
     def make(cls, out: str, sources: tuple[str, ...]) -> "Ready":
-        planned = make_plan(out, parse_sources(sources), 128 << 20, None)
+        planned, contents = make_plan(out, parse_sources(sources), 128 << 20, None)
         plan = planned.plan
-        write_plan(plan, planned.photographs, planned.tables)
+        write_plan(plan, contents)
         files = MappedFiles(plan)
         references: dict[int, list[bytes]] = {number: [] for number in range(len(plan.shards))}
         for span in plan.spans:
             groups, _ = locate(span, plan.files[span.file], files[span.file], read_table(out, span.file))
             for shard, group in groups:
                 references[shard].append(group.tobytes())
-        ready = cls(planned, files, references)
+        ready = cls(planned, contents, files, references)
         held_out = [number for number, shard in enumerate(plan.shards) if shard.split != TRAIN]
         ready.write(plan, held_out, Galleries(plan))
         return ready
@@ -70,8 +71,8 @@ class Ready:
     def without_comparing(self, out: str) -> tuple[Plan, Galleries]:
         """The same plan at another place, in which no photograph is compared with any."""
         plan = msgspec.structs.replace(self.planned.plan, out=out)
-        alone = [[_alone(planned) for planned in shard] for shard in self.planned.photographs]
-        write_plan(plan, alone, self.planned.tables)
+        alone = [[_alone(planned) for planned in shard] for shard in self.contents.photographs]
+        write_plan(plan, Contents(alone, self.contents.tables))
         galleries = Galleries(plan)
         galleries.update({source.name: HeldOutPictures([], []) for source in self.planned.sources})
         return plan, galleries
@@ -94,7 +95,7 @@ def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, flo
     """CPU milliseconds a photograph of the part, by way."""
     plan = ready.planned.plan
     shards = [n for n, shard in enumerate(plan.shards) if (shard.split, shard.part) == (TRAIN, part)]
-    photographs = [planned for number in shards for planned in ready.planned.photographs[number]]
+    photographs = [planned for number in shards for planned in ready.contents.photographs[number]]
     galleries = Galleries(plan)
     without, nothing = ready.without_comparing(f"{folder}/without")
     ways: dict[str, Callable[[], None]] = {

@@ -102,5 +102,6 @@ def _step(
     diagonal[:4] += 1e-6 * diagonal[:4].sum() + 1e-9
     diagonal[4:] *= 1 + 1e-6
     normal[_DIAGONAL] = diagonal
-    solution: npt.NDArray[np.float64] = np.linalg.solve(normal, rows @ -(cut(held_out, window) * weights).reshape(-1))
-    return solution[:4]
+    residual = cut(held_out, window) * weights
+    towards = (rows @ -residual.reshape(-1)).astype(np.float64)
+    return np.asarray(np.linalg.solve(normal, towards)[:4], np.float64)
