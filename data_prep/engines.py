@@ -4,6 +4,7 @@ What an engine needs to know is Beam's to define: every `--beam KEY=VALUE` becom
 """
 
 import io
+import logging
 import re
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -74,12 +75,24 @@ def run(engine: Engine, name: str, build: Callable[[Any], None]) -> None:
     except ValueError as error:
         raise ConfigError(f"--runner {engine.runner}: {' '.join(str(error).split())}") from None
     build(pipeline)
+    log_no_tracebacks_of_ours()
     try:
         pipeline.run().wait_until_finish()
     except MaskxError as error:
         raise type(error)(str(error).partition(_WHERE_IN_THE_GRAPH)[0]) from error
     except Exception as error:
         raise DataError(_explain(error, engine, name)) from error
+
+
+def log_no_tracebacks_of_ours() -> None:
+    """Beam logs an error with its traceback before it passes it on; ours are sentences that end the command."""
+    for name in ("common", "worker.sdk_worker"):
+        logging.getLogger(f"apache_beam.runners.{name}").addFilter(_is_not_ours)
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    ours = record.exc_info and isinstance(record.exc_info[1], MaskxError)
+    return not ours and not _OUR_ERROR.search(record.getMessage())
 
 
 def job_name(out: str) -> str:

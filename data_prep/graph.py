@@ -17,7 +17,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.pvalue import TaggedOutput
 
-from data_prep.engines import Engine, job_name, run
+from data_prep.engines import Engine, job_name, log_no_tracebacks_of_ours, run
 from data_prep.format.errors import DataError
 from data_prep.format.storage import exists, read, remove, write
 from data_prep.leaks import Galleries
@@ -86,6 +86,7 @@ class PlannedDoFn(beam.DoFn):
         self.out = out
 
     def setup(self) -> None:
+        log_no_tracebacks_of_ours()
         self.plan = read_plan(self.out)
         self.files = MappedFiles(self.plan)
 

@@ -4,11 +4,11 @@ Beam waits for ever for the answer of a worker process that was killed, by the k
 module imported the job fails instead, and leaves no process behind.
 """
 
-import logging
 import os
 import subprocess
+import tempfile
 from threading import Event, Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_fn_api_pb2
@@ -36,7 +36,11 @@ class WatchedWorkerHandler(GrpcWorkerHandler):
             "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
             "WORKER_ID": self.worker_id,
         }
-        self._process = subprocess.Popen(self._command, env={**os.environ, **told})
+        # What goes wrong in the graph comes back as an error; a worker's own log would bury it.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the process lives)
+        self._process = subprocess.Popen(
+            self._command, env={**os.environ, **told}, stdout=self._log, stderr=subprocess.STDOUT
+        )
         Thread(target=self._watch, daemon=True).start()
 
     def stop_worker(self) -> None:
@@ -50,13 +54,21 @@ class WatchedWorkerHandler(GrpcWorkerHandler):
 
     def _watch(self) -> None:
         status = self._process.wait()
-        if not self._stopping.is_set() and status:
-            logging.getLogger(__name__).error(_describe(status))
+        if self._stopping.is_set():
+            return
+        error = _describe(status, _last_words(self._log))
         while not self._stopping.wait(_SECONDS_BETWEEN_LOOKS):
             for asked in list(self.control_conn._futures_by_id.values()):
-                asked.set(beam_fn_api_pb2.InstructionResponse(error=_describe(status)))
+                asked.set(beam_fn_api_pb2.InstructionResponse(error=error))
 
 
-def _describe(status: int) -> str:
+def _describe(status: int, last_words: str) -> str:
     how = f"was killed by signal {-status} (9: often for want of memory)" if status < 0 else f"ended with {status}"
-    return f"a worker process {how} before its work was done"
+    return f"a worker process {how} before its work was done ({last_words})"
+
+
+def _last_words(log: BinaryIO) -> str:
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - 1000))
+    lines = log.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

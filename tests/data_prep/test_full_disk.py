@@ -90,6 +90,7 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path, prepare: Prepare, whole: d
     )
     assert failed.returncode == 1
     told = failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr, failed.stderr
     assert re.search(rf"^maskx: .*{tmp_path}/data/\S+: cannot be written \(File too large\); make room", told)
     check_left(tmp_path / "data", whole)
     subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
