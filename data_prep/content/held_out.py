@@ -21,9 +21,9 @@ _WINDOWS: list[Margins] = [(a, b, c, d) for a, b, c, d in itertools.product((0.0
 _FINE = 16
 
 # The least correlation of grids; copies were not seen below 0.66, 0.88 and 0.84 (`benchmarks/content.py`).
-_LEAST_MIDDLE = 0.62
-_LEAST_WINDOW = 0.86
-_LEAST_FINE = 0.8
+_LEAST_MIDDLE = 0.63
+_LEAST_WINDOW = 0.87
+_LEAST_FINE = 0.82
 
 PICTURE = np.dtype(
     [

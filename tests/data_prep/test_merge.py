@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_prep.format.manifest import HeldOut
 from data_prep.merge import Merged, merge, same_aspect_ratio
 from data_prep.sources.images import SourceImage
 
@@ -54,6 +55,23 @@ def test_a_coco_id_means_the_source_named_coco_only() -> None:
 def test_a_validation_photograph_takes_its_copy_out_of_training(ids: dict[str, int]) -> None:
     merged = merge([image("cocoval", 5, flickr_id=77)], [image("vg", 9, **ids)])
     assert keys(merged) == {"coco-000000000005": ("val", "coco+vg")}
+
+
+def test_every_image_whose_ids_name_a_held_out_photograph_of_another_source_is_listed() -> None:
+    coco = [image("coco", 1), image("cocoval", 5, flickr_id=77), image("cocoval", 6)]
+    lvis = [image("lvis", 1), image("lvis", 6)]
+    genome = [
+        image("vg", 7, coco_id=5),
+        image("vg", 8, flickr_id=77),
+        image("vg", 9, coco_id=6, width=500),
+        image("vg", 3),
+    ]
+    assert sorted(merge(coco + lvis, genome).held_out) == [
+        HeldOut("lvis", 6, "coco_id", "coco-000000000006"),
+        HeldOut("vg", 7, "coco_id", "coco-000000000005"),
+        HeldOut("vg", 8, "flickr_id", "coco-000000000005"),
+        HeldOut("vg", 9, "coco_id", "coco-000000000006"),
+    ]
 
 
 def test_another_aspect_ratio_is_not_merged_but_counted() -> None:
