@@ -9,7 +9,7 @@ import numpy as np
 
 from data_prep.merge import Photograph
 from data_prep.plan import Plan, PlannedFile, PlannedPhotograph, read_photographs
-from data_prep.references import REFERENCE, References
+from data_prep.references import References, unpack
 from data_prep.sources import coco, visual_genome_objects
 from data_prep.sources.frames import Frame
 from data_prep.sources.objects import Item, Objects
@@ -31,10 +31,9 @@ def annotated_photographs(
 ) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
     """A shard's photographs in order, each with what its references lead to, in the files' order.
 
-    `packed` are the references in any order; see `annotate`.
+    `packed` are the references (`references.pack`) in any order; see `annotate`.
     """
-    references = np.frombuffer(b"".join(packed), REFERENCE)
-    return annotate(plan, read_photographs(plan.out, number), references, buffers)
+    return annotate(plan, read_photographs(plan.out, number), unpack(packed), buffers)
 
 
 def annotate(

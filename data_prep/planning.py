@@ -17,6 +17,7 @@ from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Source, SourceFile
 from data_prep.format.rejects import Reject
 from data_prep.format.storage import FileInfo, finder, sha256
+from data_prep.memory import return_large_blocks
 from data_prep.merge import COCO, TRAIN, Photograph, merge
 from data_prep.photographs import photograph_reject
 from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Contents, Plan, PlannedFile, PlannedPhotograph, PlannedShard
@@ -77,6 +78,7 @@ class Places:
 
 def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
     """Plan a dataset; raises DataError where a source cannot be read or nothing is left to write."""
+    return_large_blocks()
     listing = list_sources(sources)
     merged = merge(listing.coco_format, listing.others)
     places = Places()

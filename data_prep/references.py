@@ -1,12 +1,13 @@
 """From a span of an annotation file to references: which photograph each record belongs to, and where it stands.
 
-Only references travel between workers, 20 bytes for a record of any size; whoever writes a shard reads the
+Only references travel between workers, some 10 bytes for a record of any size; whoever writes a shard reads the
 records back from the files.
 """
 
 import mmap
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -24,6 +25,16 @@ from data_prep.tally import Tally, increase
 REFERENCE = np.dtype([("photograph", "<i4"), ("file", "<i4"), ("offset", "<i8"), ("length", "<i4")])
 
 References = npt.NDArray[np.void]
+
+
+def pack(references: References) -> bytes:
+    """References as they travel: with the quickest compression, half as large."""
+    return zlib.compress(references.tobytes(), 1)
+
+
+def unpack(packed: Iterable[bytes]) -> References:
+    """All that was packed, in any order; empty bytes hold none."""
+    return np.frombuffer(b"".join(zlib.decompress(data) for data in packed if data), REFERENCE)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def is_finished(plan: Plan, number: int) -> bool:
 def write_shard(
     plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap], galleries: Galleries
 ) -> None:
-    """Write a shard and then its result; `packed` are its references (dtype REFERENCE), in any order.
+    """Write a shard and then its result; `packed` are its references (`references.pack`), in any order.
 
     `buffers` are the mapped annotation files by number. A training shard needs all held-out shards to be finished.
     Every file appears under its name only when whole, so that a worker may fail or be repeated at any point.

@@ -16,7 +16,7 @@ from data_prep.leaks import Galleries
 from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.planning import make_plan
 from data_prep.publish import check_nothing_lost, publish
-from data_prep.references import REFERENCE, References, locate
+from data_prep.references import REFERENCE, References, locate, pack
 from data_prep.shards import write_shard
 from data_prep.sources.options import parse_sources
 from data_prep.tally import Tally
@@ -133,7 +133,7 @@ def prepare_plainly(
         groups, tally = locate(span, plan.files[span.file], files[span.file], read_table(str(out), span.file))
         scanned.include(tally)
         for shard, group in groups:
-            references[shard].append(group.tobytes())
+            references[shard].append(pack(group))
     for shard in sorted(references, key=lambda number: plan.shards[number].split == "train"):
         write_shard(plan, shard, reversed(references[shard]), files, Galleries(plan))
     return publish(planned, scanned, read_synset_table(None), {}, classes, max_rejected)
