@@ -1,6 +1,31 @@
-"""Processes that tests look for, to kill one of them."""
+"""Processes that tests start and look for, to kill one of them."""
 
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process, whose stderr can be read; nothing of it is left when the block ends."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150) -> int:
+    """Return the descendant with `words` in its command line that first has a file of the folder open."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for worker in descendants(process, words):
+            if any(path.startswith(f"{folder}/") for path in _open_files(worker)):
+                return worker
+    raise TimeoutError(f"{folder}: nobody has written there in {seconds} seconds")
 
 
 def descendants(process: int, words: str) -> list[int]:
@@ -19,6 +44,13 @@ def _children(process: int) -> list[int]:
     except OSError:  # it has just ended
         return []
     return [int(word) for text in lists for word in text.split()]
+
+
+def _open_files(process: int) -> list[str]:
+    try:
+        return [str(path.readlink()) for path in Path(f"/proc/{process}/fd").iterdir()]
+    except OSError:  # it has just ended, or closed one
+        return []
 
 
 def _command(process: int) -> str:

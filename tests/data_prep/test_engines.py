@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from data_prep.pipeline import PrepareOptions, prepare
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 from tests.data_prep.test_prepare import contents
-from tests.processes import descendants
+from tests.processes import running, wait_for_writer
 
 
 @pytest.fixture
@@ -106,20 +105,12 @@ def test_a_worker_process_killed_in_the_middle_ends_the_job_and_a_second_run_com
     command = [sys.executable, "-m", "pipelines.cli", "data", "prepare", *sources, "--max-rejected=0.1"]
     command += ["--shard-bytes=1500", "--workers=2"]
     subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True, timeout=150)
-    process = subprocess.Popen([*command, f"--out={tmp_path}/killed"], stderr=subprocess.PIPE, text=True)
-    wait_for_a_shard(tmp_path / "killed")
-    os.kill(descendants(process.pid, "sdk_worker_main")[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=150)
+    with running([*command, f"--out={tmp_path}/killed"]) as process:
+        os.kill(wait_for_writer(process.pid, "sdk_worker_main", tmp_path / "killed/train"), signal.SIGKILL)
+        _, said = process.communicate(timeout=150)
     assert process.returncode == 1
     assert "maskx: the job failed: " in said
     assert "given again, the command goes on" in said
     assert not (tmp_path / "killed/manifest.json").exists()
     subprocess.run([*command, f"--out={tmp_path}/killed"], check=True, capture_output=True, timeout=150)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-
-
-def wait_for_a_shard(out: Path) -> None:
-    deadline = time.monotonic() + 150
-    while not list(out.glob("train/*.tar")):
-        assert time.monotonic() < deadline, f"{out}: no shard in time"
-        time.sleep(0.002)
