@@ -74,7 +74,7 @@ class _Head(msgspec.Struct):
     image_id: Id
 
 
-class _Annotation(msgspec.Struct):
+class _Annotation(msgspec.Struct, gc=False):
     id: Id
     category_id: int
     bbox: tuple[float, float, float, float]
@@ -194,14 +194,14 @@ def annotation(data: msgspec.Raw | bytes, categories: dict[int, str], height: in
         found = _annotation.decode(data)
     except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None
-    if found.category_id not in categories:
+    category, area, (x, y, w, h) = categories.get(found.category_id), found.area, found.bbox
+    if category is None:
         raise BrokenError("unknown_category")
-    if not all(map(math.isfinite, (*found.bbox, found.area or 0.0))):
+    if not math.isfinite(x + y + w + h + (area or 0.0)) and not all(map(math.isfinite, (x, y, w, h, area or 0.0))):
         raise BrokenError("malformed", "a number too large")
-    if min(found.bbox[2], found.bbox[3]) <= 0 or (found.area is not None and found.area <= 0):
+    if w <= 0 or h <= 0 or (area is not None and area <= 0):
         raise BrokenError("zero_size")
     mask = to_rle(found.segmentation, height, width)
-    area = found.area
     if area is None:
-        area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
-    return Annotation(found.id, categories[found.category_id], found.bbox, area, found.iscrowd, mask)
+        area = mask_area(mask) if mask else w * h
+    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask)

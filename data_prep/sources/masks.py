@@ -26,7 +26,8 @@ def to_rle(segmentation: Segmentation, height: int, width: int) -> Rle | None:
         return None
     if isinstance(segmentation, list):
         _check_polygons(segmentation, height, width)
-        compressed = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+        outlines = coco_mask.frPyObjects(segmentation, height, width)
+        compressed = outlines[0] if len(outlines) == 1 else coco_mask.merge(outlines)
         return Rle((height, width), compressed["counts"].decode("ascii"))
     if segmentation.size != (height, width):
         raise BrokenError("bad_mask", f"size {segmentation.size}, photograph {(height, width)}")
