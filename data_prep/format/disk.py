@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def read_range(uri: str, offset: int, length: int) -> bytes:
 def create(uri: str) -> Iterator[BinaryIO]:
     """A file of another name that takes its own when it is whole and on disk."""
     path = local_path(uri)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         with _told_if_full(uri):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +64,11 @@ def create(uri: str) -> Iterator[BinaryIO]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name for the time being that no other writer takes, be it on another machine that shares the disk."""
+    return path.with_name(f".{path.name}.{secrets.randbelow(10**12)}.partial")
 
 
 @contextmanager
@@ -81,8 +87,7 @@ def _told_if_full(uri: str) -> Iterator[None]:
 def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
     """A folder of another name that takes its own when it is whole."""
     path = local_path(uri)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _partial(path)
     try:
         with _told_if_full(uri):
             partial.mkdir(parents=True)
@@ -116,7 +121,7 @@ def finder(folder: str) -> Callable[[str], FileInfo | None]:
 
 
 def list_files(folder: str) -> list[str]:
-    """Relative paths; what a writer that was killed has left is among them, as `.NAME.PID.partial`."""
+    """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
     root = local_path(folder)
     return sorted(Path(place, name).relative_to(root).as_posix() for place, _, names in os.walk(root) for name in names)
 

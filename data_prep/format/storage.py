@@ -104,7 +104,7 @@ def finder(folder: str | Path) -> Callable[[str], FileInfo | None]:
 def list_files(folder: str | Path) -> list[str]:
     """The paths of all files below a folder, relative to it, sorted; none where there is no folder.
 
-    On disk, what a writer that was killed has left is among them: `.NAME.PID.partial`.
+    On disk, what a writer that was killed has left is among them: `.NAME.NUMBER.partial`.
     """
     return _place(folder).list_files(str(folder))
 

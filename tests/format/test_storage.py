@@ -155,3 +155,15 @@ def test_scratch_that_cannot_be_made_names_the_remedy(tmp_path: Path, monkeypatc
     monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "file/below"))
     with pytest.raises(ConfigError, match="MASKX_SCRATCH"):
         scratch_folder()
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """As when a cluster takes a worker for dead and gives its shard to another."""
+    with create(tmp_path / "shard") as slow:
+        slow.write(b"wh")
+        with create(tmp_path / "shard") as fast:
+            fast.write(b"whole")
+        assert (tmp_path / "shard").read_bytes() == b"whole"
+        slow.write(b"ole")
+    assert (tmp_path / "shard").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["shard"]
