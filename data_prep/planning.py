@@ -16,7 +16,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Source, SourceFile
 from data_prep.format.rejects import Reject
-from data_prep.format.storage import FileInfo, finder, sha256
+from data_prep.format.storage import FileInfo, finder
 from data_prep.memory import return_large_blocks
 from data_prep.merge import COCO, TRAIN, Photograph, merge
 from data_prep.photographs import photograph_reject
@@ -26,6 +26,7 @@ from data_prep.shards import deal, order
 from data_prep.sources.coco import Category, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
+from data_prep.sources.layout import kept_sha256
 from data_prep.sources.lvis import list_lvis
 from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
@@ -128,8 +129,8 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
 
 
 def _source_file(folder: str, label: str) -> SourceFile:
-    path = unpacked(f"{folder}/{label}")
-    return SourceFile(label, path.stat().st_size, sha256(path))
+    path = f"{folder}/{label}"
+    return SourceFile(label, unpacked(path).stat().st_size, kept_sha256(path))
 
 
 def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:

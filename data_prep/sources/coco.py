@@ -12,7 +12,8 @@ from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import Span, map_file, member, read_span, spans, top_level
+from data_prep.sources.json_files import Span, map_file, read_span
+from data_prep.sources.layout import object_layout
 from data_prep.sources.masks import Segmentation, mask_area, to_rle
 from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
@@ -101,12 +102,13 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     """
     path = files.annotations
     buffer = map_file(path)
-    members = top_level(path, buffer)
-    categories = _categories(path, members)
-    lists = Lists(files, number, _licenses(members.get("licenses")), {c.id: c.name for c in categories})
+    layout = object_layout(path, buffer, ("images", "annotations"))
+    categories = _categories(path, layout.read(buffer, "categories"))
+    licenses = _licenses(layout.read(buffer, "licenses"))
+    lists = Lists(files, number, licenses, {c.id: c.name for c in categories})
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in spans(path, number, buffer, member(path, members, "images"), "images"):
+    for span in layout.spans(number, "images"):
         for offset, item in read_span(buffer, span):
             try:
                 images.append(read(lists, item, offset))
@@ -115,8 +117,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
                 rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
-    annotations = list(spans(path, number, buffer, member(path, members, "annotations"), "annotations"))
-    return CocoListing(categories, images, annotations, rejects)
+    return CocoListing(categories, images, layout.spans(number, "annotations"), rejects)
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
@@ -128,9 +129,11 @@ def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
     return {item.id: item.url or item.name for item in listed}
 
 
-def _categories(path: str, members: dict[str, msgspec.Raw]) -> tuple[Category, ...]:
+def _categories(path: str, data: msgspec.Raw | None) -> tuple[Category, ...]:
+    if data is None:
+        raise DataError(f"{path}: has no 'categories'; is it the right file?")
     try:
-        categories = msgspec.json.decode(member(path, members, "categories"), type=list[Category])
+        categories = msgspec.json.decode(data, type=list[Category])
     except JSON_ERRORS as error:
         raise DataError(f"{path}: its categories need an id and a name each ({error})") from None
     if not categories or len({c.id for c in categories}) < len(categories):

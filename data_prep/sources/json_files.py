@@ -62,6 +62,12 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
         raise broken(path, memoryview(data), error) from None
 
 
+def place_of(data: msgspec.Raw, buffer: mmap.mmap) -> tuple[int, int]:
+    """Where a member's bytes stand in the file: from …, to before …."""
+    start = _address(data) - _address(buffer)
+    return start, start + memoryview(data).nbytes
+
+
 def spans(
     path: str, file: int, buffer: mmap.mmap, data: mmap.mmap | msgspec.Raw, name: str, size: int = SPAN_BYTES
 ) -> Iterator[Span]:

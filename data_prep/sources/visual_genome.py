@@ -11,7 +11,8 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import FileInfo, exists, finder, is_folder
 from data_prep.sources.coco import Id, Length, Number
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import Span, map_file, read_span, spans
+from data_prep.sources.json_files import Span, map_file, read_span
+from data_prep.sources.layout import array_layout
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
 from data_prep.sources.zips import published_in, unpacked
@@ -55,7 +56,7 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     find = finder(folder.folder)
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in spans(path, number, buffer, buffer, "of images"):
+    for span in array_layout(path, buffer, "of images").spans(number, "of images"):
         for offset, item in read_span(buffer, span):
             try:
                 images.append(_source_image(folder, number, _image.decode(item), offset, find))
@@ -66,7 +67,7 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     path = f"{folder.folder}/objects.json"
     buffer = map_file(path)
-    found = list(spans(path, number, buffer, buffer, "of images"))
+    found = array_layout(path, buffer, "of images").spans(number, "of images")
     synsets = _read_synsets(folder.folder)
     if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
