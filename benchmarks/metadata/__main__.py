@@ -13,6 +13,7 @@ whether all made the same records, by a hash over them.
 
 import argparse
 import hashlib
+import os
 import shutil
 import sys
 import tarfile
@@ -64,6 +65,7 @@ def measure(run: str, data: FullScale, out: Path) -> tuple[Cost, str | None]:
     """A run's cost, and the hash of the records that it made, if it makes any."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    os.environ["MASKX_SCRATCH"] = str(out / "scratch")  # empty: nothing is kept from an earlier run
     cost = measured(command(run, data, out))
     found = None if run == "parse_and_encode" else digest(out)
     shutil.rmtree(out)
