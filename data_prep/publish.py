@@ -13,7 +13,7 @@ from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan import work_folder
 from data_prep.planning import Planned, top_rejects
 from data_prep.reasons import LEFT_OUT_OBJECTS
-from data_prep.shards import ShardResult, read_result
+from data_prep.shards import ShardSummary, read_rows, read_summary
 from data_prep.tally import Counts, Tally, increase
 from data_prep.vocabulary import build_vocabulary
 
@@ -41,13 +41,13 @@ def publish(
     rejected, or if there are fewer synsets than `classes`.
     """
     out = planned.plan.out
-    results = [read_result(planned.plan, number) for number in range(len(planned.plan.shards))]
+    results = [read_summary(planned.plan, number) for number in range(len(planned.plan.shards))]
     total = Tally()
     for tally in (planned.tally, scanned, *(result.tally for result in results)):
         total.include(tally)
     check_ceiling(total, max_rejected)
     check_nothing_lost(total)
-    kept = [result for result in results if result.rows]
+    kept = [result for result in results if result.shard.samples]
     if not kept:
         raise DataError(f"{out}: not one photograph can be used; {top_rejects(total.rejects)}")
     counts = _class_counts(kept)
@@ -55,7 +55,8 @@ def publish(
     _count_outside(total, counts, vocabulary)
     _remove_strays(out, kept)
     write_vocabulary(f"{out}/vocabulary.json", vocabulary)
-    write_index(f"{out}/index.parquet", [row for result in kept for row in result.rows])
+    rows = (row for number in range(len(results)) for row in read_rows(planned.plan, number))
+    write_index(f"{out}/index.parquet", rows)
     write_rejects(f"{out}/rejects.parquet", total.rejects)
     manifest = Manifest(
         version=FORMAT_VERSION,
@@ -73,7 +74,7 @@ def publish(
     return manifest
 
 
-def _held_out(planned: Planned, results: list[ShardResult]) -> tuple[HeldOut, ...]:
+def _held_out(planned: Planned, results: list[ShardSummary]) -> tuple[HeldOut, ...]:
     """What left training by its ids and by its content; where the two disagree, that is what is told."""
     seen = [image for result in results for image in result.held_out]
     told = {(image.source, image.id) for image in seen}
@@ -110,7 +111,7 @@ def check_nothing_lost(total: Tally) -> None:
             raise RuntimeError(f"source {source}: {objects} objects came in, {found} are accounted for")
 
 
-def _class_counts(results: list[ShardResult]) -> dict[str, dict[str, tuple[int, int]]]:
+def _class_counts(results: list[ShardSummary]) -> dict[str, dict[str, tuple[int, int]]]:
     """Source → class → (objects, masks)."""
     objects: dict[str, dict[str, int]] = {}
     masks: dict[str, dict[str, int]] = {}
@@ -133,7 +134,7 @@ def _count_outside(total: Tally, counts: dict[str, dict[str, tuple[int, int]]], 
             total.leave_out(source, "outside_vocabulary", outside)
 
 
-def _counts(results: list[ShardResult]) -> dict[str, Counts]:
+def _counts(results: list[ShardSummary]) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
     for result in results:
         own = counts.setdefault(result.shard.split, {}).setdefault(result.shard.part, {})
@@ -146,7 +147,7 @@ def _add_counts(own: dict[str, int], counts: ShardCounts) -> None:
         increase(own, what, count)
 
 
-def _remove_strays(out: str, results: list[ShardResult]) -> None:
+def _remove_strays(out: str, results: list[ShardSummary]) -> None:
     """Remove tars that are none of the dataset's: of an earlier run that was cut off, or without a photograph."""
     wanted = {result.shard.path for result in results}
     for path in list_files(out):

@@ -33,7 +33,7 @@ LEAST_PHOTOGRAPHS = 16
 _BLOCK = 512
 
 
-class ShardResult(msgspec.Struct, frozen=True):
+class ShardSummary(msgspec.Struct, frozen=True):
     """What came of a shard, kept beside it until the dataset is finished.
 
     `held_out`: the images found out by what they show. `pictures`: of a shard held out of training, the SHA-256 of
@@ -42,11 +42,16 @@ class ShardResult(msgspec.Struct, frozen=True):
 
     fingerprint: str
     shard: Shard
-    rows: list[IndexRow]
     counts: ShardCounts
     tally: Tally
     held_out: list[HeldOut]
     pictures: str | None
+
+
+class ShardResult(ShardSummary, frozen=True):
+    """With a row of the index for each photograph."""
+
+    rows: list[IndexRow]
 
 
 def order(key: str) -> bytes:
@@ -81,9 +86,14 @@ def result_path(plan: Plan, number: int) -> str:
     return f"{work_folder(plan.out)}/shards/{plan.shards[number].path}.json"
 
 
-def read_result(plan: Plan, number: int) -> ShardResult:
+def read_summary(plan: Plan, number: int) -> ShardSummary:
     """What came of a finished shard."""
-    return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult)
+    return msgspec.json.decode(read(result_path(plan, number)), type=ShardSummary)
+
+
+def read_rows(plan: Plan, number: int) -> list[IndexRow]:
+    """A finished shard's rows of the index."""
+    return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult).rows
 
 
 def is_finished(plan: Plan, number: int) -> bool:
@@ -91,7 +101,7 @@ def is_finished(plan: Plan, number: int) -> bool:
     tar = f"{plan.out}/{plan.shards[number].path}"
     if not (exists(tar) and exists(result_path(plan, number))):
         return False
-    result, pictures = read_result(plan, number), pictures_path(plan, number)
+    result, pictures = read_summary(plan, number), pictures_path(plan, number)
     if result.fingerprint != plan.shards[number].fingerprint or result.shard.sha256 != sha256(tar):
         return False
     return result.pictures is None or (exists(pictures) and result.pictures == sha256(pictures))
@@ -115,7 +125,7 @@ def write_shard(
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
-        planned.fingerprint, finished, shard.tar.rows, shard.counts, shard.tally, shard.held_out, pictures
+        planned.fingerprint, finished, shard.counts, shard.tally, shard.held_out, pictures, shard.tar.rows
     )
     write(result_path(plan, number), msgspec.json.encode(result))
 

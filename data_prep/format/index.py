@@ -1,9 +1,12 @@
 """`index.parquet`: a row per photograph, enough to find it, filter it and read it with one ranged read."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import msgspec
 import pyarrow as pa
 
-from data_prep.format.parquet import read_table, write_rows
+from data_prep.format.parquet import read_table, write_tables
 
 SCHEMA = pa.schema(
     [
@@ -23,6 +26,9 @@ SCHEMA = pa.schema(
         pa.field("classes", pa.map_(pa.string(), pa.list_(pa.string()))),
     ]
 )
+
+
+_ROWS_AT_ONCE = 1 << 13
 
 
 class IndexRow(msgspec.Struct, frozen=True):
@@ -49,10 +55,15 @@ class IndexRow(msgspec.Struct, frozen=True):
     classes: dict[str, list[str]]
 
 
-def write_index(uri: str, rows: list[IndexRow]) -> None:
-    """Write the rows, in the order given; equal rows give equal bytes."""
-    columns = {name: [_cell(row, name) for row in rows] for name in SCHEMA.names}
-    write_rows(uri, pa.Table.from_pydict(columns, schema=SCHEMA))
+def write_index(uri: str, rows: Iterable[IndexRow]) -> None:
+    """Write the rows, in the order given, a few thousand at a time; equal rows give equal bytes."""
+    write_tables(uri, SCHEMA, _tables(iter(rows)))
+
+
+def _tables(rows: Iterator[IndexRow]) -> Iterator[pa.Table]:
+    while group := list(islice(rows, _ROWS_AT_ONCE)):
+        columns = {name: [_cell(row, name) for row in group] for name in SCHEMA.names}
+        yield pa.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def _cell(row: IndexRow, name: str) -> object:

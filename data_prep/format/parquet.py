@@ -1,5 +1,6 @@
 """Parquet files of a dataset: equal rows give equal bytes, and a file is read whole or refused."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -9,10 +10,11 @@ from data_prep.format.errors import DataError
 from data_prep.format.storage import create, read
 
 
-def write_rows(uri: str, table: pa.Table) -> None:
-    """Write the table; it appears under its name only when whole."""
-    with create(uri) as file:
-        pq.write_table(table, file, compression="zstd")
+def write_tables(uri: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write the tables one after another as one; it appears under its name only when whole."""
+    with create(uri) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
 
 
 def read_table(uri: str, schema: pa.Schema) -> pa.Table:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import pyarrow as pa
 
-from data_prep.format.parquet import read_rows, write_rows
+from data_prep.format.parquet import read_rows, write_tables
 
 EXCERPT_LENGTH = 200
 
@@ -50,7 +50,7 @@ def excerpt(data: bytes | str) -> str:
 def write_rejects(uri: str, rejects: list[Reject]) -> None:
     """Write the rows sorted; equal rows give equal bytes."""
     rows = [msgspec.to_builtins(reject) for reject in sorted(rejects)]
-    write_rows(uri, pa.Table.from_pylist(rows, schema=SCHEMA))
+    write_tables(uri, SCHEMA, [pa.Table.from_pylist(rows, schema=SCHEMA)])
 
 
 def read_rejects(uri: str) -> list[Reject]:
