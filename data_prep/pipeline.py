@@ -96,7 +96,11 @@ def prepare(options: PrepareOptions) -> Manifest:
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
     _say(f"writing {sum(map(len, contents.photographs))} photographs into {shards} shards")
-    del contents  # the workers have it on disk; here it would only take room
+    # The workers have the contents on disk; here they would only take room. What is left of planning goes through
+    # one block of bytes: a few thousand small objects, each where it was made, would keep most of that room taken.
+    packed = msgspec.json.encode(planned)
+    del planned, contents
+    planned = msgspec.json.decode(packed, type=Planned)
     from data_prep.graph import run_graph
 
     with _progress(out, shards):

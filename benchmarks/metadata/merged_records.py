@@ -2,9 +2,11 @@
 
 import argparse
 
+import msgspec
+
 from data_prep.pipeline import SHARD_BYTES
 from data_prep.plan import write_plan
-from data_prep.planning import make_plan
+from data_prep.planning import Planned, make_plan
 from data_prep.sources.options import parse_sources
 
 
@@ -16,8 +18,10 @@ def main() -> None:
     options = parser.parse_args()
     planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
     write_plan(planned.plan, contents)
-    del contents
-    from benchmarks.metadata.record_graph import write_records  # as in prepare: Beam comes after planning
+    packed = msgspec.json.encode(planned)
+    del planned, contents
+    planned = msgspec.json.decode(packed, type=Planned)
+    from benchmarks.metadata.record_graph import write_records  # as in prepare, Beam comes after planning
 
     write_records(planned.plan, options.workers)
 
