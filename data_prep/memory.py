@@ -3,11 +3,11 @@
 import ctypes
 
 _M_MMAP_THRESHOLD = -3
-_LARGE = 1 << 23
+_LARGE = 1 << 20
 
 
 def return_large_blocks() -> None:
-    """Have the C library give back every block of 8 MB or more when it is freed; once in a process.
+    """Have the C library give back every block of a megabyte or more when it is freed; once in a process.
 
     glibc raises this threshold by itself with each large block that is freed, up to 32 MB, and then keeps such blocks
     in a heap that does not shrink: a third of what a worker held. Other C libraries have no such setting.
