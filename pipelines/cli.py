@@ -58,7 +58,7 @@ Segment every thing: masks for thousands of classes, learned from boxes of all a
 commands:
 {commands}
 
-`maskx COMMAND --help` tells more. A first try, start to end, in about ten minutes:
+`maskx COMMAND --help` tells more. A first try, start to end, in about five minutes:
   maskx pipeline run --preset toy --out runs/demo
 """
 
