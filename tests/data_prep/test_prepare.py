@@ -222,12 +222,13 @@ def test_a_run_that_was_killed_is_completed_to_the_same_bytes(tmp_path: Path, to
     subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True)
     process = subprocess.Popen([*command, f"--out={tmp_path}/killed"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list((tmp_path / "killed").glob("train/*.tar")):
+    while time.monotonic() < deadline and not list((tmp_path / "killed").glob(".prepare/shards/*/*.json")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed/manifest.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed/.prepare/shards").glob("*/*.json")}
+    assert kept
     tars = {path: tmp_path / "killed" / path.parent.name / path.stem for path in kept}
     before = {tar: tar.stat().st_mtime_ns for tar in tars.values()}
     subprocess.run([*command, f"--out={tmp_path}/killed"], check=True, capture_output=True)
