@@ -29,7 +29,7 @@ from data_prep.leaks import Galleries
 from data_prep.merge import TRAIN
 from data_prep.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
 from data_prep.planning import Planned, make_plan
-from data_prep.references import locate
+from data_prep.references import locate, pack
 from data_prep.shards import write_shard
 from data_prep.sources.options import parse_sources
 
@@ -57,7 +57,7 @@ class Ready:
         for span in plan.spans:
             groups, _ = locate(span, plan.files[span.file], files[span.file], read_table(out, span.file))
             for shard, group in groups:
-                references[shard].append(group.tobytes())
+                references[shard].append(pack(group))
         ready = cls(planned, contents, files, references)
         held_out = [number for number, shard in enumerate(plan.shards) if shard.split != TRAIN]
         ready.write(plan, held_out, Galleries(plan))
