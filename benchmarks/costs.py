@@ -10,20 +10,23 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """Median wall-clock milliseconds of a call, and MB that the process grew by at most while calling."""
+    """Median wall-clock milliseconds of a call, MB that the process grew by at most while calling, or that a GPU held
+    at most, and median CPU-milliseconds of all its threads."""
 
     milliseconds: float
     megabytes: float
+    cpu_milliseconds: float
 
 
-def cost(prepare: Callable[[], Callable[[], object]], repeats: int) -> Cost:
+def cost(prepare: Callable[[], Callable[[], object]], repeats: int, device: str = "cpu") -> Cost:
     """Run `prepare` in a new process, then what it returns so many times (and once before, to warm up).
 
-    Memory is the growth of the largest resident size from after the preparation on.
+    Memory is the growth of the largest resident size from after the preparation on; on a GPU what torch has held on it
+    at most. A call must wait for the GPU.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(prepare, repeats, sender))
+    process = context.Process(target=_measure, args=(prepare, repeats, device, sender))
     process.start()
     sender.close()
     try:
@@ -35,19 +38,24 @@ def cost(prepare: Callable[[], Callable[[], object]], repeats: int) -> Cost:
     return measured
 
 
-def _measure(prepare: Callable[[], Callable[[], object]], repeats: int, sender: Connection) -> None:
+def _measure(prepare: Callable[[], Callable[[], object]], repeats: int, device: str, sender: Connection) -> None:
     call = prepare()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = []
+    times, cpu_times = [], []
     for _ in range(repeats + 1):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         call()
         times.append(time.perf_counter() - start)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    sender.send(Cost(1000 * statistics.median(times[1:]), grown / 1024))
+        cpu_times.append(time.process_time() - cpu_start)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if device != "cpu":
+        import torch
+
+        grown = torch.cuda.max_memory_allocated() / 2**20
+    sender.send(Cost(1000 * statistics.median(times[1:]), grown, 1000 * statistics.median(cpu_times[1:])))
 
 
 def show(costs: dict[str, Cost]) -> None:
     """Print a line for each way."""
-    for name, (milliseconds, megabytes) in costs.items():
-        print(f"{name:<42} {milliseconds:10.1f} ms {megabytes:10.1f} MB")
+    for name, (milliseconds, megabytes, cpu_milliseconds) in costs.items():
+        print(f"{name:<42} {milliseconds:10.1f} ms {megabytes:10.1f} MB {cpu_milliseconds:10.1f} CPU-ms")

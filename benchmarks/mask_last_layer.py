@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
-from maskx_model.config import MaskConfig
+from maskx_model.config import MaskConfig, MlpBranch
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MASK_SIZE, ROI_SIZE, MaskBranch, apply_class_weights
 
 BOX_DIM = 1024
+MLPS: tuple[MlpBranch, ...] = ("none", "paper")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ Way = Callable[[MaskBranch, Tensor, Tensor, Tensor], Tensor]
 
 def last_layer(way: Way, options: Options) -> Callable[[], list[Tensor]]:
     """Forward, loss and backward from mask features F to T's gradients; returns logits and gradients."""
-    branch = branch_of(MaskConfig(mlp=False), options)
+    branch = branch_of(MaskConfig(mlp="none"), options)
     features = torch.randn(options.rois, 256, MASK_SIZE, MASK_SIZE, requires_grad=True)  # branch_of has set the seed
     labels, embeddings = labels_of(options), torch.randn(options.classes + 1, 5 * BOX_DIM) * 0.01
     targets = torch.rand(options.rois, MASK_SIZE, MASK_SIZE)
@@ -90,10 +91,10 @@ def main(options: Options) -> None:
         "last layer, own class": cost(partial(last_layer, own_class, options), options.repeats),
     }
     branches = {
-        f"whole branch, {kind}, MLP {'on' if mlp else 'off'}": cost(
+        f"whole branch, {kind}, MLP {mlp}": cost(
             partial(whole_branch, MaskConfig(kind=kind, mlp=mlp), options), options.repeats
         )
-        for mlp in (False, True)
+        for mlp in MLPS
         for kind in ("class_agnostic", "transfer")
     }
     show(layer | branches)

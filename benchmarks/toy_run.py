@@ -1,7 +1,7 @@
 """One toy world with its trained detector, on which mask heads can be compared: shared by the toy benchmarks."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,30 +17,33 @@ from maskx_model.checkpoint import load_model
 from maskx_model.coco_ap import Truth
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.dataset import Reader, iterate
-from maskx_model.evaluation import Evaluation, evaluated_classes, measure
 from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.mask_training import CachedRois, cached, choose_learning_rate, freeze, split_rows
 from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import get_preset
+from maskx_model.metrics import Evaluation, measure
+from maskx_model.presets import Preset, get_preset, toy
+from maskx_model.protocols import evaluated_classes
 from maskx_model.rois import RoiBatch
 from maskx_model.stages import train_detector
+from maskx_model.study.frozen import of_classes
 
 GROUPS = 5
 
 
 @dataclass(frozen=True)
 class ToyRun:
-    """A world of that style and seed below `folder`, prepared and with a detector as the toy preset trains it."""
+    """A world of that style and seed below `folder`, prepared and with a detector as the (toy) preset trains it."""
 
     folder: Path
     style: Style
     seed: int
+    preset: Preset = field(default_factory=toy)
 
     @cached_property
     def data(self) -> Dataset:
         """The prepared dataset; made if it is not there yet."""
         original, dataset = self.folder / "original", self.folder / "dataset"
-        config = get_preset("toy").data
+        config = self.preset.data
         assert config.toy_images is not None and config.toy_val_images is not None
         if not original.exists():
             write_toy_world(
@@ -52,12 +55,18 @@ class ToyRun:
         )
         return Dataset.open(str(dataset))
 
+    @property
+    def detector_folder(self) -> str:
+        """Stage 1 of the preset; trained if it is not there yet."""
+        out = self.folder / "detector"
+        if not (out / "manifest.json").exists():
+            train_detector(self.data.uri, str(out), self.preset, seed=self.seed)
+        return str(out)
+
     @cached_property
     def detector(self) -> FasterRCNN:
-        """Stage 1 of the toy preset; trained if it is not there yet."""
-        out = str(self.folder / "detector")
-        train_detector(self.data.uri, out, get_preset("toy"), seed=self.seed)
-        model = load_model(out).model
+        """The trained detector, frozen."""
+        model = load_model(self.detector_folder).model
         assert isinstance(model, FasterRCNN)
         freeze(model)
         return model
@@ -76,7 +85,7 @@ class ToyRun:
     @cached_property
     def rois(self) -> tuple[RoiBatch, RoiBatch]:
         """RoIs with masks of all classes, to train on and held back: heads see their share by `of_classes`."""
-        schedule = get_preset("toy").stage2
+        schedule = self.preset.stage2
         reader = Reader(self.data, "coco", self.classes)
         training, held_back = split_rows(self.data.select("train", "coco"), schedule)
         return (
@@ -86,7 +95,7 @@ class ToyRun:
 
     def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
         """A mask head trained as the toy preset does, on the masks of those classes only."""
-        preset = get_preset("toy")
+        preset = self.preset
         training, held_back = (of_classes(part, classes) for part in self.rois)
 
         def new_model() -> MaskXRCNN:
@@ -106,12 +115,6 @@ class ToyRun:
         return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
 
 
-def of_classes(rois: RoiBatch, classes: Collection[int]) -> RoiBatch:
-    """The RoIs whose class (0-based) is among those."""
-    wanted = torch.tensor(sorted(classes)) + 1
-    return rois.select(torch.isin(rois.labels, wanted).nonzero()[:, 0])
-
-
 class ShuffledClasses(MaskXRCNN):
     """The same model, with w_det exchanged at random among some classes: T must then point at the wrong appearance."""
 
@@ -127,12 +130,12 @@ class ShuffledClasses(MaskXRCNN):
 
     exchanged: tuple[torch.Tensor, torch.Tensor]
 
-    def embeddings(self) -> torch.Tensor:
-        """w_det of every label, [K + 1, D], those of the exchanged classes in another order."""
+    def embeddings(self, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """w_det of every label, [K + 1, D], or of `labels`, those of the exchanged classes in another order."""
         w_det = super().embeddings().clone()
         to, source = self.exchanged
         w_det[to] = w_det[source]
-        return w_det
+        return w_det if labels is None else w_det[labels]
 
 
 def transfer_config(**changes: object) -> MaskConfig:

@@ -32,6 +32,13 @@ def train_masks(
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks as run
 
-    configuration = get_preset(preset)
-    run(dataset, detector, out, configuration, kind, mask_classes or None, seed)  # type: ignore[arg-type]  # no Literal
+    run(
+        dataset,
+        detector,
+        out,
+        get_preset(preset),
+        kind=kind,  # type: ignore[arg-type]  # KFP knows no Literal
+        mask_classes=mask_classes or None,
+        seed=seed,
+    )
     return out

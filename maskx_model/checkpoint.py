@@ -132,7 +132,13 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
         if config.mask is None
         else MaskXRCNN(config, len(vocabulary))
     )
-    model.load_state_dict(load_tensors(f"{uri}/model.safetensors"))
+    try:
+        model.load_state_dict(load_tensors(f"{uri}/model.safetensors"))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{uri}: the weights do not fit config.json and the {len(vocabulary)} classes of vocabulary.json "
+            f"({str(error)[:200]} …); train it again"
+        ) from None
     return LoadedModel(model.to(resolve_device(device)).eval(), config, vocabulary, description.mask_classes)
 
 

@@ -2,19 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from faster_coco_eval import COCO, COCOeval_faster
 
-from data_prep.format.records import Annotation, Record, Rle
+from data_prep.format.records import Annotation, Record
+from maskx_model.one_class import METRICS, ClassDocument, IouType
 
 if TYPE_CHECKING:
     from maskx_model.inference import Instances
-
-IouType = Literal["bbox", "segm"]
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,8 @@ class Truth:
     """What is known to be in one photograph: the objects of the evaluated classes, `labels[i]` of `objects[i]`.
 
     `labels` are positions in the vocabulary. Crowds are among the objects: what lies on one is neither right nor wrong.
+    `negative` are the classes known to be absent, `not_exhaustive` those of which not every object is annotated: COCO's
+    protocol takes every class for looked for and asks for neither.
     """
 
     image_id: int
@@ -29,13 +28,24 @@ class Truth:
     width: int
     labels: tuple[int, ...]
     objects: tuple[Annotation, ...]
+    negative: frozenset[int] = frozenset()
+    not_exhaustive: frozenset[int] = frozenset()
+
+    @property
+    def verified(self) -> frozenset[int]:
+        """The classes of which it is known whether they are there."""
+        return self.negative.union(self.labels)
 
     @classmethod
     def of(cls, record: Record, source: str, labels: Mapping[str, int]) -> "Truth":
         """The objects of `source` whose class name is a key of `labels` (the source's name → position)."""
         objects = tuple(o for o in record.objects.get(source, []) if o.category in labels)
         numbers = tuple(labels[o.category] for o in objects)
-        return cls(record.ids[source], record.height, record.width, numbers, objects)
+        negative, partly = (
+            frozenset(labels[name] for name in names.get(source, []) if name in labels)
+            for names in (record.negative, record.not_exhaustive)
+        )
+        return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)
 
 
 @dataclass(frozen=True)
@@ -63,73 +73,55 @@ class APTable:
 
 
 def average_precision(
-    truths: Sequence[Truth], found: "Sequence[Instances]", iou_type: IouType, classes: Collection[int]
+    truths: Sequence[Truth],
+    found: "Sequence[Instances]",
+    iou_type: IouType,
+    classes: Collection[int],
+    federated: bool = False,
 ) -> APTable:
     """AP of `found[i]` against `truths[i]` for each of `classes` (positions in the vocabulary), as pycocotools has it.
 
     At most 100 instances of a class and photograph count. Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels)
     are those of the annotation's `area` and of the instance's box or, for masks, mask. For masks, an object that its
-    source gave no mask is ignored like a crowd that fills its box. Where nothing is found AP is 0.
+    source gave no mask is ignored like a crowd that fills its box. Where nothing is found AP is 0. `federated`: only
+    detections of verified classes count, as `federated_ap` says.
+
+    Each class is measured for itself, on the photographs in which it is or was found: no other photograph has a part
+    in its AP, and time and memory grow with objects and instances, not with classes times photographs.
     """
     order = tuple(sorted(classes))
-    if not order:
-        return APTable((), np.empty((0, len(METRICS))))
-    truth = COCO(_document(truths, iou_type, order))
-    run = COCOeval_faster(truth, truth.loadRes(_results(truths, found, iou_type, set(order))), iou_type)
-    run.evaluate()
-    run.accumulate()
-    return APTable(order, _by_class(run.eval["precision"]))
+    values = np.full((len(order), len(METRICS)), np.nan)
+    objects = _Places.of([truth.labels for truth in truths])
+    instances = _Places.of([each.labels for each in found])
+    for row, label in enumerate(order):
+        if there := objects.at(label):
+            document = ClassDocument(iou_type, label, federated)
+            for photograph, number in there:
+                document.add_object(truths[photograph], number)
+            for photograph, number in instances.at(label):
+                document.add_instance(truths[photograph], found[photograph], number)
+            values[row] = document.average_precision()
+    return APTable(order, values)
 
 
-def _by_class(precision: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """From precision[threshold, recall, class, area, limit] (-1: no object) to percent points [class, metric]."""
-    best = precision[..., -1]
-    columns = [best[:, :, :, 0], best[:1, :, :, 0], best[5:6, :, :, 0], *(best[:, :, :, area] for area in (1, 2, 3))]
-    means = np.stack([column.mean(axis=(0, 1)) for column in columns], axis=1)
-    return np.where(means < 0, np.nan, means * 100)
+@dataclass(frozen=True)
+class _Places:
+    """Where the classes are: int64 [N] each, sorted by `label`, in the order of photographs within one."""
 
+    label: npt.NDArray[np.int64]
+    photograph: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
 
-def _document(truths: Sequence[Truth], iou_type: IouType, classes: tuple[int, ...]) -> dict[str, Any]:
-    annotations: list[dict[str, Any]] = []
-    for truth in truths:
-        for label, thing in zip(truth.labels, truth.objects, strict=True):
-            entry: dict[str, Any] = {"id": len(annotations) + 1, "image_id": truth.image_id, "category_id": label + 1}
-            entry |= {"bbox": list(thing.bbox), "area": thing.area, "iscrowd": thing.iscrowd}
-            if iou_type == "segm":
-                entry |= _mask_of(thing)
-            annotations.append(entry)
-    return {
-        "images": [{"id": t.image_id, "height": t.height, "width": t.width} for t in truths],
-        "categories": [{"id": position + 1} for position in classes],
-        "annotations": annotations,
-    }
+    @classmethod
+    def of(cls, labels: "Sequence[Sequence[int] | npt.NDArray[np.int64]]") -> "_Places":
+        """`labels[i][j]` is the class of number j in photograph i."""
+        counts = [len(each) for each in labels]
+        everything = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
+        order = np.argsort(everything, kind="stable")
+        number = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, np.int64)])
+        return cls(everything[order], np.repeat(np.arange(len(counts)), counts)[order], number[order])
 
-
-def _mask_of(thing: Annotation) -> dict[str, Any]:
-    if thing.mask is not None:
-        return {"segmentation": _rle(thing.mask)}
-    x, y, w, h = thing.bbox
-    return {"segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]], "iscrowd": 1}
-
-
-def _rle(mask: Rle) -> dict[str, Any]:
-    return {"size": list(mask.size), "counts": mask.counts}
-
-
-def _results(
-    truths: Sequence[Truth], found: "Sequence[Instances]", iou_type: IouType, classes: set[int]
-) -> list[dict[str, Any]]:
-    results = []
-    for truth, instances in zip(truths, found, strict=True):
-        corners = instances.boxes.astype(np.float64)
-        for i, label in enumerate(instances.labels.tolist()):
-            if label not in classes:
-                continue
-            entry = {"image_id": truth.image_id, "category_id": label + 1, "score": float(instances.scores[i])}
-            if iou_type == "segm":
-                entry["segmentation"] = _rle(instances.masks[i])
-            else:
-                x1, y1, x2, y2 = corners[i].tolist()
-                entry["bbox"] = [x1, y1, x2 - x1, y2 - y1]
-            results.append(entry)
-    return results
+    def at(self, label: int) -> list[tuple[int, int]]:
+        """(photograph, number in it) of all that are of that class."""
+        first, last = np.searchsorted(self.label, [label, label + 1])
+        return list(zip(self.photograph[first:last].tolist(), self.number[first:last].tolist(), strict=True))

@@ -19,26 +19,20 @@ def category_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
 
 
 def to_results(image_id: int, instances: "Instances", categories: Sequence[int]) -> list[dict[str, Any]]:
-    """A result per instance: image_id, category_id, bbox (x, y, width, height in pixels), score, segmentation.
+    """A result per instance: image_id, category_id, bbox (x, y, width, height in pixels), score, segmentation
+    (where there are masks).
 
     Nothing is rounded: AP of the file is AP of the instances. (For AP of small, medium and large *masks* remove the
     `bbox` before `loadRes`, which otherwise takes the box's area for the mask's.)
     """
     results = []
-    for (x1, y1, x2, y2), label, score, mask in zip(
-        instances.boxes.tolist(),
-        instances.labels.tolist(),
-        instances.scores.tolist(),
-        instances.masks,
-        strict=True,
+    for number, ((x1, y1, x2, y2), label, score) in enumerate(
+        zip(instances.boxes.tolist(), instances.labels.tolist(), instances.scores.tolist(), strict=True)
     ):
-        results.append(
-            {
-                "image_id": image_id,
-                "category_id": categories[label],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "score": score,
-                "segmentation": {"size": list(mask.size), "counts": mask.counts},
-            }
-        )
+        result = {"image_id": image_id, "category_id": categories[label], "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        result["score"] = score
+        if instances.masks:
+            mask = instances.masks[number]
+            result["segmentation"] = {"size": list(mask.size), "counts": mask.counts}
+        results.append(result)
     return results

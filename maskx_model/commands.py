@@ -7,9 +7,15 @@ used, so that `--help` starts at once.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
+
+from data_prep.format.errors import ConfigError
+from maskx_model.mask_options import AS_PRESET, MaskOptions
+
+if TYPE_CHECKING:
+    from maskx_model.presets import Preset
 
 Uri = Annotated[str, arg(metavar="URI")]
 
@@ -22,6 +28,7 @@ def detector(
     source: str | None = None,
     seed: int = 0,
     pretrained: str | None = None,
+    weights: str | None = None,
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
 
@@ -33,17 +40,32 @@ def detector(
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
         source: Whose boxes to train on, by the name it was prepared under. By default what the preset says.
         seed: Seed of the weights and of the order of the photographs.
-        pretrained: Train nothing, start from torchvision's Faster R-CNN (preset coco_r50, a dataset of COCO alone):
-            COCO_V1 to download its weights, or a .pth file of them.
+        pretrained: Start from torchvision's Faster or Mask R-CNN (preset coco_r50): COCO_V1 to download its weights, or
+            a .pth file of them. A dataset of COCO's classes alone takes them as they are and trains nothing; with
+            others among them, COCO's begin with their rows, the others with new ones, and training goes on.
+        weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
+            `none` for random ones. With a file or `none`, nothing is downloaded.
     """
     from maskx_model.presets import get_preset
-    from maskx_model.stages import import_detector, train_detector
+    from maskx_model.stages import train_detector
 
     chosen = get_preset(preset)
+    chosen = replace(chosen, stage1_source=source or chosen.stage1_source)
     if pretrained is not None:
-        import_detector(dataset, pretrained, out, chosen)
+        if weights is not None:
+            raise ConfigError("--pretrained and --weights: two things to begin with; name one")
+        from maskx_model.pretrained import import_detector
+
+        import_detector(dataset, pretrained, out, chosen, seed=seed)
         return
-    train_detector(dataset, out, replace(chosen, stage1_source=source or chosen.stage1_source), seed=seed)
+    train_detector(dataset, out, with_weights(chosen, weights), seed=seed)
+
+
+def with_weights(preset: "Preset", weights: str | None) -> "Preset":
+    """The preset with what `--weights` says of its backbone."""
+    if weights is None:
+        return preset
+    return replace(preset, detector=replace(preset.detector, weights=None if weights == "none" else weights))
 
 
 def masks(
@@ -54,28 +76,119 @@ def masks(
     preset: str = "vg3000_r101",
     source: str | None = None,
     mask_classes: str | None = None,
-    kind: Literal["transfer", "class_agnostic"] = "transfer",
+    rois: Literal["proposals", "gt", "jittered"] | None = None,
+    targets: Literal["masks", "grabcut"] | None = None,
+    pretrained: str | None = None,
     seed: int = 0,
+    branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
 ) -> None:
     """Stage 2: learn the masks of all classes from the classes that have masks.
+
+    What is not given, and None by default, is as the preset says.
 
     Args:
         dataset: A prepared dataset (`maskx data prepare` writes one).
         detector: The folder of stage 1.
         out: Folder for the trained model, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
-        source: Whose masks to train on, by the name it was prepared under. By default what the preset says.
-        mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`, or the path
-            of a text file with a class name per line. By default what the preset says.
-        kind: `transfer` predicts a class's mask weights from its box weights; `class_agnostic` is the baseline.
+        source: Whose masks to train on, by the name it was prepared under.
+        mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`,
+            `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), or the path of a text file with a
+            class name per line.
+        rois: The boxes that the mask head trains on: what the detector finds (`proposals`, the paper's), ground-truth
+            boxes (`gt`), or those moved at random by up to a tenth (`jittered`).
+        targets: The masks that it is trained towards: annotated ones, or those that GrabCut makes of the ground-truth
+            boxes of all classes (`grabcut`, the paper's baseline; with --kind class_specific). The mask classes are
+            then only told apart in the evaluation.
+        pretrained: Start from the mask branch of torchvision's Mask R-CNN (preset coco_r50): COCO_V1 to download its
+            weights, or a .pth file of them. Its layers before the class weights begin stage 2; they have seen the
+            masks of all of COCO's classes, B's too. With --kind class_specific --mlp none --class-bias the whole of
+            it is taken and nothing trained; the detector must come from the same weights.
         seed: Seed of the weights and of the order of the photographs.
+        branch: The mask branch.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks
 
     chosen = get_preset(preset)
-    chosen = replace(chosen, stage2_source=source or chosen.stage2_source)
-    train_masks(dataset, detector, out, chosen, kind=kind, mask_classes=mask_classes, seed=seed)
+    schedule = replace(chosen.stage2, rois=rois or chosen.stage2.rois, targets=targets or chosen.stage2.targets)
+    chosen = replace(
+        chosen,
+        mask=branch.mask_config(chosen.mask),
+        stage2_source=source or chosen.stage2_source,
+        stage2=schedule,
+    )
+    features = None
+    if pretrained is not None:
+        from maskx_model.pretrained import import_masks, pretrained_features
+
+        if branch.kind == "class_specific":
+            if mask_classes is not None:
+                raise ConfigError("--mask-classes: --pretrained with kind class_specific brings all of COCO's classes")
+            import_masks(dataset, detector, pretrained, out, chosen)
+            return
+        features = pretrained_features(pretrained, chosen)
+    train_masks(
+        dataset,
+        detector,
+        out,
+        chosen,
+        kind=branch.kind,
+        mask_classes=mask_classes,
+        embedding=branch.embedding,
+        features=features,
+        seed=seed,
+    )
+
+
+def joint(
+    dataset: Uri,
+    out: Uri,
+    *,
+    preset: str = "coco_r50",
+    source: str | None = None,
+    mask_classes: str | None = None,
+    stop_gradient: bool = True,
+    detector: str | None = None,
+    weights: str | None = None,
+    seed: int = 0,
+    branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
+) -> None:
+    """End to end, instead of the two stages: learn boxes and masks of all classes at once.
+
+    What is not given, and None by default, is as the preset says. An interrupted training goes on from its last
+    checkpoint when the same command is given again.
+
+    Args:
+        dataset: A prepared dataset (`maskx data prepare` writes one).
+        out: Folder for the trained model, its checkpoints and its curves.
+        preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
+        source: Whose boxes and masks to train on, by the name it was prepared under.
+        mask_classes: The classes whose masks training may see, as `maskx train masks` takes them.
+        stop_gradient: Keep the mask loss from changing the box weights of classes that have masks: it would make them
+            unlike those of the other classes, whose masks then suffer (the paper's finding).
+        detector: The folder of a trained detector to begin with. By default ImageNet weights.
+        weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
+            `none` for random ones. With a file or `none`, nothing is downloaded.
+        seed: Seed of the weights and of the order of the photographs.
+        branch: The mask branch.
+    """
+    from maskx_model.presets import get_preset
+    from maskx_model.stages import train_joint
+
+    chosen = get_preset(preset)
+    mask = replace(branch.mask_config(chosen.mask), stop_gradient=stop_gradient)
+    chosen = replace(chosen, mask=mask, stage2_source=source or chosen.stage2_source)
+    train_joint(
+        dataset,
+        out,
+        with_weights(chosen, weights),
+        kind=branch.kind,
+        mask_classes=mask_classes,
+        embedding=branch.embedding,
+        detector=detector,
+        seed=seed,
+    )
 
 
 def evaluate(
@@ -86,22 +199,40 @@ def evaluate(
     baseline: str | None = None,
     split: str = "val",
     source: str = "coco",
+    protocol: Literal["coco", "lvis"] = "coco",
+    masks: Literal["model", "grabcut"] = "model",
     max_images: int | None = None,
 ) -> None:
     """Measure AP of boxes and masks on A (classes with masks in training), on B (without) and on all; write a report.
 
     Args:
-        model: The folder of a trained model.
+        model: The folder of a trained model; where the source has no masks only boxes are measured, and a detector's
+            folder will do.
         dataset: A prepared dataset with a validation split.
-        out: Folder for metrics.json, report.html and the predictions in COCO's results format.
+        out: Folder for metrics.json, per_class.csv, report.html and the predictions in COCO's results format.
         baseline: The folder of a class-agnostic model to compare with.
         split: The photographs to measure on.
         source: The source whose annotations are taken for the truth.
+        protocol: `coco` measures the classes that the source annotates exhaustively. `lvis` measures all that it
+            annotates, each in those photographs alone where it is annotated or known to be absent, on 300 detections a
+            photograph, and tells AP of rare, common and frequent classes too: for LVIS and Visual Genome.
+        masks: Where masks come from: the `model`, or `grabcut`, which segments its boxes by colour without learning
+            (a detector's folder will do). The paper's baseline.
         max_images: Stop after this many photographs, for a first look.
     """
     from maskx_model.evaluation import evaluate as run
 
-    run(model, dataset, out, baseline=baseline, split=split, source=source, max_images=max_images)
+    run(
+        model,
+        dataset,
+        out,
+        baseline=baseline,
+        split=split,
+        source=source,
+        max_images=max_images,
+        protocol=protocol,
+        masks=masks,
+    )
 
 
 def predict(
@@ -168,7 +299,7 @@ def promote(
 
 
 COMMANDS: dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]] = {
-    "train": {"detector": detector, "masks": masks},
+    "train": {"detector": detector, "masks": masks, "joint": joint},
     "evaluate": evaluate,
     "predict": predict,
     "model": {"register": register, "promote": promote},

@@ -6,7 +6,13 @@ from typing import Literal
 from data_prep.format.errors import ConfigError
 
 MaskKind = Literal["transfer", "class_agnostic", "class_specific"]
-TransferInput = Literal["cls", "box", "cls+box", "randn"]
+RoiKind = Literal["proposals", "gt", "jittered"]
+MaskTargets = Literal["masks", "grabcut"]
+TransferInput = Literal["cls", "box", "cls+box", "randn", "embedding"]
+TransferScale = Literal["none", "unit", "standard"]
+Activation = Literal["leaky_relu", "relu"]
+MlpBranch = Literal["none", "paper", "light"]
+MaskHead = Literal["fcn4", "hourglass"]
 
 
 @dataclass(frozen=True)
@@ -54,24 +60,49 @@ class MaskConfig:
     """`transfer`: w_seg = T(w_det). `class_agnostic`: one w_seg for all (§3.3). `class_specific`: one learned per
     class, Mask R-CNN's own way; with masks of all classes it is the oracle (§4.1)."""
     transfer_input: TransferInput = "cls+box"
-    """What T sees of a class (Table 1a)."""
+    """What T sees of a class (Table 1a): its rows of the box head, a random vector, or a word's vector from a file."""
+    embedding_dim: int | None = None
+    """Width of the word vectors; set with `transfer_input` `embedding`, and only then."""
     transfer_layers: int = 2
     """Fully connected layers of T (Table 1b)."""
     transfer_hidden: int = 256
-    activation: Literal["leaky_relu", "relu"] = "leaky_relu"
+    activation: Activation = "leaky_relu"
     """Between T's layers; the leaky slope is 0.1."""
-    mlp: bool = True
-    """Add the logits of the class-agnostic MLP (§3.4, Table 1c)."""
+    transfer_scale: TransferScale = "none"
+    """How T's input is scaled, cls and box apart: not at all, as in the paper; `unit`, each class's row is divided by
+    its norm; `standard`, each column gets mean 0 and the same deviation over the classes, rows a norm of about 1."""
+    transfer_dropout: float = 0.0
+    """Share of the inputs of each of T's layers that is dropped in training."""
+    stop_gradient: bool = True
+    """End to end, the mask loss does not reach w_det through T (§3.2, Table 1d). Stage-wise, w_det is fixed anyway."""
+    mlp: MlpBranch = "paper"
+    """The class-agnostic MLP whose logits are added (§3.4, Table 1c): the paper's, 157 M parameters, or ours, 1.8 M."""
     shared_bias: bool = False
     """One learned bias for all classes. The paper's predicted convolution has none."""
+    class_bias: bool = False
+    """A learned bias for each class, as Mask R-CNN has (kind `class_specific` only)."""
+    head: MaskHead = "fcn4"
+    """From the RoI feature to the mask feature F. `fcn4`: the paper's 3×3 convolutions and a deconvolution.
+    `hourglass`: Deep-MAC's deep one behind the deconvolution; its authors use 64 channels."""
     convolutions: int = 4
-    """3×3 convolutions before the deconvolution."""
+    """3×3 convolutions before the deconvolution (`fcn4`)."""
+    hourglass_layers: Literal[10, 20, 32, 52] = 52
+    """Depth of the hourglass, by its published names."""
     channels: int = 256
     """Channels of the mask feature F, and length of w_seg."""
 
     def __post_init__(self) -> None:
         if self.transfer_layers < 1:
             raise ConfigError(f"transfer_layers: T needs at least one layer, got {self.transfer_layers}")
+        if not 0 <= self.transfer_dropout < 1:
+            raise ConfigError(f"transfer_dropout: a share from 0 to below 1 is needed, got {self.transfer_dropout}")
+        if (self.transfer_input == "embedding") != (self.embedding_dim is not None):
+            raise ConfigError(
+                f"transfer_input {self.transfer_input!r} with embedding_dim {self.embedding_dim}: word vectors and "
+                "their width go together"
+            )
+        if self.class_bias and self.kind != "class_specific":
+            raise ConfigError(f"class_bias: kind {self.kind!r} has no weights of each class; use shared_bias")
 
 
 @dataclass(frozen=True)
@@ -113,9 +144,16 @@ class Schedule:
 class MaskSchedule(Schedule):
     """Stage 2's training (§3.2: features and box head frozen)."""
 
+    rois: RoiKind = "proposals"
+    """What trains the mask head. `proposals`: what the detector finds, as in the paper. `gt`: ground-truth boxes.
+    `jittered`: those, with each side moved by up to a tenth of the box. Only of objects with masks, in every case."""
+    targets: MaskTargets = "masks"
+    """What it is trained towards: annotated masks of A, or `grabcut`, those that GrabCut makes of ground-truth boxes of
+    all classes (Table 2). No annotated mask is seen then."""
     cache_rois: bool = False
     """Compute the frozen RoI features once and train from memory (small models only): no flips, and each object's
     ground-truth box and `cached_proposals` of its proposals instead of the detector's own sampling."""
     cached_proposals: int = 1
+    """With rois `jittered`: as many jittered boxes of each object, and one more in place of the ground truth's."""
     rois_per_batch: int = 48
     """RoIs of one step, when they are cached."""

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
-from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_area
+
+from maskx_model.proposals import TopFirstRPN
 
 CROWD_LABEL = -1
 """In targets: a region of many objects. It is never a positive, and what lies mostly inside it is not background."""
@@ -22,8 +23,8 @@ def inside_crowd(boxes: Tensor, crowds: Tensor) -> Tensor:
     return inside
 
 
-class CrowdAwareRPN(RegionProposalNetwork):
-    """torchvision's RPN, whose anchors inside a crowd count neither as background nor as object."""
+class CrowdAwareRPN(TopFirstRPN):
+    """An RPN whose anchors inside a crowd count neither as background nor as object."""
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]

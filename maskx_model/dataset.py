@@ -21,10 +21,15 @@ from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle, decode_record
 from data_prep.format.storage import read
+from maskx_model.config import MaskTargets
 from maskx_model.crowds import CROWD_LABEL
+from maskx_model.rle import mirrored_mask
 
 BLOCK = 16
 POOL = 16 * BLOCK
+
+Box = tuple[float, float, float, float]
+"""xyxy in pixels."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,20 @@ class Reader:
     """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
 
     Masks are dropped here for every class that is not in `mask_classes` (0-based positions): nothing behind the
-    loader can see a mask of B.
+    loader can see a mask of B. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
     """
 
-    def __init__(self, dataset: Dataset, source: str, mask_classes: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        source: str,
+        mask_classes: frozenset[int] = frozenset(),
+        targets: MaskTargets = "masks",
+    ) -> None:
         self.dataset = dataset
         self.source = source
         self.mask_classes = mask_classes
+        self.targets = targets
         self.index = dataset.vocabulary.index(source)
 
     def sample(self, row: IndexRow) -> Sample:
@@ -84,13 +96,22 @@ class Reader:
             image=image,
             boxes=torch.tensor([box for box, _ in kept], dtype=torch.float32).reshape(-1, 4),
             labels=torch.tensor(labels, dtype=torch.int64),
-            masks=tuple(
+            masks=self._grabcut(image, kept)
+            if self.targets == "grabcut"
+            else tuple(
                 a.mask if label - 1 in self.mask_classes else None for label, (_, a) in zip(labels, kept, strict=True)
             ),
         )
 
+    def _grabcut(self, image: npt.NDArray[np.uint8], kept: Sequence[tuple[Box, Annotation]]) -> tuple[Rle | None, ...]:
+        from maskx_model.grabcut import grabcut_masks
 
-def _clipped(annotation: Annotation, record: Record) -> tuple[float, float, float, float] | None:
+        boxes = np.array([box for box, _ in kept]).reshape(-1, 4)
+        masks = grabcut_masks(image, boxes).masks
+        return tuple(None if a.iscrowd else mask for mask, (_, a) in zip(masks, kept, strict=True))
+
+
+def _clipped(annotation: Annotation, record: Record) -> Box | None:
     x, y, width, height = annotation.bbox
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + width, float(record.width)), min(y + height, float(record.height))
@@ -141,16 +162,8 @@ def mirrored(sample: Sample) -> Sample:
         sample,
         image=np.ascontiguousarray(sample.image[:, ::-1]),
         boxes=boxes,
-        masks=tuple(mask and _mirrored_rle(mask) for mask in sample.masks),
+        masks=tuple(mask and mirrored_mask(mask) for mask in sample.masks),
     )
-
-
-def _mirrored_rle(mask: Rle) -> Rle:
-    from pycocotools import mask as coco_mask
-
-    decoded = coco_mask.decode({"size": list(mask.size), "counts": mask.counts.encode()})
-    encoded = coco_mask.encode(np.asfortranarray(decoded[:, ::-1]))
-    return Rle(size=mask.size, counts=encoded["counts"].decode())
 
 
 def iterate(dataset: Dataset, split: str, source: str) -> Iterator[tuple[npt.NDArray[np.uint8], Record]]:

@@ -5,12 +5,13 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import MultiScaleRoIAlign
 
 from maskx_model.backbones import build_backbone
 from maskx_model.box_heads import BOX_ROI_SIZE, build_box_head
 from maskx_model.config import DetectorConfig
 from maskx_model.crowds import CrowdAwareRPN
+from maskx_model.linear import use_onednn
+from maskx_model.roi_align import RowRoIAlign
 from maskx_model.roi_heads import SparseRoIHeads
 
 
@@ -29,7 +30,7 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
         max_size=config.max_size,
         rpn_anchor_generator=anchors,
         rpn_head=RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0]),
-        box_roi_pool=MultiScaleRoIAlign(names, output_size=BOX_ROI_SIZE, sampling_ratio=2),
+        box_roi_pool=RowRoIAlign(names, output_size=BOX_ROI_SIZE, sampling_ratio=2),
         box_head=build_box_head(config),
         box_predictor=FastRCNNPredictor(config.box_dim, num_classes + 1),
         rpn_pre_nms_top_n_train=config.rpn_proposals_train,
@@ -45,6 +46,7 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
     # The two parts keep everything that torchvision has set up; only the methods below differ.
     detector.rpn.__class__ = CrowdAwareRPN
     detector.roi_heads.__class__ = SparseRoIHeads
+    use_onednn(detector.roi_heads)
     if config.box_head == "pooled":
         for layer in (detector.roi_heads.box_predictor.cls_score, detector.roi_heads.box_predictor.bbox_pred):
             nn.init.zeros_(layer.weight)

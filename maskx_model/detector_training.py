@@ -1,49 +1,104 @@
 """Stage 1: boxes of every class."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.image_list import ImageList
 
+from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import Origin
+from maskx_model.config import Schedule
 from maskx_model.dataset import Reader, Sample, TrainingBatches
 from maskx_model.detector import build_detector
 from maskx_model.device import resolve_device
 from maskx_model.presets import Preset
-from maskx_model.training import Losses, Place, train
+from maskx_model.roi_heads import MatchedRois
+from maskx_model.training import Place, train
+from maskx_model.training_batch import training_batch
+from maskx_model.training_step import Losses
 
 
 def fit_detector(
-    data: Dataset, preset: Preset, seed: int, device: str | None, folder: str, made_from: Origin
+    data: Dataset,
+    preset: Preset,
+    seed: int,
+    device: str | None,
+    folder: str,
+    made_from: Origin,
+    load: Callable[[], FasterRCNN] | None = None,
 ) -> tuple[FasterRCNN, bytes]:
-    """A trained detector and the metric lines of its training; checkpoints go to `folder`."""
+    """A trained detector and the metric lines of its training; checkpoints go to `folder`.
+
+    `load`: makes the detector to begin with; None for a new one with ImageNet weights.
+    """
     torch.manual_seed(seed)
     schedule = preset.stage1
-    detector = build_detector(preset.detector, len(data.vocabulary)).train()
+    detector = (load() if load else build_detector(preset.detector, len(data.vocabulary))).train()
     # Channels last is a fifth faster on processors, and what tensor cores want.
     detector.to(resolve_device(device), memory_format=torch.channels_last)
     rows = data.select("train", preset.stage1_source)
-    samples = TrainingBatches(Reader(data, preset.stage1_source), rows, schedule.images_per_batch, seed, schedule.flip)
-
-    def batches(start: int) -> Iterable[list[Sample]]:
-        return DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps))
 
     def loss(batch: list[Sample]) -> Losses:
         return detector_losses(detector, batch, preset.detector.box_loss_weight)
 
-    metrics = train(
-        detector, batches, loss, schedule, schedule.learning_rates[0], seed, "stage 1", Place(folder, made_from)
-    )
+    reader = Reader(data, preset.stage1_source)
+    place = Place(folder, made_from)
+    metrics = train_on_photographs(detector, reader, rows, loss, schedule, seed, "stage 1", place)
     return detector, metrics
 
 
-def detector_losses(detector: FasterRCNN, batch: list[Sample], box_loss_weight: float) -> Losses:
-    """torchvision's four losses of a detector in training mode; the two box-regression ones weighted."""
-    device = next(detector.parameters()).device
-    images = [sample.image_tensor().to(device) for sample in batch]
-    targets = [{name: value.to(device) for name, value in sample.target().items()} for sample in batch]
-    losses: Losses = detector(images, targets)
+def train_on_photographs(
+    module: nn.Module,
+    reader: Reader,
+    rows: Sequence[IndexRow],
+    loss: Callable[[list[Sample]], Losses],
+    schedule: Schedule,
+    seed: int,
+    title: str,
+    place: Place,
+) -> bytes:
+    """`train` on those rows' photographs as the schedule asks for them, at its first learning rate."""
+    samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+
+    def batches(start: int) -> Iterable[list[Sample]]:
+        return DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps))
+
+    def keys(batch: list[Sample]) -> list[str]:
+        return [sample.key for sample in batch]
+
+    return train(module, batches, loss, schedule, schedule.learning_rates[0], seed, title, place, keys)
+
+
+@dataclass(frozen=True)
+class DetectorStep:
+    """One forward of a detector in training: the photographs as the network sees them, their pyramid, the RoIs drawn,
+    and the losses."""
+
+    images: ImageList
+    pyramid: dict[str, Tensor]
+    sampled: MatchedRois
+    losses: Losses
+
+
+def detector_losses(detector: FasterRCNN, samples: Sequence[Sample], box_loss_weight: float) -> Losses:
+    """torchvision's four losses of a detector in training mode; the two box-regression ones weighted.
+
+    Raises DataError for samples that cannot be trained on.
+    """
+    return detector_step(detector, samples, box_loss_weight).losses
+
+
+def detector_step(detector: FasterRCNN, samples: Sequence[Sample], box_loss_weight: float) -> DetectorStep:
+    """As `detector_losses`, with what the losses were computed from."""
+    images, targets = training_batch(detector, samples)
+    pyramid = detector.backbone(images.tensors)
+    proposals, rpn_losses = detector.rpn(images, pyramid, targets)
+    sampled, box_losses = detector.roi_heads.training_step(pyramid, proposals, images.image_sizes, targets)
     weights = {"loss_box_reg": box_loss_weight, "loss_rpn_box_reg": box_loss_weight}
-    return {name: weights.get(name, 1.0) * value for name, value in losses.items()}
+    losses = {name: weights.get(name, 1.0) * value for name, value in {**box_losses, **rpn_losses}.items()}
+    return DetectorStep(images, pyramid, sampled, losses)

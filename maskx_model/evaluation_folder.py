@@ -1,5 +1,6 @@
 """An evaluation on disk: predictions, pictures, the report, and the numbers last."""
 
+import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,14 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.storage import create_folder, read, write
 from maskx_model.coco_results import category_ids, to_results
 from maskx_model.evaluation import Measured
-from maskx_model.pictures import Panel, choose, panels
+from maskx_model.metrics import Evaluation
+from maskx_model.pictures import Panel, choose, named, panels
 from maskx_model.report import Report, Shown, render
 
 GAP = 8
 """White pixels between the panels of a picture file."""
+
+_COLUMNS = {"box AP": "box_ap", "mask AP": "ap", "mask AP on ground-truth boxes": "ap_gt_boxes"}
 
 
 def write_evaluation(out: str, measured: Measured, stages: Sequence[str]) -> None:
@@ -35,8 +39,22 @@ def write_evaluation(out: str, measured: Measured, stages: Sequence[str]) -> Non
             pictures=pictures,
         )
         write(folder / "report.html", render(report).encode())
+        write(folder / "per_class.csv", per_class_csv(measured.result).encode())
         numbers = msgspec.json.encode(measured.result)
         write(folder / "metrics.json", msgspec.json.format(numbers, indent=1) + b"\n")
+
+
+def per_class_csv(evaluation: Evaluation) -> str:
+    """A line for each class: name, position in the vocabulary, set, frequency, objects, and each kind's AP of boxes, of
+    masks on predicted boxes and on ground-truth boxes. Empty where there is no number."""
+    heads = [f"{title} {named(kind)}" for title, numbers in _COLUMNS.items() for kind in getattr(evaluation, numbers)]
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["class", "position", "set", "frequency", "objects", *heads])
+    for c in evaluation.per_class:
+        points = [ap for numbers in _COLUMNS.values() for ap in getattr(c, numbers).values()]
+        lines.writerow([c.name, c.position, c.set, c.frequency, c.objects, *points])
+    return text.getvalue()
 
 
 def _write_predictions(folder: Path, measured: Measured) -> None:

@@ -19,7 +19,8 @@ Image = npt.NDArray[np.uint8]
 @dataclass(frozen=True)
 class Instances:
     """What was found in one image, by falling score: boxes xyxy float32 [N, 4] in pixels, labels int64 [N] (0-based
-    positions in the vocabulary), scores float32 [N] in 0..1, masks over the whole image."""
+    positions in the vocabulary), scores float32 [N] in 0..1, masks over the whole image (none at all where only boxes
+    were looked for)."""
 
     boxes: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]

@@ -6,14 +6,20 @@ from data_prep.format.vocabulary import Vocabulary
 
 VOC_CATEGORY_IDS = frozenset({*range(1, 8), 9, *range(16, 22), 44, 62, 63, 64, 67, 72})
 """The 20 classes of PASCAL VOC by COCO category id (§4.1)."""
+COCO_CATEGORY_IDS = tuple(i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+"""The category ids of COCO's 80 classes, in order."""
+FIGURE_3_SIZES = (20, 30, 40, 50, 60)
+FIGURE_3_TRIALS = 5
+FIGURE_3_SEED = 3
 
 
 def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tuple[int, ...]:
     """Positions in the vocabulary, in order, of the classes in A.
 
     `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of them that PASCAL VOC
-    has or has not, `random:N:seed` for N of them, or a file with a class name per line. Raises ConfigError for
-    anything else, for names that the vocabulary lacks, and for a class without a single mask.
+    has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of them that the paper's Figure 3 drew,
+    or a file with a class name per line. Raises ConfigError for anything else, for names that the vocabulary lacks,
+    and for a class without a single mask.
     """
     masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
     if not masked:
@@ -22,6 +28,9 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
         return tuple(masked)
     if choice in {"voc", "non-voc"}:
         chosen = [i for i in masked if (vocabulary.classes[i].category_id in VOC_CATEGORY_IDS) == (choice == "voc")]
+    elif choice.startswith("figure3:"):
+        drawn = _figure_3_categories(choice)
+        chosen = [i for i in masked if vocabulary.classes[i].category_id in drawn]
     elif choice.startswith("random:"):
         chosen = _random_classes(choice, masked)
     else:
@@ -43,9 +52,42 @@ def _random_classes(choice: str, masked: list[int]) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(masked, count, replace=False).tolist())
 
 
+def _figure_3_categories(choice: str) -> frozenset[int]:
+    try:
+        size, trial = (int(number) for number in choice.removeprefix("figure3:").split(":"))
+    except ValueError:
+        size = trial = 0
+    if size not in FIGURE_3_SIZES or not 1 <= trial <= FIGURE_3_TRIALS:
+        raise ConfigError(
+            f"mask classes {choice!r}: write figure3:N:trial with N one of {', '.join(map(str, FIGURE_3_SIZES))} and "
+            f"a trial from 1 to {FIGURE_3_TRIALS}, for example figure3:20:1"
+        )
+    return figure_3_splits()[size, trial]
+
+
+def figure_3_splits() -> dict[tuple[int, int], frozenset[int]]:
+    """A of Figure 3's 25 splits, COCO category ids by (|A|, trial from 1 on).
+
+    As the authors' released code draws them: one generator of NumPy's old kind, seed 3, for all; trial by trial, sizes
+    rising within each; positions among the 80 categories in the order of COCO's files, which is that of the ids.
+    """
+    import numpy as np
+
+    generator = np.random.RandomState(FIGURE_3_SEED)
+    return {
+        (size, trial): frozenset(
+            COCO_CATEGORY_IDS[i] for i in generator.choice(len(COCO_CATEGORY_IDS), size, replace=False)
+        )
+        for trial in range(1, FIGURE_3_TRIALS + 1)
+        for size in FIGURE_3_SIZES
+    }
+
+
 def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -> list[int]:
     if info(path) is None:
-        raise ConfigError(f"mask classes {path!r}: neither voc, non-voc, coco, random:N:seed nor a file that exists")
+        raise ConfigError(
+            f"mask classes {path!r}: neither voc, non-voc, coco, random:N:seed, figure3:N:trial nor a file that exists"
+        )
     try:
         text = read(path).decode()
     except UnicodeDecodeError as error:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.config import MaskConfig
+from maskx_model.mask_features import build_features
+from maskx_model.mask_mlp import build_mlp
 from maskx_model.transfer import TransferFunction
 
 ROI_SIZE = 14
@@ -14,22 +16,20 @@ MASK_SIZE = 28
 
 
 class MaskBranch(nn.Module):
-    """FCN features, per-class weights, and the class-agnostic MLP beside them."""
+    """Mask features, per-class weights, and the class-agnostic MLP beside them."""
 
     def __init__(self, config: MaskConfig, in_channels: int, box_dim: int, num_classes: int) -> None:
         super().__init__()
         self.kind = config.kind
-        self.features = _mask_features(config, in_channels)
+        self.channels = config.channels
+        self.features = build_features(config, in_channels)
         if config.kind == "transfer":
             self.transfer = TransferFunction(config, box_dim)
         else:
-            rows = 1 if config.kind == "class_agnostic" else num_classes + 1
-            self.weights = nn.Parameter(torch.randn(rows, config.channels) * 0.001)
-        if config.shared_bias:
-            self.bias = nn.Parameter(torch.zeros(()))
-        else:
-            self.register_parameter("bias", None)
-        self.mlp: nn.Module | None = _mlp_mask(config.channels) if config.mlp else None
+            self.weights = nn.Parameter(_learned_weights(config, num_classes))
+        self.class_bias = nn.Parameter(torch.zeros(num_classes + 1)) if config.class_bias else None
+        self.bias = nn.Parameter(torch.zeros(())) if config.shared_bias else None
+        self.mlp: nn.Module | None = build_mlp(config.mlp, config.channels, MASK_SIZE)
 
     def forward(self, roi_features: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
         """RoI features [R, C_in, 14, 14], labels int64 [R] (1-based) and w_det of all labels [K + 1, D] →
@@ -37,9 +37,11 @@ class MaskBranch(nn.Module):
         return self.logits(roi_features, self.class_weights(labels, embeddings))
 
     def logits(self, roi_features: Tensor, w_seg: Tensor) -> Tensor:
-        """RoI features [R, C_in, 14, 14] and w_seg of each RoI's class [R, C] → logits [R, 28, 28]."""
+        """RoI features [R, C_in, 14, 14] and `class_weights` of each RoI's class → logits [R, 28, 28]."""
         features = self.features(roi_features)
-        logits = apply_class_weights(features, w_seg)
+        logits = apply_class_weights(features, w_seg[:, : self.channels])
+        if self.class_bias is not None:
+            logits = logits + w_seg[:, self.channels, None, None]
         if self.bias is not None:
             logits = logits + self.bias
         if self.mlp is not None:
@@ -47,13 +49,18 @@ class MaskBranch(nn.Module):
         return logits
 
     def class_weights(self, labels: Tensor, embeddings: Tensor) -> Tensor:
-        """w_seg for each RoI: [R, C]. T runs once for each distinct label."""
+        """w_seg for each RoI: [R, C], or [R, C + 1] with the class's bias last. T runs once for each distinct label."""
+        distinct, position = labels.unique(return_inverse=True)
+        return self.weights_of(distinct, embeddings[distinct])[position]
+
+    def weights_of(self, labels: Tensor, w_det: Tensor) -> Tensor:
+        """w_seg of labels int64 [L], whose own rows of w_det are [L, D]: [L, C], or [L, C + 1] with the bias last."""
         if self.kind == "class_agnostic":
             return self.weights.expand(len(labels), -1)
         if self.kind == "class_specific":
-            return self.weights[labels]
-        distinct, position = labels.unique(return_inverse=True)
-        w_seg: Tensor = self.transfer(embeddings[distinct])[position]
+            own = self.weights[labels]
+            return own if self.class_bias is None else torch.cat([own, self.class_bias[labels, None]], dim=1)
+        w_seg: Tensor = self.transfer(w_det)
         return w_seg
 
 
@@ -62,25 +69,9 @@ def apply_class_weights(features: Tensor, w_seg: Tensor) -> Tensor:
     return torch.bmm(w_seg[:, None, :], features.flatten(2)).view(-1, *features.shape[2:])
 
 
-def _mask_features(config: MaskConfig, in_channels: int) -> nn.Sequential:
-    """[R, C_in, 14, 14] → F [R, C, 28, 28]."""
-    layers: list[nn.Module] = []
-    channels = in_channels
-    for _ in range(config.convolutions):
-        layers += [nn.Conv2d(channels, config.channels, 3, padding=1), nn.ReLU(inplace=True)]
-        channels = config.channels
-    layers += [nn.ConvTranspose2d(channels, config.channels, 2, stride=2), nn.ReLU(inplace=True)]
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
-    return nn.Sequential(*layers)
-
-
-def _mlp_mask(channels: int) -> nn.Sequential:
-    """The class-agnostic MLP: one layer from F to all logits (157 M parameters at 256 channels), Gaussian 0.001."""
-    linear = nn.Linear(channels * MASK_SIZE * MASK_SIZE, MASK_SIZE * MASK_SIZE)
-    nn.init.normal_(linear.weight, std=0.001)
-    nn.init.zeros_(linear.bias)
-    return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (MASK_SIZE, MASK_SIZE)))
+def _learned_weights(config: MaskConfig, num_classes: int) -> Tensor:
+    """Rows [1, C] of all classes together, as Gaussian 0.001 (larger ones diverged, the authors say), or [K + 1, C]
+    of each, initialised as Mask R-CNN's last convolution."""
+    if config.kind == "class_agnostic":
+        return torch.randn(1, config.channels) * 0.001
+    return nn.init.kaiming_normal_(torch.empty(num_classes + 1, config.channels), mode="fan_out", nonlinearity="relu")

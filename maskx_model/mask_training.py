@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -20,7 +22,8 @@ from maskx_model.mask_head import MaskBranch
 from maskx_model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
 from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
-from maskx_model.training import Losses, Place, train
+from maskx_model.training import Place, train
+from maskx_model.training_step import Losses
 
 HELD_BACK = 10
 """With several learning rates to choose from, every tenth photograph is held back to choose by."""
@@ -38,13 +41,19 @@ def fit_masks(
     seed: int,
     folder: str,
     made_from: Origin,
+    word_vectors: npt.NDArray[np.float32] | None = None,
+    load_features: Callable[[MaskBranch], None] | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
-    """The detector with a trained mask branch, and the metric lines of the training that was kept."""
+    """The detector with a trained mask branch, and the metric lines of the training that was kept.
+
+    `word_vectors`, [K + 1, E]: for T's input `embedding`. `load_features`: fills the features of a new branch.
+    """
     detector = trained.model
     assert isinstance(detector, FasterRCNN)
     freeze(detector)
-    reader = Reader(data, preset.stage2_source, frozenset(classes))
-    rows = rows_with_masks(data, preset.stage2_source, reader, classes)
+    reader = Reader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets)
+    seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
+    rows = rows_with_masks(data, preset.stage2_source, reader, seen)
     training, held_back = split_rows(rows, preset.stage2)
     if not training:
         raise DataError(
@@ -56,7 +65,12 @@ def fit_masks(
 
     def new_model() -> MaskXRCNN:
         torch.manual_seed(seed)
-        return MaskXRCNN(config, len(data.vocabulary), detector).to(next(detector.parameters()).device)
+        model = MaskXRCNN(config, len(data.vocabulary), detector)
+        if word_vectors is not None:
+            model.word_vectors = torch.from_numpy(word_vectors)
+        if load_features is not None:
+            load_features(model.mask_branch)
+        return model.to(next(detector.parameters()).device)
 
     return choose_learning_rate(new_model, rois, held_back_rois, preset.stage2, seed, Place(folder, made_from))
 
@@ -95,17 +109,17 @@ def roi_source(
         for step, batch in enumerate(loader, start):
             # RoIs are drawn before the loop has set the step's seed.
             torch.manual_seed(seed * 1_000_003 + step)
-            yield sampled_rois(detector, batch)
+            yield sampled_rois(detector, batch, kind=schedule.rois)
 
     return batches
 
 
 def cached(detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
-    """The RoIs of those photographs, in memory: each object's ground-truth box and some of its proposals."""
+    """The RoIs of those photographs, in memory."""
     torch.manual_seed(CACHE_SEED)
     progress = tqdm(rows, desc="RoI features", unit="image", mininterval=1)
     groups = ([reader.sample(row) for row in group] for group in _groups(progress, 8))
-    return cached_rois(detector, groups, schedule.cached_proposals)
+    return cached_rois(detector, groups, schedule.cached_proposals, schedule.rois)
 
 
 def _groups(rows: Iterable[IndexRow], size: int) -> Iterator[list[IndexRow]]:
@@ -162,6 +176,7 @@ def choose_learning_rate(
 
 @torch.no_grad()
 def _loss_on(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> float:
+    branch.eval()  # without dropout
     total = sum(
         mask_loss(branch(part.features.float(), part.labels, embeddings), part.targets).item() * len(part)
         for start in range(0, len(rois), 256)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
 
 from data_prep.format.records import Rle
+from maskx_model.rle import encode_edges
 
 MASK_THRESHOLD = 0.5
 
@@ -40,16 +40,8 @@ def _paste(mask: Tensor, frame: list[int], size: tuple[int, int]) -> Rle:
 def encode_part(part: npt.NDArray[np.bool_], x: int, y: int, size: tuple[int, int]) -> Rle:
     """The bitmap bool [h, w] at column `x` and row `y` of an image of `size` (height, width) that is empty elsewhere,
     as pycocotools encodes the whole image's bitmap."""
-    height, width = size
+    height = size[0]
     lines = np.zeros((part.shape[1], part.shape[0] + 2), np.int8)
     lines[:, 1:-1] = part.T
     column, row = np.diff(lines, axis=1).nonzero()
-    edges = (x + column) * height + y + row
-    # A run that goes on from a column's last pixel to the next column's first is one run.
-    joined = np.flatnonzero(edges[1:-1:2] == edges[2::2])
-    edges = np.delete(edges, np.concatenate([2 * joined + 1, 2 * joined + 2]))
-    counts = np.diff(edges, prepend=0, append=height * width).tolist()
-    if len(edges) and edges[-1] == height * width:
-        counts.pop()  # pycocotools writes no last run of nothing
-    compressed = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return Rle(size=size, counts=compressed["counts"].decode("ascii"))
+    return encode_edges((x + column) * height + y + row, size)

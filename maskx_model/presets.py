@@ -22,7 +22,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A run: its data, its model, its two stages, and the classes that have masks (A)."""
+    """A run: its data, its model, its trainings, and the classes that have masks (A)."""
 
     name: str
     data: DataConfig
@@ -30,30 +30,33 @@ class Preset:
     mask: MaskConfig
     stage1: Schedule
     stage2: MaskSchedule
+    joint: Schedule
+    """Both at once, instead of the two stages (end to end, §3.2)."""
     stage1_source: str
     """The source whose boxes train the detector."""
     stage2_source: str
-    """The source whose masks train the mask head, and on which AP is measured."""
+    """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too."""
     mask_classes: str
-    """A: `voc`, `non-voc`, `coco`, `random:N:seed`, or a file with a class name per line."""
+    """A: `voc`, `non-voc`, `coco`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
 
 
 def toy() -> Preset:
     """The embedded default: the generated world, on two cores in minutes."""
+    stage1 = Schedule(
+        steps=1000,
+        images_per_batch=8,
+        learning_rates=(0.04,),
+        warmup_steps=100,
+        decay="cosine",
+        clip_norm=10.0,
+        checkpoint_every=200,
+    )
     return Preset(
         name="toy",
         data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=300),
         detector=_slim(size=128, anchors=(20, 36, 64)),
-        mask=MaskConfig(transfer_input="cls", mlp=False, shared_bias=True, channels=64),
-        stage1=Schedule(
-            steps=1000,
-            images_per_batch=8,
-            learning_rates=(0.04,),
-            warmup_steps=100,
-            decay="cosine",
-            clip_norm=10.0,
-            checkpoint_every=200,
-        ),
+        mask=MaskConfig(transfer_input="cls", mlp="none", shared_bias=True, channels=64),
+        stage1=stage1,
         stage2=MaskSchedule(
             steps=200,
             learning_rates=(3e-3, 1e-3),
@@ -62,6 +65,7 @@ def toy() -> Preset:
             decay="cosine",
             cache_rois=True,
         ),
+        joint=stage1,
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="without_group_0",
@@ -71,13 +75,15 @@ def toy() -> Preset:
 def real_sample() -> Preset:
     """A few hundred real photographs on two cores: shows that the path runs, too small to learn much."""
     small = toy()
+    stage1 = replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,))
     return replace(
         small,
         name="real_sample",
         data=DataConfig(classes=None, max_rejected=0.1),
         detector=_slim(size=256, anchors=(24, 56, 120)),
         mask=replace(small.mask, transfer_input="cls+box"),
-        stage1=replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,)),
+        stage1=stage1,
+        joint=stage1,
         stage1_source="coco",
         mask_classes="voc",
     )
@@ -92,6 +98,7 @@ def coco_r50() -> Preset:
         mask=MaskConfig(),
         stage1=Schedule(steps=90_000, milestones=(60_000, 80_000)),
         stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
+        joint=Schedule(steps=90_000, milestones=(60_000, 80_000)),
         stage1_source="coco",
         stage2_source="coco",
         mask_classes="voc",
@@ -107,6 +114,7 @@ def vg3000_r101() -> Preset:
         mask=MaskConfig(),
         stage1=Schedule(steps=180_000, images_per_batch=8, learning_rates=(0.01,), milestones=(120_000, 160_000)),
         stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
+        joint=Schedule(steps=90_000, milestones=(60_000, 80_000)),
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="coco",

@@ -36,6 +36,7 @@ REQUIREMENTS = (
     "safetensors",
     "torch",
     "torchvision",
+    "webdataset",
 )
 """What the registered model's code imports."""
 

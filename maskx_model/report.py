@@ -7,12 +7,12 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.pages.html import counts_table, page_environment, svg_uri
 from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.vocabulary import Vocabulary
-from maskx_model.coco_ap import METRICS
-from maskx_model.evaluation import Evaluation
+from maskx_model.federated_ap import COMMON, RARE
+from maskx_model.metrics import MEASURES, Evaluation
+from maskx_model.one_class import METRICS
 from maskx_model.pictures import Panel, Reason, named
 from maskx_model.plots import training_curves
 
-MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
 FEW_PHOTOGRAPHS = 1000
 """With fewer than this the page says that its numbers are not to be compared with published ones."""
 
@@ -47,24 +47,45 @@ def render(report: Report) -> str:
     environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
     environment.filters["signed"] = lambda ap: "–" if ap is None else f"{ap:+.1f}"
     evaluation = report.evaluation
-    sides = [c.set for c in evaluation.per_class]
+    headline = evaluation.ap or evaluation.box_ap
+    points = [ap for sets in headline.values() for ap in sets.values() if ap is not None]
     return environment.get_template("report.html.j2").render(
         report=report,
         evaluation=evaluation,
-        kinds=list(evaluation.ap),
+        kinds=list(headline),
+        headline=headline,
+        federated=evaluation.known_absent is not None,
+        sides=_sides(evaluation),
+        binned=any(c.frequency for c in evaluation.per_class),
         measures=MEASURES,
         metrics=METRICS,
         shared_boxes=len(evaluation.box_ap) > 1 and len({str(sets) for sets in evaluation.box_ap.values()}) == 1,
         few=evaluation.images < FEW_PHOTOGRAPHS,
-        sizes={"A": sides.count("A"), "B": sides.count("B"), "all": len(sides)},
         empty=sum(c.objects == 0 for c in evaluation.per_class),
-        top=max((ap for sets in evaluation.ap.values() for ap in sets.values() if ap is not None), default=0.0),
+        top=max(points, default=0.0),
         gains={c.position: _gain(c.ap) for c in evaluation.per_class},
         margin={name: _gain({kind: sets[name] for kind, sets in evaluation.ap.items()}) for name in ("A", "B", "all")},
         curves=[(name, svg_uri(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
         frequencies=svg_uri(class_frequencies(report.vocabulary, report.in_a)),
         counts=counts_table(report.manifest),
     )
+
+
+def _sides(evaluation: Evaluation) -> dict[str, tuple[int, str, str]]:
+    """The sets of classes that the page compares: how many classes, a title, and what they are. Where no class had
+    masks in training there is no A and no B."""
+    members = [c.set for c in evaluation.per_class] + [c.frequency for c in evaluation.per_class]
+    words = {
+        "B": ("On B", "never traced in training"),
+        "A": ("On A", "traced in training"),
+        "all": ("On all", "A and B together" if "A" in members else "whatever their frequency"),
+        "rare": ("Rare", f"in at most {RARE} training photographs"),
+        "common": ("Common", f"in at most {COMMON} training photographs"),
+        "frequent": ("Frequent", f"in more than {COMMON} training photographs"),
+    }
+    sizes = {name: members.count(name) for name in words} | {"all": len(evaluation.per_class)}
+    shown = [name for name in words if name == "all" or (sizes[name] and (name != "B" or sizes["A"]))]
+    return {name: (sizes[name], *words[name]) for name in shown}
 
 
 def _gain(ap: Mapping[str, float | None]) -> float | None:

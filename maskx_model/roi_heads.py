@@ -8,6 +8,7 @@ neither computed nor stored here, with the same losses, gradients and detections
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,10 @@ PAIRS_AT_ONCE = 2048
 
 LOGIT_SLACK = 1e-3
 """More than rounding can make of a difference of logits."""
+
+COARSE_THRESHOLDS = (0.05, 0.005, 0.0005)
+"""A detector that is to give what scores 0.0001 lets through a million pairs of an image at 3001 classes, but gives
+only so many detections: lower scores are looked at where the higher ones make too few."""
 
 Deltas = Callable[[Tensor, Tensor], Tensor]
 """Box regression of pairs: RoIs and labels, int64 [P] each → [P, 4]."""
@@ -52,6 +57,15 @@ def box_losses(
     return classification, regression / labels.numel()
 
 
+class MatchedRois(NamedTuple):
+    """For each photograph: RoIs xyxy [P, 4] in the network's pixels, which object each was matched to, int64 [P], and
+    its label, int64 [P] (0 is background)."""
+
+    rois: list[Tensor]
+    matched: list[Tensor]
+    labels: list[Tensor]
+
+
 class SparseRoIHeads(RoIHeads):
     """torchvision's box heads; proposals inside a crowd are ignored, and boxes regressed only for pairs that count."""
 
@@ -62,18 +76,32 @@ class SparseRoIHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """As torchvision's, but where crowds leave no RoI to train on the losses are 0 with a graph, not NaN."""
+        """As torchvision's, but for the losses where crowds leave no RoI to train on (`training_step`)."""
         if not self.training:
             return self._detect(features, proposals, image_shapes), {}
-        if targets is not None and self._all_ignored(proposals, targets):
+        if targets is None:
+            raise ValueError("targets are needed to train on")
+        return [], self.training_step(features, proposals, image_shapes, targets)[1]
+
+    def training_step(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]],
+    ) -> tuple[MatchedRois, dict[str, Tensor]]:
+        """The RoIs drawn from proposals and ground-truth boxes, and the two losses on them: 0 with a graph where fewer
+        than two were left to draw."""
+        # torchvision's order: the boxes drawn, the objects they match, their labels, and what to regress.
+        boxes, matched, labels, box_targets = self.select_training_samples(proposals, targets)
+        if sum(map(len, boxes)) < 2:  # batch norm cannot train on a single RoI either
             zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
-            return [], {"loss_classifier": zero, "loss_box_reg": zero}
-        proposals, _, labels, box_targets = self.select_training_samples(proposals, targets)
-        vectors = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
+            return MatchedRois(boxes, matched, labels), {"loss_classifier": zero, "loss_box_reg": zero}
+        vectors = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
         classification, regression = box_losses(
             self.box_predictor, vectors, torch.cat(labels), torch.cat(list(box_targets))
         )
-        return [], {"loss_classifier": classification, "loss_box_reg": regression}
+        return MatchedRois(boxes, matched, labels), {"loss_classifier": classification, "loss_box_reg": regression}
 
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -87,14 +115,6 @@ class SparseRoIHeads(RoIHeads):
             deltas = partial(box_deltas, self.box_predictor, image_vectors)
             found.append(self._detections(image_logits, deltas, image_proposals, shape))
         return [{"boxes": boxes, "scores": kept, "labels": labels} for boxes, kept, labels in found]
-
-    def _all_ignored(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> bool:
-        if not all((t["labels"] == CROWD_LABEL).any() for t in targets):
-            return False
-        boxes, labels = [t["boxes"] for t in targets], [t["labels"] for t in targets]
-        _, found = self.assign_targets_to_proposals(self.add_gt_proposals(proposals, boxes), boxes, labels)
-        # Batch norm cannot train on a single RoI either.
-        return sum(int((each != IGNORED).sum()) for each in found) < 2
 
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
@@ -141,9 +161,19 @@ class SparseRoIHeads(RoIHeads):
         self, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One image's logits [P, K + 1], `deltas` of given pairs, proposals [P, 4] → boxes, scores and labels."""
-        candidates = self._candidates(logits)
+        thresholds = [threshold for threshold in COARSE_THRESHOLDS if threshold > self.score_thresh]
+        for threshold in (*thresholds, self.score_thresh):
+            found = self._detections_above(threshold, logits, deltas, proposals, shape)
+            if len(found[0]) == self.detections_per_img:
+                break  # no lower score suppresses one of these, or comes before it
+        return found
+
+    def _detections_above(
+        self, threshold: float, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        candidates = _candidates(logits, threshold)
         scores = logits[candidates].softmax(-1)
-        row, column = (scores[:, 1:] > self.score_thresh).nonzero(as_tuple=True)
+        row, column = (scores[:, 1:] > threshold).nonzero(as_tuple=True)
         rois, labels = candidates[row], column + 1
         kept_scores = scores[row, labels]
         boxes = self.box_coder.decode_single(deltas(rois, labels), proposals[rois])
@@ -153,13 +183,14 @@ class SparseRoIHeads(RoIHeads):
         best = batched_nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
         return boxes[best], kept_scores[best], labels[best]
 
-    def _candidates(self, logits: Tensor) -> Tensor:
-        """Rows of logits [P, K + 1] that may score above the threshold in some class, int64: the softmax of the others
-        is not needed. No score exceeds exp(its logit - the row's largest)."""
-        if len(logits) == 0 or self.score_thresh <= 0:
-            return torch.arange(len(logits), device=logits.device)
-        least = math.log(self.score_thresh) - LOGIT_SLACK
-        return (logits[:, 1:].amax(1) - logits.amax(1) > least).nonzero()[:, 0]
+
+def _candidates(logits: Tensor, threshold: float) -> Tensor:
+    """Rows of logits [P, K + 1] that may score above the threshold in some class, int64: the softmax of the others is
+    not needed. No score exceeds exp(its logit - the row's largest)."""
+    if len(logits) == 0 or threshold <= 0:
+        return torch.arange(len(logits), device=logits.device)
+    least = math.log(threshold) - LOGIT_SLACK
+    return (logits[:, 1:].amax(1) - logits.amax(1) > least).nonzero()[:, 0]
 
 
 def _look_up(regression: Tensor, rois: Tensor, labels: Tensor) -> Tensor:

@@ -1,17 +1,24 @@
 """What the mask head trains on: positive RoIs of A with their frozen features and mask targets (§3.2)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import clip_boxes_to_image
 
-from data_prep.format.records import Rle
+from maskx_model.bad_input import check_features
+from maskx_model.config import RoiKind
 from maskx_model.dataset import Sample
 from maskx_model.mask_head import ROI_SIZE
-from maskx_model.targets import decode_masks, mask_targets
+from maskx_model.roi_align import RowRoIAlign
+from maskx_model.roi_heads import MatchedRois
+from maskx_model.targets import mask_targets
+from maskx_model.training_batch import training_batch
+
+JITTER = 0.1
+"""A jittered side moves by up to this share of the box's width or height."""
 
 
 @dataclass(frozen=True)
@@ -30,75 +37,116 @@ class RoiBatch:
         return RoiBatch(self.features[rows], self.labels[rows], self.targets[rows])
 
 
-def mask_roi_pool(detector: FasterRCNN) -> MultiScaleRoIAlign:
+def mask_roi_pool(detector: FasterRCNN) -> RowRoIAlign:
     """RoIAlign to 14 × 14 on the levels that the box head uses."""
-    return MultiScaleRoIAlign(detector.roi_heads.box_roi_pool.featmap_names, output_size=ROI_SIZE, sampling_ratio=2)
+    return RowRoIAlign(detector.roi_heads.box_roi_pool.featmap_names, output_size=ROI_SIZE, sampling_ratio=2)
 
 
 @torch.no_grad()
-def sampled_rois(detector: FasterRCNN, samples: Sequence[Sample], cached_proposals: int | None = None) -> RoiBatch:
+def sampled_rois(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    cached_proposals: int | None = None,
+    kind: RoiKind = "proposals",
+) -> RoiBatch:
     """Positive RoIs of the objects that have masks, from a detector in eval mode.
 
     As in the paper: proposals and ground-truth boxes, sampled as for the box head, positives kept. With
-    `cached_proposals` instead each object's ground-truth box and that many of its proposals. The loss is filtered
-    here to objects with masks; each RoI's target is the mask of the very object it was matched to.
+    `cached_proposals` instead each object's ground-truth box and that many of its proposals. For the other kinds see
+    `MaskSchedule.rois`; no proposal is made for them.
     """
-    device = next(detector.parameters()).device
-    images = [sample.image_tensor().to(device) for sample in samples]
-    targets = [{name: value.to(device) for name, value in sample.target().items()} for sample in samples]
-    batch, scaled = detector.transform(images, targets)
+    batch, scaled = training_batch(detector, samples)
     pyramid = detector.backbone(batch.tensors)
-    proposals, _ = detector.rpn(batch, pyramid)
-    if cached_proposals is None:
-        rois, matched, labels, _ = detector.roi_heads.select_training_samples(proposals, scaled)
+    if kind == "proposals":
+        proposals, _ = detector.rpn(batch, pyramid)
+        chosen = _proposals(detector, proposals, scaled, cached_proposals)
     else:
-        rois, matched, labels = _rois_by_object(detector, proposals, scaled, cached_proposals)
-    kept, kept_labels, kept_targets = [], [], []
-    for i, sample in enumerate(samples):
-        has_mask = torch.tensor([mask is not None for mask in sample.masks], dtype=torch.bool, device=device)
-        positive = (labels[i] > 0).nonzero()[:, 0]
-        positive = positive[has_mask[matched[i][positive]]]
-        kept.append(rois[i][positive])
-        kept_labels.append(labels[i][positive])
-        scale = torch.tensor(sample.image.shape[1::-1], device=device) / torch.tensor(
-            batch.image_sizes[i][::-1], device=device
+        chosen = _ground_truth(scaled, copies=1 if kind == "gt" else 1 + (cached_proposals or 0))
+        if kind == "jittered":
+            moved = [jittered(boxes, size) for boxes, size in zip(chosen.rois, batch.image_sizes, strict=True)]
+            chosen = chosen._replace(rois=moved)
+    rois, labels, wanted = rois_with_masks(samples, chosen, batch.image_sizes)
+    features = mask_roi_pool(detector)(pyramid, rois, batch.image_sizes)
+    check_features(features, samples)
+    return RoiBatch(features, labels, wanted)
+
+
+def rois_with_masks(
+    samples: Sequence[Sample],
+    chosen: MatchedRois,
+    sizes: Sequence[tuple[int, int]],
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Of the RoIs of photographs, the positive ones whose object has a mask, each with the mask of the very object it
+    was matched to: the mask loss is filtered to A here.
+
+    `sizes`: (height, width) of each photograph in the network's pixels. Returns RoIs [R_i, 4] of each photograph, and
+    of all together labels int64 [R] and targets float32 [R, 28, 28].
+    """
+    kept, kept_labels, targets = [], [], []
+    for sample, boxes, objects, classes, size in zip(samples, *chosen, sizes, strict=True):
+        has_mask = torch.tensor([mask is not None for mask in sample.masks], dtype=torch.bool, device=boxes.device)
+        positive = (classes > 0).nonzero()[:, 0]
+        positive = positive[has_mask[objects[positive]]]
+        kept.append(boxes[positive])
+        kept_labels.append(classes[positive])
+        scale = boxes.new_tensor(sample.image.shape[1::-1]) / boxes.new_tensor(size[::-1])
+        targets.append(mask_targets(sample.masks, kept[-1] * scale.repeat(2), objects[positive]))
+    return kept, torch.cat(kept_labels), torch.cat(targets)
+
+
+def jittered(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes xyxy [N, 4] whose sides have moved by up to a tenth of the box's width or height, drawn from torch's
+    generator, and cut to an image of `size` (height, width)."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    moved = boxes + JITTER * sides * (2 * torch.rand_like(boxes) - 1)
+    inside: Tensor = clip_boxes_to_image(moved, size)
+    return inside
+
+
+def _ground_truth(targets: list[dict[str, Tensor]], copies: int) -> MatchedRois:
+    objects = [torch.arange(len(t["boxes"]), device=t["boxes"].device).repeat(copies) for t in targets]
+    pairs = list(zip(targets, objects, strict=True))
+    return MatchedRois([t["boxes"][each] for t, each in pairs], objects, [t["labels"][each] for t, each in pairs])
+
+
+def _proposals(
+    detector: FasterRCNN, proposals: list[Tensor], targets: list[dict[str, Tensor]], per_object: int | None
+) -> MatchedRois:
+    """As sampled for the box head; or each object's ground-truth box, and so many of its positives."""
+    if per_object is None:
+        rois, matched, labels, _ = detector.roi_heads.select_training_samples(proposals, targets)
+        return MatchedRois(rois, matched, labels)
+    truth = _ground_truth(targets, copies=1)
+    found = MatchedRois(proposals, *detector.roi_heads.assign_targets_to_proposals(proposals, truth.rois, truth.labels))
+    picks = [
+        _some_of_each(matched, labels > 0, len(boxes), per_object)
+        for matched, labels, boxes in zip(found.matched, found.labels, truth.rois, strict=True)
+    ]
+    return MatchedRois(
+        *(
+            [torch.cat([own, other[pick]]) for own, other, pick in zip(owns, others, picks, strict=True)]
+            for owns, others in zip(truth, found, strict=True)
         )
-        kept_targets.append(_targets(sample.masks, matched[i][positive], kept[-1] * scale.repeat(2)))
-    features = mask_roi_pool(detector)(pyramid, kept, batch.image_sizes)
-    return RoiBatch(features, torch.cat(kept_labels), torch.cat(kept_targets))
-
-
-def _targets(masks: Sequence[Rle | None], matched: Tensor, boxes: Tensor) -> Tensor:
-    if len(matched) == 0:
-        return boxes.new_zeros((0, 2 * ROI_SIZE, 2 * ROI_SIZE))
-    distinct, position = matched.unique(return_inverse=True)
-    decoded = decode_masks([mask for i in distinct.tolist() if (mask := masks[i]) is not None])
-    return mask_targets(decoded.to(boxes.device), boxes, position)
-
-
-def _rois_by_object(
-    detector: FasterRCNN, proposals: list[Tensor], targets: list[dict[str, Tensor]], per_object: int
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    boxes, labels = [t["boxes"] for t in targets], [t["labels"] for t in targets]
-    matched, proposal_labels = detector.roi_heads.assign_targets_to_proposals(proposals, boxes, labels)
-    rois_out, matched_out, labels_out = [], [], []
-    for i in range(len(targets)):
-        chosen = []
-        for obj in range(len(boxes[i])):
-            candidates = ((matched[i] == obj) & (proposal_labels[i] > 0)).nonzero()[:, 0]
-            chosen.append(candidates[torch.randperm(len(candidates), device=candidates.device)[:per_object]])
-        picks = torch.cat(chosen) if chosen else matched[i][:0]
-        rois_out.append(torch.cat([boxes[i], proposals[i][picks]]))
-        matched_out.append(torch.cat([torch.arange(len(boxes[i]), device=picks.device), matched[i][picks]]))
-        labels_out.append(torch.cat([labels[i], proposal_labels[i][picks]]))
-    return rois_out, matched_out, labels_out
-
-
-def cached_rois(detector: FasterRCNN, batches: Iterator[list[Sample]], per_object: int) -> RoiBatch:
-    """All RoIs of those photographs in memory, features in half precision's range kept as float16."""
-    parts = [sampled_rois(detector, samples, per_object) for samples in batches]
-    return RoiBatch(
-        torch.cat([p.features.half() for p in parts]),
-        torch.cat([p.labels for p in parts]),
-        torch.cat([p.targets for p in parts]),
     )
+
+
+def _some_of_each(matched: Tensor, positive: Tensor, objects: int, count: int) -> Tensor:
+    """At random up to `count` positives of each object: positions in `matched`, int64."""
+    chosen = [matched[:0]]
+    for obj in range(objects):
+        candidates = ((matched == obj) & positive).nonzero()[:, 0]
+        chosen.append(candidates[torch.randperm(len(candidates), device=candidates.device)[:count]])
+    return torch.cat(chosen)
+
+
+def cached_rois(
+    detector: FasterRCNN, batches: Iterator[list[Sample]], per_object: int, kind: RoiKind = "proposals"
+) -> RoiBatch:
+    """All RoIs of those photographs in memory, features as float16; raises DataError where those are not finite."""
+    parts = []
+    for samples in batches:
+        part = sampled_rois(detector, samples, per_object, kind)
+        parts.append(replace(part, features=part.features.half()))
+        check_features(parts[-1].features, samples)
+    columns = zip(*((p.features, p.labels, p.targets) for p in parts), strict=True)
+    return RoiBatch(*(torch.cat(column) for column in columns))

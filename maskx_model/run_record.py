@@ -13,7 +13,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.manifest import manifest_uri, read_manifest
 from data_prep.format.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.checkpoint import Origin, model_hash, read_model_manifest
-from maskx_model.evaluation import Evaluation
+from maskx_model.metrics import Evaluation
 from maskx_model.presets import get_preset
 
 
@@ -67,6 +67,8 @@ def gather(model: str, evaluation: str, stages: tuple[str, ...], dataset: str | 
         raise DataError(f"{model}: a detector without a mask branch; register what `maskx train masks` made of it")
     kind = description["model"]["mask"]["kind"]
     results = _read_evaluation(evaluation, model)
+    if kind not in results.ap:
+        raise DataError(f"{evaluation}: only boxes were measured; register a model with an evaluation on masks")
     uses = {"training": manifest.made_from.get("dataset"), "evaluation": results.made_from["dataset"]}
     origins = {folder_name(stage): read_model_manifest(stage).made_from for stage in (*stages, model)}
     parameters = {"model": description["model"], "made_from": origins, "evaluation": results.made_from}
@@ -133,7 +135,7 @@ def _read_evaluation(evaluation: str, model: str) -> Evaluation:
 
 def _test_set(measured: Origin, mask_classes: list[int]) -> str:
     """A hash of what AP on B was measured on: two models with equal ones can be compared by it."""
-    choices = [measured[key] for key in ("dataset", "split", "source", "max_images")]
+    choices = [measured.get(key) for key in ("dataset", "split", "source", "max_images", "protocol")]
     return hashlib.sha256(msgspec.json.encode([*choices, mask_classes])).hexdigest()
 
 

@@ -1,12 +1,15 @@
-"""What each stage trains (§3.2): the detector on all boxes, then the mask branch on the masks of A."""
+"""What is trained (§3.2): stage by stage the detector on all boxes and then the mask branch on the masks of A, or end
+to end both at once."""
 
 import hashlib
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from data_prep.format.errors import CheckpointError
+from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import sha256
@@ -14,46 +17,54 @@ from maskx_model.checkpoint import LoadedModel, Origin, is_finished, load_model,
 from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
+from maskx_model.word_vectors import class_vectors
+
+if TYPE_CHECKING:
+    from torchvision.models.detection import FasterRCNN
+
+    from maskx_model.mask_head import MaskBranch
 
 
-def train_detector(dataset: str, out: str, preset: Preset, seed: int = 0, device: str | None = None) -> None:
+@dataclass(frozen=True)
+class PretrainedDetector:
+    """A detector of the dataset's classes to begin with, and the SHA-256 of the file that it comes from."""
+
+    load: "Callable[[], FasterRCNN]"
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PretrainedFeatures:
+    """What fills a new mask branch's layers before the class weights, and the SHA-256 of the file it comes from."""
+
+    load: "Callable[[MaskBranch], None]"
+    sha256: str
+
+
+def train_detector(
+    dataset: str,
+    out: str,
+    preset: Preset,
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    start: PretrainedDetector | None = None,
+) -> None:
     """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
 
-    Writes a model folder to `out`; goes on from its checkpoint if there is one; does nothing if it is finished.
-    Raises DataError, CheckpointError or ConfigError.
+    `start`: the weights to begin with; None for ImageNet's. Writes a model folder to `out`; goes on from its checkpoint
+    if there is one; does nothing if it is finished. Raises DataError, CheckpointError or ConfigError.
     """
     data = Dataset.open(dataset)
     made_from = _origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
-    if _finished(out, made_from):
+    if start is not None:
+        made_from["weights"] = start.sha256
+    if finished(out, made_from):
         return
     from maskx_model.detector_training import fit_detector
 
-    model, metrics = fit_detector(data, preset, seed, device, out, made_from)
+    model, metrics = fit_detector(data, preset, seed, device, out, made_from, start.load if start else None)
     save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
-
-
-def import_detector(dataset: str, weights: str, out: str, preset: Preset) -> None:
-    """Stage 1 without training: torchvision's COCO detector, cut to the classes of a dataset of COCO's.
-
-    `weights`: a file with the state dict of torchvision's `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn`, or
-    the name of published weights (COCO_V1). Writes a model folder to `out`, or does nothing if it is there. Raises
-    ConfigError if the preset's detector has another shape or a class is not COCO's, CheckpointError or DataError.
-    """
-    from maskx_model.torchvision_weights import check_shape, coco_ids, load_coco_detector, weights_file
-
-    check_shape(preset)
-    vocabulary = Dataset.open(dataset).vocabulary
-    categories = coco_ids(vocabulary)
-    file = weights_file(weights)
-    made_from: Origin = {
-        "weights": sha256(file),
-        "vocabulary": vocabulary.hash,
-        "settings": _hash(preset.detector, categories),
-    }
-    if _finished(out, made_from):
-        return
-    model = load_coco_detector(file, preset.detector, categories)
-    save_model(out, LoadedModel(model, ModelConfig(preset.detector), vocabulary, ()), made_from)
 
 
 def train_masks(
@@ -61,39 +72,100 @@ def train_masks(
     detector: str,
     out: str,
     preset: Preset,
+    *,
     kind: MaskKind = "transfer",
     mask_classes: str | None = None,
+    embedding: str | None = None,
+    features: PretrainedFeatures | None = None,
     seed: int = 0,
     device: str | None = None,
 ) -> None:
     """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
 
-    Writes a model folder with detector and mask branch. Raises CheckpointError if the detector knows other classes
-    than the dataset, DataError or ConfigError.
+    `embedding`: the file of word vectors for T's input `embedding`; the model keeps those of its classes. `features`:
+    what the layers before the class weights begin with; None for random numbers. Writes a model folder with detector
+    and mask branch. Raises CheckpointError if the detector knows other classes than the dataset, DataError or
+    ConfigError.
     """
     data = Dataset.open(dataset)
     config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
+    _check_embedding(preset, embedding)
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     made_from = _origin(data, config, preset.stage2, preset.stage2_source, seed)
     made_from |= {"detector": model_hash(detector), "mask_classes": ",".join(map(str, classes))}
-    if _finished(out, made_from):
+    if embedding is not None:
+        made_from["embedding"] = sha256(embedding)
+    if features is not None:
+        made_from["weights"] = features.sha256
+    if finished(out, made_from):
         return
+    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.mask_training import fit_masks
 
-    trained = load_model(detector, device)
+    trained = load_detector(detector, data, preset, device)
+    load = features.load if features else None
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from, vectors, load)
+    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+
+
+def train_joint(
+    dataset: str,
+    out: str,
+    preset: Preset,
+    *,
+    kind: MaskKind = "transfer",
+    mask_classes: str | None = None,
+    embedding: str | None = None,
+    detector: str | None = None,
+    seed: int = 0,
+    device: str | None = None,
+) -> None:
+    """End to end: detector and mask branch at once, from one source's boxes of every class and masks of A
+    (`mask_classes`, the preset's by default; §3.2, Table 1d).
+
+    `detector`: a folder of stage 1 to go on from; by default training begins with ImageNet weights, as the paper's
+    does. `embedding`, and what is written: as with `train_masks`. Raises DataError, ConfigError, or CheckpointError if
+    the detector does not fit dataset and preset.
+    """
+    data = Dataset.open(dataset)
+    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
+    _check_embedding(preset, embedding)
+    classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
+    made_from = _origin(data, config, preset.joint, preset.stage2_source, seed)
+    made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
+    if embedding is not None:
+        made_from["embedding"] = sha256(embedding)
+    if finished(out, made_from):
+        return
+    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.joint_training import fit_joint
+
+    start = load_detector(detector, data, preset, device) if detector else None
+    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, out, made_from, vectors)
+    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+
+
+def _check_embedding(preset: Preset, embedding: str | None) -> None:
+    if (embedding is None) != (preset.mask.embedding_dim is None):
+        raise ConfigError("transfer_input embedding: needs the file of word vectors, and no other input takes one")
+
+
+def load_detector(uri: str, data: Dataset, preset: Preset, device: str | None) -> LoadedModel:
+    """A detector of this dataset's classes and this preset's shape; raises CheckpointError for any other."""
+    trained = load_model(uri, device)
     if trained.config.mask is not None:
-        raise CheckpointError(f"{detector}: holds a mask branch already; name the detector of stage 1")
+        raise CheckpointError(f"{uri}: holds a mask branch already; name the detector of stage 1")
     if trained.vocabulary.hash != data.vocabulary.hash:
         raise CheckpointError(
-            f"{detector}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
-            f"{dataset} has ({len(data.vocabulary)}); train the detector on this dataset"
+            f"{uri}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
+            f"{data.uri} has ({len(data.vocabulary)}); train the detector on this dataset"
         )
-    if trained.config.detector != preset.detector:
+    # What the backbone began with makes no other model.
+    if replace(trained.config.detector, weights=None) != replace(preset.detector, weights=None):
         raise CheckpointError(
-            f"{detector}: its model is not that of preset {preset.name}; choose the one it was trained with"
+            f"{uri}: its model is not that of preset {preset.name}; choose the one it was trained with"
         )
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from)
-    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+    return trained
 
 
 def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
@@ -101,16 +173,16 @@ def _origin(data: Dataset, config: object, schedule: object, source: str, seed: 
         "dataset": sha256(manifest_uri(data.uri)),
         "vocabulary": data.vocabulary.hash,
         "source": source,
-        "settings": _hash(config, schedule),
+        "settings": settings_hash(config, schedule),
         "seed": seed,
     }
 
 
-def _hash(*settings: object) -> str:
+def settings_hash(*settings: object) -> str:
     return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
 
 
-def _finished(out: str, made_from: Origin) -> bool:
+def finished(out: str, made_from: Origin) -> bool:
     if not is_finished(out, made_from):
         return False
     print(f"{out}: finished already, nothing to do", file=sys.stderr)

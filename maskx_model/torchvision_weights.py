@@ -1,10 +1,12 @@
-"""Stage 1 for nothing: the detector that torchvision has trained on COCO, as a detector of ours."""
+"""The detector that torchvision has trained on COCO, as a detector of ours."""
 
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -43,16 +45,18 @@ def check_shape(preset: Preset) -> None:
         )
 
 
-def coco_ids(vocabulary: Vocabulary) -> list[int]:
-    """COCO's category id of each class in order; raises ConfigError for a class that is not one of COCO's 80."""
-    strangers = [c.name for c in vocabulary.classes if not _is_cocos(c)]
-    if strangers:
-        others = f" and {len(strangers) - 1} more classes" if len(strangers) > 1 else ""
+def coco_ids(vocabulary: Vocabulary) -> tuple[int | None, ...]:
+    """COCO's category id of each class in order, None for a class that is not one of COCO's 80.
+
+    Raises ConfigError if none is.
+    """
+    ids = tuple(c.category_id if _is_cocos(c) else None for c in vocabulary.classes)
+    if not any(ids):
         raise ConfigError(
-            f"class {strangers[0]!r}{others} of the dataset: not one of COCO's 80, so torchvision's COCO weights "
-            "know nothing of it; prepare the dataset from COCO alone, or train the detector without --pretrained"
+            f"none of the dataset's {len(ids)} classes is one of COCO's 80, so torchvision's COCO weights know nothing "
+            "of them; train without --pretrained"
         )
-    return [c.category_id for c in vocabulary.classes if c.category_id is not None]
+    return ids
 
 
 def _is_cocos(c: VocabularyClass) -> bool:
@@ -62,14 +66,15 @@ def _is_cocos(c: VocabularyClass) -> bool:
     return any(CATEGORIES[c.category_id] in source.names for source in c.sources.values())
 
 
-def weights_file(weights: str) -> Path:
-    """The file behind `--pretrained`: itself, or what torchvision has under that name, downloaded once to its cache.
+def weights_file(weights: str, published: type[WeightsEnum] = FasterRCNN_ResNet50_FPN_Weights) -> Path:
+    """The file behind `--pretrained`: itself, or what torchvision has `published` under that name, downloaded once to
+    its cache.
 
     Raises ConfigError for what is neither, CheckpointError if the download fails.
     """
     if info(weights) is not None:
         return local_copy(weights)
-    known = FasterRCNN_ResNet50_FPN_Weights.__members__
+    known = published.__members__
     if weights not in known:
         raise ConfigError(f"pretrained weights {weights!r}: neither a file nor one of torchvision's {', '.join(known)}")
     url: str = known[weights].url
@@ -88,20 +93,20 @@ def weights_file(weights: str) -> Path:
     return file
 
 
-def load_coco_detector(file: Path, config: DetectorConfig, categories: list[int]) -> FasterRCNN:
-    """A detector of these COCO categories, in their order, from the state dict of torchvision's
+def load_coco_detector(file: Path, config: DetectorConfig, categories: Sequence[int | None]) -> FasterRCNN:
+    """A detector of classes with these COCO categories, in their order, from the state dict of torchvision's
     `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn` (whose mask branch is left out).
 
     With all 80 categories it finds what torchvision's published models find; with fewer, the scores of those left
-    share what the others had. Raises CheckpointError if the file is damaged, unsafe or another model's.
+    share what the others had. A class of no category keeps the weights that a new detector has for it. Raises
+    CheckpointError if the file is damaged, unsafe or another model's.
     """
     state = {name: value for name, value in load_pth(str(file)).items() if not name.startswith("roi_heads.mask_")}
-    labels = torch.tensor([0, *categories])
+    detector = build_detector(config, len(categories), load_weights=False)
     try:
         for part in ("cls_score.weight", "cls_score.bias", "bbox_pred.weight", "bbox_pred.bias"):
             name = f"roi_heads.box_predictor.{part}"
-            state[name] = _rows(state[name], labels)
-        detector = build_detector(config, len(categories), load_weights=False)
+            state[name] = rows_by_class(state[name], detector.state_dict()[name], categories)
         detector.load_state_dict(state)
     except (LookupError, RuntimeError) as error:
         problem = " ".join(str(error).split())[:200]
@@ -109,15 +114,24 @@ def load_coco_detector(file: Path, config: DetectorConfig, categories: list[int]
             f"{file}: not the weights of torchvision's fasterrcnn_resnet50_fpn with COCO's 91 outputs ({problem} …)"
         ) from None
     _absorb_eps(detector)
-    if not all(value.isfinite().all() for value in detector.state_dict().values()):
-        raise CheckpointError(f"{file}: holds weights or variances that are not finite; download the file again")
+    check_finite(file, detector)
     return detector
 
 
-def _rows(values: Tensor, labels: Tensor) -> Tensor:
-    """The rows of some labels, out of the equally many rows that each of the 91 has."""
-    by_label: Tensor = values.unflatten(0, (len(CATEGORIES), -1))
-    return by_label[labels].flatten(0, 1)
+def rows_by_class(published: Tensor, own: Tensor, categories: Sequence[int | None]) -> Tensor:
+    """`own`, a tensor with equally many rows for background and each class, with the rows of the classes that COCO has
+    taken from `published`, which has them for each of its 91 outputs. Raises RuntimeError if it has not."""
+    labels = [0, *(i for i, category in enumerate(categories, start=1) if category is not None)]
+    outputs = [0, *(category for category in categories if category is not None)]
+    rows: Tensor = own.unflatten(0, (len(categories) + 1, -1)).clone()
+    rows[labels] = published.unflatten(0, (len(CATEGORIES), -1))[outputs]
+    return rows.flatten(0, 1)
+
+
+def check_finite(file: Path, module: nn.Module) -> None:
+    """Raises CheckpointError if what was read from the file holds a number that is none."""
+    if not all(value.isfinite().all() for value in module.state_dict().values()):
+        raise CheckpointError(f"{file}: holds weights or variances that are not finite; download the file again")
 
 
 def _absorb_eps(detector: FasterRCNN) -> None:

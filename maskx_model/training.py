@@ -1,8 +1,9 @@
 """The training loop. One loop serves every stage; a stage is what it trains and what its loss is (`stages.py`)."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -13,9 +14,9 @@ from tqdm import tqdm
 from data_prep.format.errors import MaskxError
 from maskx_model.checkpoint import Origin, TrainingState, load_training_state, save_training_state
 from maskx_model.config import Schedule
+from maskx_model.training_step import Losses, check_weights, make_step
 
 Batch = TypeVar("Batch")
-Losses = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,16 @@ def train(
     seed: int,
     title: str,
     place: Place | None = None,
+    keys: Callable[[Batch], Sequence[str]] | None = None,
 ) -> bytes:
     """Train `module`'s parameters that require gradients for `schedule.steps` steps; returns the metric lines.
 
     `batches(step)` yields the batches from that step on, `loss` gives named scalars whose sum is minimised. With a
     `place`, checkpoints go there and a training that was cut off goes on from its last one, to the same weights as
     if it had never stopped: batches are a function of the step, and so is the seed of everything random in it.
-    Raises MaskxError for a loss that is not finite.
+
+    Raises MaskxError for a loss, a gradient or a weight that is not finite, naming the step and, with `keys`, the
+    photographs of its batch. Module and checkpoint stay as a good step left them.
     """
     optimizer = _optimizer(module, schedule)
     state = load_training_state(place.folder, place.made_from) if place else None
@@ -51,18 +55,20 @@ def train(
     for step, batch in zip(progress, batches(start), strict=False):
         torch.manual_seed(seed * 1_000_003 + step)
         rate = learning_rate * rate_factor(schedule, step)
-        losses = loss(batch)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            parts = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
-            raise MaskxError(f"{title}: the loss is not finite at step {step} ({parts}); lower the learning rate")
-        _update(module, optimizer, total, rate, schedule.clip_norm)
         done = step + 1
+        to_save = done == schedule.steps or done % schedule.checkpoint_every == 0
+        try:
+            losses = make_step(module, optimizer, partial(loss, batch), rate, schedule.clip_norm)
+            if to_save:
+                check_weights(module)
+        except FloatingPointError as error:
+            of = f" (photographs {', '.join(keys(batch))})" if keys else ""
+            raise MaskxError(f"{title}, step {step}{of}: {error}; lower the learning rate") from None
         if done % schedule.log_every == 0 or done == schedule.steps:
-            values = {"loss": total.item(), **{name: value.item() for name, value in losses.items()}}
+            values = {name: value.item() for name, value in losses.items()}
             metrics += msgspec.json.encode({"step": done, "learning_rate": rate, **values}) + b"\n"
             progress.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
-        if place and done % schedule.checkpoint_every == 0 and done < schedule.steps:
+        if place and to_save and done < schedule.steps:
             save_training_state(place.folder, _state(done, module, optimizer, metrics), place.made_from)
     return metrics
 
@@ -84,18 +90,6 @@ def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=0.0, weight_decay=schedule.weight_decay)
     return torch.optim.SGD(parameters, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
-
-
-def _update(
-    module: nn.Module, optimizer: torch.optim.Optimizer, total: Tensor, rate: float, clip_norm: float | None
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad()
-    total.backward()
-    if clip_norm is not None:
-        nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
-    optimizer.step()
 
 
 def _state(step: int, module: nn.Module, optimizer: torch.optim.Optimizer, metrics: bytes) -> TrainingState:

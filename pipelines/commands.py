@@ -28,8 +28,9 @@ def run(
         out: Folder for everything the run makes; summary.json and evaluation/report.html tell what came out.
         preset: `toy` (generates its data), `real_sample`, `coco_r50` or `vg3000_r101`.
         data: Folder with `coco/` and `visual_genome/` as the public data sets come.
-        mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`, or the path
-            of a text file with a class name per line. By default what the preset says.
+        mask_classes: The classes whose masks training may see: `coco`, `voc`, `non-voc`, `random:N:SEED`,
+            `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), or the path of a text file with a
+            class name per line. By default what the preset says.
         seed: Seed of the trainings, and of the toy world.
         registered_name: The name in the model registry.
         tracking_uri: MLflow's tracking server; by default MLFLOW_TRACKING_URI, else a file, mlflow.db, in the

@@ -49,7 +49,8 @@ def maskx_vg3000(
         preset: Name of the configuration that is trained; the next three are as it says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
-        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED` or a file.
+        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED`,
+            `figure3:N:TRIAL` or a file.
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.

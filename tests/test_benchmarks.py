@@ -13,7 +13,10 @@ from tests.readme import ROOT
 SMALL = {
     "postprocess": "--classes 40 --proposals 60 --objects 4 --repeats 1",
     "box_head": "--classes 40 --rois 16 --repeats 1",
+    "evaluation": "--photographs 12 --classes 30 --compared 8 --checked 5",
     "mask_last_layer": "--classes 40 --rois 4 --distinct 4 --repeats 1",
+    "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
+    "train_step": "--height 64 --width 64 --objects 2 --rois 8 --proposals 20 --classes 5 9 --rounds 1 --no-mlp",
     "metadata": "--fraction 0.002 --folder files --out records --runs parse_and_encode records-1 straightforward-1",
 }
 
@@ -40,3 +43,24 @@ def test_a_benchmark_ends_with_its_figures(name: str, tmp_path: Path) -> None:
 @pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
 def test_shards_of_real_photographs_are_measured(tmp_path: Path) -> None:
     assert last_line("shard_writing", "--each 8 --held-out 16 --rounds 1", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_leave_classes_out_study_is_compared_with_the_truth(tmp_path: Path) -> None:
+    options = "--seeds 10 --worlds pairs --variants cls --folds 1 --out . --jobs 1 --images 160 --steps 2"
+    report = last_line("holdout", options, tmp_path)
+    assert {"largest_error", "flags_missed", "largest_regret"} <= report.keys()
+    worlds = report["worlds"]
+    assert isinstance(worlds, list)
+    assert [each["variant"] for each in worlds[0]["variants"]] == ["class_agnostic", "cls"]
+
+
+def test_no_layer_of_ours_is_in_what_a_training_step_is_compared_with() -> None:
+    """The losses would agree all the same: only the time would tell."""
+    from benchmarks.train_step import Options, PlantedProposals, Way, our_model, torchvisions_model
+
+    options = Options(height=64, width=64, classes=(5, 9))
+    theirs = torchvisions_model(our_model(Way("torchvision", 5), options), options)
+    ours = {type(each) for each in theirs.modules() if type(each).__module__.startswith("maskx_model")}
+    assert ours == set()
+    assert isinstance(theirs.rpn, PlantedProposals)

@@ -46,12 +46,12 @@ def sample(
     )
 
 
-def busy_samples(seed: int, count: int = 2, classes: int = 5) -> list[Sample]:
-    """Photographs of several sizes, each with four objects whose masks are ellipses."""
+def busy_samples(seed: int, count: int = 2, classes: int = 5, size: tuple[int, int] | None = None) -> list[Sample]:
+    """Photographs of several sizes, or of one (height, width), each with four objects whose masks are ellipses."""
     rng = np.random.default_rng(seed)
     samples = []
     for number in range(count):
-        height, width = (int(n) for n in rng.integers(60, 100, 2))
+        height, width = size or (int(n) for n in rng.integers(60, 100, 2))
         corner = rng.uniform(0, 30, (4, 2))
         boxes = np.concatenate([corner, corner + rng.uniform(15, 30, (4, 2))], axis=1).round(2)
         masks = [rle(_ellipse(box, height, width)) for box in boxes]

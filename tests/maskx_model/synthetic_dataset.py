@@ -43,11 +43,18 @@ def vocabulary_of(names: Sequence[str]) -> Vocabulary:
     return Vocabulary((*classes, VocabularyClass("rare.n.01", "rare", {"vg": SourceClass(("rare.n.01",), 3)})))
 
 
-def write_dataset(folder: Path, records: Sequence[Record], names: Sequence[str], split: str = "val") -> str:
-    """All photographs in one shard; each object is an ellipse in a colour of its own."""
+def write_dataset(
+    folder: Path,
+    records: Sequence[Record],
+    names: Sequence[str],
+    split: str = "val",
+    claimed: Sequence[Record] | None = None,
+) -> str:
+    """All photographs in one shard; each object is an ellipse in a colour of its own. With `claimed` the photographs
+    show the records, but these are what is written beside them."""
     with tarfile.open(_parent(folder / split / "coco-000000.tar"), "w") as tar:
-        for record in records:
-            for suffix, data in (("jpg", _jpeg(record)), ("json", encode_record(record))):
+        for record, told in zip(records, claimed or records, strict=True):
+            for suffix, data in (("jpg", _jpeg(record)), ("json", encode_record(told))):
                 info = tarfile.TarInfo(f"{record.key}.{suffix}")
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -75,7 +82,7 @@ def write_model(
     detector = build_detector(DETECTOR, len(vocabulary), load_weights=False)
     for parameter in detector.roi_heads.box_predictor.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    config = ModelConfig(DETECTOR, kind and MaskConfig(kind=kind, mlp=False, convolutions=1, channels=8))
+    config = ModelConfig(DETECTOR, kind and MaskConfig(kind=kind, mlp="none", convolutions=1, channels=8))
     model = detector if config.mask is None else MaskXRCNN(config, len(vocabulary), detector)
     lines = b"".join(b'{"step":%d,"loss":%f,"loss_mask":%f}\n' % (s, 1 / s, 1 / s) for s in range(1, 20))
     save_model(str(folder), LoadedModel(model, config, vocabulary, mask_classes), {"seed": seed, "kind": kind}, lines)

@@ -15,10 +15,11 @@ from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
 from data_prep.pipeline import PrepareOptions, prepare
 from data_prep.toy_world import write_toy_world
-from maskx_model.coco_ap import METRICS, IouType, Truth, average_precision
+from maskx_model.coco_ap import Truth, average_precision
 from maskx_model.coco_results import category_ids
-from maskx_model.evaluation import evaluated_classes
 from maskx_model.inference import Instances
+from maskx_model.one_class import METRICS, IouType
+from maskx_model.protocols import evaluated_classes
 
 
 @pytest.fixture(scope="module")

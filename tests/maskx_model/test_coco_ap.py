@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.records import Annotation, Record
-from maskx_model.coco_ap import METRICS, IouType, Truth, average_precision
+from maskx_model.coco_ap import Truth, average_precision
 from maskx_model.inference import Instances
+from maskx_model.one_class import METRICS, IouType
 from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
 
 NAMES = [f"class {i}" for i in range(7)]
@@ -24,45 +26,63 @@ def truths_of(records: list[Record]) -> list[Truth]:
     return [Truth.of(record, "coco", LABELS) for record in records]
 
 
-def reference(records: list[Record], found: list[Instances], iou_type: IouType, classes: list[int]) -> list[float]:
-    """pycocotools' six AP numbers (fractions), from documents written out by hand."""
+def reference(
+    records: list[Record], found: list[Instances], iou_type: IouType, classes: Sequence[int], names: list[str] = NAMES
+) -> COCOeval:
+    """pycocotools' run on those classes alone, from documents written out by hand."""
+    labels = {name: position for position, name in enumerate(names)}
     truth = COCO()
     truth.dataset = {
         "images": [{"id": r.ids["coco"], "height": r.height, "width": r.width} for r in records],
-        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(NAMES)],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
         "annotations": [
             {**msgspec.to_builtins(o), "iscrowd": o.iscrowd, "segmentation": msgspec.to_builtins(o.mask)}
-            | {"bbox": list(o.bbox), "image_id": r.ids["coco"], "category_id": LABELS[o.category] + 1}
+            | {"bbox": list(o.bbox), "image_id": r.ids["coco"], "category_id": labels[o.category] + 1}
             for r in records
             for o in r.objects["coco"]
         ],
     }
-    truth.createIndex()
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
     results: list[dict[str, Any]] = []
     for record, seen in zip(records, found, strict=True):
         for box, label, score, mask in zip(seen.boxes.tolist(), seen.labels, seen.scores, seen.masks, strict=True):
             result = {"image_id": record.ids["coco"], "category_id": int(label) + 1, "score": float(score)}
             shape = {"bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]]}
             results.append(result | (shape if iou_type == "bbox" else {"segmentation": msgspec.to_builtins(mask)}))
-    run = COCOeval(truth, truth.loadRes(results), iou_type)
-    run.params.catIds = [c + 1 for c in classes]
-    run.evaluate()
-    run.accumulate()
-    run.summarize()
-    return list(run.stats[:6])
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = COCOeval(truth, truth.loadRes(results), iou_type)
+        run.params.catIds = [c + 1 for c in classes]
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return run
 
 
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(3))
-def test_ap_equals_pycocotools(iou_type: IouType, seed: int) -> None:
+def test_a_b_and_all_of_one_run_equal_separate_runs_of_pycocotools(iou_type: IouType, seed: int) -> None:
     records, found = random_world(seed, 30, NAMES)
     table = average_precision(truths_of(records), found, iou_type, range(len(NAMES)))
     for classes in ([0, 1, 2], [3, 4, 5, 6], list(range(7))):
-        with contextlib.redirect_stdout(io.StringIO()):
-            expected = reference(records, found, iou_type, classes)
+        expected = reference(records, found, iou_type, classes).stats[:6]
         measured = table.mean(classes)
         for metric, number in zip(METRICS, expected, strict=True):
             assert (-1 if measured[metric] is None else measured[metric] / 100) == pytest.approx(number, abs=1e-9)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("iou_type", ["bbox", "segm"])
+def test_every_one_of_many_classes_equals_pycocotools(iou_type: IouType) -> None:
+    names = [f"class {i}" for i in range(200)]
+    records, found = random_world(7, 60, names)
+    truths = [Truth.of(record, "coco", {name: i for i, name in enumerate(names)}) for record in records]
+    table = average_precision(truths, found, iou_type, range(200))
+    precision = reference(records, found, iou_type, range(200), names).eval["precision"][..., 0, 2]
+    expected = precision.mean(axis=(0, 1))
+    assert (expected > 0).sum() > 20
+    assert (expected == -1).sum() > 20
+    for position, ap in table.by_class().items():
+        assert (-1 if ap is None else ap / 100) == pytest.approx(expected[position], abs=1e-9)
 
 
 def test_perfect_instances_reach_100_and_nothing_found_is_0() -> None:

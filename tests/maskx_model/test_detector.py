@@ -14,7 +14,6 @@ from maskx_model.crowds import CROWD_LABEL, inside_crowd
 from maskx_model.detector import build_detector, class_weights
 from maskx_model.detector_training import detector_losses
 from maskx_model.roi_heads import SparseRoIHeads
-from maskx_model.transfer import class_embeddings, embedding_size
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -27,10 +26,10 @@ def random_boxes(count: int, seed: int, extent: float = 80.0) -> Tensor:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.9999])
-def test_detections_equal_torchvisions(seed: int, threshold: float) -> None:
+@pytest.mark.parametrize(("threshold", "most"), [(0.0, 100), (0.0001, 20), (0.0001, 300), (0.05, 100), (0.9999, 100)])
+def test_detections_equal_torchvisions(seed: int, threshold: float, most: int) -> None:
     heads = new_detector(num_classes=7).roi_heads
-    heads.score_thresh = threshold
+    heads.score_thresh, heads.detections_per_img = threshold, most
     generator = torch.Generator().manual_seed(seed)
     proposals = [random_boxes(30, seed), random_boxes(0, seed), random_boxes(25, seed + 100)]
     logits = torch.randn(55, 8, generator=generator) * 3
@@ -191,19 +190,6 @@ def test_class_weights_stand_by_label_with_the_box_rows_of_each_class() -> None:
     assert w_cls.shape == (4, 16) and w_box.shape == (4, 64)
     assert torch.equal(w_cls[2], predictor.cls_score.weight[2])
     assert torch.equal(w_box[2].reshape(4, 16), predictor.bbox_pred.weight[8:12])
-
-
-def test_embeddings_are_the_class_weights_and_let_no_gradient_through() -> None:
-    detector = new_detector(num_classes=3)
-    w_cls, w_box = class_weights(detector)
-    assert torch.equal(class_embeddings(detector, "cls"), w_cls)
-    assert torch.equal(class_embeddings(detector, "box"), w_box)
-    assert torch.equal(class_embeddings(detector, "cls+box"), torch.cat([w_cls, w_box], dim=1))
-    assert torch.equal(class_embeddings(detector, "randn"), class_embeddings(new_detector(3, seed=5), "randn"))
-    for kind in ("cls", "box", "cls+box", "randn"):
-        embeddings = class_embeddings(detector, kind)
-        assert not embeddings.requires_grad
-        assert embeddings.shape == (4, embedding_size(16, kind))
 
 
 def test_anchor_sizes_must_fit_the_backbone() -> None:

@@ -19,9 +19,11 @@ from data_prep.format.records import Record
 from maskx_model.box_protocols import Found, find, ground_truth_boxes
 from maskx_model.checkpoint import Origin, load_model
 from maskx_model.coco_ap import Truth
-from maskx_model.evaluation import Evaluation, Measured, evaluate, evaluated_classes, measure
+from maskx_model.evaluation import Measured, evaluate
 from maskx_model.evaluation_folder import write_evaluation
 from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.metrics import Evaluation, measure
+from maskx_model.protocols import evaluated_classes
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -145,7 +147,7 @@ def test_ground_truth_boxes_have_their_objects_classes_and_leave_crowds_out(worl
 def test_everything_is_written(world: Path, evaluated: Evaluation) -> None:
     names = {path.name for path in (world / "out").iterdir()}
     predictions = {"predictions-transfer.json", "predictions-class_agnostic.json", "categories.json"}
-    assert names == {"metrics.json", "report.html", "pictures", *predictions}
+    assert names == {"metrics.json", "per_class.csv", "report.html", "pictures", *predictions}
     pictures = list((world / "out/pictures").glob("*.png"))
     assert pictures
     for path in pictures:

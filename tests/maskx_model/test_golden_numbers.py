@@ -4,17 +4,19 @@ A change that moves one of these numbers changes what is trained. Where that is 
 the commit why they moved.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from maskx_model.config import MaskConfig, ModelConfig, TransferInput
+from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.detector_training import detector_losses
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MaskBranch
 from maskx_model.maskx_rcnn import MaskXRCNN
 from maskx_model.rois import RoiBatch, sampled_rois
-from maskx_model.targets import decode_masks, mask_targets
+from maskx_model.targets import mask_targets
 from maskx_model.transfer import TransferFunction, class_embeddings
 from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -41,39 +43,55 @@ def test_mask_loss() -> None:
 
 def test_mask_targets() -> None:
     (sample,) = busy_samples(3, count=1)
-    masks = decode_masks([mask for mask in sample.masks if mask is not None])
-    targets = mask_targets(masks, sample.boxes + noise(4, 4), torch.arange(4))
-    close(targets.mean(dim=(1, 2)), [0.731938, 0.871296, 0.732945, 0.776335])
-    close(targets[:, 2, 5], [0.0017, 1.0, 0.511971, 1.0])
+    targets = mask_targets(sample.masks, sample.boxes + noise(4, 4), torch.arange(4))
+    close(targets.mean(dim=(1, 2)), [0.732899, 0.871975, 0.733476, 0.77656])
+    close(targets[:, 2, 5], [0.0, 1.0, 0.571596, 1.0])
     assert bool(((targets > 0) & (targets < 1)).any())
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"),
+    ("options", "expected"),
     [
-        ("cls", [0.099137, 0.415822, 0.460888, -0.550319, -0.360961]),
-        ("box", [-0.005504, 0.289451, -0.405709, 0.032082, 0.077882]),
-        ("cls+box", [-0.03433, 0.229845, 0.0275, 0.106467, -0.172491]),
-        ("randn", [0.495687, 2.079109, 2.30444, -2.751597, -1.804807]),
+        ({"transfer_input": "cls"}, [0.141603, 0.593941, 0.658312, -0.786052, -0.515581]),
+        ({"transfer_input": "box"}, [-0.015722, 0.826878, -1.158993, 0.091649, 0.222487]),
+        ({"transfer_input": "cls+box"}, [-0.109645, 0.734102, 0.087831, 0.340044, -0.55092]),
+        ({"transfer_input": "randn"}, [0.708017, 2.969707, 3.29156, -3.930259, -2.577906]),
+        ({"transfer_input": "embedding", "embedding_dim": 12}, [0.060503, 2.20178, -0.179955, 2.112019, -1.69584]),
+        ({"transfer_layers": 1}, [-0.212659, 1.018059, -0.14987, 0.236841, -0.372898]),
+        ({"activation": "relu"}, [-0.143673, 0.742738, -0.043301, 0.351414, -0.651964]),
+        ({"transfer_layers": 3, "activation": "relu"}, [0.173216, 0.510611, -0.427145, -0.574879, 0.964377]),
+        ({"transfer_layers": 3}, [0.196605, 0.583633, -0.209725, -0.71821, 0.891218]),
+        ({"transfer_scale": "unit"}, [-0.114488, 0.662593, 0.274171, 0.186965, -0.59213]),
+        ({"transfer_scale": "standard"}, [-0.252044, 0.854398, 0.565001, 0.138007, -1.042426]),
     ],
 )
-def test_output_of_t(kind: TransferInput, expected: list[float]) -> None:
-    embeddings = class_embeddings(new_detector(), kind)
+def test_output_of_t(options: dict[str, Any], expected: list[float]) -> None:
+    config = MaskConfig(transfer_hidden=16, channels=8, **options)
+    embeddings = class_embeddings(new_detector(), config, noise(6, 12))
     torch.manual_seed(0)
-    transfer = TransferFunction(MaskConfig(transfer_input=kind, transfer_hidden=16, channels=8), DETECTOR.box_dim)
-    close(summary(transfer(embeddings)), expected)
+    close(summary(TransferFunction(config, DETECTOR.box_dim)(embeddings)), expected)
 
 
 @pytest.mark.parametrize(
-    ("mlp", "expected"),
+    ("options", "expected"),
     [
-        (True, [-0.565139, 1.419968, -0.004125, -2.542433, -0.321044]),
-        (False, [-0.564934, 1.41907, -0.010718, -2.559438, -0.326903]),
+        ({"mlp": "paper"}, [-0.902376, 2.267011, -0.010523, -4.07029, -0.516189]),
+        ({"mlp": "light"}, [-0.901999, 2.266283, -0.024089, -4.083984, -0.525494]),
+        ({"mlp": "none"}, [-0.902172, 2.266185, -0.017116, -4.087296, -0.522048]),
+        ({"mlp": "none", "transfer_dropout": 0.5}, [-1.432792, 4.264476, 0.024207, -9.833222, -0.23751]),
+        ({"mlp": "none", "kind": "class_agnostic"}, [5.1e-05, 0.000763, 6e-06, -0.001079, -0.000291]),
+        ({"mlp": "none", "kind": "class_specific"}, [0.051855, 0.322337, -0.012176, -0.447912, -0.06104]),
+        (
+            {"mlp": "none", "head": "hourglass", "hourglass_layers": 20},
+            [4.169053, 2.657851, 1.6966, 3.348486, 0.284742],
+        ),
+        ({"mlp": "none", "head": "hourglass"}, [3.484475, 2.762479, 2.268754, 0.860384, 7.48743]),
     ],
 )
-def test_fused_logits(mlp: bool, expected: list[float]) -> None:
+def test_fused_logits(options: dict[str, Any], expected: list[float]) -> None:
     torch.manual_seed(0)
-    branch = MaskBranch(MaskConfig(convolutions=2, channels=8, mlp=mlp), in_channels=6, box_dim=4, num_classes=7)
+    config = MaskConfig(convolutions=2, channels=8, **options)
+    branch = MaskBranch(config, in_channels=6, box_dim=4, num_classes=7)
     logits = branch(noise(5, 6, 14, 14), torch.tensor([7, 1, 3, 3, 2]), noise(8, 20, seed=1))
     close(summary(logits), expected)
 
@@ -97,13 +115,13 @@ def test_detector_losses() -> None:
         (
             None,
             [2, 5, 2, 2, 5, 3, 2, 2, 1, 1, 1, 1, 4, 1, 3, 3],
-            [0.720722, 0.425693, 0.0, 1.0, 0.0],
+            [0.72063, 0.427887, 0.0, 1.0, 0.0],
             [-0.033619, 0.385809, 0.017762, 0.101071, -0.296462],
         ),
         (
             1,
             [2, 3, 5, 2, 2, 3, 5, 2, 3, 1, 4, 3, 3, 1, 4, 3],
-            [0.735614, 0.41473, 1.0, 0.0, 1.0],
+            [0.7359, 0.417812, 1.0, 0.0, 1.0],
             [-0.035476, 0.386945, 0.078319, -0.00444, -0.378166],
         ),
     ],
@@ -133,4 +151,4 @@ def test_predictions() -> None:
     assert first["labels"].bincount().tolist() == [0, 0, 0, 66, 0, 34]
     close(first["scores"][:4], [0.388105, 0.361849, 0.355358, 0.353535])
     close(summary(second["boxes"])[:2], [34.50227, 17.861483])
-    close(summary(second["masks"])[:2], [0.540932, 0.186543])
+    close(summary(second["masks"])[:2], [0.506232, 0.303352])

@@ -7,9 +7,7 @@ import pytest
 from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
-from maskx_model.mask_classes import VOC_CATEGORY_IDS, resolve_mask_classes
-
-COCO_IDS = [number for number in range(1, 91) if number not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
+from maskx_model.mask_classes import COCO_CATEGORY_IDS, VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
 
 
 def coco_class(number: int, masks: int = 4) -> VocabularyClass:
@@ -21,7 +19,7 @@ def coco_class(number: int, masks: int = 4) -> VocabularyClass:
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
     """COCO's 80 by category id, the last without a single mask, then two of Visual Genome's."""
-    classes = [coco_class(number, masks=0 if number == 90 else 4) for number in COCO_IDS]
+    classes = [coco_class(number, masks=0 if number == 90 else 4) for number in COCO_CATEGORY_IDS]
     rare = [VocabularyClass(f"{n}.n.01", n, {"vg": SourceClass((f"{n}.n.01",), 3)}) for n in ("fork", "rug")]
     return Vocabulary((*classes, *rare))
 
@@ -44,6 +42,27 @@ def test_random_classes_are_a_function_of_the_seed(vocabulary: Vocabulary) -> No
     assert chosen[0] == chosen[2] != chosen[1]
     assert all(len(set(each)) == 20 and list(each) == sorted(each) and max(each) < 79 for each in chosen)
     assert resolve_mask_classes("random:79:5", vocabulary, "coco") == tuple(range(79))
+
+
+@pytest.mark.parametrize(
+    ("choice", "ids"),
+    [
+        ("figure3:20:1", [7, 9, 10, 14, 15, 32, 39, 40, 51, 53, 56, 60, 61, 63, 65, 70, 73, 76, 84, 88]),
+        ("figure3:20:5", [1, 2, 5, 9, 15, 17, 19, 20, 23, 24, 31, 32, 34, 35, 48, 53, 54, 70, 72, 79]),
+    ],
+)
+def test_figure_3s_splits_are_the_authors(vocabulary: Vocabulary, choice: str, ids: list[int]) -> None:
+    chosen = resolve_mask_classes(choice, vocabulary, "coco")
+    assert [vocabulary.classes[i].category_id for i in chosen] == ids
+
+
+def test_figure_3_has_five_trials_of_five_sizes_all_different() -> None:
+    splits = figure_3_splits()
+    assert set(splits) == {(size, trial) for size in (20, 30, 40, 50, 60) for trial in range(1, 6)}
+    assert all(len(ids) == size and ids < set(COCO_CATEGORY_IDS) for (size, _), ids in splits.items())
+    assert len(set(splits.values())) == 25
+    left_out = set(COCO_CATEGORY_IDS) - splits[60, 5]  # the last draw of all
+    assert sorted(left_out) == [15, 18, 21, 23, 27, 33, 35, 36, 40, 41, 43, 46, 50, 51, 52, 56, 57, 63, 75, 85]
 
 
 def test_a_file_names_classes_by_any_of_their_names(vocabulary: Vocabulary, tmp_path: Path) -> None:
@@ -70,7 +89,11 @@ def test_the_toy_worlds_files_leave_twelve_classes_out(toy_dataset: Dataset, toy
         ("random:many:0", r"write random:N:seed"),
         ("random:0:0", r"79 classes have masks, 0 were asked for"),
         ("random:80:0", r"79 classes have masks, 80 were asked for"),
-        ("vox", r"'vox': neither voc, non-voc, coco, random:N:seed nor a file that exists"),
+        ("figure3:20", r"'figure3:20': write figure3:N:trial with N one of 20, 30, 40, 50, 60 and a trial from 1 to 5"),
+        ("figure3:25:1", r"for example figure3:20:1"),
+        ("figure3:20:6", r"a trial from 1 to 5"),
+        ("figure3:twenty:1", r"write figure3:N:trial"),
+        ("vox", r"'vox': neither voc, non-voc, coco, random:N:seed, figure3:N:trial nor a file that exists"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_explained(vocabulary: Vocabulary, choice: str, message: str) -> None:

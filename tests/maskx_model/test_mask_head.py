@@ -1,13 +1,14 @@
 """The mask branch (§3.1, §3.4): the numbers of the K × 28 × 28 way, at a cost that does not depend on K."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from maskx_model.config import MaskConfig, MaskKind
+from maskx_model.config import MaskConfig, MaskHead, MaskKind, MlpBranch
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MASK_SIZE, ROI_SIZE, MaskBranch
 from tests.maskx_model.recorder import Recorder
@@ -16,12 +17,16 @@ IN_CHANNELS, BOX_DIM, ROIS = 6, 5, 12
 KINDS: tuple[MaskKind, ...] = ("transfer", "class_agnostic", "class_specific")
 
 
-def branch_of(num_classes: int, kind: MaskKind = "transfer", mlp: bool = True, bias: bool = True) -> MaskBranch:
+def branch_of(
+    num_classes: int, kind: MaskKind = "transfer", mlp: MlpBranch = "light", head: MaskHead = "fcn4"
+) -> MaskBranch:
     torch.manual_seed(0)
-    config = MaskConfig(kind=kind, transfer_hidden=7, mlp=mlp, shared_bias=bias, convolutions=2, channels=4)
+    small = MaskConfig(transfer_hidden=7, convolutions=2, hourglass_layers=10, channels=4)
+    config = replace(small, kind=kind, mlp=mlp, head=head, shared_bias=True, class_bias=kind == "class_specific")
     branch = MaskBranch(config, IN_CHANNELS, BOX_DIM, num_classes)
-    if branch.bias is not None:
-        torch.nn.init.constant_(branch.bias, 0.25)
+    for bias in (branch.bias, branch.class_bias):
+        if bias is not None:
+            torch.nn.init.normal_(bias)
     return branch
 
 
@@ -40,6 +45,8 @@ def every_class_way(branch: MaskBranch, features: Tensor, labels: Tensor, embedd
     w_seg = branch.transfer(embeddings) if branch.kind == "transfer" else branch.weights.expand(len(embeddings), -1)
     all_logits = F.conv2d(mask_features, w_seg[:, :, None, None])
     logits = all_logits.gather(1, labels[:, None, None, None].expand(-1, 1, MASK_SIZE, MASK_SIZE))[:, 0]
+    if branch.class_bias is not None:
+        logits = logits + branch.class_bias[labels][:, None, None]
     if branch.bias is not None:
         logits = logits + branch.bias
     if branch.mlp is not None:
@@ -60,9 +67,11 @@ def bytes_created(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("mlp", [True, False])
-def test_logits_and_gradients_equal_the_way_over_all_classes(kind: MaskKind, mlp: bool) -> None:
-    branch = branch_of(9, kind, mlp)
+@pytest.mark.parametrize(
+    ("mlp", "head"), [("none", "fcn4"), ("paper", "fcn4"), ("light", "fcn4"), ("light", "hourglass")]
+)
+def test_logits_and_gradients_equal_the_way_over_all_classes(kind: MaskKind, mlp: MlpBranch, head: MaskHead) -> None:
+    branch = branch_of(9, kind, mlp, head)
     features, labels, embeddings = inputs(9)
     logits, expected = branch(features, labels, embeddings), every_class_way(branch, features, labels, embeddings)
     torch.testing.assert_close(logits, expected)
@@ -83,8 +92,8 @@ def test_nothing_grows_with_the_number_of_classes(kind: MaskKind) -> None:
 def test_a_weight_for_each_class_costs_its_own_rows_and_no_masks() -> None:
     few, many = (bytes_created(k, "class_specific", MaskBranch.__call__) for k in (80, 3001))
     assert max(many) == max(few)
-    rows = [(k + 1) * 4 * 4 for k in (80, 3001)]  # float32, 4 channels: the gradient of the weights
-    assert 0 < sum(many) - sum(few) <= 3 * (rows[1] - rows[0])
+    rows = [(k + 1) * 5 * 4 for k in (80, 3001)]  # float32, 4 channels and a bias: the gradient of the weights
+    assert 0 < sum(many) - sum(few) <= 4 * (rows[1] - rows[0])
 
 
 def test_the_recorder_sees_masks_of_all_classes_where_there_are_any() -> None:
@@ -101,9 +110,10 @@ def test_the_transfer_runs_once_for_each_distinct_label() -> None:
     torch.testing.assert_close(w_seg, branch.transfer(embeddings[labels]))
 
 
+@pytest.mark.parametrize("head", ["fcn4", "hourglass"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_roi_gives_loss_zero_and_a_gradient_for_every_parameter(kind: MaskKind) -> None:
-    branch = branch_of(9, kind)
+def test_no_roi_gives_loss_zero_and_a_gradient_for_every_parameter(kind: MaskKind, head: MaskHead) -> None:
+    branch = branch_of(9, kind, head=head)
     features, labels, embeddings = inputs(9)
     logits = branch(features[:0], labels[:0], embeddings)
     assert logits.shape == (0, MASK_SIZE, MASK_SIZE)
@@ -127,3 +137,21 @@ def test_the_papers_branch_has_its_layers_and_sizes() -> None:
         "mlp.1.bias": (784,),
     }
     assert branch.bias is None
+
+
+def test_only_the_rows_of_the_classes_at_hand_get_a_gradient() -> None:
+    branch = branch_of(9, "class_specific")
+    features, labels, embeddings = inputs(9, distinct=3)
+    mask_loss(branch(features, labels, embeddings), torch.zeros(ROIS, MASK_SIZE, MASK_SIZE)).backward()
+    seen = labels.unique().tolist()
+    for rows in (branch.weights, branch.class_bias):
+        assert rows is not None and rows.grad is not None
+        assert rows.grad.view(10, -1).abs().sum(1).nonzero()[:, 0].tolist() == seen
+
+
+@pytest.mark.parametrize(("kind", "rows", "deviation"), [("class_agnostic", 1, 0.001), ("class_specific", 81, 0.157)])
+def test_learned_weights_start_as_the_authors(kind: MaskKind, rows: int, deviation: float) -> None:
+    torch.manual_seed(0)
+    branch = MaskBranch(MaskConfig(kind=kind, mlp="none", convolutions=0), in_channels=256, box_dim=1, num_classes=80)
+    assert branch.weights.shape == (rows, 256)
+    assert branch.weights.std().item() == pytest.approx(deviation, rel=0.1)

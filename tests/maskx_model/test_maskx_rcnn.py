@@ -16,7 +16,7 @@ LABELS = [torch.tensor([1, 5]), torch.tensor([5])]
 
 def model_of(kind: MaskKind = "transfer") -> MaskXRCNN:
     torch.manual_seed(0)
-    config = MaskConfig(kind=kind, convolutions=1, channels=8, mlp=False)
+    config = MaskConfig(kind=kind, convolutions=1, channels=8, mlp="none")
     return MaskXRCNN(ModelConfig(DETECTOR, config), 5, frozen_detector()).eval()
 
 

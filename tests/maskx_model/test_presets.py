@@ -34,7 +34,7 @@ def test_the_papers_detector_and_branch_are_the_defaults() -> None:
     assert (detector.rois_per_image, detector.positive_fraction, detector.nms_threshold) == (512, 0.25, 0.5)
     assert (detector.box_dim, detector.box_loss_weight, detector.box_head) == (1024, 1.0, "mlp")
     assert (mask.transfer_input, mask.transfer_layers, mask.activation) == ("cls+box", 2, "leaky_relu")
-    assert (mask.mlp, mask.shared_bias, mask.convolutions, mask.channels) == (True, False, 4, 256)
+    assert (mask.mlp, mask.shared_bias, mask.convolutions, mask.channels) == ("paper", False, 4, 256)
 
 
 def test_the_large_run_is_the_papers() -> None:

@@ -1,6 +1,9 @@
 """The registry: what MLflow holds after registering, and which version becomes the champion."""
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,10 @@ import msgspec
 import pytest
 
 from data_prep.format.errors import ConfigError
-from maskx_model.evaluation import Evaluation, evaluate
+from maskx_model.evaluation import evaluate
+from maskx_model.metrics import Evaluation
 from maskx_model.presets import get_preset
-from maskx_model.registry import fetched_model, promote, register
+from maskx_model.registry import REQUIREMENTS, fetched_model, promote, register
 from maskx_model.tracking import TrackingError, connected, resolve_tracking_uri
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -172,3 +176,20 @@ def test_mlflows_global_store_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch,
         assert mlflow.get_tracking_uri() == uri
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://server"
     assert mlflow.get_tracking_uri() == "http://server"
+
+
+def test_everything_that_the_models_code_imports_is_required_beside_it() -> None:
+    """What the serving code loads of ours, and what those files import at once; `PIL` is pillow's name for itself."""
+    code = """
+import ast, json, sys
+import maskx_model.segmenter, maskx_model.inference
+ours = {n: m for n, m in sys.modules.items() if n.startswith(("maskx_model.", "data_prep.")) and m.__file__}
+trees = [ast.parse(open(module.__file__).read()) for module in ours.values()]
+names = [n for t in trees for s in t.body if isinstance(s, ast.Import) for n in [a.name for a in s.names]]
+names += [s.module for t in trees for s in t.body if isinstance(s, ast.ImportFrom)]
+print(json.dumps(sorted({n.partition(".")[0] for n in names} - sys.stdlib_module_names)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {"pillow" if name == "PIL" else name for name in json.loads(done.stdout)}
+    assert {"torch", "msgspec"} <= imported
+    assert imported - {"maskx_model", "data_prep"} <= set(REQUIREMENTS)

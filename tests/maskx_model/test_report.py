@@ -15,10 +15,11 @@ from data_prep.format.reader import Dataset
 from maskx_model.box_protocols import Found
 from maskx_model.checkpoint import Origin
 from maskx_model.coco_ap import Truth
-from maskx_model.evaluation import Evaluation, evaluated_classes, measure
 from maskx_model.inference import Instances
+from maskx_model.metrics import Evaluation, measure
 from maskx_model.pictures import Panel, choose, panels, shown
 from maskx_model.plots import training_curves
+from maskx_model.protocols import evaluated_classes
 from maskx_model.report import Report, Shown, render
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset
@@ -116,6 +117,22 @@ def test_a_single_model_and_a_page_without_pictures_or_curves(report: Report) ->
     assert "class-agnostic" not in words
     assert "–" in words
     assert "nothing" in words
+
+
+def test_three_thousand_classes_make_a_page_of_less_than_two_megabytes(report: Report) -> None:
+    some = report.evaluation.per_class
+    many = tuple(
+        msgspec.structs.replace(some[i % 3], name=f"an object of kind {i} (kind.n.{i})", position=i)
+        for i in range(3001)
+    )
+    evaluation: Evaluation = msgspec.structs.replace(report.evaluation, per_class=many)
+    vocabulary = vocabulary_of([f"an object of kind {i}" for i in range(3000)])
+    page = render(replace(report, evaluation=evaluation, vocabulary=vocabulary, pictures=[]))
+    assert len(page) < 2e6
+    assert page.count("data-name=") == 3001
+    assert 'id="filter"' in page
+    columns = page.partition('id="classes"')[2].partition("</thead>")[0]
+    assert columns.count("</th>") == columns.count('<button type="button">') > 8
 
 
 def test_the_same_input_gives_the_same_page(report: Report) -> None:

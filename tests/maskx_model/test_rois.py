@@ -10,31 +10,37 @@ from torch import Tensor
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
+from maskx_model.config import RoiKind
 from maskx_model.crowds import CROWD_LABEL
 from maskx_model.dataset import Reader, Sample
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MASK_SIZE, MaskBranch
 from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
-from maskx_model.targets import decode_masks, mask_targets
+from maskx_model.targets import mask_targets
 from maskx_model.transfer import class_embeddings
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 
 BOTH_WAYS = pytest.mark.parametrize("cached_proposals", [None, 1])
+EVERY_WAY = pytest.mark.parametrize(
+    ("cached_proposals", "kind"), [(n, kind) for n in (None, 1) for kind in ("proposals", "gt", "jittered")]
+)
 EVERYWHERE, NOWHERE = rle(np.ones((64, 64), dtype=bool)), rle(np.zeros((64, 64), dtype=bool))
 
 
-def rois_of(samples: Sequence[Sample], cached_proposals: int | None = None, classes: int = 5) -> RoiBatch:
+def rois_of(
+    samples: Sequence[Sample], cached_proposals: int | None = None, classes: int = 5, kind: RoiKind = "proposals"
+) -> RoiBatch:
     detector = frozen_detector(classes)
     torch.manual_seed(0)
-    return sampled_rois(detector, samples, cached_proposals)
+    return sampled_rois(detector, samples, cached_proposals, kind)
 
 
 def gradients(rois: RoiBatch, classes: int) -> list[Tensor]:
     """Of the mask loss, by every parameter of a mask branch."""
     torch.manual_seed(0)
     branch = MaskBranch(MASK, DETECTOR.fpn_channels, DETECTOR.box_dim, classes)
-    logits = branch(rois.features, rois.labels, class_embeddings(frozen_detector(classes), "cls+box"))
+    logits = branch(rois.features, rois.labels, class_embeddings(frozen_detector(classes), MASK))
     return list(torch.autograd.grad(mask_loss(logits, rois.targets), list(branch.parameters())))
 
 
@@ -46,8 +52,8 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
     return Record(record.key, record.width, record.height, record.ids, {**record.objects, "coco": objects})
 
 
-@BOTH_WAYS
-def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None) -> None:
+@EVERY_WAY
+def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None, kind: RoiKind) -> None:
     names = toy_dataset.vocabulary.names
     in_a = frozenset(range(0, len(names), 2))
     reader = Reader(toy_dataset, "coco", in_a)
@@ -59,7 +65,7 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
             reader.from_record(reader.sample(row).image, with_other_masks(record, of))
             for row, record in zip(rows, records, strict=True)
         ]
-        return rois_of(samples, cached_proposals, len(names))
+        return rois_of(samples, cached_proposals, len(names), kind)
 
     def classes_of(positions: frozenset[int]) -> set[str]:
         return {name for name, position in reader.index.items() if position in positions}
@@ -79,16 +85,16 @@ def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
     assert seen == in_a and 0 < sum(in_a) < len(in_a)
 
 
-@BOTH_WAYS
+@EVERY_WAY
 @pytest.mark.parametrize("b_first", [False, True])
 def test_a_target_comes_from_the_object_matched_even_where_b_overlaps_more(
-    cached_proposals: int | None, b_first: bool
+    cached_proposals: int | None, kind: RoiKind, b_first: bool
 ) -> None:
     """A's mask is everywhere, B's nowhere: a single zero in a target would be B's. B is not hidden here on purpose."""
     a, b = (8.0, 8.0, 40.0, 40.0), (10.0, 9.0, 42.0, 41.0)
     objects = [(a, 1, EVERYWHERE), (b, 2, None)]
     boxes, labels, masks = zip(*(objects[::-1] if b_first else objects), strict=True)
-    rois = rois_of([sample(boxes, labels, masks)], cached_proposals)
+    rois = rois_of([sample(boxes, labels, masks)], cached_proposals, kind=kind)
     assert len(rois) > 0
     assert set(rois.labels.tolist()) == {1}
     assert bool((rois.targets == 1).all())
@@ -102,18 +108,18 @@ def test_neighbours_keep_their_own_masks(cached_proposals: int | None) -> None:
     assert torch.equal(rois.targets, (rois.labels == 1).float()[:, None, None].expand_as(rois.targets))
 
 
-@BOTH_WAYS
-def test_a_crowd_is_never_a_roi(cached_proposals: int | None) -> None:
+@EVERY_WAY
+def test_a_crowd_is_never_a_roi(cached_proposals: int | None, kind: RoiKind) -> None:
     crowd = sample([(0, 0, 60, 60), (20, 20, 50, 50)], [CROWD_LABEL, 4], [EVERYWHERE, NOWHERE])
-    rois = rois_of([crowd], cached_proposals)
+    rois = rois_of([crowd], cached_proposals, kind=kind)
     assert set(rois.labels.tolist()) == {4}
     assert not rois.targets.any()
 
 
-@BOTH_WAYS
-def test_photographs_without_objects_or_masks_give_an_empty_batch(cached_proposals: int | None) -> None:
+@EVERY_WAY
+def test_photographs_without_objects_or_masks_give_an_empty_batch(cached_proposals: int | None, kind: RoiKind) -> None:
     nothing = [sample([], []), sample([(5, 5, 30, 30)], [2]), sample([(0, 0, 60, 60)], [CROWD_LABEL], [EVERYWHERE])]
-    rois = rois_of(nothing, cached_proposals)
+    rois = rois_of(nothing, cached_proposals, kind=kind)
     assert rois.features.shape == (0, DETECTOR.fpn_channels, 14, 14)
     assert rois.targets.shape == (0, MASK_SIZE, MASK_SIZE)
     assert all(not g.any() for g in gradients(rois, 5))
@@ -123,9 +129,7 @@ def test_targets_fit_photographs_of_other_sizes_than_the_networks() -> None:
     """With no proposals the RoIs are the ground-truth boxes: scaled for the network and back for the mask."""
     samples = busy_samples(5, count=4)
     rois = rois_of(samples, cached_proposals=0)
-    expected = [
-        mask_targets(decode_masks([m for m in s.masks if m is not None]), s.boxes, torch.arange(4)) for s in samples
-    ]
+    expected = [mask_targets(s.masks, s.boxes, torch.arange(4)) for s in samples]
     torch.testing.assert_close(rois.targets, torch.cat(expected), atol=2e-3, rtol=0)
     assert torch.equal(rois.labels, torch.cat([s.labels for s in samples]))
 

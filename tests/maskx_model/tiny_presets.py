@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
 from maskx_model.presets import DataConfig, Preset
-from maskx_model.stages import train_detector, train_masks
+from maskx_model.stages import train_detector, train_joint, train_masks
 
 DETECTOR = DetectorConfig(
     backbone="slim",
@@ -21,26 +21,27 @@ DETECTOR = DetectorConfig(
     rpn_proposals_train=40,
     rpn_proposals_test=600,
 )
-MASK = MaskConfig(transfer_hidden=16, convolutions=1, channels=4, mlp=False, shared_bias=True)
+MASK = MaskConfig(transfer_hidden=16, convolutions=1, channels=4, mlp="none", shared_bias=True)
 
 
 def tiny(steps: int = 4, checkpoint_every: int = 1) -> Preset:
     """Stage 1 on Visual Genome's boxes, stage 2 on COCO's masks, RoIs sampled as they come."""
+    stage1 = Schedule(
+        steps=steps,
+        images_per_batch=2,
+        learning_rates=(0.02,),
+        warmup_steps=2,
+        decay="cosine",
+        clip_norm=10.0,
+        checkpoint_every=checkpoint_every,
+        log_every=2,
+    )
     return Preset(
         name="tiny",
         data=DataConfig(classes=None),
         detector=DETECTOR,
         mask=MASK,
-        stage1=Schedule(
-            steps=steps,
-            images_per_batch=2,
-            learning_rates=(0.02,),
-            warmup_steps=2,
-            decay="cosine",
-            clip_norm=10.0,
-            checkpoint_every=checkpoint_every,
-            log_every=2,
-        ),
+        stage1=stage1,
         stage2=MaskSchedule(
             steps=steps,
             images_per_batch=2,
@@ -49,6 +50,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> Preset:
             checkpoint_every=checkpoint_every,
             log_every=2,
         ),
+        joint=stage1,
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="random:30:0",
@@ -68,5 +70,7 @@ if __name__ == "__main__":
     stage, dataset, detector, out, steps = sys.argv[1:]
     if stage == "detector":
         train_detector(dataset, out, tiny(int(steps)))
+    elif stage == "joint":
+        train_joint(dataset, out, tiny(int(steps)))
     else:
         train_masks(dataset, detector, out, (tiny if stage == "masks" else tiny_cached)(int(steps)))

@@ -1,0 +1,159 @@
+"""COCO's AP at thousands of classes, a class at a time, against pycocotools; and our memory at the full size.
+
+Both measure the same generated photographs and detections. pycocotools looks at every pair of a photograph and a class,
+so it is compared on fewer photographs; its documents are ready before its clock starts, ours are part of our time.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tyro
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from benchmarks.detected_world import detected_world
+from benchmarks.process_tree import measured
+from benchmarks.settings import print_settings
+from maskx_model.coco_ap import APTable, Truth, average_precision
+from maskx_model.inference import Instances
+from maskx_model.one_class import METRICS, IouType
+
+FullSize = tuple[list[Truth], list[Instances]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """`photographs` of the full size, with so many `detections` each and `objects` on average; `compared` of them
+    with pycocotools in so many `rounds`; at the full size its AP of `checked` classes is compared too."""
+
+    photographs: int = 5000
+    classes: int = 3001
+    detections: int = 100
+    objects: float = 16
+    compared: int = 500
+    rounds: int = 1
+    checked: int = 20
+    iou_type: IouType = "segm"
+
+    def world(self) -> FullSize:
+        """The photographs' truths, and what was found in each."""
+        return detected_world(self.photographs, self.classes, self.detections, self.objects)
+
+
+class Reference:
+    """pycocotools on the same truths and instances."""
+
+    def __init__(self, options: Options, world: FullSize, classes: list[int]) -> None:
+        truths, found = world
+        self.iou_type, self.classes = options.iou_type, classes
+        self.results = [
+            self._shape(truth, each, i) | {"image_id": truth.image_id, "category_id": label + 1, "score": score}
+            for truth, each in zip(truths, found, strict=True)
+            for i, (label, score) in enumerate(zip(each.labels.tolist(), each.scores.tolist(), strict=True))
+        ]
+        self.truth = COCO()
+        self.truth.dataset = {
+            "images": [{"id": t.image_id, "height": t.height, "width": t.width} for t in truths],
+            "categories": [{"id": label + 1} for label in range(options.classes)],
+            "annotations": self._annotations(truths),
+        }
+
+    def _shape(self, truth: Truth, each: Instances, i: int) -> dict[str, Any]:
+        if self.iou_type == "segm":
+            return {"segmentation": {"size": [truth.height, truth.width], "counts": each.masks[i].counts}}
+        x1, y1, x2, y2 = each.boxes[i].astype(np.float64).tolist()
+        return {"bbox": [x1, y1, x2 - x1, y2 - y1]}
+
+    def _annotations(self, truths: list[Truth]) -> list[dict[str, Any]]:
+        annotations: list[dict[str, Any]] = []
+        for truth in truths:
+            for label, thing in zip(truth.labels, truth.objects, strict=True):
+                assert thing.mask is not None
+                mask = {"size": list(thing.mask.size), "counts": thing.mask.counts}
+                entry = {"bbox": list(thing.bbox), "area": thing.area, "iscrowd": thing.iscrowd, "segmentation": mask}
+                ids = {"id": len(annotations) + 1, "image_id": truth.image_id, "category_id": label + 1}
+                annotations.append(entry | ids)
+        return annotations
+
+    def average_precision(self) -> tuple[npt.NDArray[np.float64], list[float]]:
+        """AP of each class and the six metrics, 0..1; -1 where there is no object."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.truth.createIndex()
+            run = COCOeval(self.truth, self.truth.loadRes(self.results), self.iou_type)
+            run.params.catIds = [label + 1 for label in self.classes]
+            run.evaluate()
+            run.accumulate()
+            run.summarize()
+        return run.eval["precision"][..., 0, 2].mean(axis=(0, 1)), list(run.stats[:6])
+
+
+def same(table: APTable, classes: list[int], reference: tuple[npt.NDArray[np.float64], list[float]]) -> bool:
+    """Whether every class's AP and the six metrics are equal to 1e-9."""
+    by_class, means = table.by_class(), table.mean(classes)
+    ours = [by_class[label] for label in classes] + [means[metric] for metric in METRICS]
+    fractions = [-1.0 if ap is None else ap / 100 for ap in ours]
+    return bool(np.allclose(fractions, [*reference[0], *reference[1]], rtol=0, atol=1e-9))
+
+
+def compare(options: Options) -> tuple[float, bool]:
+    """How many times faster than pycocotools, by the best round of each, and whether the numbers are equal."""
+    truths, found = world = options.world()
+    classes = list(range(options.classes))
+    reference = Reference(options, world, classes)
+    seconds: dict[str, list[float]] = {"pycocotools": [], "ours": []}
+    for _ in range(options.rounds):
+        start = time.perf_counter()
+        expected = reference.average_precision()
+        seconds["pycocotools"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        table = average_precision(truths, found, options.iou_type, classes)
+        seconds["ours"].append(time.perf_counter() - start)
+    theirs, ours = (min(each) for each in seconds.values())
+    print(f"{options.photographs} photographs: pycocotools {theirs:.1f} s, ours {ours:.1f} s", flush=True)
+    return theirs / ours, same(table, classes, expected)
+
+
+def full_size(options: Options, out: Path) -> None:
+    """Measure everything, in a process of its own; what came out is left in `out`."""
+    truths, found = options.world()
+    start = time.perf_counter()
+    table = average_precision(truths, found, options.iou_type, range(options.classes))
+    np.savez(out, values=table.values, seconds=time.perf_counter() - start)
+
+
+def measure_full_size(options: Options) -> tuple[float, float, bool]:
+    """Our seconds and the process's peak of anonymous memory in MB, the generated world included; and whether
+    pycocotools says the same of the checked classes."""
+    with tempfile.TemporaryDirectory(prefix="maskx-evaluation-") as folder:
+        out = Path(folder) / "table.npz"
+        call = f"full_size(Options(**{vars(options)!r}), Path({str(out)!r}))"
+        lines = f"from pathlib import Path; from benchmarks.evaluation import Options, full_size; {call}"
+        peak = measured([sys.executable, "-c", lines]).anonymous_mb
+        saved = np.load(out)
+        values, seconds = saved["values"], float(saved["seconds"])
+    checked = np.linspace(0, options.classes - 1, min(options.checked, options.classes)).round().astype(int).tolist()
+    expected = Reference(options, options.world(), checked).average_precision()
+    return seconds, peak, same(APTable(tuple(range(options.classes)), values), checked, expected)
+
+
+def main(options: Options) -> None:
+    """Measure, compare, print."""
+    print_settings(("numpy", "pycocotools", "faster-coco-eval"), **vars(options))
+    ratio, identical = compare(replace(options, photographs=min(options.compared, options.photographs)))
+    seconds, peak, checked = measure_full_size(options)
+    print(f"{options.photographs} photographs: ours {seconds:.1f} s, {peak:.0f} MB with all that is measured")
+    report = {"ratio": round(ratio, 1), "identical": identical and checked}
+    print(json.dumps(report | {"seconds": round(seconds, 1), "peak_mb": round(peak)}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

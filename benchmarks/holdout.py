@@ -1,0 +1,183 @@
+"""Whether `maskx study holdout` foretells AP on classes without masks: in generated worlds, B's masks can be looked up.
+
+In each world one group of twelve classes (seed modulo five) loses its masks: B. The study holds out the four other
+groups in turn, and estimates each variant's mask AP on B. Then the variants are trained on all of A and measured on B.
+
+    python -m benchmarks.holdout --seeds 20 21 22 --worlds hues pairs
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+import msgspec
+import torch
+
+from benchmarks.settings import print_settings
+from benchmarks.toy_run import GROUPS, ToyRun
+from data_prep.toy_world.classes import STYLES, class_groups
+from maskx_model.presets import Preset, get_preset
+from maskx_model.study.estimate import VariantResult
+from maskx_model.study.frozen import Frozen
+from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout
+from maskx_model.study.jobs import Job, run_jobs
+from maskx_model.study.variants import BASELINE, variants_of
+
+VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on given boxes."""
+
+    variant: str
+    estimate: float
+    true: float
+    estimate_given: float
+    true_given: float
+    flagged: bool
+
+    @property
+    def error(self) -> float:
+        """Of the estimate, relative to the true AP."""
+        return abs(self.estimate - self.true) / max(self.true, 1e-9)
+
+
+class World(msgspec.Struct, frozen=True):
+    """All variants in one world. `missed`: worse than class-agnostic on B, but not flagged. `regret`: what the picked
+    variant loses on B, relative to the best."""
+
+    world: str
+    variants: tuple[Compared, ...]
+    picked: str
+    missed: tuple[str, ...]
+    regret: float
+
+
+def study(run: ToyRun, names: Sequence[str], seeds: Sequence[int], folds: int, jobs: int) -> World:
+    """One world's study, and the truth about it."""
+    dataset, detector = run.data.uri, run.detector_folder
+    files = [run.folder / f"group-{number}.txt" for number in range(GROUPS)]
+    for file, members in zip(files, class_groups(run.style), strict=True):
+        file.write_text("\n".join(members) + "\n")
+    b = run.seed % GROUPS
+    held_out = tuple(str(file) for number, file in enumerate(files) if number != b)[:folds]
+    out = str(run.folder / "holdout")
+    without_b = str(run.folder / "original" / "mask_classes" / f"without_group_{b}.txt")
+    options = HoldoutOptions(variants=names, fold_classes=held_out, seeds=seeds, jobs=jobs)
+    found = holdout(dataset, detector, out, run.preset, options, without_b)
+    return compare(f"{run.style}-{run.seed}", found, truth(run, names, seeds, jobs, out))
+
+
+def truth(run: ToyRun, names: Sequence[str], seeds: Sequence[int], jobs: int, out: str) -> dict[str, tuple[float, ...]]:
+    """Each variant's AP on B after training on A, on predicted and on given boxes: the mean over seeds."""
+    b = tuple(sorted(run.group(run.seed % GROUPS)))
+    a = tuple(sorted(run.classes - frozenset(b)))
+    frozen = Frozen(run.data.uri, run.detector_folder, f"{out}/features", run.preset, masks_of=a, measured=b)
+    variants = variants_of(run.preset, names)
+    trained = [Job(variant, a, b, seed) for variant in variants for seed in seeds]
+    rows = run_jobs(frozen, trained, f"{out}/rows", jobs, "truth")
+    of_variant = {variant.name: rows[i * len(seeds) :][: len(seeds)] for i, variant in enumerate(variants)}
+    return {
+        name: (
+            mean(mean(row.ap.values()) for row in own),
+            mean(mean(row.ap_gt_boxes.values()) for row in own),
+        )
+        for name, own in of_variant.items()
+    }
+
+
+def compare(world: str, found: Holdout, true: dict[str, tuple[float, ...]]) -> World:
+    """Estimates beside the truth."""
+
+    def compared(each: VariantResult) -> Compared:
+        predicted, given = true[each.name]
+        return Compared(each.name, each.predicted.on_b, predicted, each.given.on_b, given, each.flagged)
+
+    variants = tuple(compared(each) for each in found.variants)
+    worse = [each for each in variants if each.true < true[BASELINE][0]]
+    best = max(predicted for predicted, _ in true.values())
+    return World(
+        world=world,
+        variants=variants,
+        picked=found.picked,
+        missed=tuple(each.variant for each in worse if not each.flagged),
+        regret=1 - true[found.picked][0] / best if best else 0.0,
+    )
+
+
+def summary(worlds: Sequence[World]) -> dict[str, object]:
+    """The three bars: errors of the estimates (of all variants, and of those picked), flags missed, and regret."""
+    errors = {f"{world.world} {each.variant}": each.error for world in worlds for each in world.variants}
+    picked = [each.error for world in worlds for each in world.variants if each.variant == world.picked]
+    within = [error <= 0.2 for error in errors.values()]
+    return {
+        "estimates_within_20_percent": mean(within),
+        "largest_error": max(errors.values()),
+        "mean_error": mean(errors.values()),
+        "largest_error_of_picked": max(picked),
+        "flags_missed": [f"{world.world} {name}" for world in worlds for name in world.missed],
+        "largest_regret": max(world.regret for world in worlds),
+        "mean_regret": mean(world.regret for world in worlds),
+        "worlds": worlds,
+    }
+
+
+def print_world(world: World) -> None:
+    """The table of one world."""
+    print(f"\n{world.world:24}{'estimate':>10}{'true':>8}{'error':>8}   on given boxes{'estimate':>10}{'true':>8}")
+    for each in sorted(world.variants, key=lambda each: -each.estimate):
+        mark = " picked" if each.variant == world.picked else " flagged" if each.flagged else ""
+        mark += " (missed)" if each.variant in world.missed else ""
+        print(
+            f"{each.variant:24}{each.estimate:10.2f}{each.true:8.2f}{each.error:8.0%}"
+            f"{each.estimate_given:27.1f}{each.true_given:8.1f} {mark}"
+        )
+    print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
+
+
+def small(preset: Preset, images: int | None, steps: int | None) -> Preset:
+    """The preset on fewer photographs, with fewer steps."""
+    if images is not None:
+        data = replace(preset.data, classes=None, max_rejected=0.5, toy_images=images, toy_val_images=images // 4)
+        preset = replace(preset, data=data)
+    if steps is not None:
+        stages = replace(preset.stage1, steps=steps), replace(preset.stage2, steps=steps)
+        preset = replace(preset, stage1=stages[0], stage2=stages[1])
+    return preset
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22], help="of the worlds")
+    parser.add_argument("--worlds", choices=STYLES, nargs="+", default=list(STYLES))
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help=f"beside {BASELINE}")
+    parser.add_argument("--folds", type=int, default=GROUPS - 1, help="groups of A held out, one after the other")
+    parser.add_argument("--head-seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/toy"), help="worlds, detectors, rows; reused")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="heads at once, one thread each")
+    parser.add_argument("--images", type=int, help="photographs of a world, if not the toy preset's")
+    parser.add_argument("--steps", type=int, help="steps of each stage, if not the toy preset's")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print_settings(
+        worlds=options.worlds,
+        seeds=options.seeds,
+        variants=options.variants,
+        head_seeds=options.head_seeds,
+        folds=options.folds,
+    )
+    preset = small(get_preset("toy"), options.images, options.steps)
+    worlds = []
+    for style in options.worlds:
+        for seed in options.seeds:
+            run = ToyRun(options.out / f"{style}-{seed}", style, seed, preset)
+            worlds.append(study(run, options.variants, options.head_seeds, options.folds, options.jobs))
+            print_world(worlds[-1])
+    print(msgspec.json.encode(summary(worlds)).decode())
+
+
+if __name__ == "__main__":
+    main()

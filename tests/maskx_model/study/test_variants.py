@@ -1,0 +1,31 @@
+"""Variants by name, as changes of a preset's mask branch."""
+
+import pytest
+
+from data_prep.format.errors import ConfigError
+from maskx_model.presets import get_preset
+from maskx_model.study.variants import BASELINE, CHANGES, DEFAULT, variant, variants_of
+
+
+def test_all_variants_of_every_preset_are_configurations() -> None:
+    for preset in ("toy", "coco_r50"):
+        assert len({(v.mask, v.rois) for v in variants_of(get_preset(preset), tuple(CHANGES))}) >= len(DEFAULT) - 1
+
+
+def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
+    toy = get_preset("toy")
+    assert variant("cls", toy).mask == toy.mask
+    assert variant("3-layer", toy).mask.transfer_layers == 3
+    assert variant("3-layer", toy).mask.transfer_input == toy.mask.transfer_input
+    assert variant("cls", toy).rois == "proposals"
+    assert variant("gt-rois", toy).rois == "gt"
+    assert variant("mlp-light", get_preset("coco_r50")).mask.mlp == "light"
+
+
+def test_the_baseline_always_takes_part_and_nothing_is_trained_twice() -> None:
+    assert [v.name for v in variants_of(get_preset("toy"), ["cls", "cls", "unit"])] == [BASELINE, "cls", "unit"]
+
+
+def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"variant 'cls2' does not exist; choose among class_agnostic, .*cls\+box"):
+        variants_of(get_preset("toy"), ["cls2"])

@@ -1,0 +1,187 @@
+"""AP where not every class was looked for in every photograph, against LVIS's definition written out in plain loops."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from data_prep.format.index import IndexRow
+from maskx_model.coco_ap import Truth, average_precision
+from maskx_model.federated_ap import federated_average_precision, frequency_bins, verified
+from maskx_model.inference import Instances
+from maskx_model.one_class import IouType
+from tests.maskx_model.samples import bitmap
+from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
+
+NAMES = [f"class {i}" for i in range(12)]
+LABELS = {name: position for position, name in enumerate(NAMES)}
+RANGES = ((0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10))
+Overlaps = npt.NDArray[np.float64]
+
+
+def federated_world(seed: int, photographs: int) -> tuple[list[Truth], list[Instances]]:
+    """Without crowds, which LVIS has none of; each class is absent for sure from a few photographs, and in a few not
+    every object of it is annotated."""
+    rng = np.random.default_rng(seed)
+    records, found = random_world(seed, photographs, NAMES)
+    truths = []
+    for record in records:
+        objects = tuple(o for o in record.objects["coco"] if not o.iscrowd)
+        labels = tuple(LABELS[o.category] for o in objects)
+        negative = frozenset(rng.choice(12, 3, replace=False).tolist()) - set(labels)
+        partly = frozenset(label for label in labels if rng.random() < 0.3)
+        image_id = record.ids["coco"]
+        truths.append(Truth(image_id, record.height, record.width, labels, objects, negative, partly))
+    return truths, found
+
+
+@pytest.mark.parametrize("iou_type", ["bbox", "segm"])
+@pytest.mark.parametrize("seed", range(2))
+def test_every_metric_of_every_class_is_lviss(iou_type: IouType, seed: int) -> None:
+    truths, found = federated_world(seed, 60)
+    table = federated_average_precision(truths, found, iou_type, range(len(NAMES)))
+    expected = np.array([lvis_ap(truths, found, iou_type, label) for label in range(len(NAMES))])
+    assert np.isfinite(expected).mean() > 0.8
+    assert 10 < np.nanmean(expected[:, 0]) < 90
+    np.testing.assert_allclose(table.values, expected, rtol=0, atol=1e-7)
+    as_if_exhaustive = average_precision(truths, found, iou_type, range(len(NAMES)))
+    assert (table.values[:, 0] > as_if_exhaustive.values[:, 0] + 1).any()
+
+
+def lvis_ap(truths: list[Truth], found: list[Instances], iou_type: IouType, label: int) -> list[float]:
+    """The six metrics in percent points, NaN where there is no object."""
+    thresholds = np.linspace(0.5, 0.95, 10)
+    by_range = [
+        [_precision(truths, found, iou_type, label, threshold, *limits) for threshold in thresholds]
+        for limits in RANGES
+    ]
+    everything, small, medium, large = (100 * np.mean(each) for each in by_range)
+    return [float(n) for n in (everything, 100 * by_range[0][0], 100 * by_range[0][5], small, medium, large)]
+
+
+def _precision(
+    truths: list[Truth],
+    found: list[Instances],
+    iou_type: IouType,
+    label: int,
+    threshold: float,
+    least: float,
+    most: float,
+) -> float:
+    """Mean interpolated precision at 101 recalls, 0..1."""
+    counted: list[tuple[float, bool]] = []
+    objects = 0
+    for truth, seen in sorted(zip(truths, found, strict=True), key=lambda pair: pair[0].image_id):
+        if label not in truth.labels and label not in truth.negative:
+            continue
+        best = np.argsort(-seen.scores, kind="stable")[:300]
+        mine = [int(i) for i in best if seen.labels[i] == label]
+        there = [i for i, each in enumerate(truth.labels) if each == label]
+        ignored = [not least <= truth.objects[i].area <= most for i in there]
+        objects += len(there) - sum(ignored)
+        overlaps, areas = _overlaps(truth, seen, there, mine, iou_type)
+        taken: set[int] = set()
+        for d, area in enumerate(areas):
+            free = [g for g in range(len(there)) if g not in taken and overlaps[d, g] >= threshold]
+            wanted = [g for g in free if not ignored[g]] or free
+            if wanted:
+                match = max(wanted, key=lambda g: (overlaps[d, g], g))
+                taken.add(match)
+                if not ignored[match]:
+                    counted.append((float(seen.scores[mine[d]]), True))
+            elif least <= area <= most and label not in truth.not_exhaustive:
+                counted.append((float(seen.scores[mine[d]]), False))
+    return _interpolated(counted, objects)
+
+
+def _interpolated(counted: list[tuple[float, bool]], objects: int) -> float:
+    if objects == 0:
+        return float("nan")
+    right = np.array([right for _, right in sorted(counted, key=lambda each: -each[0])], bool)
+    hits = np.cumsum(right)
+    recall, precision = hits / objects, hits / np.maximum(np.arange(len(right)) + 1, 1)
+    at = [precision[recall >= wanted].max(initial=0.0) for wanted in np.linspace(0, 1, 101)]
+    return float(np.mean(at))
+
+
+def _overlaps(
+    truth: Truth, seen: Instances, there: list[int], mine: list[int], iou_type: IouType
+) -> tuple[Overlaps, list[float]]:
+    """IoU of my instances with the objects there, and the instances' areas."""
+    if iou_type == "segm":
+        masks = [bitmap(seen.masks[i]) for i in mine]
+        others = [bitmap(mask) for i in there if (mask := truth.objects[i].mask) is not None]
+        pairs = [[(one & other).sum() / (one | other).sum() for other in others] for one in masks]
+        return np.array(pairs).reshape(len(mine), len(there)), [float(mask.sum()) for mask in masks]
+    boxes = [seen.boxes[i].astype(np.float64).tolist() for i in mine]
+    pairs = [[_box_overlap(box, truth.objects[i].bbox) for i in there] for box in boxes]
+    return np.array(pairs).reshape(len(mine), len(there)), [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
+
+
+def _box_overlap(box: list[float], bbox: tuple[float, float, float, float]) -> float:
+    x, y, width, height = bbox
+    across = max(min(box[2], x + width) - max(box[0], x), 0)
+    down = max(min(box[3], y + height) - max(box[1], y), 0)
+    return across * down / ((box[2] - box[0]) * (box[3] - box[1]) + width * height - across * down)
+
+
+def test_what_is_found_of_a_class_that_nobody_looked_for_counts_neither_way() -> None:
+    box = np.array([[10.0, 10, 50, 50]])
+    thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
+    there = Truth(1, 120, 160, (4,), (thing,))
+    elsewhere = Truth(2, 120, 160, (), ())
+    x, y, width, height = thing.bbox
+    right = instances(np.array([[x, y, x + width, y + height]]), np.array([4]), np.array([0.5]))
+    wrong = instances(box, np.array([4]), np.array([0.9]))
+    assert _ap([there, elsewhere], [right, wrong]) == pytest.approx(100)
+    assert _ap([there, Truth(2, 120, 160, (), (), frozenset({4}))], [right, wrong]) == pytest.approx(50)
+    partly = Truth(2, 120, 160, (), (), frozenset({4}), frozenset({4}))
+    assert _ap([there, partly], [right, wrong]) == pytest.approx(100)
+
+
+def test_of_a_photograph_the_300_best_count_and_of_those_what_was_looked_for() -> None:
+    boxes = random_boxes(np.random.default_rng(0), 320)
+    labels = np.arange(320) % 2
+    many = Instances(boxes.astype(np.float32), labels, np.linspace(0.9, 0.1, 320, dtype=np.float32), [])
+    kept = verified(Truth(1, 120, 160, (), (), frozenset({1})), many)
+    assert len(kept.labels) == 150
+    assert set(kept.labels.tolist()) == {1}
+    np.testing.assert_array_equal(kept.boxes, many.boxes[1:300:2])
+
+
+def test_nothing_found_is_0_and_a_class_without_objects_is_left_out() -> None:
+    thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
+    nothing = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
+    table = federated_average_precision([Truth(1, 120, 160, (4,), (thing,))], [nothing], "bbox", [3, 4])
+    assert table.by_class() == {3: None, 4: 0.0}
+
+
+def test_the_best_known_mask_counts_for_masks() -> None:
+    """Masks are measured on masks: a box that fits does not help a mask that does not."""
+    thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
+    x, y, width, height = thing.bbox
+    box = np.array([[x, y, x + width, y + height]], np.float32)
+    elsewhere = ellipse(np.array([0.0, 0.0, 8.0, 8.0]))
+    seen = Instances(box, np.array([4]), np.array([0.5], np.float32), [elsewhere])
+    truth = Truth(1, 120, 160, (4,), (thing,))
+    assert federated_average_precision([truth], [seen], "bbox", [4]).by_class()[4] == pytest.approx(100)
+    assert federated_average_precision([truth], [seen], "segm", [4]).by_class()[4] == 0
+
+
+def test_bins_are_by_training_photographs_of_the_source() -> None:
+    labels = {"rare": 0, "often": 1, "common": 2, "common too": 2, "never": 3}
+    often = [_row(["often", "common"] if i < 10 else ["often"], "train") for i in range(101)]
+    rows = [*often, _row(["common too", "common", "not in the vocabulary"], "train"), _row(["never"] * 20, "val")]
+    bins = frequency_bins(rows, "lvis", labels)
+    assert bins == {"rare": {0, 3}, "common": {2}, "frequent": {1}}
+    assert frequency_bins(rows[-1:], "lvis", labels) == {}
+    assert frequency_bins(rows, "vg", labels) == {}
+
+
+def _ap(truths: list[Truth], found: list[Instances]) -> float | None:
+    return federated_average_precision(truths, found, "bbox", [4]).by_class()[4]
+
+
+def _row(classes: list[str], split: str) -> IndexRow:
+    return IndexRow(
+        "key", split, "lvis", "shard", 0, 0, 0, 0, 160, 120, {"lvis": 1}, None, None, {"lvis": sorted(set(classes))}
+    )

@@ -1,0 +1,77 @@
+"""Detections that make no sense are named, not measured; photographs with nothing in them are fine."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from data_prep.format.errors import DataError
+from data_prep.format.records import Rle
+from maskx_model.box_protocols import Found
+from maskx_model.coco_ap import Truth
+from maskx_model.inference import Instances
+from maskx_model.metrics import measure
+from tests.maskx_model.synthetic import random_world
+
+NAMES = ["cup", "dog", "hat"]
+LABELS = {name: position for position, name in enumerate(NAMES)}
+
+
+def world() -> tuple[list[Truth], list[Instances]]:
+    records, found = random_world(0, 4, NAMES)
+    return [Truth.of(record, "coco", LABELS) for record in records], found
+
+
+def with_box(seen: Instances, box: list[float]) -> Instances:
+    boxes = seen.boxes.copy()
+    boxes[1] = box
+    return replace(seen, boxes=boxes)
+
+
+def with_label(seen: Instances, label: int) -> Instances:
+    labels = seen.labels.copy()
+    labels[1] = label
+    return replace(seen, labels=labels)
+
+
+def with_score(seen: Instances, score: float) -> Instances:
+    scores = seen.scores.copy()
+    scores[1] = score
+    return replace(seen, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda seen: with_box(seen, [1, 2, float("nan"), 4]), "instance 1 of transfer: a box that is not finite"),
+        (lambda seen: with_box(seen, [1, 2, float("inf"), 4]), "a box that is not finite"),
+        (lambda seen: with_box(seen, [9, 2, 3, 4]), "a box that ends before it begins"),
+        (lambda seen: with_score(seen, float("nan")), "a score that is not finite"),
+        (lambda seen: with_label(seen, 3), "a label outside the vocabulary's 3 classes"),
+        (lambda seen: with_label(seen, -1), "a label outside the vocabulary's 3 classes"),
+        (
+            lambda seen: replace(seen, masks=[Rle((2, 2), "4"), *seen.masks[1:]]),
+            "instance 0 .* 2×2 pixels, not 120×",
+        ),
+        (lambda seen: replace(seen, masks=seen.masks[1:]), "scores, .* masks"),
+        (lambda seen: replace(seen, scores=seen.scores[1:]), "boxes, .* labels"),
+    ],
+)
+def test_what_is_no_detection_is_named(broken: Callable[[Instances], Instances], words: str) -> None:
+    truths, found = world()
+    position = max(range(4), key=lambda i: len(found[i].labels))
+    found[position] = broken(found[position])
+    with pytest.raises(DataError, match=rf"image {truths[position].image_id}, .*{words}"):
+        measure(truths, {"transfer": Found(found, found)}, {0, 1, 2}, {0}, NAMES, {})
+
+
+def test_photographs_without_objects_or_without_detections_are_measured() -> None:
+    truths, found = world()
+    empty = [Truth(t.image_id, t.height, t.width, (), ()) for t in truths]
+    nothing = [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
+    for there, seen in ((truths, nothing), (empty, found), (empty, nothing), ([], [])):
+        result = measure(there, {"transfer": Found(seen, seen)}, {0, 1, 2}, {0}, NAMES, {})
+        expected = {0.0, None} if there is truths else {None}
+        for numbers in (result.ap, result.ap_gt_boxes, result.box_ap):
+            assert set(numbers["transfer"].values()) <= expected
+        assert [c.objects for c in result.per_class] == [0, 0, 0] or there is truths
