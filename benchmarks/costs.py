@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -21,8 +22,8 @@ class Cost(NamedTuple):
 def cost(prepare: Callable[[], Callable[[], object]], repeats: int, device: str = "cpu") -> Cost:
     """Run `prepare` in a new process, then what it returns so many times (and once before, to warm up).
 
-    Memory is the growth of the largest resident size from after the preparation on; on a GPU what torch has held on it
-    at most. A call must wait for the GPU.
+    Memory is what the process (on Linux) needs at most above what it holds after the preparation; on a GPU what torch
+    has held on it at most. A call must wait for the GPU.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -40,7 +41,7 @@ def cost(prepare: Callable[[], Callable[[], object]], repeats: int, device: str 
 
 def _measure(prepare: Callable[[], Callable[[], object]], repeats: int, device: str, sender: Connection) -> None:
     call = prepare()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _forget_the_peak()
     times, cpu_times = [], []
     for _ in range(repeats + 1):
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -53,6 +54,12 @@ def _measure(prepare: Callable[[], Callable[[], object]], repeats: int, device: 
 
         grown = torch.cuda.max_memory_allocated() / 2**20
     sender.send(Cost(1000 * statistics.median(times[1:]), grown, 1000 * statistics.median(cpu_times[1:])))
+
+
+def _forget_the_peak() -> int:
+    """Set the process's largest resident size back to what it holds now, kB, which is returned."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def show(costs: dict[str, Cost]) -> None:

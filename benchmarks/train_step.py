@@ -17,13 +17,12 @@ import numpy as np
 import torch
 import tyro
 from torch import Tensor, nn
-from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 
 from benchmarks import mask_targets
 from benchmarks.costs import Cost, cost, show
 from benchmarks.settings import print_settings
+from benchmarks.torchvisions import torchvisions_model
 from maskx_model.config import DetectorConfig, MaskConfig, MlpBranch, ModelConfig
 from maskx_model.dataset import Sample
 from maskx_model.joint_training import joint_losses
@@ -118,31 +117,6 @@ def our_model(way: Way, options: Options) -> MaskXRCNN:
     return model.train()
 
 
-def torchvisions_model(ours: MaskXRCNN, options: Options) -> MaskRCNN:
-    """torchvision's Mask R-CNN of the same weights, T's in its last layer. The convolutions are torchvision's in both;
-    RoIAlign, RPN, fully connected layers and heads are its own here, for ours are faster ones."""
-    detector, branch = ours.detector, ours.mask_branch
-    w_seg = ours.w_seg()
-    predictor = MaskRCNNPredictor(w_seg.shape[1], w_seg.shape[1], len(w_seg))
-    predictor.conv5_mask = branch.features[-2]
-    predictor.mask_fcn_logits.weight = nn.Parameter(w_seg[:, :, None, None])
-    nn.init.zeros_(predictor.mask_fcn_logits.bias)
-    theirs = MaskRCNN(
-        detector.backbone,
-        num_classes=len(w_seg),
-        min_size=ours.config.detector.min_size,
-        max_size=ours.config.detector.max_size,
-        box_batch_size_per_image=options.rois,
-        mask_head=branch.features[:-2],
-    )
-    theirs.roi_heads.mask_predictor = predictor
-    theirs.roi_heads.box_head.load_state_dict(detector.roi_heads.box_head.state_dict())
-    theirs.roi_heads.box_predictor.load_state_dict(detector.roi_heads.box_predictor.state_dict())
-    theirs.rpn.head.load_state_dict(detector.rpn.rpn.head.state_dict())
-    theirs.rpn = PlantedProposals(theirs.rpn, options)
-    return theirs.train()
-
-
 def our_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Losses]]:
     """Our model as it is trained, and its five losses."""
     model, samples = our_model(way, options), photographs(way, options)
@@ -152,7 +126,9 @@ def our_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Loss
 
 def torchvisions_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Losses]]:
     """torchvision's model as its reference script trains it, and its five losses; masks have been decoded."""
-    model = torchvisions_model(our_model(way, options), options).to(options.device)
+    ours = our_model(way, options)
+    model = torchvisions_model(ours, ours.detector.rpn.rpn.head).to(options.device).train()
+    model.rpn = PlantedProposals(model.rpn, options)
     samples = photographs(way, options)
     images = [sample.image_tensor() for sample in samples]
     masks = [mask_targets.bitmaps([mask for mask in sample.masks if mask]) for sample in samples]

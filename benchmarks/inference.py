@@ -1,0 +1,207 @@
+"""From a photograph to masks over it: 81 against 3,001 classes, and against torchvision's Mask R-CNN.
+
+Weights are random, but the last layer of the box head is planted: it finds the same objects of the first 80 classes
+whatever the number of classes is, so that all ways return the same 100 detections. torchvision's model holds T's
+predicted weights as the rows of its last mask layer. Ours gives run-length encoded masks, torchvision's bitmaps.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import tyro
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.image_list import ImageList
+
+from benchmarks.costs import Cost, cost, show
+from benchmarks.mask_targets import bitmaps
+from benchmarks.settings import print_settings
+from benchmarks.torchvisions import torchvisions_model
+from data_prep.format.records import Rle
+from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
+from maskx_model.maskx_rcnn import Encoded, MaskXRCNN
+from maskx_model.pasting import MASK_THRESHOLD, paste
+
+FOUND = 80
+"""The classes that are found, the first ones."""
+
+ABSENT = -40.0
+"""Bias of every other class: no photograph shows it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """A photograph of `height` × `width`, scaled to `min_size` pixels at its shorter side; `classes` with the
+    background, the first for the comparison, the second for what more classes cost."""
+
+    height: int = 480
+    width: int = 640
+    min_size: int = 800
+    classes: tuple[int, int] = (81, 3001)
+    repeats: int = 3
+    device: str = "cpu"
+
+
+class Way(NamedTuple):
+    """Whose model, of how many classes, and whether the backbone runs too."""
+
+    model: str
+    classes: int
+    whole: bool
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.classes} classes, {'whole' if self.whole else 'after the backbone'}"
+
+
+class Found(NamedTuple):
+    """Detections of one photograph: boxes xyxy [N, 4] in its pixels, labels [N], scores [N], masks bool [N, H, W] or
+    run-length encoded."""
+
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor
+    masks: Tensor | list[Rle]
+
+
+def photograph(options: Options) -> Tensor:
+    """Smooth noise, float32 [3, H, W] in 0..1: differs from place to place, as photographs do."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, options.height // 32 + 1, options.width // 32 + 1, generator=generator)
+    size = (options.height, options.width)
+    return nn.functional.interpolate(coarse, size=size, mode="bilinear")[0].to(options.device)
+
+
+@torch.no_grad()
+def our_model(classes: int, options: Options) -> MaskXRCNN:
+    """Mask^X R-CNN from a fixed seed, MLP off; its first 80 classes do not depend on how many there are."""
+    config = DetectorConfig(weights=None, min_size=options.min_size)
+    torch.manual_seed(0)
+    few = MaskXRCNN(ModelConfig(config, MaskConfig(mlp="none")), FOUND)
+    model = MaskXRCNN(few.config, classes - 1)
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    same_shape = {name: value for name, value in few.state_dict().items() if value.shape == shapes[name]}
+    model.load_state_dict(same_shape, strict=False)
+    model.to(options.device).to(memory_format=torch.channels_last).eval()
+    plant(model, options)
+    return model
+
+
+@torch.no_grad()
+def plant(model: MaskXRCNN, options: Options) -> None:
+    """Set the box predictor so that proposals of the photograph score as those of a trained detector: most are
+    background, and each of the others is of one of the first 80 classes."""
+    encoded = model.encode([photograph(options)])
+    heads = model.detector.roi_heads
+    proposals, _ = model.detector.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
+    vectors = heads.box_head(heads.box_roi_pool(encoded.pyramid, proposals, encoded.sizes))
+    mean, deviation = vectors.mean(0), vectors.std()
+    cls, box = heads.box_predictor.cls_score, heads.box_predictor.bbox_pred
+    scale = deviation * len(mean) ** 0.5
+    cls.weight.copy_(8 * gaussian(cls.weight.shape, seed=1).to(options.device) / scale)
+    cls.weight[0] = 0
+    cls.bias.copy_(-cls.weight @ mean)
+    best = (vectors @ cls.weight[1 : FOUND + 1].T + cls.bias[1 : FOUND + 1]).amax(1)
+    cls.bias[0] = best.quantile(0.7)
+    cls.bias[FOUND + 1 :] += ABSENT
+    box.weight.copy_(0.1 * gaussian(box.weight.shape, seed=2).to(options.device) / scale)
+    box.bias.copy_(-box.weight @ mean)
+
+
+def gaussian(shape: torch.Size, seed: int) -> Tensor:
+    """Random numbers; more rows do not change the first ones."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def ours_after(model: MaskXRCNN, encoded: Encoded) -> Found:
+    """Our way from the pyramid to masks over the photograph."""
+    (detections,) = model.detect(encoded)
+    (masks,) = model.segment(encoded, [detections["boxes"]], [detections["labels"]])
+    pasted = paste(masks, detections["boxes"], encoded.original_sizes[0])
+    return Found(detections["boxes"], detections["labels"], detections["scores"], pasted)
+
+
+@torch.no_grad()
+def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
+    """torchvision's way from the pyramid to masks over the photograph, as in its own `forward`."""
+    proposals, _ = model.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
+    detections, _ = model.roi_heads(encoded.pyramid, proposals, encoded.sizes)
+    (found,) = model.transform.postprocess(detections, encoded.sizes, encoded.original_sizes)
+    masks = found["masks"][:, 0].cpu() > MASK_THRESHOLD
+    return Found(found["boxes"], found["labels"], found["scores"], masks)
+
+
+def inference(way: Way, options: Options) -> Callable[[], Found]:
+    """The model and, unless the `whole` is wanted, the photograph after the backbone; then what follows."""
+    ours = our_model(way.classes, options)
+    ours.w_seg()  # once per model
+    image = photograph(options)
+    encoded = None if way.whole else ours.encode([image])
+    if way.model == "ours":
+        return lambda: ours_after(ours, encoded or ours.encode([image]))
+    theirs = torchvisions_model(ours, ours.detector.rpn.head).eval()
+    del ours.detector.roi_heads
+
+    def call() -> Found:
+        return torchvisions_after(theirs, encoded or ours.encode([image]))
+
+    return call
+
+
+def same(a: Found, b: Found) -> bool:
+    """Whether two ways found the same: classes, boxes, scores, and masks but for a pixel in a thousand."""
+    alike = torch.equal(a.labels, b.labels) and torch.allclose(a.scores, b.scores, rtol=1e-3, atol=1e-5)
+    if not alike or not torch.allclose(a.boxes, b.boxes, atol=0.05):
+        return False
+    pairs = zip(whole_masks(a), whole_masks(b), strict=True)
+    return all(bool((x != y).sum() <= 1e-3 * max((x | y).sum(), 1000)) for x, y in pairs)
+
+
+def whole_masks(found: Found) -> Tensor:
+    """Masks over the photograph, bool [N, H, W]."""
+    return found.masks if isinstance(found.masks, Tensor) else bitmaps(found.masks).bool()
+
+
+def all_the_same(options: Options) -> tuple[bool, int]:
+    """Whether every way finds what ours of few classes finds, and how many objects that is."""
+    few, many = options.classes
+    ways = [Way(model, classes, False) for classes in (few, many) for model in ("ours", "torchvision")]
+    first, *others = [inference(way, options)() for way in ways]
+    return all(same(first, other) for other in others), len(first.labels)
+
+
+def main(options: Options) -> None:
+    """Measure, compare, print."""
+    print_settings(**vars(options), threads=torch.get_num_threads())
+    few, many = options.classes
+    ways = [
+        Way(model, classes, whole)
+        for whole in (False, True)
+        for model, classes in (("ours", few), ("ours", many), ("torchvision", many))
+    ]
+    found = {way: cost(partial(inference, way, options), options.repeats, options.device) for way in ways}
+    show({str(way): each for way, each in found.items()})
+    after, whole = list(found.values())[:3], list(found.values())[3:]
+    equal, objects = all_the_same(options)
+    print(f"detections: {objects}")
+    print(json.dumps({**ratios(after, ""), **ratios(whole, "whole_"), "detections": objects, "identical": equal}))
+
+
+def ratios(costs: list[Cost], prefix: str) -> dict[str, float]:
+    """Our many classes against our few, and against torchvision's many."""
+    few, many, theirs = costs
+    return {
+        f"{prefix}ratio": round(theirs.milliseconds / many.milliseconds, 2),
+        f"{prefix}cpu_ratio": round(theirs.cpu_milliseconds / many.cpu_milliseconds, 2),
+        f"{prefix}many_classes_time": round(many.milliseconds / few.milliseconds, 3),
+        f"{prefix}many_classes_cpu_time": round(many.cpu_milliseconds / few.cpu_milliseconds, 3),
+        f"{prefix}memory_against_torchvision": round(many.megabytes / max(theirs.megabytes, 1.0), 3),
+    }
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

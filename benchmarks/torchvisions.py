@@ -1,0 +1,30 @@
+"""torchvision's Mask R-CNN with the weights of one of our models: what it does, ours must do at a lower cost."""
+
+from torch import nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
+
+from maskx_model.maskx_rcnn import MaskXRCNN
+
+
+def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
+    """A Mask R-CNN of the same weights, T's in its last layer. The convolutions are torchvision's in both; RoIAlign,
+    RPN, fully connected layers and heads are its own here, for ours are faster ones. `rpn_head`: our RPN's."""
+    config, detector, branch, w_seg = ours.config.detector, ours.detector, ours.mask_branch, ours.w_seg()
+    predictor = MaskRCNNPredictor(w_seg.shape[1], w_seg.shape[1], len(w_seg))
+    predictor.conv5_mask = branch.features[-2]
+    predictor.mask_fcn_logits.weight = nn.Parameter(w_seg[:, :, None, None])
+    nn.init.zeros_(predictor.mask_fcn_logits.bias)
+    theirs = MaskRCNN(
+        detector.backbone,
+        num_classes=len(w_seg),
+        min_size=config.min_size,
+        max_size=config.max_size,
+        box_batch_size_per_image=config.rois_per_image,
+        mask_head=branch.features[:-2],
+    )
+    theirs.roi_heads.mask_predictor = predictor
+    theirs.roi_heads.box_head.load_state_dict(detector.roi_heads.box_head.state_dict())
+    theirs.roi_heads.box_predictor.load_state_dict(detector.roi_heads.box_predictor.state_dict())
+    theirs.rpn.head.load_state_dict(rpn_head.state_dict())
+    return theirs.to(w_seg.device)
