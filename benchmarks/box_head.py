@@ -16,7 +16,8 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
-from maskx_model.roi_heads import box_losses
+from maskx_model.classification import softmax_loss
+from maskx_model.roi_heads import regression_loss
 
 BOX_DIM = 1024
 
@@ -38,6 +39,12 @@ def dense(predictor: FastRCNNPredictor, vectors: Tensor, labels: Tensor, targets
     logits, regression = predictor(vectors)
     losses: tuple[Tensor, Tensor] = fastrcnn_loss(logits, regression, [labels], [targets])
     return losses
+
+
+def sparse(predictor: FastRCNNPredictor, vectors: Tensor, labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Ours: each positive's own four numbers."""
+    classification = softmax_loss(predictor.cls_score, vectors, [labels], [])
+    return classification, regression_loss(predictor, vectors, labels, targets)
 
 
 def training_step(losses: Losses, options: Options, whole: bool) -> Callable[[], list[Tensor]]:
@@ -69,11 +76,11 @@ def main(options: Options) -> None:
             partial(training_step, losses, options, whole), options.repeats
         )
         for whole in (False, True)
-        for name, losses in (("torchvision", dense), ("ours", box_losses))
+        for name, losses in (("torchvision", dense), ("ours", sparse))
     }
     show(costs)
     theirs, ours, their_head, our_head = costs.values()
-    pairs = zip(training_step(box_losses, options, False)(), training_step(dense, options, False)(), strict=True)
+    pairs = zip(training_step(sparse, options, False)(), training_step(dense, options, False)(), strict=True)
     report = {
         "ratio": round(theirs.milliseconds / ours.milliseconds, 2),
         "memory_ratio": round(theirs.megabytes / max(ours.megabytes, 1.0), 2),

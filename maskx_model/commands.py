@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from data_prep.format.errors import ConfigError
+from maskx_model.config import ClassificationLossKind
 from maskx_model.mask_options import AS_PRESET, MaskOptions
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def detector(
     seed: int = 0,
     pretrained: str | None = None,
     weights: str | None = None,
+    classification_loss: ClassificationLossKind | None = None,
+    loss_classes: int | None = None,
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
 
@@ -45,11 +48,15 @@ def detector(
             others among them, COCO's begin with their rows, the others with new ones, and training goes on.
         weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
             `none` for random ones. With a file or `none`, nothing is downloaded.
+        classification_loss: Classes that each RoI is told from: all (`softmax`, the presets'); the batch's and some
+            drawn by frequency (`sampled`); or, in each photograph, those that are annotated or known to be absent there
+            (`federated`, for LVIS; where the source does not list absent ones, as Visual Genome, drawn ones).
+        loss_classes: How many classes are drawn; 50 in the presets.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_detector
 
-    chosen = get_preset(preset)
+    chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
     chosen = replace(chosen, stage1_source=source or chosen.stage1_source)
     if pretrained is not None:
         if weights is not None:
@@ -66,6 +73,17 @@ def with_weights(preset: "Preset", weights: str | None) -> "Preset":
     if weights is None:
         return preset
     return replace(preset, detector=replace(preset.detector, weights=None if weights == "none" else weights))
+
+
+def with_classification(preset: "Preset", loss: ClassificationLossKind | None, classes: int | None) -> "Preset":
+    """The preset with what `--classification-loss` and `--loss-classes` say."""
+    detector = preset.detector
+    loss = loss or detector.classification_loss
+    if classes is None:
+        classes = detector.loss_classes
+    elif loss == "softmax":
+        raise ConfigError("--loss-classes: loss softmax draws none; name --classification-loss sampled or federated")
+    return replace(preset, detector=replace(detector, classification_loss=loss, loss_classes=classes))
 
 
 def masks(
@@ -151,6 +169,8 @@ def joint(
     stop_gradient: bool = True,
     detector: str | None = None,
     weights: str | None = None,
+    classification_loss: ClassificationLossKind | None = None,
+    loss_classes: int | None = None,
     seed: int = 0,
     branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
 ) -> None:
@@ -170,13 +190,15 @@ def joint(
         detector: The folder of a trained detector to begin with. By default ImageNet weights.
         weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
             `none` for random ones. With a file or `none`, nothing is downloaded.
+        classification_loss: As in `maskx train detector`.
+        loss_classes: As in `maskx train detector`.
         seed: Seed of the weights and of the order of the photographs.
         branch: The mask branch.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_joint
 
-    chosen = get_preset(preset)
+    chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
     mask = replace(branch.mask_config(chosen.mask), stop_gradient=stop_gradient)
     chosen = replace(chosen, mask=mask, stage2_source=source or chosen.stage2_source)
     train_joint(

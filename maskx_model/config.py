@@ -13,6 +13,7 @@ TransferScale = Literal["none", "unit", "standard"]
 Activation = Literal["leaky_relu", "relu"]
 MlpBranch = Literal["none", "paper", "light"]
 MaskHead = Literal["fcn4", "hourglass"]
+ClassificationLossKind = Literal["softmax", "sampled", "federated"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class DetectorConfig:
     positive_fraction: float = 0.25
     box_loss_weight: float = 1.0
     """Weight of the box-regression losses against the classification ones."""
+    classification_loss: ClassificationLossKind = "softmax"
+    """`softmax`: over all classes, the paper's. Over some alone, for long-tailed data that is not annotated
+    exhaustively: `sampled`, the batch's and some drawn by frequency; `federated`, in each photograph those of which
+    something is known there (`classification.py`)."""
+    loss_classes: int = 50
+    """How many more classes are drawn (`sampled`; `federated` where a record does not list absent ones). Zhou et al.
+    2021 have 50 classes in all."""
     rpn_proposals_train: int = 2000
     rpn_proposals_test: int = 1000
     score_threshold: float = 0.05
@@ -50,6 +58,8 @@ class DetectorConfig:
             raise ConfigError(
                 f"anchor_sizes: backbone {self.backbone} has {levels} levels, got {len(self.anchor_sizes)} sizes"
             )
+        if self.loss_classes < 1:
+            raise ConfigError(f"loss_classes: at least one class is needed, got {self.loss_classes}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ an epoch visits every photograph exactly once.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,21 +35,33 @@ Box = tuple[float, float, float, float]
 @dataclass(frozen=True)
 class Sample:
     """A photograph with one source's annotations: image uint8 [H, W, 3] RGB, boxes xyxy float32 [N, 4] in pixels,
-    labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or it is not to be seen)."""
+    labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or it is not to be seen).
+
+    `negative` and `not_exhaustive`: labels of the classes known to be absent, and of those of which not every object is
+    annotated, each once and in order; empty where the source does not say.
+    """
 
     key: str
     image: npt.NDArray[np.uint8]
     boxes: Tensor
     labels: Tensor
     masks: tuple[Rle | None, ...]
+    negative: tuple[int, ...] = ()
+    not_exhaustive: tuple[int, ...] = ()
 
     def image_tensor(self) -> Tensor:
         """float32 [3, H, W] in 0..1."""
         return to_tensor(self.image)
 
     def target(self) -> dict[str, Tensor]:
-        """What torchvision's detectors train on."""
-        return {"boxes": self.boxes, "labels": self.labels}
+        """What torchvision's detectors train on, and what a federated loss asks for besides: `negative` and
+        `not_exhaustive`, int64."""
+        return {
+            "boxes": self.boxes,
+            "labels": self.labels,
+            "negative": torch.tensor(self.negative, dtype=torch.int64),
+            "not_exhaustive": torch.tensor(self.not_exhaustive, dtype=torch.int64),
+        }
 
 
 def to_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
@@ -101,7 +113,13 @@ class Reader:
             else tuple(
                 a.mask if label - 1 in self.mask_classes else None for label, (_, a) in zip(labels, kept, strict=True)
             ),
+            negative=self._labels(record.negative),
+            not_exhaustive=self._labels(record.not_exhaustive),
         )
+
+    def _labels(self, names: Mapping[str, list[str]]) -> tuple[int, ...]:
+        own = names.get(self.source, [])
+        return tuple(sorted({self.index[name] + 1 for name in own if name in self.index}))
 
     def _grabcut(self, image: npt.NDArray[np.uint8], kept: Sequence[tuple[Box, Annotation]]) -> tuple[Rle | None, ...]:
         from maskx_model.grabcut import grabcut_masks

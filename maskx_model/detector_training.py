@@ -12,6 +12,7 @@ from torchvision.models.detection.image_list import ImageList
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import Origin
+from maskx_model.classification import ClassificationLoss, choose_loss, softmax_loss
 from maskx_model.config import Schedule
 from maskx_model.dataset import Reader, Sample, TrainingBatches
 from maskx_model.detector import build_detector
@@ -43,8 +44,10 @@ def fit_detector(
     detector.to(resolve_device(device), memory_format=torch.channels_last)
     rows = data.select("train", preset.stage1_source)
 
+    classify = choose_loss(preset.detector, rows, preset.stage1_source, data.vocabulary)
+
     def loss(batch: list[Sample]) -> Losses:
-        return detector_losses(detector, batch, preset.detector.box_loss_weight)
+        return detector_losses(detector, batch, preset.detector.box_loss_weight, classify)
 
     reader = Reader(data, preset.stage1_source)
     place = Place(folder, made_from)
@@ -85,20 +88,33 @@ class DetectorStep:
     losses: Losses
 
 
-def detector_losses(detector: FasterRCNN, samples: Sequence[Sample], box_loss_weight: float) -> Losses:
-    """torchvision's four losses of a detector in training mode; the two box-regression ones weighted.
+def detector_losses(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    box_loss_weight: float,
+    classification_loss: ClassificationLoss = softmax_loss,
+) -> Losses:
+    """torchvision's four losses of a detector in training mode; the two box-regression ones weighted, and classes
+    learned by `classification_loss`.
 
     Raises DataError for samples that cannot be trained on.
     """
-    return detector_step(detector, samples, box_loss_weight).losses
+    return detector_step(detector, samples, box_loss_weight, classification_loss).losses
 
 
-def detector_step(detector: FasterRCNN, samples: Sequence[Sample], box_loss_weight: float) -> DetectorStep:
+def detector_step(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    box_loss_weight: float,
+    classification_loss: ClassificationLoss = softmax_loss,
+) -> DetectorStep:
     """As `detector_losses`, with what the losses were computed from."""
     images, targets = training_batch(detector, samples)
     pyramid = detector.backbone(images.tensors)
     proposals, rpn_losses = detector.rpn(images, pyramid, targets)
-    sampled, box_losses = detector.roi_heads.training_step(pyramid, proposals, images.image_sizes, targets)
+    sampled, box_losses = detector.roi_heads.training_step(
+        pyramid, proposals, images.image_sizes, targets, classification_loss
+    )
     weights = {"loss_box_reg": box_loss_weight, "loss_rpn_box_reg": box_loss_weight}
     losses = {name: weights.get(name, 1.0) * value for name, value in {**box_losses, **rpn_losses}.items()}
     return DetectorStep(images, pyramid, sampled, losses)

@@ -9,6 +9,7 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import LoadedModel, Origin
+from maskx_model.classification import ClassificationLoss, choose_loss, softmax_loss
 from maskx_model.config import ModelConfig
 from maskx_model.dataset import Reader, Sample
 from maskx_model.detector import build_detector
@@ -54,15 +55,22 @@ def fit_joint(
     rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
     rows = data.select("train", preset.stage2_source)
 
+    classify = choose_loss(config.detector, rows, preset.stage2_source, data.vocabulary)
+
     def loss(batch: list[Sample]) -> Losses:
-        return joint_losses(model, batch, config.detector.box_loss_weight)
+        return joint_losses(model, batch, config.detector.box_loss_weight, classify)
 
     place = Place(folder, made_from)
     metrics = train_on_photographs(model, reader, rows, loss, preset.joint, seed, "end to end", place)
     return model.eval(), metrics
 
 
-def joint_losses(model: MaskXRCNN, samples: Sequence[Sample], box_loss_weight: float) -> Losses:
+def joint_losses(
+    model: MaskXRCNN,
+    samples: Sequence[Sample],
+    box_loss_weight: float,
+    classification_loss: ClassificationLoss = softmax_loss,
+) -> Losses:
     """The detector's losses, and the mask loss on those of the same RoIs that are positive with a mask.
 
     Everything is from one forward, and no RoI is drawn twice. The mask loss trains the backbone; it reaches w_det, the
@@ -70,7 +78,7 @@ def joint_losses(model: MaskXRCNN, samples: Sequence[Sample], box_loss_weight: f
     with a graph. Raises DataError for samples that cannot be trained on.
     """
     detector = model.detector
-    step = detector_step(detector, samples, box_loss_weight)
+    step = detector_step(detector, samples, box_loss_weight, classification_loss)
     sizes = step.images.image_sizes
     rois, labels, targets = rois_with_masks(samples, step.sampled, sizes)
     logits = model.mask_logits(mask_roi_pool(detector)(step.pyramid, rois, sizes), labels)

@@ -17,6 +17,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
+from maskx_model.classification import ClassificationLoss, softmax_loss
 from maskx_model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
 
 PAIRS_AT_ONCE = 2048
@@ -43,18 +44,15 @@ def box_deltas(predictor: FastRCNNPredictor, features: Tensor, rois: Tensor, lab
     )
 
 
-def box_losses(
-    predictor: FastRCNNPredictor, features: Tensor, labels: Tensor, targets: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over all classes, and smooth L1 on each positive's own box: two float32 scalars, as torchvision's.
+def regression_loss(predictor: FastRCNNPredictor, features: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Smooth L1 on each positive's own box, a float32 scalar, as torchvision's.
 
     Features of RoIs [R, D], labels int64 [R] (0 is background), box targets [R, 4].
     """
-    classification = F.cross_entropy(predictor.cls_score(features), labels)
     positive = (labels > 0).nonzero()[:, 0]
     deltas = box_deltas(predictor, features, positive, labels[positive])
-    regression = F.smooth_l1_loss(deltas, targets[positive], beta=1 / 9, reduction="sum")
-    return classification, regression / labels.numel()
+    regression: Tensor = F.smooth_l1_loss(deltas, targets[positive], beta=1 / 9, reduction="sum")
+    return regression / labels.numel()
 
 
 class MatchedRois(NamedTuple):
@@ -89,6 +87,7 @@ class SparseRoIHeads(RoIHeads):
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[dict[str, Tensor]],
+        classification_loss: ClassificationLoss = softmax_loss,
     ) -> tuple[MatchedRois, dict[str, Tensor]]:
         """The RoIs drawn from proposals and ground-truth boxes, and the two losses on them: 0 with a graph where fewer
         than two were left to draw."""
@@ -98,9 +97,8 @@ class SparseRoIHeads(RoIHeads):
             zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
             return MatchedRois(boxes, matched, labels), {"loss_classifier": zero, "loss_box_reg": zero}
         vectors = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
-        classification, regression = box_losses(
-            self.box_predictor, vectors, torch.cat(labels), torch.cat(list(box_targets))
-        )
+        classification = classification_loss(self.box_predictor.cls_score, vectors, labels, targets)
+        regression = regression_loss(self.box_predictor, vectors, torch.cat(labels), torch.cat(list(box_targets)))
         return MatchedRois(boxes, matched, labels), {"loss_classifier": classification, "loss_box_reg": regression}
 
     def _detect(

@@ -14,7 +14,7 @@ from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import sha256
 from maskx_model.checkpoint import LoadedModel, Origin, is_finished, load_model, model_hash, save_model
-from maskx_model.config import MaskKind, ModelConfig
+from maskx_model.config import DetectorConfig, MaskKind, ModelConfig
 from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.word_vectors import class_vectors
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
 
     from maskx_model.mask_head import MaskBranch
+
+
+ADDED_SETTINGS = {"classification_loss": "softmax", "loss_classes": 50}
+"""Fields that the configuration did not have at first, and the value that changes nothing: models trained before them
+are still those of the same settings."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +165,16 @@ def load_detector(uri: str, data: Dataset, preset: Preset, device: str | None) -
             f"{uri}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
             f"{data.uri} has ({len(data.vocabulary)}); train the detector on this dataset"
         )
-    # What the backbone began with makes no other model.
-    if replace(trained.config.detector, weights=None) != replace(preset.detector, weights=None):
+    if _shape(trained.config.detector) != _shape(preset.detector):
         raise CheckpointError(
             f"{uri}: its model is not that of preset {preset.name}; choose the one it was trained with"
         )
     return trained
+
+
+def _shape(config: DetectorConfig) -> DetectorConfig:
+    """What the backbone began with, and how classes were learned, makes no other model."""
+    return replace(config, weights=None, classification_loss="softmax", loss_classes=DetectorConfig.loss_classes)
 
 
 def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
@@ -179,7 +188,18 @@ def _origin(data: Dataset, config: object, schedule: object, source: str, seed: 
 
 
 def settings_hash(*settings: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
+    """SHA-256 of the settings as JSON. `ADDED_SETTINGS` count only where they are not the default."""
+    return hashlib.sha256(msgspec.json.encode(_without_added(msgspec.to_builtins(settings)))).hexdigest()
+
+
+def _without_added(settings: object) -> object:
+    if isinstance(settings, dict):
+        return {
+            name: _without_added(value)
+            for name, value in settings.items()
+            if name not in ADDED_SETTINGS or value != ADDED_SETTINGS[name]
+        }
+    return [_without_added(each) for each in settings] if isinstance(settings, list | tuple) else settings
 
 
 def finished(out: str, made_from: Origin) -> bool:
