@@ -32,7 +32,10 @@ GROUPS = {
         "maskx_model.commands", "measure AP on classes with and without masks in training; write a report"
     ),
     "predict": Group("maskx_model.commands", "find and segment the objects of photographs"),
-    "study": Group("maskx_model.study.commands", "compare variants of the mask head on classes held out"),
+    "study": Group(
+        "maskx_model.study.commands",
+        "compare variants of the mask head on classes held out; the paper's tables in small",
+    ),
     "model": Group("maskx_model.commands", "register trained models and name the champion"),
     "pipeline": Group("pipelines.commands", "all of it in one go: run here, or compile for Kubeflow Pipelines"),
 }

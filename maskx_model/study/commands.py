@@ -11,6 +11,8 @@ from maskx_model.study.variants import DEFAULT
 Uri = Annotated[str, arg(metavar="URI")]
 Names = Annotated[tuple[str, ...], arg(metavar="NAME …")]
 Files = Annotated[tuple[str, ...], arg(metavar="FILE …")]
+Rows = Annotated[tuple[str, ...], arg(metavar="ROW …")]
+Uris = Annotated[tuple[str, ...], arg(metavar="URI …")]
 Numbers = Annotated[tuple[int, ...], arg(metavar="NUMBER …")]
 
 
@@ -66,4 +68,55 @@ def holdout(
     print_table(run(dataset, detector, out, chosen, options, mask_classes))
 
 
-COMMANDS: dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]] = {"study": {"holdout": holdout}}
+def tables(
+    dataset: Uri,
+    out: Uri,
+    *,
+    detector: Uris = (),
+    preset: str = "toy",
+    source: str | None = None,
+    mask_classes: str | None = None,
+    rows: Rows = (),
+    seeds: Numbers = (0, 1, 2),
+    embedding: str | None = None,
+    jobs: int = os.cpu_count() or 1,
+    split: str = "val",
+    max_images: int | None = None,
+    rois_at_most: int = 40_000,
+) -> None:
+    """The paper's Tables 1 and 2 in small: train every row on several seeds, and see which orderings come out.
+
+    A seed's detector and features are computed once for all its rows. The same command goes on where it was cut off.
+
+    Args:
+        dataset: A prepared dataset (`maskx data prepare` writes one) with masks of all classes: the rows that may not
+            see those of B do not.
+        out: Folder for tables.json, tables.csv, tables.html, and what is kept: detectors, features, rows, and the
+            models trained end to end.
+        detector: The folder of stage 1, one for each seed or one for all. Without it each seed's is trained.
+        preset: The configuration of the detector and of the trainings.
+        source: Whose masks to use, by the name it was prepared under. By default what the preset says.
+        mask_classes: The classes that have masks, as for `maskx train masks`. By default what the preset says.
+        rows: Tables (`1a`) or single rows (`1a/randn`) to run. By default all of them.
+        seeds: Seeds of detectors, heads' weights and batches.
+        embedding: A text file of word vectors, for the row of Table 1a that takes them; without it that row is not run.
+        jobs: Heads at once, one thread each.
+        split: The photographs to measure on.
+        max_images: Measure on this many photographs only.
+        rois_at_most: Train on this many boxes at most, of photographs in a random order.
+    """
+    from dataclasses import replace
+
+    from maskx_model.presets import get_preset
+    from maskx_model.study.tables import TablesOptions, print_tables
+    from maskx_model.study.tables import tables as run
+
+    chosen = get_preset(preset)
+    chosen = replace(chosen, stage2_source=source or chosen.stage2_source)
+    options = TablesOptions(rows, seeds, embedding, jobs, split, max_images, rois_at_most)
+    print_tables(run(dataset, out, chosen, options, detector, mask_classes))
+
+
+COMMANDS: dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]] = {
+    "study": {"holdout": holdout, "tables": tables}
+}

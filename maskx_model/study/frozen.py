@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.errors import CheckpointError
+from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
@@ -17,7 +19,7 @@ from data_prep.format.reader import Dataset
 from data_prep.format.storage import sha256
 from maskx_model.checkpoint import load_model, model_hash
 from maskx_model.coco_ap import Truth, average_precision
-from maskx_model.config import MaskConfig, ModelConfig, RoiKind
+from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
 from maskx_model.dataset import Reader
 from maskx_model.inference import Instances
 from maskx_model.mask_training import CachedRois, choose_learning_rate, freeze
@@ -29,6 +31,7 @@ from maskx_model.protocols import evaluated_classes
 from maskx_model.rois import RoiBatch
 from maskx_model.study.features import BoxFeatures, Tensors, kept, measured_boxes, training_rois
 from maskx_model.study.variants import Variant
+from maskx_model.word_vectors import class_vectors
 
 BOXES_AT_ONCE = 256
 
@@ -41,8 +44,9 @@ class Frozen:
     """The detector's folder, the dataset, and where features are kept (`features`, a folder that several may share).
 
     Only classes of `masks_of` (positions in the vocabulary) ever show a mask to a head; `measured` are the classes
-    whose AP is asked for, on the photographs of `split`. An object of this kind holds no more than its settings until
-    it is used, and so travels to other processes.
+    whose AP is asked for, on the photographs of `split`. With `targets` `grabcut` no mask is shown, but what GrabCut
+    makes of boxes. `embedding` is the file of word vectors, for heads whose T takes them. An object of this kind holds
+    no more than its settings until it is used, and so travels to other processes.
     """
 
     dataset: str
@@ -55,6 +59,8 @@ class Frozen:
     max_images: int | None = None
     rois_at_most: int = 40_000
     device: str | None = None
+    targets: MaskTargets = "masks"
+    embedding: str | None = None
 
     @cached_property
     def data(self) -> Dataset:
@@ -97,11 +103,18 @@ class Frozen:
         per_object = self.preset.stage2.cached_proposals
 
         def compute() -> Tensors:
-            reader = Reader(self.data, self.preset.stage2_source, frozenset(self.masks_of))
+            reader = Reader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets)
             rows = self.data.select("train", self.preset.stage2_source)
             return training_rois(self.model, reader, rows, self.rois_at_most, per_object=per_object, kind=kind)
 
-        asked = {"rois": kind, "per_object": per_object, "classes": self.masks_of, "rois_at_most": self.rois_at_most}
+        asked: dict[str, object] = {
+            "rois": kind,
+            "per_object": per_object,
+            "classes": self.masks_of,
+            "rois_at_most": self.rois_at_most,
+        }
+        if self.targets != "masks":
+            asked["targets"] = self.targets
         return RoiBatch(**self._kept(f"train-{kind}", asked, compute))
 
     def boxes(self, kind: str) -> BoxFeatures:
@@ -140,7 +153,17 @@ class Frozen:
         """An untrained mask branch on the detector."""
         device = next(self.model.parameters()).device
         config = ModelConfig(self.preset.detector, mask)
-        return MaskXRCNN(config, len(self.data.vocabulary), self.model).to(device).eval()
+        model = MaskXRCNN(config, len(self.data.vocabulary), self.model)
+        if mask.transfer_input == "embedding":
+            model.word_vectors = torch.from_numpy(self.word_vectors)
+        return model.to(device).eval()
+
+    @cached_property
+    def word_vectors(self) -> npt.NDArray[np.float32]:
+        """Those of `embedding`, float32 [K + 1, E]; raises ConfigError where no file was named."""
+        if self.embedding is None:
+            raise ConfigError("transfer_input embedding: needs the file of word vectors")
+        return class_vectors(self.embedding, self.data.vocabulary)
 
     def train(self, variant: Variant, classes: Collection[int], seed: int) -> MaskXRCNN:
         """That variant trained as the preset does, at its first learning rate, on masks of those classes alone."""

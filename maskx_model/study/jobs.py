@@ -10,7 +10,7 @@ from functools import partialmethod
 import msgspec
 from tqdm import tqdm
 
-from data_prep.format.storage import exists, read, write
+from data_prep.format.storage import exists, read, sha256, write
 from maskx_model.config import MaskConfig, MaskSchedule
 from maskx_model.study.frozen import ClassAP, Frozen
 from maskx_model.study.variants import Variant
@@ -88,13 +88,17 @@ def _row(job: Job) -> Row:
 
 def _digest(frozen: Frozen, job: Job) -> str:
     """Of all that a row depends on. A setting that has its default is not named, so that rows outlive new options."""
-    told = {
+    told: dict[str, object] = {
         **frozen.made_from,
         "measured_on": (frozen.split, frozen.max_images, job.measured),
         "trained_on": (frozen.masks_of, frozen.rois_at_most, job.variant.rois, job.classes, job.seed),
         "head": _changed(job.variant.mask),
         "schedule": _changed(frozen.preset.stage2),
     }
+    if frozen.targets != "masks":
+        told["targets"] = frozen.targets
+    if job.variant.mask.transfer_input == "embedding" and frozen.embedding is not None:
+        told["embedding"] = sha256(frozen.embedding)
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
 

@@ -15,11 +15,15 @@ from maskx_model.study.frozen import Frozen
 from tests.maskx_model.tiny_presets import tiny_cached
 
 
-@pytest.fixture(scope="session")
-def preset() -> Preset:
+def two_steps() -> Preset:
     """Two steps for each head. The detector, which is sure of nothing, gives its best guesses."""
     small = tiny_cached(steps=2)
     return replace(small, detector=replace(small.detector, score_threshold=0.0, detections_per_image=30))
+
+
+@pytest.fixture(scope="session")
+def preset() -> Preset:
+    return two_steps()
 
 
 @pytest.fixture(scope="session")

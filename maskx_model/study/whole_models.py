@@ -1,0 +1,50 @@
+"""Rows that no head on the frozen detector gives: GrabCut of its boxes, and models trained end to end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from data_prep.format.images import decode_rgb
+from maskx_model.box_protocols import find, find_grabcut
+from maskx_model.checkpoint import load_model
+from maskx_model.coco_ap import Truth, average_precision
+from maskx_model.config import MaskConfig
+from maskx_model.inference import Instances
+from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.stages import train_joint
+from maskx_model.study.frozen import ClassAP, Frozen
+from maskx_model.study.jobs import Row
+
+
+def grabcut_row(frozen: Frozen) -> Row:
+    """GrabCut of the frozen detector's boxes at test time (Table 2): nothing is trained."""
+    found = find_grabcut(_photographs(frozen, "GrabCut"), {"grabcut": frozen.model})["grabcut"]
+    return Row(_by_class(frozen, found.predicted), _by_class(frozen, found.given))
+
+
+def joint_row(frozen: Frozen, mask: MaskConfig, mask_classes: str, seed: int, folder: str) -> Row:
+    """Detector and mask branch trained end to end as the preset's `joint` says, with boxes of their own (Table 1d).
+
+    `folder` receives the model; a training that was cut off goes on from its last checkpoint.
+    """
+    preset = replace(frozen.preset, mask=mask)
+    train_joint(
+        frozen.dataset, folder, preset, kind=mask.kind, mask_classes=mask_classes, seed=seed, device=frozen.device
+    )
+    model = load_model(folder, frozen.device).model
+    assert isinstance(model, MaskXRCNN)
+    found = find(_photographs(frozen, "end to end: measure"), {"joint": model})["joint"]
+    return Row(_by_class(frozen, found.predicted), _by_class(frozen, found.given))
+
+
+def _photographs(frozen: Frozen, title: str) -> Iterator[tuple[npt.NDArray[np.uint8], Truth]]:
+    images = (decode_rgb(frozen.data.read_image(row), f"{frozen.dataset}: {row.key}.jpg") for row in frozen.rows)
+    return zip(tqdm(images, title, len(frozen.rows), unit="image", mininterval=1), frozen.truths, strict=True)
+
+
+def _by_class(frozen: Frozen, found: Sequence[Instances]) -> ClassAP:
+    table = average_precision(frozen.truths, found, "segm", frozen.measured)
+    return {label: ap for label, ap in table.by_class().items() if ap is not None}
