@@ -96,7 +96,8 @@ def tables(
         detector: The folder of stage 1, one for each seed or one for all. Without it each seed's is trained.
         preset: The configuration of the detector and of the trainings.
         source: Whose masks to use, by the name it was prepared under. By default what the preset says.
-        mask_classes: The classes that have masks, as for `maskx train masks`. By default what the preset says.
+        mask_classes: The classes that have masks, as for `maskx train masks`; of a toy world one of its
+            `mask_classes/without_group_N.txt`. By default what the preset says.
         rows: Tables (`1a`) or single rows (`1a/randn`) to run. By default all of them.
         seeds: Seeds of detectors, heads' weights and batches.
         embedding: A text file of word vectors, for the row of Table 1a that takes them; without it that row is not run.
