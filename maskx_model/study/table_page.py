@@ -4,7 +4,7 @@ import csv
 import io
 
 from data_prep.format.pages.html import page_environment
-from maskx_model.study.table_result import Spread, Tables
+from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import TITLES
 
 COLUMNS = ("b", "a", "b_given")
@@ -14,7 +14,7 @@ def tables_page(result: Tables) -> str:
     """The tables and the orderings, as HTML text."""
     environment = page_environment("maskx_model")
     environment.filters["points"] = lambda ap: f"{ap:.1f}"
-    environment.filters["spread"] = _spread
+    environment.filters["spread"] = lambda spread: "–" if spread is None else str(spread)
     titled = {
         title: [row for row in result.rows if row.table == table]
         for table, title in TITLES.items()
@@ -33,7 +33,3 @@ def tables_csv(result: Tables) -> str:
         numbers = [number for each in spreads for number in ((each.mean, each.deviation) if each else ("", ""))]
         writer.writerow([row.table, row.name, *numbers])
     return text.getvalue()
-
-
-def _spread(spread: Spread | None) -> str:
-    return "–" if spread is None else f"{spread.mean:.1f} ± {spread.deviation:.1f}"

@@ -17,6 +17,9 @@ class Spread(msgspec.Struct, frozen=True):
     deviation: float
     seeds: tuple[float, ...]
 
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} ± {self.deviation:.1f}" if len(self.seeds) > 1 else f"{self.mean:.1f}"
+
 
 class RowResult(msgspec.Struct, frozen=True):
     """A row of a table. AP on predicted boxes of the classes of B and A, and on ground-truth boxes of B's; None where

@@ -195,10 +195,11 @@ def _digest(told: object) -> str:
 
 def print_tables(result: Tables) -> None:
     """The tables to standard output, and which orderings came out to standard error."""
+    print(f"{'':40}{'B':>12}{'A':>14}")
     for each in result.rows:
         values = each.not_run and f"not run: {each.not_run}"
         if each.b is not None and each.a is not None:
-            values = f"{each.b.mean:5.1f} ± {each.b.deviation:<5.1f}{each.a.mean:7.1f} ± {each.a.deviation:.1f}"
+            values = f"{each.b!s:>12}{each.a!s:>14}"
         print(f"{each.table:4}{each.name:36}{values}")
     held = sum(each.holds for each in result.orderings)
     print(f"{held} of {len(result.orderings)} orderings of the paper came out on the mean", file=sys.stderr)
