@@ -20,7 +20,7 @@ def tables_page(result: Tables) -> str:
         for table, title in TITLES.items()
         if any(row.table == table for row in result.rows)
     }
-    return environment.get_template("tables.html.j2").render(result=result, tables=titled)
+    return environment.get_template("paper_tables.html.j2").render(result=result, tables=titled)
 
 
 def tables_csv(result: Tables) -> str:

@@ -121,3 +121,11 @@ def test_files_on_disk_need_no_library_for_object_storage() -> None:
     program = BLOCKED_IMPORTS.format(blocked={"boto3", "botocore", "s3transfer"}, modules=modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_template_hides_a_shared_one() -> None:
+    """A page looks in its own package's folder first."""
+    files = [file for room in ("data_prep", "maskx_model") for file in (REPOSITORY / room).rglob("*.j2")]
+    names = [file.name for file in files]
+    assert len({file.parent for file in files}) > 1
+    assert len(names) == len(set(names))
