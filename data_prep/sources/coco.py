@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Annotated
 
 import msgspec
@@ -13,8 +14,8 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, map_file, read_span
-from data_prep.sources.layout import object_layout
-from data_prep.sources.masks import Segmentation, mask_area, to_rle
+from data_prep.sources.layout import Layout, object_layout
+from data_prep.sources.masks import Segmentation, mask_area, to_rles
 from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
 
@@ -102,7 +103,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     """
     path = files.annotations
     buffer = map_file(path)
-    layout = object_layout(path, buffer, ("images", "annotations"))
+    layout = coco_layout(path, buffer)
     categories = _categories(path, layout.read(buffer, "categories"))
     licenses = _licenses(layout.read(buffer, "licenses"))
     lists = Lists(files, number, licenses, {c.id: c.name for c in categories})
@@ -118,6 +119,11 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     if not images:
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     return CocoListing(categories, images, layout.spans(number, "annotations"), rejects)
+
+
+def coco_layout(path: str, buffer: mmap) -> Layout:
+    """Where the parts of the file stand; raises DataError if it is not a COCO-format file."""
+    return object_layout(path, buffer, ("images", "annotations"))
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
@@ -178,33 +184,41 @@ def annotation_image_id(data: msgspec.Raw) -> int:
 
 
 def take(items: list[Item], categories: dict[int, str]) -> None:
-    """Put each annotation where it goes."""
+    """Put each annotation where it goes. The numbers stay verbatim.
+
+    What is malformed or has no area is rejected. Where the file gives no area, it is the mask's, or the box's without a
+    mask.
+    """
+    sound: list[tuple[Item, _Annotation]] = []
     for item in items:
         try:
-            found = annotation(item.data, categories, item.frame.height, item.frame.width)
+            sound.append((item, _judged(item.data, categories)))
         except BrokenError as error:
             item.into.rejected.append(Broken(item.offset, item.data, error.reason, error.seen))
+    masks = to_rles(
+        [found.segmentation for _, found in sound], [(item.frame.height, item.frame.width) for item, _ in sound]
+    )
+    for (item, found), mask in zip(sound, masks, strict=True):
+        if isinstance(mask, BrokenError):
+            item.into.rejected.append(Broken(item.offset, item.data, mask.reason, mask.seen))
         else:
-            item.into.annotations.append(found)
+            category, area = categories[found.category_id], found.area
+            if area is None:
+                area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
+            item.into.annotations.append(Annotation(found.id, category, found.bbox, area, found.iscrowd, mask))
 
 
-def annotation(data: msgspec.Raw | bytes, categories: dict[int, str], height: int, width: int) -> Annotation:
-    """One annotation as the dataset has it; raises BrokenError for what is malformed or has no area.
-
-    The numbers stay verbatim. Where the file gives no area, it is the mask's, or the box's without a mask.
-    """
+def _judged(data: bytes, categories: dict[int, str]) -> _Annotation:
+    """One annotation of the file, all but its mask judged; raises BrokenError."""
     try:
         found = _annotation.decode(data)
     except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None
-    category, area, (x, y, w, h) = categories.get(found.category_id), found.area, found.bbox
-    if category is None:
+    area, (x, y, w, h) = found.area, found.bbox
+    if found.category_id not in categories:
         raise BrokenError("unknown_category")
     if not math.isfinite(x + y + w + h + (area or 0.0)) and not all(map(math.isfinite, (x, y, w, h, area or 0.0))):
         raise BrokenError("malformed", "a number too large")
     if w <= 0 or h <= 0 or (area is not None and area <= 0):
         raise BrokenError("zero_size")
-    mask = to_rle(found.segmentation, height, width)
-    if area is None:
-        area = mask_area(mask) if mask else w * h
-    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask)
+    return found

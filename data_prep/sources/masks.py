@@ -1,10 +1,17 @@
 """COCO segmentations → compressed run lengths, exactly as pycocotools does for evaluation."""
 
+from collections.abc import Sequence
+
 import msgspec
+import numpy as np
 from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Rle
 from data_prep.reasons import BrokenError
+from data_prep.sources.polygons import REACH, rasterise
+
+# So many polygons are rasterised together: enough to be worth while, and their arrays stay in the cache.
+AT_ONCE = 256
 
 
 class RawRle(msgspec.Struct, frozen=True):
@@ -17,26 +24,65 @@ class RawRle(msgspec.Struct, frozen=True):
 Segmentation = list[list[float]] | RawRle | None
 
 
-def to_rle(segmentation: Segmentation, height: int, width: int) -> Rle | None:
-    """The mask over the whole photograph; None where there is none. Raises BrokenError for what is not a mask of it.
+def to_rles(segmentations: Sequence[Segmentation], sizes: Sequence[tuple[int, int]]) -> list[Rle | BrokenError | None]:
+    """Each one's mask over the whole photograph of that size (height, width), as pycocotools' evaluator would make it.
 
-    Polygons are rasterised and united by pycocotools, so that the mask is the one its evaluator would make.
+    None where there is none, a BrokenError for what is not a mask of the photograph. Objects of one polygon, nine in
+    ten, are rasterised together: they take half the time so, others would gain nothing.
     """
+    found = _of_single_polygons(segmentations, sizes)
+    pairs = enumerate(zip(segmentations, sizes, strict=True))
+    return [found.get(number) or _to_rle(segmentation, size) for number, (segmentation, size) in pairs]
+
+
+def _of_single_polygons(segmentations: Sequence[Segmentation], sizes: Sequence[tuple[int, int]]) -> dict[int, Rle]:
+    """The masks that can be had so, by their numbers."""
+    polygons = {
+        number: segmentation[0]
+        for number, segmentation in enumerate(segmentations)
+        if isinstance(segmentation, list) and len(segmentation) == 1 and _is_polygon(segmentation[0])
+    }
+    numbers, found = list(polygons), dict[int, Rle]()
+    for start in range(0, len(numbers), AT_ONCE):
+        group = numbers[start : start + AT_ONCE]
+        heights, widths = np.array([sizes[number] for number in group], np.int32).T
+        counts, sure = rasterise([polygons[number] for number in group], heights, widths)
+        each = zip(group, counts, sure, strict=True)
+        found |= {number: Rle(sizes[number], text) for number, text, is_sure in each if is_sure}
+    return found
+
+
+def _to_rle(segmentation: Segmentation, size: tuple[int, int]) -> Rle | BrokenError | None:
     if not segmentation:
         return None
-    if isinstance(segmentation, list):
-        _check_polygons(segmentation, height, width)
-        outlines = coco_mask.frPyObjects(segmentation, height, width)
-        compressed = outlines[0] if len(outlines) == 1 else coco_mask.merge(outlines)
-        return Rle((height, width), compressed["counts"].decode("ascii"))
-    if segmentation.size != (height, width):
-        raise BrokenError("bad_mask", f"size {segmentation.size}, photograph {(height, width)}")
-    if isinstance(segmentation.counts, str):
-        _check_counts(_decompress(segmentation.counts), height * width)
-        return Rle((height, width), segmentation.counts)
-    _check_counts(segmentation.counts, height * width)
-    compressed = coco_mask.frPyObjects({"size": [height, width], "counts": segmentation.counts}, height, width)
-    return Rle((height, width), compressed["counts"].decode("ascii"))
+    encode = _of_polygons if isinstance(segmentation, list) else _of_run_lengths
+    try:
+        return encode(segmentation, size)  # type: ignore[arg-type]
+    except BrokenError as error:
+        return error
+
+
+def _of_polygons(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
+    _check_polygons(polygons, *size)
+    outlines = coco_mask.frPyObjects(polygons, *size)
+    compressed = outlines[0] if len(outlines) == 1 else coco_mask.merge(outlines)
+    return Rle(size, compressed["counts"].decode("ascii"))
+
+
+def _of_run_lengths(given: RawRle, size: tuple[int, int]) -> Rle:
+    height, width = size
+    if given.size != size:
+        raise BrokenError("bad_mask", f"size {given.size}, photograph {size}")
+    if isinstance(given.counts, str):
+        _check_counts(_decompress(given.counts), height * width)
+        return Rle(size, given.counts)
+    _check_counts(given.counts, height * width)
+    compressed = coco_mask.frPyObjects({"size": list(size), "counts": given.counts}, height, width)
+    return Rle(size, compressed["counts"].decode("ascii"))
+
+
+def _is_polygon(numbers: list[float]) -> bool:
+    return len(numbers) >= 6 and len(numbers) % 2 == 0
 
 
 def mask_area(mask: Rle) -> float:
@@ -47,9 +93,9 @@ def mask_area(mask: Rle) -> float:
 def _check_polygons(polygons: list[list[float]], height: int, width: int) -> None:
     """Rasterising costs time and memory along the outline, so points must lie in or near the photograph."""
     for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
+        if not _is_polygon(polygon):
             raise BrokenError("bad_mask", f"a polygon of {len(polygon)} numbers")
-        if min(polygon) < -max(height, width) or max(polygon) > 2 * max(height, width):
+        if min(polygon) < -max(height, width) or max(polygon) > REACH * max(height, width):
             raise BrokenError("bad_mask", "a polygon far outside the photograph")
 
 

@@ -2,25 +2,64 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from data_prep.format.records import Rle
 from data_prep.reasons import BrokenError
-from data_prep.sources.masks import RawRle, Segmentation, mask_area, to_rle
+from data_prep.sources.masks import RawRle, Segmentation, mask_area, to_rles
 
 HEIGHT, WIDTH = 20, 30
-points = st.lists(st.floats(-5, 35, width=32), min_size=6, max_size=16).map(lambda xs: xs[: len(xs) // 2 * 2])
 
 
-@given(st.lists(points, min_size=1, max_size=3))
-def test_polygons_become_the_evaluators_mask(polygons: list[list[float]]) -> None:
+def polygons(coordinates: st.SearchStrategy[float], most: int = 3) -> st.SearchStrategy[list[list[float]]]:
+    points = st.lists(coordinates, min_size=6, max_size=16).map(lambda xs: xs[: len(xs) // 2 * 2])
+    return st.lists(points, min_size=1, max_size=most)
+
+
+def to_rle(segmentation: Segmentation, height: int, width: int) -> Rle | None:
+    (found,) = to_rles([segmentation], [(height, width)])
+    if isinstance(found, BrokenError):
+        raise found
+    return found
+
+
+def evaluators(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
     reference = COCO()
-    reference.imgs = {1: {"height": HEIGHT, "width": WIDTH}}
-    expected = reference.annToRLE({"image_id": 1, "segmentation": polygons})
-    assert to_rle(polygons, HEIGHT, WIDTH) == Rle((HEIGHT, WIDTH), expected["counts"].decode())
+    reference.imgs = {1: dict(zip(("height", "width"), size, strict=True))}
+    return Rle(size, reference.annToRLE({"image_id": 1, "segmentation": polygons})["counts"].decode())
+
+
+@given(polygons(st.floats(-5, 35, width=32)))
+def test_polygons_become_the_evaluators_mask(drawn: list[list[float]]) -> None:
+    assert to_rle(drawn, HEIGHT, WIDTH) == evaluators(drawn, (HEIGHT, WIDTH))
+
+
+# Corners on pixels, on their edges, and between: where outlines meet, touch the border, or run along a column.
+@given(
+    st.integers(1, 60),
+    st.integers(1, 60),
+    polygons(st.floats(0, 60) | st.integers(0, 60).map(float) | st.integers(0, 600).map(lambda x: x / 10), most=40),
+)
+@settings(max_examples=300)
+def test_polygons_of_many_objects_become_the_evaluators_masks(
+    height: int, width: int, drawn: list[list[float]]
+) -> None:
+    inside = [polygon for polygon in drawn if max(polygon) <= 2 * max(height, width)]
+    objects = [inside[number : number + number % 4 + 1] for number in range(len(inside))]
+    found = to_rles(list(objects), [(height, width)] * len(objects))
+    assert found == [evaluators(polygons, (height, width)) for polygons in objects]
+
+
+def test_masks_of_every_kind_and_size_stay_in_order() -> None:
+    triangle, two = [[1.0, 1.0, 9.0, 1.0, 5.0, 8.0]], [[1.0, 1.0, 9.0, 1.0, 5.0, 8.0], [6.0, 2.0, 9.0, 9.0, 2.0, 9.0]]
+    outside = [[0.0, 0.0, 1000.0, 0.0, 0.0, 5.0]]
+    found = to_rles([triangle, None, two, outside, triangle], [(10, 10), (3, 3), (10, 10), (10, 10), (90, 7)])
+    assert found[:3] == [evaluators(triangle, (10, 10)), None, evaluators(two, (10, 10))]
+    assert isinstance(found[3], BrokenError)
+    assert found[4] == evaluators(triangle, (90, 7))
 
 
 @given(st.binary(min_size=HEIGHT * WIDTH // 8, max_size=HEIGHT * WIDTH // 8))

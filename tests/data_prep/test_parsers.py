@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from data_prep.format.records import Annotation
 from data_prep.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
-from data_prep.sources.coco import annotation, flickr_id
+from data_prep.sources.coco import flickr_id, take
 from data_prep.sources.frames import Frame
+from data_prep.sources.objects import Item, Objects
 from data_prep.sources.visual_genome_objects import ImageHead, head_of, image_heads, object_annotation, raw_objects
 from tests.data_prep.small_sources import coco_object, vg_object
 
@@ -27,7 +28,16 @@ def raw(record: Any) -> msgspec.Raw:
 
 
 def coco(**fields: Any) -> Annotation:
-    return annotation(raw(coco_object(7, 1, **fields)), CATEGORIES, 30, 40)
+    return read_coco(json.dumps(coco_object(7, 1, **fields)).encode())
+
+
+def read_coco(data: bytes) -> Annotation:
+    into = Objects()
+    take([Item(data, 0, Frame(40, 30), into)], CATEGORIES)
+    assert into.count == 1
+    for broken in into.rejected:
+        raise BrokenError(broken.reason, broken.seen)
+    return into.annotations[0]
 
 
 def genome(frame: Frame = Frame(40, 30), **fields: Any) -> tuple[Annotation, bool] | str:  # noqa: B008  frozen
@@ -67,7 +77,7 @@ def test_a_broken_coco_object_is_rejected_with_its_reason(fields: dict[str, Any]
 
 def test_a_number_beyond_all_bounds_is_malformed() -> None:
     with pytest.raises(BrokenError, match="malformed"):
-        annotation(msgspec.Raw(b'{"id": 1, "category_id": 1, "bbox": [1e400, 1, 1, 1]}'), CATEGORIES, 30, 40)
+        read_coco(b'{"id": 1, "category_id": 1, "bbox": [1e400, 1, 1, 1]}')
 
 
 @given(
