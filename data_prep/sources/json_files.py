@@ -1,7 +1,8 @@
 """Annotation files of any size: mapped, checked once, and cut into spans of whole items.
 
 A file is never held as Python objects: msgspec splits it into views of the mapped bytes, and whoever needs an item
-decodes that item. A span is a few megabytes of items; it is what one worker reads at a time.
+decodes that item. A span is half a megabyte of items; it is what one worker reads at a time. Larger ones would not stay
+in the processor's cache, and their copies would go back to the system each time.
 """
 
 import mmap
@@ -19,7 +20,7 @@ from data_prep.sources.broken_json import broken
 from data_prep.sources.zips import unpacked
 
 T = TypeVar("T")
-SPAN_BYTES = 1 << 22
+SPAN_BYTES = 1 << 19
 
 
 class Span(msgspec.Struct, frozen=True):
