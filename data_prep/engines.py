@@ -7,12 +7,13 @@ import io
 import logging
 import re
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import AbstractContextManager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.format.errors import ConfigError, DataError, MaskxError
+from data_prep.worker_processes import starting
 
 REFUSED = {
     "DaskRunner": "it mixes up the outputs of a step without an error",
@@ -48,6 +49,11 @@ class Engine:
                 raise ConfigError(f"--beam {option}: write KEY=VALUE, with the name of one of Beam's pipeline options")
             if option.partition("=")[0] == "runner":
                 raise ConfigError(f"--beam {option}: give it as --runner")
+
+    def starting(self, sources: tuple[str, ...]) -> AbstractContextManager[None]:
+        """While this is entered, `run` finds its worker processes of this machine started; they have read the sources'
+        annotation files ahead."""
+        return starting(self.workers if self.workers > 1 else 0, sources)
 
     def check_places(self, out: str, sources: tuple[str, ...]) -> None:
         """Raise ConfigError for a path that workers elsewhere could not follow."""
@@ -133,7 +139,7 @@ def _runner(engine: Engine, unknown: list[str]) -> Any:
     from apache_beam.runners.runner import create_runner
 
     if engine.runner is None:
-        from data_prep import worker_processes  # noqa: F401  (a worker process that dies must end the job)
+        from data_prep import watched_workers  # noqa: F401  (a worker process that dies must end the job)
 
         runner = FnApiRunner()
     else:

@@ -83,6 +83,11 @@ def prepare(options: PrepareOptions) -> Manifest:
     An unfinished one is completed: shards that stand are verified and kept. Raises DataError or ConfigError; then no
     manifest has been written.
     """
+    with options.engine.starting(options.sources):
+        return _prepare(options)
+
+
+def _prepare(options: PrepareOptions) -> Manifest:
     out = options.out.rstrip("/")
     table = read_synset_table(options.synsets)
     _say("reading what the sources list")
@@ -95,7 +100,7 @@ def prepare(options: PrepareOptions) -> Manifest:
         return kept
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
-    _say(f"writing {sum(map(len, contents.photographs))} photographs into {shards} shards")
+    _say(f"writing {contents.count} photographs into {shards} shards")
     # The workers have the contents on disk; here they would only take room. What is left of planning goes through
     # one block of bytes: a few thousand small objects, each where it was made, would keep most of that room taken.
     packed = msgspec.json.encode(planned)

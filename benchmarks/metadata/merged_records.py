@@ -4,6 +4,7 @@ import argparse
 
 import msgspec
 
+from data_prep.engines import Engine
 from data_prep.pipeline import SHARD_BYTES
 from data_prep.plan import write_plan
 from data_prep.planning import Planned, make_plan
@@ -16,14 +17,16 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
-    write_plan(planned.plan, contents)
-    packed = msgspec.json.encode(planned)
-    del planned, contents
-    planned = msgspec.json.decode(packed, type=Planned)
-    from benchmarks.metadata.record_graph import write_records  # as in prepare, Beam comes after planning
+    engine = Engine(workers=options.workers)
+    with engine.starting(tuple(options.source)):
+        planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
+        write_plan(planned.plan, contents)
+        packed = msgspec.json.encode(planned)
+        del planned, contents
+        planned = msgspec.json.decode(packed, type=Planned)
+        from benchmarks.metadata.record_graph import write_records  # as in prepare, Beam comes after planning
 
-    write_records(planned.plan, options.workers)
+        write_records(planned.plan, engine)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from data_prep.annotated import annotated_photographs
 from data_prep.compose import ShardCounts, compose
+from data_prep.engines import Engine, run
 from data_prep.format.records import encode_record
 from data_prep.format.storage import create
 from data_prep.graph import PlannedDoFn, grouped_references
@@ -27,8 +26,10 @@ class WriteRecords(PlannedDoFn):
                 file.write(b"\n")
 
 
-def write_records(plan: Plan, workers: int) -> None:
-    """Run the graph in this process, or in so many."""
-    mode = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers > 1 else []
-    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(mode)) as pipeline:
+def write_records(plan: Plan, engine: Engine) -> None:
+    """Run the graph on that engine."""
+
+    def build(pipeline: beam.Pipeline) -> None:
         _ = grouped_references(pipeline, plan) | beam.Flatten() | beam.ParDo(WriteRecords(plan.out))
+
+    run(engine, "records", build)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from data_prep.format.errors import JSON_ERRORS
-from data_prep.format.scratch import scratch_folder
+from data_prep.format.scratch import locked, scratch_folder
 from data_prep.format.storage import write
 from data_prep.sources.json_files import Span, member, place_of, spans, top_level
 from data_prep.sources.zips import unpacked
@@ -18,7 +18,7 @@ from data_prep.sources.zips import unpacked
 T = TypeVar("T")
 
 # Belongs to what is kept; another way of cutting spans takes another number.
-_EDITION = 1
+_EDITION = 2
 # File systems keep times to a few milliseconds, some to two seconds.
 _MOMENT_NS = 3_000_000_000
 
@@ -76,17 +76,19 @@ def kept_sha256(path: str) -> str:
 
 
 def _kept(what: str, path: str, kind: type[T], find: Callable[[], T]) -> T:
-    """What an earlier run found in this very file (by path, size and modification time), or what `find` finds now."""
+    """What an earlier run found in this very file (by path, size and modification time), what another process is about
+    to find in it, or what `find` finds now."""
     place = _place(what, unpacked(path))
     if place is None:
         return find()
-    if place.exists():
-        try:
-            return msgspec.json.decode(place.read_bytes(), type=kind)
-        except JSON_ERRORS:  # nothing that this program has written; it is found anew
-            pass
-    found = find()
-    write(place, msgspec.json.encode(found))
+    with locked(place):
+        if place.exists():
+            try:
+                return msgspec.json.decode(place.read_bytes(), type=kind)
+            except JSON_ERRORS:  # nothing that this program has written; it is found anew
+                pass
+        found = find()
+        write(place, msgspec.json.encode(found))
     return found
 
 

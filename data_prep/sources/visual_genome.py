@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 import msgspec
@@ -12,13 +13,14 @@ from data_prep.format.storage import FileInfo, exists, finder, is_folder
 from data_prep.sources.coco import Id, Length, Number
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span, map_file, read_span
-from data_prep.sources.layout import array_layout
+from data_prep.sources.layout import Layout, array_layout
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
 from data_prep.sources.zips import published_in, unpacked
 
 PHOTOGRAPH_FOLDERS = ("VG_100K", "VG_100K_2")
 SYNSET_FILE = "object_synsets.json"
+_ITEMS = "of images"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     find = finder(folder.folder)
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in array_layout(path, buffer, "of images").spans(number, "of images"):
+    for span in visual_genome_layout(path, buffer).spans(number, _ITEMS):
         for offset, item in read_span(buffer, span):
             try:
                 images.append(_source_image(folder, number, _image.decode(item), offset, find))
@@ -67,11 +69,16 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
     path = f"{folder.folder}/objects.json"
     buffer = map_file(path)
-    found = array_layout(path, buffer, "of images").spans(number, "of images")
+    found = visual_genome_layout(path, buffer).spans(number, _ITEMS)
     synsets = _read_synsets(folder.folder)
     if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
     return VisualGenomeListing(images, found, rejects, synsets)
+
+
+def visual_genome_layout(path: str, buffer: mmap) -> Layout:
+    """Where the items of `image_data.json` or `objects.json` stand; raises DataError if it is no such file."""
+    return array_layout(path, buffer, _ITEMS)
 
 
 def _read_synsets(folder: str) -> dict[str, str]:

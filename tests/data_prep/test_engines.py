@@ -106,7 +106,7 @@ def test_a_worker_process_killed_in_the_middle_ends_the_job_and_a_second_run_com
     command += ["--shard-bytes=1500", "--workers=2"]
     subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True, timeout=150)
     with running([*command, f"--out={tmp_path}/killed"]) as process:
-        os.kill(wait_for_writer(process.pid, "sdk_worker_main", tmp_path / "killed/train"), signal.SIGKILL)
+        os.kill(wait_for_writer(process.pid, "beam_worker", tmp_path / "killed/train"), signal.SIGKILL)
         _, said = process.communicate(timeout=150)
     assert process.returncode == 1
     assert "maskx: the job failed: " in said
