@@ -2,14 +2,15 @@
 
 from torch import nn
 from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
+from maskx_model.mask_head import MaskBranch
 from maskx_model.maskx_rcnn import MaskXRCNN
 
 
 def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
-    """A Mask R-CNN of the same weights, T's in its last layer. The convolutions are torchvision's in both; RoIAlign,
-    RPN, fully connected layers and heads are its own here, for ours are faster ones. `rpn_head`: our RPN's."""
+    """A Mask R-CNN of the same weights, T's in its last layer. The backbone and the deconvolution are torchvision's in
+    both; RoIAlign, RPN, heads and their layers are its own here, for ours are faster ones. `rpn_head`: our RPN's."""
     config, detector, branch, w_seg = ours.config.detector, ours.detector, ours.mask_branch, ours.w_seg()
     predictor = MaskRCNNPredictor(w_seg.shape[1], w_seg.shape[1], len(w_seg))
     predictor.conv5_mask = branch.features[-2]
@@ -21,10 +22,19 @@ def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
         min_size=config.min_size,
         max_size=config.max_size,
         box_batch_size_per_image=config.rois_per_image,
-        mask_head=branch.features[:-2],
+        mask_head=_mask_head(branch),
     )
     theirs.roi_heads.mask_predictor = predictor
     theirs.roi_heads.box_head.load_state_dict(detector.roi_heads.box_head.state_dict())
     theirs.roi_heads.box_predictor.load_state_dict(detector.roi_heads.box_predictor.state_dict())
     theirs.rpn.head.load_state_dict(rpn_head.state_dict())
     return theirs.to(w_seg.device)
+
+
+def _mask_head(branch: MaskBranch) -> MaskRCNNHeads:
+    """torchvision's own convolutions before the deconvolution, around our weights as they lie in memory."""
+    ours = branch.features[:-2]
+    channels = [layer.out_channels for layer in ours if isinstance(layer, nn.Conv2d)]
+    head = MaskRCNNHeads(ours[0].in_channels, channels, dilation=1)
+    head.load_state_dict(dict(zip(head.state_dict(), ours.state_dict().values(), strict=True)), assign=True)
+    return head

@@ -13,6 +13,7 @@ from maskx_model.crowds import CrowdAwareRPN
 from maskx_model.linear import use_onednn
 from maskx_model.roi_align import RowRoIAlign
 from maskx_model.roi_heads import SparseRoIHeads
+from maskx_model.winograd import use_winograd
 
 
 def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool = True) -> FasterRCNN:
@@ -46,6 +47,7 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
     # The two parts keep everything that torchvision has set up; only the methods below differ.
     detector.rpn.__class__ = CrowdAwareRPN
     detector.roi_heads.__class__ = SparseRoIHeads
+    use_winograd(detector.rpn.head)
     use_onednn(detector.roi_heads)
     if config.box_head == "pooled":
         for layer in (detector.roi_heads.box_predictor.cls_score, detector.roi_heads.box_predictor.bbox_pred):
