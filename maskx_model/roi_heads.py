@@ -6,8 +6,9 @@ neither computed nor stored here, with the same losses, gradients and detections
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,9 @@ from maskx_model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
 
 PAIRS_AT_ONCE = 2048
 """(RoI, class) pairs regressed together: bounds the memory of their gathered weights (16 kB each at 1024 numbers)."""
+
+ROIS_AT_ONCE = 500
+"""RoIs whose vectors are made together: their features are 25 MB, which the allocator keeps and hands out again."""
 
 LOGIT_SLACK = 1e-3
 """More than rounding can make of a difference of logits."""
@@ -104,7 +108,8 @@ class SparseRoIHeads(RoIHeads):
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
-        vectors = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
+        groups = in_groups(proposals, ROIS_AT_ONCE)
+        vectors = torch.cat([self.box_head(self.box_roi_pool(features, group, image_shapes)) for group in groups])
         logits = self.box_predictor.cls_score(vectors)
         counts = [len(boxes) for boxes in proposals]
         found = []
@@ -180,6 +185,17 @@ class SparseRoIHeads(RoIHeads):
         boxes, kept_scores, labels = boxes[large], kept_scores[large], labels[large]
         best = batched_nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
         return boxes[best], kept_scores[best], labels[best]
+
+
+def in_groups(boxes: Sequence[Tensor], size: int) -> Iterator[list[Tensor]]:
+    """Boxes [P_i, 4] of each image, `size` at a time and in order: what of each image is in the group. One group, an
+    empty one, where there are no boxes."""
+    starts = list(accumulate(map(len, boxes), initial=0))
+    for first in range(0, max(starts[-1], 1), size):
+        yield [
+            each[max(first - start, 0) : max(first + size - start, 0)]
+            for each, start in zip(boxes, starts[:-1], strict=True)
+        ]
 
 
 def _candidates(logits: Tensor, threshold: float) -> Tensor:

@@ -13,7 +13,7 @@ from maskx_model.config import DetectorConfig
 from maskx_model.crowds import CROWD_LABEL, inside_crowd
 from maskx_model.detector import build_detector, class_weights
 from maskx_model.detector_training import detector_losses
-from maskx_model.roi_heads import SparseRoIHeads
+from maskx_model.roi_heads import SparseRoIHeads, in_groups
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -87,6 +87,29 @@ def test_detections_of_the_heads_equal_torchvisions_and_no_box_is_regressed_for_
         torch.testing.assert_close(ours["boxes"], theirs["boxes"], rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(ours["scores"], theirs["scores"])
     assert max(recorder.bytes) < 70 * 501 * 4 * 4  # float32 [R, 4 (K + 1)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 30, 100])
+def test_groups_of_rois_hold_each_once_and_in_order(size: int) -> None:
+    boxes = [random_boxes(count, count) for count in (20, 0, 33, 1)]
+    groups = list(in_groups(boxes, size))
+    assert all(sum(map(len, group)) == size for group in groups[:-1])
+    for image, each in enumerate(boxes):
+        assert torch.equal(torch.cat([group[image] for group in groups]), each)
+    assert [[len(each) for each in group] for group in in_groups([boxes[1], boxes[1]], size)] == [[0, 0]]
+
+
+def test_detections_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = new_detector(num_classes=7).roi_heads.eval()
+    heads.score_thresh = 0.0
+    found = []
+    for size in (9, 500):
+        monkeypatch.setattr("maskx_model.roi_heads.ROIS_AT_ONCE", size)
+        with torch.no_grad():
+            found.append(heads(*pyramid_and_proposals())[0])
+    for few, many in zip(*found, strict=True):
+        assert len(few["boxes"]) > 20
+        torch.testing.assert_close(few, many)
 
 
 def test_boxes_are_in_a_crowd_by_the_share_of_their_own_area() -> None:
