@@ -48,13 +48,21 @@ def test_shards_of_real_photographs_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_leave_classes_out_study_is_compared_with_the_truth(tmp_path: Path) -> None:
-    options = "--seeds 10 --worlds pairs --variants cls --folds 1 --out . --jobs 1 --images 160 --steps 2"
+def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> None:
+    options = (
+        "--seeds 10 --worlds pairs --variants cls --folds 1 --out . --jobs 1 --images 160 --val-images 40 --steps 2"
+    )
     report = last_line("holdout", options, tmp_path)
     assert {"largest_error", "flags_missed", "largest_regret"} <= report.keys()
     worlds = report["worlds"]
     assert isinstance(worlds, list)
     assert [each["variant"] for each in worlds[0]["variants"]] == ["class_agnostic", "cls"]
+    a = "pairs-10/original/mask_classes/without_group_0.txt"
+    options = f"--dataset pairs-10/dataset --detector pairs-10/detector --mask-classes {a} --out tables --jobs 1"
+    report = last_line("table_causes", f"{options} --heads class_agnostic --steps 2 --rates 0.001", tmp_path)
+    rows = report["rows"]
+    assert isinstance(rows, list)
+    assert [each["method"] for each in rows] == ["class_agnostic", "grabcut"]
 
 
 def test_no_layer_of_ours_is_in_what_a_model_is_compared_with() -> None:

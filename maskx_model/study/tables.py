@@ -21,6 +21,7 @@ from maskx_model.study.jobs import Job, Row, run_jobs
 from maskx_model.study.table_result import Tables, summarise
 from maskx_model.study.table_rows import METHODS, Method, chosen_rows
 from maskx_model.study.variants import Variant
+from maskx_model.word_vectors import class_vectors
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def tables(
     rows = chosen_rows(options.rows)
     not_run = {row.id: reason for row in rows if (reason := _reason(METHODS[row.method], options))}
     methods = list(dict.fromkeys(row.method for row in rows if row.id not in not_run))
+    if options.embedding is not None and "embedding" in methods:
+        class_vectors(options.embedding, data.vocabulary)  # a class that it lacks is told before anything is trained
     measurements: dict[str, list[Row]] = {name: [] for name in methods}
     made_from: dict[str, str] = {}
     for number, seed in enumerate(options.seeds):

@@ -140,6 +140,17 @@ def test_word_vectors_give_their_row(toy_dataset: Dataset, detector: str, preset
     assert row.not_run is None and row.b is not None
 
 
+def test_word_vectors_that_lack_a_class_are_refused_before_anything_is_trained(
+    toy_dataset: Dataset, preset: Preset, tmp_path: Path
+) -> None:
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("red 0.5 1.0 -1.0\n")
+    options = TablesOptions(seeds=(0,), embedding=str(vectors))
+    with pytest.raises(ConfigError, match="no vector for"):
+        tables(toy_dataset.uri, str(tmp_path / "out"), preset, options, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
