@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from mmap import mmap
+from operator import itemgetter
 
 import numpy as np
 
 from data_prep.merge import Photograph
 from data_prep.plan import Plan, PlannedFile, PlannedPhotograph, read_photographs
-from data_prep.references import References, unpack
+from data_prep.references import REFERENCE, References, unpack
 from data_prep.sources import coco, visual_genome_objects
 from data_prep.sources.frames import Frame
 from data_prep.sources.objects import Item, Objects
 
 # Objects of so many photographs are worked on together: it takes a few thousand for columns to be worth while.
 AT_ONCE = 64
+_FILE = itemgetter(list(REFERENCE.fields or ()).index("file"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,15 @@ def _read(
     items: dict[int, list[Item]] = {}
     for planned, references in batch:
         frames = _frames(planned.photograph)
-        own: dict[int, Objects] = {}
-        for _, file, offset, length in references.tolist():
-            into = own.get(file) or own.setdefault(file, Objects())
-            frame = frames[plan.files[file].source]
-            items.setdefault(file, []).append(Item(buffers[file][offset : offset + length], offset, frame, into))
-        found.append((planned, [Annotated(plan.files[file], objects) for file, objects in own.items()]))
+        annotated = []
+        for number, own in groupby(references.tolist(), key=_FILE):
+            file, buffer, into = plan.files[number], buffers[number], Objects()
+            frame = frames[file.source]
+            items.setdefault(number, []).extend(
+                [Item(buffer[offset : offset + length], offset, frame, into) for _, _, offset, length in own]
+            )
+            annotated.append(Annotated(file, into))
+        found.append((planned, annotated))
     for number, listed in items.items():
         file = plan.files[number]
         if file.kind == "vg":

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 
+from data_prep.memory import return_large_blocks
 from data_prep.sources.ahead import read_ahead
 from data_prep.sources.options import parse_sources
 
@@ -18,6 +19,7 @@ READY = b"ready\n"
 
 def main() -> None:
     """Read ahead, import, wait, work."""
+    return_large_blocks()
     number, count, *sources = sys.argv[1:]
     read_ahead(parse_sources(tuple(sources)) if sources else (), int(number), int(count))
     from apache_beam.runners.worker import sdk_worker_main
