@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -27,16 +27,7 @@ from data_prep.content.held_out import HeldOutPictures
 from data_prep.format.images import decode_rgb
 from data_prep.leaks import Galleries
 from data_prep.merge import TRAIN
-from data_prep.plan import (
-    Contents,
-    MappedFiles,
-    Plan,
-    PlannedPhotograph,
-    decode_photographs,
-    read_photographs,
-    read_table,
-    write_plan,
-)
+from data_prep.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
 from data_prep.planning import Planned, make_plan
 from data_prep.references import locate, pack
 from data_prep.shards import write_shard
@@ -80,16 +71,15 @@ class Ready:
     def without_comparing(self, out: str) -> tuple[Plan, Galleries]:
         """The same plan at another place, in which no photograph is compared with any."""
         plan = msgspec.structs.replace(self.planned.plan, out=out)
-        write_plan(plan, replace(self.contents, photographs=[_alone(shard) for shard in self.contents.photographs]))
+        alone = [[_alone(planned) for planned in shard] for shard in self.contents.photographs]
+        write_plan(plan, Contents(alone, self.contents.tables))
         galleries = Galleries(plan)
         galleries.update({source.name: HeldOutPictures([], []) for source in self.planned.sources})
         return plan, galleries
 
 
-def _alone(shard: bytes) -> bytes:
-    return msgspec.json.encode(
-        [msgspec.structs.replace(each, copies=("",) * len(each.copies)) for each in decode_photographs(shard)]
-    )
+def _alone(planned: PlannedPhotograph) -> PlannedPhotograph:
+    return msgspec.structs.replace(planned, copies=("",) * len(planned.copies))
 
 
 def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:
@@ -105,7 +95,7 @@ def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, flo
     """CPU milliseconds a photograph of the part, by way."""
     plan = ready.planned.plan
     shards = [n for n, shard in enumerate(plan.shards) if (shard.split, shard.part) == (TRAIN, part)]
-    photographs = [planned for number in shards for planned in read_photographs(plan.out, number)]
+    photographs = [planned for number in shards for planned in ready.contents.photographs[number]]
     galleries = Galleries(plan)
     without, nothing = ready.without_comparing(f"{folder}/without")
     ways: dict[str, Callable[[], None]] = {

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 
+from data_prep.beam_imports import import_beam
 from data_prep.memory import return_large_blocks
 from data_prep.sources.ahead import read_ahead
 from data_prep.sources.options import parse_sources
@@ -22,6 +23,7 @@ def main() -> None:
     return_large_blocks()
     number, count, *sources = sys.argv[1:]
     read_ahead(parse_sources(tuple(sources)) if sources else (), int(number), int(count))
+    import_beam()
     from apache_beam.runners.worker import sdk_worker_main
 
     import data_prep.graph  # noqa: F401  (so that the graph's steps need not wait for it)

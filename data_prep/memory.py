@@ -2,9 +2,9 @@
 
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 1 << 20
-_KEPT = 1 << 23
+_KEPT = 1 << 24
 
 
 def return_large_blocks() -> None:
@@ -13,11 +13,9 @@ def return_large_blocks() -> None:
     glibc raises this threshold by itself with each large block that is freed, up to 32 MB, and then keeps such blocks
     in a heap that does not shrink: a third of what a worker held. With a threshold of one's own it gives back what is
     free at the heap's end as soon as that is 128 kB, and is asked for it again: arrays of such a size took twice the
-    time. So up to 8 MB are kept there. And threads share one heap: each with its own, a worker kept 25 MB more. Other C
-    libraries have no such settings.
+    time. So up to 16 MB are kept there. Other C libraries have no such settings.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
-        mallopt(_M_ARENA_MAX, 1)

@@ -13,6 +13,7 @@ from threading import Event, Thread
 import msgspec
 from tqdm import tqdm
 
+from data_prep.beam_imports import import_beam
 from data_prep.engines import Engine
 from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
@@ -100,12 +101,13 @@ def _prepare(options: PrepareOptions) -> Manifest:
         return kept
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
-    _say(f"writing {contents.count} photographs into {shards} shards")
+    _say(f"writing {sum(map(len, contents.photographs))} photographs into {shards} shards")
     # The workers have the contents on disk; here they would only take room. What is left of planning goes through
     # one block of bytes: a few thousand small objects, each where it was made, would keep most of that room taken.
     packed = msgspec.json.encode(planned)
     del planned, contents
     planned = msgspec.json.decode(packed, type=Planned)
+    import_beam()
     from data_prep.graph import run_graph
 
     with _progress(out, shards):

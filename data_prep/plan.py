@@ -75,11 +75,9 @@ def work_folder(out: str) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes to disk beside a plan and need not be held any longer: its shards' photographs as JSON, its files'
-    tables. `count`: the photographs of all shards."""
+    """What goes to disk beside a plan and need not be held any longer: its shards' photographs, its files' tables."""
 
-    photographs: list[bytes]
-    count: int
+    photographs: list[list[PlannedPhotograph]]
     tables: list[npt.NDArray[np.void]]
 
 
@@ -87,7 +85,7 @@ def write_plan(plan: Plan, contents: Contents) -> None:
     """Write the plan and its contents."""
     folder = work_folder(plan.out)
     for number, listed in enumerate(contents.photographs):
-        write(f"{folder}/photographs/{number:06d}.json", listed)
+        write(f"{folder}/photographs/{number:06d}.json", msgspec.json.encode(listed))
     for number, table in enumerate(contents.tables):
         write(f"{folder}/tables/{number:03d}.npy", _npy(table))
     write(f"{folder}/plan.json", msgspec.json.encode(plan))
@@ -106,12 +104,7 @@ def read_plan(out: str) -> Plan:
 
 def read_photographs(out: str, shard: int) -> list[PlannedPhotograph]:
     """A shard's photographs, in order."""
-    return decode_photographs(read(f"{work_folder(out)}/photographs/{shard:06d}.json"))
-
-
-def decode_photographs(data: bytes) -> list[PlannedPhotograph]:
-    """A shard's photographs from JSON."""
-    return msgspec.json.decode(data, type=list[PlannedPhotograph])
+    return msgspec.json.decode(read(f"{work_folder(out)}/photographs/{shard:06d}.json"), type=list[PlannedPhotograph])
 
 
 def read_table(out: str, file: int) -> npt.NDArray[np.void]:

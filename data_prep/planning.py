@@ -96,10 +96,8 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
             places.put(planned.photograph.images, number, position)
-    encoded = [msgspec.json.encode(photographs) for photographs in shards]
-    plan = Plan(out, listing.files, listing.spans, _name_shards(shards, encoded, listing))
-    tables = [places.table(number) for number in range(len(listing.files))]
-    contents = Contents(encoded, sum(map(len, shards)), tables)
+    plan = Plan(out, listing.files, listing.spans, _name_shards(shards, listing))
+    contents = Contents(shards, [places.table(number) for number in range(len(listing.files))])
     sources_made_of = _manifest_sources(listing)
     return Planned(plan, sources_made_of, listing.classes, listing.tally, merged.held_out), contents
 
@@ -225,10 +223,10 @@ def _limited(
     return taken
 
 
-def _name_shards(shards: list[list[PlannedPhotograph]], encoded: list[bytes], listing: Listing) -> list[PlannedShard]:
+def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> list[PlannedShard]:
     """A training shard also depends on the held-out photographs that its own must not be copies of."""
     read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
-    digests = [hashlib.sha256(read + photographs) for photographs in encoded]
+    digests = [hashlib.sha256(read + msgspec.json.encode(photographs)) for photographs in shards]
     splits = [photographs[0].photograph.split for photographs in shards]
     held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
     numbers: Counter[tuple[str, str]] = Counter()

@@ -4,6 +4,7 @@ import argparse
 
 import msgspec
 
+from data_prep.beam_imports import import_beam
 from data_prep.engines import Engine
 from data_prep.pipeline import SHARD_BYTES
 from data_prep.plan import write_plan
@@ -24,6 +25,7 @@ def main() -> None:
         packed = msgspec.json.encode(planned)
         del planned, contents
         planned = msgspec.json.decode(packed, type=Planned)
+        import_beam()
         from benchmarks.metadata.record_graph import write_records  # as in prepare, Beam comes after planning
 
         write_records(planned.plan, engine)

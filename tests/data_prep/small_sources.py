@@ -13,7 +13,7 @@ from data_prep.compose import ShardCounts, compose
 from data_prep.format.manifest import Manifest
 from data_prep.format.records import Record
 from data_prep.leaks import Galleries
-from data_prep.plan import MappedFiles, decode_photographs, read_plan, read_table, write_plan
+from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.planning import make_plan
 from data_prep.publish import check_nothing_lost, publish
 from data_prep.references import REFERENCE, References, locate, pack
@@ -157,7 +157,7 @@ def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
     composed = [
         compose(one.photograph, annotated, total, counts)
         for photographs, groups in zip(contents.photographs, references, strict=True)
-        for one, annotated in annotate(plan, decode_photographs(photographs), np.concatenate(groups), buffers)
+        for one, annotated in annotate(plan, photographs, np.concatenate(groups), buffers)
     ]
     check_nothing_lost(total)
     return total, composed
