@@ -30,10 +30,14 @@ VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on given boxes."""
+    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on given boxes.
+
+    `estimate_error` is how wrong the study thinks that its estimate may be.
+    """
 
     variant: str
     estimate: float
+    estimate_error: float | None
     true: float
     estimate_given: float
     true_given: float
@@ -94,7 +98,8 @@ def compare(world: str, found: Holdout, true: dict[str, tuple[float, ...]]) -> W
 
     def compared(each: VariantResult) -> Compared:
         predicted, given = true[each.name]
-        return Compared(each.name, each.predicted.on_b, predicted, each.given.on_b, given, each.flagged)
+        own = each.predicted
+        return Compared(each.name, own.on_b, own.error, predicted, each.given.on_b, given, each.flagged)
 
     variants = tuple(compared(each) for each in found.variants)
     worse = [each for each in variants if each.true < true[BASELINE][0]]
@@ -109,12 +114,20 @@ def compare(world: str, found: Holdout, true: dict[str, tuple[float, ...]]) -> W
 
 
 def summary(worlds: Sequence[World]) -> dict[str, object]:
-    """The three bars: errors of the estimates (of all variants, and of those picked), flags missed, and regret."""
+    """The three bars: errors of the estimates (of all variants, of those picked, and whether the study foresaw them),
+    flags missed, and regret."""
     errors = {f"{world.world} {each.variant}": each.error for world in worlds for each in world.variants}
     picked = [each.error for world in worlds for each in world.variants if each.variant == world.picked]
     within = [error <= 0.2 for error in errors.values()]
+    foreseen = [
+        abs(each.estimate - each.true) <= 2 * each.estimate_error
+        for world in worlds
+        for each in world.variants
+        if each.estimate_error is not None
+    ]
     return {
         "estimates_within_20_percent": mean(within),
+        "within_twice_their_own_error": mean(foreseen) if foreseen else None,
         "largest_error": max(errors.values()),
         "mean_error": mean(errors.values()),
         "largest_error_of_picked": max(picked),
@@ -127,12 +140,13 @@ def summary(worlds: Sequence[World]) -> dict[str, object]:
 
 def print_world(world: World) -> None:
     """The table of one world."""
-    print(f"\n{world.world:24}{'estimate':>10}{'true':>8}{'error':>8}   on given boxes{'estimate':>10}{'true':>8}")
+    print(f"\n{world.world:24}{'estimate':>16}{'true':>8}{'error':>8}   on given boxes{'estimate':>10}{'true':>8}")
     for each in sorted(world.variants, key=lambda each: -each.estimate):
         mark = " picked" if each.variant == world.picked else " flagged" if each.flagged else ""
         mark += " (missed)" if each.variant in world.missed else ""
+        own_error = "" if each.estimate_error is None else f" ± {each.estimate_error:.2f}"
         print(
-            f"{each.variant:24}{each.estimate:10.2f}{each.true:8.2f}{each.error:8.0%}"
+            f"{each.variant:24}{f'{each.estimate:.2f}{own_error}':>16}{each.true:8.2f}{each.error:8.0%}"
             f"{each.estimate_given:27.1f}{each.true_given:8.1f} {mark}"
         )
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)

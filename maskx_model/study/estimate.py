@@ -1,7 +1,7 @@
 """From heads measured on classes held out to what they are worth on B."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import mean, stdev
 
 import msgspec
@@ -12,12 +12,16 @@ from maskx_model.study.variants import BASELINE
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """AP, 0-100: its mean over folds and seeds, the standard deviation over them, and what it is estimated to be on
-    B."""
+    """AP, 0-100: its mean over folds and seeds, the standard deviation over them, and what it is estimated to be on B.
+
+    `error` is of that estimate: how far a fold is from what the other folds foretell of it (root mean square, to
+    scale); None where there is one fold only.
+    """
 
     mean: float
     deviation: float
     on_b: float
+    error: float | None
 
 
 class VariantResult(msgspec.Struct, frozen=True):
@@ -61,11 +65,10 @@ def _result(
     by_fold = _by_fold(rows)
     differences = [own - other for own, other in zip(by_fold, baseline, strict=True)]
     error = _deviation(differences) / math.sqrt(len(differences))
-    given = [mean(row.ap_gt_boxes.values()) for row in rows]
     return VariantResult(
         name=name,
-        predicted=Spread(mean(by_fold), _deviation(by_fold), _on_b(rows, box_ap50, b)),
-        given=Spread(mean(given), _deviation(given), mean(given)),
+        predicted=_spread([row.ap for row in rows], box_ap50, b),
+        given=_spread([row.ap_gt_boxes for row in rows], {}, b),
         margin=mean(differences),
         margin_error=error,
         flagged=name != BASELINE and mean(differences) <= error,
@@ -77,12 +80,29 @@ def _by_fold(rows: Sequence[Row]) -> list[float]:
     return [mean(row.ap.values()) for row in rows]
 
 
-def _on_b(rows: Sequence[Row], box_ap50: ClassAP, b: Sequence[int]) -> float:
-    boxes_on_b = [box_ap50[label] for label in b if label in box_ap50]
-    held_out = [box_ap50[label] for row in rows for label in row.ap]
-    if not boxes_on_b or not sum(held_out):
-        return mean(_by_fold(rows))
-    return mean(boxes_on_b) * sum(ap for row in rows for ap in row.ap.values()) / sum(held_out)
+def _spread(rows: Sequence[ClassAP], box_ap50: ClassAP, b: Collection[int]) -> Spread:
+    """`box_ap50` is empty where the boxes are given."""
+    means = [mean(ap.values()) for ap in rows]
+    on_b = _foretold(rows, box_ap50, b)
+    return Spread(mean(means), _deviation(means), on_b, _error(rows, box_ap50, on_b))
+
+
+def _foretold(rows: Sequence[ClassAP], box_ap50: ClassAP, classes: Collection[int]) -> float:
+    """What the rows say of other classes."""
+    boxes = [box_ap50[label] for label in classes if label in box_ap50]
+    held_out = [box_ap50.get(label, 0.0) for ap in rows for label in ap]
+    if not boxes or not sum(held_out):
+        return mean(mean(ap.values()) for ap in rows)
+    return mean(boxes) * sum(value for ap in rows for value in ap.values()) / sum(held_out)
+
+
+def _error(rows: Sequence[ClassAP], box_ap50: ClassAP, on_b: float) -> float | None:
+    folds = {frozenset(ap) for ap in rows}
+    if len(folds) < 2:
+        return None
+    own = [mean(mean(ap.values()) for ap in rows if ap.keys() == fold) for fold in folds]
+    foretold = [_foretold([ap for ap in rows if ap.keys() != fold], box_ap50, fold) for fold in folds]
+    return on_b * math.dist(own, foretold) / math.sqrt(len(folds)) / mean(own) if sum(own) else 0.0
 
 
 def _deviation(values: Sequence[float]) -> float:

@@ -144,9 +144,10 @@ def _mean(frozen: Frozen, classes: Sequence[int]) -> float | None:
 
 def print_table(result: Holdout) -> None:
     """The variants, best estimate first, to standard output; what it means, to standard error."""
-    print(f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>16}  ")
+    print(f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}  ")
     for each in sorted(result.variants, key=lambda each: -each.predicted.on_b):
         held_out, given = (f"{s.mean:.1f} ± {s.deviation:.1f}" for s in (each.predicted, each.given))
+        error = "" if each.predicted.error is None else f" ± {each.predicted.error:.1f}"
         mark = "picked" if each.name == result.picked else "flagged" if each.flagged else ""
-        print(f"{each.name:22}{held_out:>18}{given:>18}{each.predicted.on_b:16.1f}  {mark}")
+        print(f"{each.name:22}{held_out:>18}{given:>18}{f'{each.predicted.on_b:.1f}{error}':>18}  {mark}")
     print("flagged: not clearly above the class-agnostic head on classes without masks", file=sys.stderr)

@@ -37,6 +37,17 @@ def test_the_estimate_allows_for_how_well_the_detector_finds_b() -> None:
     assert study(class_agnostic=AGNOSTIC, transfer=TRANSFER)["transfer"].predicted.on_b == pytest.approx(20)
 
 
+def test_the_estimate_s_error_is_how_well_each_fold_is_foretold_by_the_others() -> None:
+    # Per box AP50 {0, 1} have 0.5 and {2} has 0.25: 7.5 is foretold as 3.75, 7.5 as 15. The estimate is 3/8 of 40.
+    found = study(class_agnostic=AGNOSTIC * 2, transfer=[{0: 10.0, 1: 5.0}, {2: 7.5}] * 2)["transfer"].predicted
+    assert found.on_b == pytest.approx(15)
+    assert found.error == pytest.approx(15 * ((3.75**2 + 7.5**2) / 2) ** 0.5 / 7.5)
+
+
+def test_of_a_single_fold_no_error_can_be_told() -> None:
+    assert study(class_agnostic=[{0: 5.0, 1: 3.0}] * 3)["class_agnostic"].predicted.error is None
+
+
 @pytest.mark.parametrize("box_ap50", [{0: 20.0, 1: 10.0, 2: 30.0}, dict.fromkeys(range(4), 0.0)])
 def test_without_box_ap50_the_estimate_is_the_mean_over_folds(box_ap50: dict[int, float]) -> None:
     rows = {"class_agnostic": [row(ap) for ap in AGNOSTIC]}
