@@ -102,12 +102,14 @@ def plant(model: MaskXRCNN, options: Options) -> None:
     cls, box = heads.box_predictor.cls_score, heads.box_predictor.bbox_pred
     scale = deviation * len(mean) ** 0.5
     cls.weight.copy_(8 * gaussian(cls.weight.shape, seed=1).to(options.device) / scale)
+    box.weight.copy_(0.1 * gaussian(box.weight.shape, seed=2).to(options.device) / scale)
+    for weight in (cls.weight, box.weight):  # across the mean, lest large numbers cancel out, which bfloat16 cannot
+        weight.sub_((weight @ mean)[:, None] * mean / mean.square().sum())
     cls.weight[0] = 0
     cls.bias.copy_(-cls.weight @ mean)
     best = (vectors @ cls.weight[1 : FOUND + 1].T + cls.bias[1 : FOUND + 1]).amax(1)
     cls.bias[0] = best.quantile(0.7)
     cls.bias[FOUND + 1 :] += ABSENT
-    box.weight.copy_(0.1 * gaussian(box.weight.shape, seed=2).to(options.device) / scale)
     box.bias.copy_(-box.weight @ mean)
 
 
@@ -126,6 +128,14 @@ def ours_after(model: MaskXRCNN, encoded: Encoded) -> Found:
 
 
 @torch.no_grad()
+def torchvisions_encoded(model: MaskRCNN, image: Tensor) -> Encoded:
+    """torchvision's way from a photograph to the pyramid, as in its own `forward`."""
+    batch, _ = model.transform([image])
+    original = [(image.shape[-2], image.shape[-1])]
+    return Encoded(batch.tensors, model.backbone(batch.tensors), batch.image_sizes, original)
+
+
+@torch.no_grad()
 def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
     """torchvision's way from the pyramid to masks over the photograph, as in its own `forward`."""
     proposals, _ = model.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
@@ -137,27 +147,28 @@ def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
 
 def inference(way: Way, options: Options) -> Callable[[], Found]:
     """The model and, unless the `whole` is wanted, the photograph after the backbone; then what follows."""
-    ours = our_model(way.classes, options)
-    ours.w_seg()  # once per model
     image = photograph(options)
+    ours = our_model(way.classes, options)
     encoded = None if way.whole else ours.encode([image])
     if way.model == "ours":
+        ours.w_seg()  # once per model
         return lambda: ours_after(ours, encoded or ours.encode([image]))
     theirs = torchvisions_model(ours, ours.detector.rpn.head).eval()
-    del ours.detector.roi_heads
-
-    def call() -> Found:
-        return torchvisions_after(theirs, encoded or ours.encode([image]))
-
-    return call
+    return lambda: torchvisions_after(theirs, encoded or torchvisions_encoded(theirs, image))
 
 
 def same(a: Found, b: Found) -> bool:
-    """Whether two ways found the same: classes, boxes, scores, and masks but for a pixel in a thousand."""
-    alike = torch.equal(a.labels, b.labels) and torch.allclose(a.scores, b.scores, rtol=1e-3, atol=1e-5)
-    if not alike or not torch.allclose(a.boxes, b.boxes, atol=0.05):
+    """Whether two ways found the same, in whatever order equal scores stand: classes, boxes, scores, and masks but for
+    a pixel in a thousand."""
+    if len(a.labels) != len(b.labels):
         return False
-    pairs = zip(whole_masks(a), whole_masks(b), strict=True)
+    distance = (a.boxes[:, None] - b.boxes).abs().amax(-1).masked_fill(a.labels[:, None] != b.labels, torch.inf)
+    nearest = distance.argmin(1)
+    if len(nearest.unique()) < len(nearest) or bool((distance.amin(1) > 0.05).any()):
+        return False
+    if not torch.allclose(a.scores, b.scores[nearest], rtol=1e-3, atol=1e-5):
+        return False
+    pairs = zip(whole_masks(a), whole_masks(b)[nearest.cpu()], strict=True)
     return all(bool((x != y).sum() <= 1e-3 * max((x | y).sum(), 1000)) for x, y in pairs)
 
 

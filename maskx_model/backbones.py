@@ -11,6 +11,7 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 
 from data_prep.format.errors import CheckpointError, ConfigError
 from maskx_model.config import DetectorConfig
+from maskx_model.frozen_norm import fold_frozen_norms
 
 RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 
@@ -31,6 +32,7 @@ def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
         except RuntimeError as error:
             problem = str(error)[:200]
             raise CheckpointError(f"{config.weights}: not the weights of a {config.backbone} ({problem} …)") from None
+    fold_frozen_norms(resnet)
     # Stem and first stage stay frozen, as the authors do.
     pyramid: nn.Module = _resnet_fpn_extractor(resnet, trainable_layers=3)
     return pyramid
