@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
 
 from data_prep.format.records import Rle
+from maskx_model.pasting_on_gpu import paste_together
 from maskx_model.rle import encode_edges
 
 MASK_THRESHOLD = 0.5
@@ -16,13 +17,16 @@ def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> list[Rle]:
     """Probabilities float32 [N, 28, 28] in 0..1 within boxes xyxy [N, 4] → masks over an image of `size` (height,
     width), where torchvision's `paste_masks_in_image` gives more than 0.5.
 
-    Each mask is resampled to its own box and its run lengths are put where the box is: memory is one box's.
+    Each mask is resampled to its own box and its run lengths are put where the box is: memory is one box's. On a GPU
+    some are made together (`paste_together`).
     """
     if len(masks) == 0:
         return []
-    padded, scale = expand_masks(masks[:, None].cpu(), padding=1)
-    frames = expand_boxes(boxes.cpu(), scale).long().tolist()
-    return [_paste(mask, frame, size) for mask, frame in zip(padded, frames, strict=True)]
+    padded, scale = expand_masks(masks[:, None], padding=1)
+    frames = expand_boxes(boxes, scale).long()
+    if masks.device.type != "cpu":
+        return paste_together(padded[:, 0], frames, size, MASK_THRESHOLD)
+    return [_paste(mask, frame, size) for mask, frame in zip(padded, frames.tolist(), strict=True)]
 
 
 def _paste(mask: Tensor, frame: list[int], size: tuple[int, int]) -> Rle:

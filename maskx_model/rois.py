@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -82,16 +83,27 @@ def rois_with_masks(
     `sizes`: (height, width) of each photograph in the network's pixels. Returns RoIs [R_i, 4] of each photograph, and
     of all together labels int64 [R] and targets float32 [R, 28, 28].
     """
-    kept, kept_labels, targets = [], [], []
-    for sample, boxes, objects, classes, size in zip(samples, *chosen, sizes, strict=True):
-        has_mask = torch.tensor([mask is not None for mask in sample.masks], dtype=torch.bool, device=boxes.device)
-        positive = (classes > 0).nonzero()[:, 0]
-        positive = positive[has_mask[objects[positive]]]
-        kept.append(boxes[positive])
-        kept_labels.append(classes[positive])
-        scale = boxes.new_tensor(sample.image.shape[1::-1]) / boxes.new_tensor(size[::-1])
-        targets.append(mask_targets(sample.masks, kept[-1] * scale.repeat(2), objects[positive]))
-    return kept, torch.cat(kept_labels), torch.cat(targets)
+    masks = [mask for sample in samples for mask in sample.masks]
+    counts = [len(sample.masks) for sample in samples]
+    rois, labels = torch.cat(chosen.rois), torch.cat(chosen.labels)
+    # Of each photograph: how many objects the ones before it have, and what its masks' pixels are to the network's.
+    before = [0, *accumulate(counts)][:-1]
+    scales = [
+        (sample.image.shape[1] / width, sample.image.shape[0] / height)
+        for sample, (height, width) in zip(samples, sizes, strict=True)
+    ]
+    has_mask = torch.tensor([mask is not None for mask in masks], dtype=torch.bool, device=rois.device)
+    photograph = torch.repeat_interleave(
+        torch.arange(len(samples), device=rois.device),
+        torch.tensor([len(each) for each in chosen.rois], device=rois.device),
+        output_size=len(rois),
+    )
+    objects = torch.cat(chosen.matched) + torch.tensor(before, device=rois.device)[photograph]
+    positive = (labels > 0).nonzero()[:, 0]
+    positive = positive[has_mask[objects[positive]]]
+    of, boxes = photograph[positive], rois[positive]
+    targets = mask_targets(masks, boxes * boxes.new_tensor(scales)[of].repeat(1, 2), objects[positive])
+    return list(boxes.split(of.bincount(minlength=len(samples)).tolist())), labels[positive], targets
 
 
 def jittered(boxes: Tensor, size: tuple[int, int]) -> Tensor:

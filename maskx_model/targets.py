@@ -19,6 +19,7 @@ from torch import Tensor
 from data_prep.format.records import Rle
 from maskx_model.mask_head import MASK_SIZE
 from maskx_model.rle import mask_edges
+from maskx_model.targets_on_gpu import mask_targets_together
 
 EDGES_AT_ONCE = 4096
 """Bounds the memory of a mask with very many edges: 0.9 MB for each RoI and axis."""
@@ -30,17 +31,20 @@ Doubles = npt.NDArray[np.float64]
 def mask_targets(masks: Sequence[Rle | None], boxes: Tensor, matched: Tensor) -> Tensor:
     """The part of an object's mask that lies in a RoI, as torchvision's `project_masks_on_boxes` gives it.
 
-    Masks of one photograph (None where an object has none), boxes of RoIs xyxy float32 [R, 4] in the masks' pixels,
-    and for each the index of the object it was matched to, int64 [R] → float32 [R, 28, 28] in 0..1: RoIAlign with as
-    many samples in a cell as it has pixels; partly covered cells stay fractional. Raises ValueError for a RoI whose
-    object has no mask.
+    Masks of objects (None where one has none), boxes of RoIs xyxy float32 [R, 4] in the masks' pixels, and for each
+    the index of the object it was matched to, int64 [R] → float32 [R, 28, 28] in 0..1: RoIAlign with as many samples in
+    a cell as it has pixels; partly covered cells stay fractional. Raises ValueError for a RoI whose object has no mask.
     """
+    without = torch.tensor([mask is None for mask in masks], dtype=torch.bool, device=boxes.device)[matched]
+    if without.any():
+        raise ValueError(f"object {int(matched[without][0])} has no mask to train towards")
+    if boxes.device.type != "cpu":
+        return mask_targets_together(masks, boxes, matched)
     targets = np.zeros((len(boxes), MASK_SIZE, MASK_SIZE), np.float32)
     rois, objects = boxes.numpy(force=True), matched.numpy(force=True)
     for index in np.unique(objects):
-        if (mask := masks[index]) is None:
-            raise ValueError(f"object {index} has no mask to train towards")
-        own = objects == index
+        mask, own = masks[index], objects == index
+        assert mask is not None
         targets[own] = _targets(mask, rois[own])
     return torch.from_numpy(targets).to(boxes.device)
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from torch import Tensor
-from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.models.detection.roi_heads import expand_boxes, expand_masks, paste_masks_in_image
 
 from data_prep.format.records import Rle
+from maskx_model import pasting_on_gpu
 from maskx_model.pasting import MASK_THRESHOLD, encode_part, paste
 from tests.maskx_model.recorder import Recorder
 
@@ -71,3 +72,35 @@ def test_parts_encode_as_the_whole_image_does(part: list[list[bool]], place: tup
     whole = coco_mask.encode(np.asfortranarray(image, dtype=np.uint8))
     size = (image.shape[0], image.shape[1])
     assert encode_part(bitmap, left, top, size) == Rle(size, whole["counts"].decode())
+
+
+DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_pasted_together_are_those_pasted_one_by_one(
+    seed: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pasting_on_gpu, "PIXELS_AT_ONCE", 70 * 110 * 7)
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(40, 2, generator=generator) * 110 - 20
+    boxes = torch.cat([corner, corner + torch.rand(40, 2, generator=generator) * 60], dim=1)
+    masks, size = blobs(40, seed), (70, 110)
+    padded, scale = expand_masks(masks[:, None], padding=1)
+    frames = expand_boxes(boxes, scale).long()
+    found = pasting_on_gpu.paste_together(padded[:, 0].to(device), frames.to(device), size, MASK_THRESHOLD)
+    expected = paste(masks, boxes, size)
+    if device == "cpu":
+        assert found == expected
+    for one, other in zip(found, expected, strict=True):
+        pair = [{"size": list(size), "counts": each.counts} for each in (one, other)]
+        differing = coco_mask.area(coco_mask.merge(pair)) - coco_mask.area(coco_mask.merge(pair, intersect=True))
+        assert differing <= 2
+
+
+def test_no_bitmap_of_many_images_is_made_together() -> None:
+    padded, frames = torch.rand(6, 30, 30), torch.tensor([[5, 5, 400, 300]]).repeat(6, 1)
+    with Recorder() as recorder:
+        pasting_on_gpu.paste_together(padded, frames, (5000, 8000), MASK_THRESHOLD)
+    assert max(recorder.bytes) < 5000 * 8000 * 8 + 2**20

@@ -14,6 +14,7 @@ from torchvision.models.detection.roi_heads import project_masks_on_boxes
 from data_prep.format.records import Rle
 from maskx_model.rle import encode_edges
 from maskx_model.targets import EDGES_AT_ONCE, mask_targets
+from maskx_model.targets_on_gpu import mask_targets_together
 from tests.maskx_model.samples import bitmap, busy_samples, rle
 
 COORDINATE = st.one_of(st.integers(-70, 140).map(float), st.floats(-70, 140, width=32))
@@ -110,3 +111,27 @@ def test_without_a_roi_there_is_no_target() -> None:
 def test_a_roi_of_an_object_without_a_mask_is_an_error() -> None:
     with pytest.raises(ValueError, match="object 1 has no mask"):
         mask_targets([None, None], torch.tensor([[0.0, 0.0, 5.0, 5.0]]), torch.tensor([1]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=70)), boxes_anywhere())
+def test_targets_made_together_are_those_made_one_by_one(
+    drawn: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], boxes: Tensor
+) -> None:
+    other = np.pad(~drawn, ((2, 0), (0, 9)))  # of a photograph of another size
+    masks, matched = [rle(drawn), None, rle(other)], torch.arange(len(boxes)) % 2 * 2
+    expected = mask_targets(masks, boxes, matched)
+    for edges_at_once in (4, 4096):
+        assert_equal(mask_targets_together(masks, boxes, matched, edges_at_once), expected)
+
+
+def test_no_roi_makes_no_target_together_either() -> None:
+    assert mask_targets_together([None], torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)).shape == (0, 28, 28)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_makes_the_processors_targets() -> None:
+    sample = busy_samples(0, size=(300, 400))[0]
+    boxes, matched = sample.boxes.repeat(3, 1) + torch.rand(12, 4), torch.arange(12) % 4
+    found = mask_targets(sample.masks, boxes.cuda(), matched.cuda())
+    torch.testing.assert_close(found.cpu(), mask_targets(sample.masks, boxes, matched), rtol=0, atol=1e-4)
