@@ -92,18 +92,20 @@ class PlantedProposals(nn.Module):
     ) -> tuple[list[Tensor], Losses]:
         """The planted proposals xyxy [P, 4] of each photograph, and the RPN's losses."""
         _, losses = self.rpn(images, features, targets)
-        return [self._planted(t["boxes"]) for t in targets], losses
+        return [self._planted(t["boxes"], size) for t, size in zip(targets, images.image_sizes, strict=True)], losses
 
-    def _planted(self, boxes: Tensor) -> Tensor:
+    def _planted(self, boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Proposals in an image of that height and width."""
+        height, width = image_size
         generator = torch.Generator().manual_seed(0)
         near = int(self.options.near * self.options.proposals)
         objects = boxes.cpu()[torch.arange(near) % len(boxes)]
         sides = (objects[:, 2:] - objects[:, :2]).repeat(1, 2)
         around = objects + 0.1 * sides * torch.randn(near, 4, generator=generator)
-        corner = torch.rand(self.options.proposals - near, 2, generator=generator) * self.options.height * 0.8
-        size = self.options.height / 30 * (1 + 3 * torch.rand(corner.shape, generator=generator))
+        corner = torch.rand(self.options.proposals - near, 2, generator=generator) * height * 0.8
+        size = height / 30 * (1 + 3 * torch.rand(corner.shape, generator=generator))
         everywhere = torch.cat([corner, corner + size], dim=1)
-        limit = torch.tensor([self.options.width, self.options.height] * 2)
+        limit = torch.tensor([width, height] * 2)
         return torch.cat([around, everywhere]).clamp(min=0).minimum(limit).to(boxes)
 
 

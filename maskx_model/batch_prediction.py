@@ -19,6 +19,7 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.storage import create, write
 from data_prep.format.vocabulary import Vocabulary
 from maskx_model.coco_results import category_ids, to_results
+from maskx_model.config import PLAIN, Compute
 from maskx_model.segmenter import Segmenter
 from maskx_model.visualization import draw_instances
 
@@ -35,11 +36,17 @@ class Photograph:
 
 
 def predict_files(
-    model: str, inputs: Sequence[Path], out: Path, min_score: float = 0.5, tracking_uri: str | None = None
+    model: str,
+    inputs: Sequence[Path],
+    out: Path,
+    min_score: float = 0.5,
+    tracking_uri: str | None = None,
+    compute: Compute = PLAIN,
 ) -> int:
     """Segment every photograph among the inputs (files, and folders with all below them); returns how many.
 
-    `model`: a model folder, or a registered model (`models:/maskx@champion`; `tracking_uri` says where). Writes to
+    `model`: a model folder, or a registered model (`models:/maskx@champion`; `tracking_uri` says where), computed as
+    `compute` says. Writes to
     `out` an overlay `<name>.png` for each photograph, laid out as below the input folder, with the objects of at least
     `min_score`; then `images.json` (which photograph has which id, and the categories) and `results.json`, a plain list
     in COCO's results format of *all* objects the model found: `COCO("images.json").loadRes("results.json")`.
@@ -51,7 +58,7 @@ def predict_files(
         raise ConfigError(f"min_score: a score lies between 0 and 1, got {min_score}")
     photographs = find_photographs(inputs, out)
     with _model_folder(model, tracking_uri) as folder:
-        segmenter = Segmenter.load(folder)
+        segmenter = Segmenter.load(folder, compute)
     for stale in ("results.json", "images.json"):
         (out / stale).unlink(missing_ok=True)
     with create(out / "results.json") as results:

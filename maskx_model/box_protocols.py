@@ -43,7 +43,7 @@ def find(
     found = {kind: Found([], []) for kind in models}
     leaders = _leaders({kind: model.detector for kind, model in models.items()})
     for image, truth in photographs:
-        tensor = to_tensor(image).to(next(iter(models.values())).embeddings().device)
+        tensor = to_tensor(image, next(next(iter(models.values())).parameters()).device)
         boxes, labels = ground_truth_boxes(truth)
         seen: dict[str, tuple[Encoded, dict[str, Tensor]]] = {}
         for kind, model in models.items():
@@ -68,7 +68,7 @@ def find_boxes(
     found = {kind: Found([], []) for kind in detectors}
     leaders = _leaders(detectors)
     for image, truth in photographs:
-        tensor = to_tensor(image).to(next(next(iter(detectors.values())).parameters()).device)
+        tensor = to_tensor(image, next(next(iter(detectors.values())).parameters()).device)
         seen: dict[str, Instances] = {}
         for kind, detector in detectors.items():
             if leaders[kind] == kind:
@@ -92,7 +92,7 @@ def find_grabcut(
         boxes, labels = ground_truth_boxes(truth)
         given = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(boxes))}
         for kind, detector in detectors.items():
-            tensor = to_tensor(image).to(next(detector.parameters()).device)
+            tensor = to_tensor(image, next(detector.parameters()).device)
             detected = _counted(detector([tensor])[0], truth, only_verified)
             for each, instances in ((detected, found[kind].predicted), (given, found[kind].given)):
                 masks = grabcut_masks(image, each["boxes"].cpu().numpy())

@@ -115,6 +115,8 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
 
     Raises CheckpointError for one that is missing or damaged.
     """
+    import torch
+
     from maskx_model.detector import build_detector
     from maskx_model.device import resolve_device
     from maskx_model.maskx_rcnn import MaskXRCNN
@@ -139,7 +141,8 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
             f"{uri}: the weights do not fit config.json and the {len(vocabulary)} classes of vocabulary.json "
             f"({str(error)[:200]} …); train it again"
         ) from None
-    return LoadedModel(model.to(resolve_device(device)).eval(), config, vocabulary, description.mask_classes)
+    model.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    return LoadedModel(model.eval(), config, vocabulary, description.mask_classes)
 
 
 def _damaged_file(uri: str) -> str | None:

@@ -44,7 +44,7 @@ def softmax_loss(
     classifier: nn.Linear, features: Tensor, labels: Sequence[Tensor], _targets: Sequence[dict[str, Tensor]]
 ) -> Tensor:
     """Cross-entropy over background and all classes: a `ClassificationLoss`."""
-    return F.cross_entropy(classifier(features), torch.cat(list(labels)))
+    return F.cross_entropy(classifier(features).float(), torch.cat(list(labels)))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _with_background(*labels: Tensor) -> Tensor:
 
 def _logits(classifier: nn.Linear, features: Tensor, columns: Tensor) -> Tensor:
     """Features [R, D] → the logits of those labels alone, int64 [L], float32 [R, L]."""
-    return F.linear(features, classifier.weight[columns], classifier.bias[columns])
+    return F.linear(features, classifier.weight[columns], classifier.bias[columns]).float()
 
 
 def choose_loss(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from data_prep.format.errors import ConfigError
-from maskx_model.config import ClassificationLossKind
+from maskx_model.compute_options import COMPUTE_AS_PRESET, ComputeOptions
+from maskx_model.config import PLAIN, ClassificationLossKind, Compute
 from maskx_model.mask_options import AS_PRESET, MaskOptions
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def detector(
     weights: str | None = None,
     classification_loss: ClassificationLossKind | None = None,
     loss_classes: int | None = None,
+    compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
 
@@ -52,12 +54,14 @@ def detector(
             drawn by frequency (`sampled`); or, in each photograph, those that are annotated or known to be absent there
             (`federated`, for LVIS; where the source does not list absent ones, as Visual Genome, drawn ones).
         loss_classes: How many classes are drawn; 50 in the presets.
+        compute: How it is computed.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_detector
 
     chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
-    chosen = replace(chosen, stage1_source=source or chosen.stage1_source)
+    stage1 = replace(chosen.stage1, compute=compute.of(chosen.stage1.compute))
+    chosen = replace(chosen, stage1=stage1, stage1_source=source or chosen.stage1_source)
     if pretrained is not None:
         if weights is not None:
             raise ConfigError("--pretrained and --weights: two things to begin with; name one")
@@ -99,6 +103,7 @@ def masks(
     pretrained: str | None = None,
     seed: int = 0,
     branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
+    compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
 ) -> None:
     """Stage 2: learn the masks of all classes from the classes that have masks.
 
@@ -124,12 +129,18 @@ def masks(
             it is taken and nothing trained; the detector must come from the same weights.
         seed: Seed of the weights and of the order of the photographs.
         branch: The mask branch.
+        compute: How it is computed.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_masks
 
     chosen = get_preset(preset)
-    schedule = replace(chosen.stage2, rois=rois or chosen.stage2.rois, targets=targets or chosen.stage2.targets)
+    schedule = replace(
+        chosen.stage2,
+        rois=rois or chosen.stage2.rois,
+        targets=targets or chosen.stage2.targets,
+        compute=compute.of(chosen.stage2.compute),
+    )
     chosen = replace(
         chosen,
         mask=branch.mask_config(chosen.mask),
@@ -173,6 +184,7 @@ def joint(
     loss_classes: int | None = None,
     seed: int = 0,
     branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
+    compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
 ) -> None:
     """End to end, instead of the two stages: learn boxes and masks of all classes at once.
 
@@ -194,13 +206,15 @@ def joint(
         loss_classes: As in `maskx train detector`.
         seed: Seed of the weights and of the order of the photographs.
         branch: The mask branch.
+        compute: How it is computed.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_joint
 
     chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
     mask = replace(branch.mask_config(chosen.mask), stop_gradient=stop_gradient)
-    chosen = replace(chosen, mask=mask, stage2_source=source or chosen.stage2_source)
+    schedule = replace(chosen.joint, compute=compute.of(chosen.joint.compute))
+    chosen = replace(chosen, mask=mask, joint=schedule, stage2_source=source or chosen.stage2_source)
     train_joint(
         dataset,
         out,
@@ -224,6 +238,7 @@ def evaluate(
     protocol: Literal["coco", "lvis"] = "coco",
     masks: Literal["model", "grabcut"] = "model",
     max_images: int | None = None,
+    compute: Annotated[Compute, arg(name="")] = PLAIN,
 ) -> None:
     """Measure AP of boxes and masks on A (classes with masks in training), on B (without) and on all; write a report.
 
@@ -241,6 +256,7 @@ def evaluate(
         masks: Where masks come from: the `model`, or `grabcut`, which segments its boxes by colour without learning
             (a detector's folder will do). The paper's baseline.
         max_images: Stop after this many photographs, for a first look.
+        compute: How it is computed.
     """
     from maskx_model.evaluation import evaluate as run
 
@@ -254,6 +270,7 @@ def evaluate(
         max_images=max_images,
         protocol=protocol,
         masks=masks,
+        compute=compute,
     )
 
 
@@ -263,6 +280,7 @@ def predict(
     out: Path,
     min_score: float = 0.5,
     tracking_uri: str | None = None,
+    compute: Annotated[Compute, arg(name="")] = PLAIN,
 ) -> None:
     """Find and segment the objects of photographs: overlay pictures, and results in COCO's format.
 
@@ -272,10 +290,11 @@ def predict(
         out: Folder for the overlays and results.json.
         min_score: Draw the objects of which the model is at least this sure (0 to 1); results.json lists all.
         tracking_uri: MLflow's server for a registered model; by default a file, mlflow.db, in the working folder.
+        compute: How it is computed.
     """
     from maskx_model.batch_prediction import predict_files
 
-    count = predict_files(model, inputs, out, min_score=min_score, tracking_uri=tracking_uri)
+    count = predict_files(model, inputs, out, min_score=min_score, tracking_uri=tracking_uri, compute=compute)
     print(f"{count} photographs segmented: pictures and results.json are in {out}")
 
 

@@ -14,6 +14,7 @@ Activation = Literal["leaky_relu", "relu"]
 MlpBranch = Literal["none", "paper", "light"]
 MaskHead = Literal["fcn4", "hourglass"]
 ClassificationLossKind = Literal["softmax", "sampled", "federated"]
+Precision = Literal["float32", "bf16", "auto"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,21 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class Compute:
+    """How a model is computed: what is fastest depends on the machine."""
+
+    precision: Precision = "float32"
+    """`bf16`: matrix products and convolutions in bfloat16 (autocast); weights, boxes, softmax and losses stay float32.
+    `auto`: so on GPUs that have it (NVIDIA's since Ampere), float32 elsewhere."""
+    compile_backbone: bool = False
+    """Compile the backbone (torch.compile), which fuses what is not a convolution. It takes a minute at the beginning,
+    and needs a C compiler."""
+
+
+PLAIN = Compute()
+
+
+@dataclass(frozen=True)
 class Schedule:
     """One stage's training."""
 
@@ -144,6 +160,7 @@ class Schedule:
     """Mirror every other photograph, at random."""
     checkpoint_every: int = 1000
     log_every: int = 20
+    compute: Compute = PLAIN
 
     def __post_init__(self) -> None:
         if self.steps < 1:

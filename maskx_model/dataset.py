@@ -49,9 +49,9 @@ class Sample:
     negative: tuple[int, ...] = ()
     not_exhaustive: tuple[int, ...] = ()
 
-    def image_tensor(self) -> Tensor:
-        """float32 [3, H, W] in 0..1."""
-        return to_tensor(self.image)
+    def image_tensor(self, device: torch.device | None = None) -> Tensor:
+        """float32 [3, H, W] in 0..1, on `device` (None: the processor)."""
+        return to_tensor(self.image, device)
 
     def target(self) -> dict[str, Tensor]:
         """What torchvision's detectors train on, and what a federated loss asks for besides: `negative` and
@@ -64,9 +64,11 @@ class Sample:
         }
 
 
-def to_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
-    """uint8 [H, W, 3] → float32 [3, H, W] in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+def to_tensor(image: npt.NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
+    """uint8 [H, W, 3] → float32 [3, H, W] in 0..1, on `device` (None: the processor), to which the bytes go."""
+    if device is None or device.type == "cpu":
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+    return torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous().float() / 255
 
 
 class Reader:

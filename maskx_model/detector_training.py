@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.image_list import ImageList
 
@@ -13,10 +12,12 @@ from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import Origin
 from maskx_model.classification import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.compute import compile_backbone
 from maskx_model.config import Schedule
 from maskx_model.dataset import Reader, Sample, TrainingBatches
 from maskx_model.detector import build_detector
 from maskx_model.device import resolve_device
+from maskx_model.loading import load_batches
 from maskx_model.presets import Preset
 from maskx_model.roi_heads import MatchedRois
 from maskx_model.training import Place, train
@@ -42,6 +43,7 @@ def fit_detector(
     detector = (load() if load else build_detector(preset.detector, len(data.vocabulary))).train()
     # Channels last is a fifth faster on processors, and what tensor cores want.
     detector.to(resolve_device(device), memory_format=torch.channels_last)
+    compile_backbone(detector, schedule.compute)
     rows = data.select("train", preset.stage1_source)
 
     classify = choose_loss(preset.detector, rows, preset.stage1_source, data.vocabulary)
@@ -67,9 +69,10 @@ def train_on_photographs(
 ) -> bytes:
     """`train` on those rows' photographs as the schedule asks for them, at its first learning rate."""
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+    device = next(module.parameters()).device
 
     def batches(start: int) -> Iterable[list[Sample]]:
-        return DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps))
+        return load_batches(samples, range(start, schedule.steps), device)
 
     def keys(batch: list[Sample]) -> list[str]:
         return [sample.key for sample in batch]

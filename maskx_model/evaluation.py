@@ -17,6 +17,7 @@ from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import exists, info, list_files, read, sha256
 from maskx_model.checkpoint import LoadedModel, Origin, load_model, model_hash
+from maskx_model.config import PLAIN, Compute
 from maskx_model.metrics import Evaluation, measure
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def evaluate(
     device: str | None = None,
     protocol: "ProtocolName" = "coco",
     masks: MaskSource = "model",
+    compute: Compute = PLAIN,
 ) -> Evaluation:
     """Measure a model, and a baseline beside it, on the classes of `source`; write a report.
 
@@ -78,6 +80,7 @@ def evaluate(
     made_from = _origin(data, uris, [*uris, *stages], split, source, max_images) | {
         "protocol": protocol,
         "masks": masks,
+        "precision": compute.precision,
     }
     if (finished := _finished(out, made_from)) is not None:
         print(f"{out}: finished already, nothing to do", file=sys.stderr)
@@ -88,6 +91,7 @@ def evaluate(
     from tqdm import tqdm
 
     from maskx_model.coco_ap import Truth
+    from maskx_model.compute import in_precision_of
     from maskx_model.device import resolve_device
     from maskx_model.evaluation_folder import write_evaluation
     from maskx_model.protocols import PROTOCOLS
@@ -95,10 +99,12 @@ def evaluate(
     rules, measured = PROTOCOLS[protocol], masks if _has_masks(data, source) else None
     labels = rules.classes(data, source)
     rows = data.select(split, source)[:max_images]
-    models = _load(data, uris, resolve_device(device), measured)
+    device = resolve_device(device)
+    models = _load(data, uris, device, measured)
     truths = [Truth.of(data.read_record(row), source, labels) for row in rows]
     progress = tqdm(_images(data, rows), "evaluate", len(rows), unit="image", mininterval=1)
-    found = _find(zip(progress, truths, strict=True), models, rules, measured)
+    with in_precision_of(compute, device):
+        found = _find(zip(progress, truths, strict=True), models, rules, measured, compute)
     in_a = frozenset(models[next(iter(models))].mask_classes)
     classes, names, bins = set(labels.values()), data.vocabulary.names, rules.bins(data, source, labels)
     result = measure(
@@ -174,14 +180,17 @@ def _find(
     models: Mapping[str, LoadedModel],
     rules: "Protocol",
     masks: MaskSource | None,
+    compute: Compute,
 ) -> dict[str, "Found"]:
     from maskx_model.box_protocols import find, find_boxes, find_grabcut
+    from maskx_model.compute import compile_backbone
     from maskx_model.maskx_rcnn import MaskXRCNN
 
     whole = {kind: each.model for kind, each in models.items() if isinstance(each.model, MaskXRCNN)}
     detectors = {kind: whole[kind].detector if kind in whole else each.model for kind, each in models.items()}
     for detector in detectors.values():
         rules.ask(detector)
+        compile_backbone(detector, compute)
     if masks == "grabcut":
         return find_grabcut(photographs, detectors, only_verified=rules.federated)
     if masks == "model":

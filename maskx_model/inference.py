@@ -61,4 +61,4 @@ def segment_boxes(
 
 def _tensors(model: MaskXRCNN, images: Sequence[Image]) -> list[Tensor]:
     device = next(model.parameters()).device
-    return [to_tensor(image).to(device) for image in images]
+    return [to_tensor(image, device) for image in images]

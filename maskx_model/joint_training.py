@@ -10,6 +10,7 @@ from torchvision.models.detection import FasterRCNN
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import LoadedModel, Origin
 from maskx_model.classification import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.compute import compile_backbone
 from maskx_model.config import ModelConfig
 from maskx_model.dataset import Reader, Sample
 from maskx_model.detector import build_detector
@@ -51,6 +52,7 @@ def fit_joint(
     if word_vectors is not None:
         model.word_vectors = torch.from_numpy(word_vectors)
     model.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    compile_backbone(detector, preset.joint.compute)
     reader = Reader(data, preset.stage2_source, frozenset(classes))
     rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
     rows = data.select("train", preset.stage2_source)

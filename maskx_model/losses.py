@@ -12,4 +12,4 @@ def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if len(logits) == 0:
         return logits.sum() * 0
-    return F.binary_cross_entropy_with_logits(logits, targets)
+    return F.binary_cross_entropy_with_logits(logits.float(), targets)

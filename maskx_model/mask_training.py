@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
@@ -15,8 +14,10 @@ from data_prep.format.errors import DataError
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import LoadedModel, Origin
+from maskx_model.compute import compile_backbone, in_precision_of
 from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.dataset import Reader, TrainingBatches
+from maskx_model.loading import load_batches
 from maskx_model.losses import mask_loss
 from maskx_model.mask_head import MaskBranch
 from maskx_model.maskx_rcnn import MaskXRCNN
@@ -51,6 +52,7 @@ def fit_masks(
     detector = trained.model
     assert isinstance(detector, FasterRCNN)
     freeze(detector)
+    compile_backbone(detector, preset.stage2.compute)
     reader = Reader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets)
     seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
     rows = rows_with_masks(data, preset.stage2_source, reader, seen)
@@ -103,13 +105,15 @@ def roi_source(
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+    device = next(detector.parameters()).device
 
     def batches(start: int) -> Iterator[RoiBatch]:
-        loader = DataLoader(samples, batch_size=None, sampler=range(start, schedule.steps))
-        for step, batch in enumerate(loader, start):
+        for step, batch in enumerate(load_batches(samples, range(start, schedule.steps), device), start):
             # RoIs are drawn before the loop has set the step's seed.
             torch.manual_seed(seed * 1_000_003 + step)
-            yield sampled_rois(detector, batch, kind=schedule.rois)
+            with in_precision_of(schedule.compute, device):
+                rois = sampled_rois(detector, batch, kind=schedule.rois)
+            yield rois
 
     return batches
 

@@ -115,7 +115,7 @@ class MaskXRCNN(nn.Module):
         if sum(counts) == 0:
             return [b.new_zeros((0, MASK_SIZE, MASK_SIZE)) for b in boxes]
         logits = self.mask_branch.logits(self.roi_features(encoded, boxes), self.w_seg()[torch.cat(list(labels))])
-        return list(logits.sigmoid().split(counts))
+        return list(logits.float().sigmoid().split(counts))
 
     @torch.no_grad()
     def roi_features(self, encoded: Encoded, boxes: Sequence[Tensor]) -> Tensor:

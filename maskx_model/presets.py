@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from data_prep.format.errors import ConfigError
-from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
+from maskx_model.config import Compute, DetectorConfig, MaskConfig, MaskSchedule, Schedule
+
+ON_GPU = Compute(precision="auto")
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ def coco_r50() -> Preset:
         data=DataConfig(classes=None),
         detector=DetectorConfig(),
         mask=MaskConfig(),
-        stage1=Schedule(steps=90_000, milestones=(60_000, 80_000)),
-        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
-        joint=Schedule(steps=90_000, milestones=(60_000, 80_000)),
+        stage1=Schedule(steps=90_000, milestones=(60_000, 80_000), compute=ON_GPU),
+        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000), compute=ON_GPU),
+        joint=Schedule(steps=90_000, milestones=(60_000, 80_000), compute=ON_GPU),
         stage1_source="coco",
         stage2_source="coco",
         mask_classes="voc",
@@ -112,9 +114,15 @@ def vg3000_r101() -> Preset:
         data=DataConfig(classes=3000),
         detector=DetectorConfig(backbone="resnet101"),
         mask=MaskConfig(),
-        stage1=Schedule(steps=180_000, images_per_batch=8, learning_rates=(0.01,), milestones=(120_000, 160_000)),
-        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000)),
-        joint=Schedule(steps=90_000, milestones=(60_000, 80_000)),
+        stage1=Schedule(
+            steps=180_000,
+            images_per_batch=8,
+            learning_rates=(0.01,),
+            milestones=(120_000, 160_000),
+            compute=ON_GPU,
+        ),
+        stage2=MaskSchedule(steps=90_000, milestones=(60_000, 80_000), compute=ON_GPU),
+        joint=Schedule(steps=90_000, milestones=(60_000, 80_000), compute=ON_GPU),
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="coco",

@@ -19,7 +19,8 @@ class TopFirstRPN(RegionProposalNetwork):
         objectness, deltas = self.head(levels)
         anchors = self.anchor_generator(images, levels)
         counts = [scores[0].numel() for scores in objectness]
-        objectness, deltas = concat_box_prediction_layers(objectness, deltas)
+        # In float32, whatever the layers computed in: bfloat16 has no number between 512 and 516 pixels.
+        objectness, deltas = (each.float() for each in concat_box_prediction_layers(objectness, deltas))
         proposals = self._proposals(
             anchors, objectness.detach().view(len(anchors), -1), deltas.detach(), counts, images.image_sizes
         )

@@ -39,13 +39,12 @@ Deltas = Callable[[Tensor, Tensor], Tensor]
 
 
 def box_deltas(predictor: FastRCNNPredictor, features: Tensor, rois: Tensor, labels: Tensor) -> Tensor:
-    """Box regression of (RoI, class) pairs: features [R, D], rois and labels int64 [P] → deltas [P, 4]."""
+    """Box regression of (RoI, class) pairs: features [R, D], rois and labels int64 [P] → deltas float32 [P, 4]."""
     weight = predictor.bbox_pred.weight.unflatten(0, (-1, 4))
     bias = predictor.bbox_pred.bias.unflatten(0, (-1, 4))
     pairs = zip(rois.split(PAIRS_AT_ONCE), labels.split(PAIRS_AT_ONCE), strict=True)
-    return torch.cat(
-        [torch.baddbmm(bias[own, :, None], weight[own], features[roi, :, None])[..., 0] for roi, own in pairs]
-    )
+    deltas = [torch.baddbmm(bias[own, :, None], weight[own], features[roi, :, None])[..., 0] for roi, own in pairs]
+    return torch.cat(deltas).float()  # in bfloat16 boxes would be off by pixels
 
 
 def regression_loss(predictor: FastRCNNPredictor, features: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
@@ -110,7 +109,7 @@ class SparseRoIHeads(RoIHeads):
     ) -> list[dict[str, Tensor]]:
         groups = in_groups(proposals, ROIS_AT_ONCE)
         vectors = torch.cat([self.box_head(self.box_roi_pool(features, group, image_shapes)) for group in groups])
-        logits = self.box_predictor.cls_score(vectors)
+        logits = self.box_predictor.cls_score(vectors).float()
         counts = [len(boxes) for boxes in proposals]
         found = []
         images = zip(logits.split(counts), vectors.split(counts), proposals, image_shapes, strict=True)

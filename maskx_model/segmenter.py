@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from data_prep.format.errors import CheckpointError
 from data_prep.format.vocabulary import Vocabulary
+from maskx_model.config import PLAIN, Compute
 
 if TYPE_CHECKING:
     from maskx_model.inference import Instances
@@ -16,31 +17,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A model in eval mode, the classes it knows, and A: the positions of those whose masks were seen in training."""
+    """A model in eval mode, the classes it knows, A (the positions of those whose masks were seen in training), and how
+    it is computed."""
 
     model: "MaskXRCNN"
     vocabulary: Vocabulary
     mask_classes: frozenset[int]
+    compute: Compute = PLAIN
 
     @classmethod
-    def load(cls, uri: str) -> "Segmenter":
+    def load(cls, uri: str, compute: Compute = PLAIN) -> "Segmenter":
         """Load a model folder, onto the GPU where there is one; raises CheckpointError for one that is missing,
         damaged, or a detector alone."""
-        import torch
-
         from maskx_model.checkpoint import load_model
+        from maskx_model.compute import compile_backbone
         from maskx_model.maskx_rcnn import MaskXRCNN
 
-        loaded = load_model(uri, "cuda" if torch.cuda.is_available() else "cpu")
+        loaded = load_model(uri)
         if not isinstance(loaded.model, MaskXRCNN):
             raise CheckpointError(f"{uri}: a detector without masks; run `maskx train masks` on it first")
-        return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes))
+        compile_backbone(loaded.model.detector, compute)
+        return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes), compute)
 
     def segment(self, image: npt.NDArray[np.uint8]) -> "Instances":
         """All objects of one photograph, uint8 RGB [H, W, 3].
 
         One at a time: padded to a common size, a photograph's result would depend on its neighbours in the batch.
         """
+        from maskx_model.compute import in_precision_of
         from maskx_model.inference import predict
 
-        return predict(self.model, [image])[0]
+        with in_precision_of(self.compute, next(self.model.parameters()).device):
+            return predict(self.model, [image])[0]

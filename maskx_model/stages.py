@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from maskx_model.mask_head import MaskBranch
 
 
-ADDED_SETTINGS = {"classification_loss": "softmax", "loss_classes": 50}
+ADDED_SETTINGS = {
+    "classification_loss": "softmax",
+    "loss_classes": 50,
+    "compute": {"precision": "float32", "compile_backbone": False},
+}
 """Fields that the configuration did not have at first, and the value that changes nothing: models trained before them
 are still those of the same settings."""
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from data_prep.format.errors import MaskxError
 from maskx_model.checkpoint import Origin, TrainingState, load_training_state, save_training_state
+from maskx_model.compute import in_precision_of
 from maskx_model.config import Schedule
 from maskx_model.training_step import Losses, check_weights, make_step
 
@@ -48,8 +49,14 @@ def train(
     photographs of its batch. Module and checkpoint stay as a good step left them.
     """
     optimizer = _optimizer(module, schedule)
+    device = next(module.parameters()).device
     state = load_training_state(place.folder, place.made_from) if place else None
     start, metrics = _restore(state, module, optimizer) if state else (0, b"")
+
+    def losses_of(batch: Batch) -> Losses:
+        with in_precision_of(schedule.compute, device):
+            return loss(batch)
+
     steps = range(start, schedule.steps)
     progress = tqdm(steps, desc=title, unit="step", initial=start, total=schedule.steps, mininterval=1)
     for step, batch in zip(progress, batches(start), strict=False):
@@ -58,7 +65,7 @@ def train(
         done = step + 1
         to_save = done == schedule.steps or done % schedule.checkpoint_every == 0
         try:
-            losses = make_step(module, optimizer, partial(loss, batch), rate, schedule.clip_norm)
+            losses = make_step(module, optimizer, partial(losses_of, batch), rate, schedule.clip_norm)
             if to_save:
                 check_weights(module)
         except FloatingPointError as error:

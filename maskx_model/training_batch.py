@@ -20,7 +20,7 @@ def training_batch(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[Ima
     for sample in samples:
         check_sample(sample, classes)
     device = next(detector.parameters()).device
-    images = [sample.image_tensor().to(device) for sample in samples]
+    images = [sample.image_tensor(device) for sample in samples]
     targets = [{name: value.to(device) for name, value in sample.target().items()} for sample in samples]
     batch, scaled = detector.transform(images, targets)
     return batch, scaled

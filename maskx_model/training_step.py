@@ -25,11 +25,12 @@ def make_step(
     with _undone_on_error(_running_statistics(module)):
         losses = loss()
         total = torch.stack(list(losses.values())).sum()
+        optimizer.zero_grad()
+        total.backward()
+        # Not before: a GPU would have nothing to do while the processor waits for the loss.
         if not torch.isfinite(total):
             parts = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
             raise FloatingPointError(f"the loss is not finite ({parts})")
-        optimizer.zero_grad()
-        total.backward()
         _clip(module, clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

@@ -37,7 +37,7 @@ def decode_rgb(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     DataError, with `name` in it, for bytes that are not a whole image or hold more than 90 megapixels.
     """
     with _open(data, name) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.array(image.convert("RGB"))  # a copy: torch takes no array that cannot be written
 
 
 def decode_luminance(data: bytes, name: str, least: int) -> Luminance:

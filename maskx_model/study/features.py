@@ -88,7 +88,7 @@ def measured_boxes(
     device = next(model.parameters()).device
     progress = tqdm(photographs, desc="RoI features to measure by", total=count, unit="image", mininterval=1)
     for number, (image, truth) in enumerate(progress):
-        encoded = model.encode([to_tensor(image).to(device)])
+        encoded = model.encode([to_tensor(image, device)])
         detected = {name: value.cpu() for name, value in model.detect(encoded)[0].items()}
         boxes, labels = ground_truth_boxes(truth)
         given = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(labels))}

@@ -22,7 +22,7 @@ from maskx_model.classification import (
     sampled_loss,
     softmax_loss,
 )
-from maskx_model.config import ClassificationLossKind, DetectorConfig, ModelConfig
+from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, ModelConfig, Schedule
 from maskx_model.crowds import CROWD_LABEL
 from maskx_model.dataset import Reader, mirrored
 from maskx_model.detector_training import detector_losses
@@ -225,11 +225,15 @@ def test_nothing_is_drawn_for_the_plain_loss() -> None:
 
 
 def test_models_from_before_this_setting_are_still_those_of_the_same_settings() -> None:
-    config = DetectorConfig()
-    assert {name: getattr(config, name) for name in ADDED_SETTINGS} == ADDED_SETTINGS
-    schedule = tiny().stage1
-    before = {name: value for name, value in msgspec.to_builtins(config).items() if name not in ADDED_SETTINGS}
-    assert settings_hash(config, schedule) == settings_hash(before, schedule)
+    config, schedule = DetectorConfig(), Schedule(steps=7)
+    now = {**msgspec.to_builtins(config), **msgspec.to_builtins(schedule)}
+    assert {name: now[name] for name in ADDED_SETTINGS} == ADDED_SETTINGS
+    before, schedule_before = (
+        {name: value for name, value in msgspec.to_builtins(each).items() if name not in ADDED_SETTINGS}
+        for each in (config, schedule)
+    )
+    assert settings_hash(config, schedule) == settings_hash(before, schedule_before)
+    assert settings_hash(config, replace(schedule, compute=Compute("bf16"))) != settings_hash(config, schedule)
     assert settings_hash(ModelConfig(config)) == settings_hash({"detector": before, "mask": None})
     others = (replace(config, classification_loss="sampled"), replace(config, classification_loss="federated"))
     assert len({settings_hash(each, schedule) for each in (config, *others)}) == 3

@@ -1,0 +1,51 @@
+"""From a decoded photograph to its objects with masks over the whole of it."""
+
+from collections.abc import Callable
+from itertools import cycle
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from benchmarks import inference
+from benchmarks.throughput.ways import SHAPES, Options, Way
+from benchmarks.torchvisions import torchvisions_model
+from maskx_model.compute import compile_backbone, in_precision_of
+from maskx_model.dataset import to_tensor
+from maskx_model.inference import predict
+from maskx_model.pasting import MASK_THRESHOLD
+
+
+def photographs() -> list[npt.NDArray[np.uint8]]:
+    """Smooth noise of all shapes, uint8 [H, W, 3]."""
+    made = [inference.photograph(inference.Options(height, width)) for height, width in SHAPES]
+    return [(255 * image).byte().permute(1, 2, 0).numpy() for image in made]
+
+
+@torch.no_grad()
+def inference_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
+    """The model, and what finds the objects of the next photograph: ours as run lengths, torchvision's as bitmaps."""
+    height, width = SHAPES[0]
+    plan = inference.Options(height, width, options.min_size, device=options.device)
+    ours = inference.our_model(way.classes, plan)
+    following = cycle(photographs())
+    if way.model == "ours":
+        compile_backbone(ours.detector, way.compute)
+
+        def find() -> object:
+            with in_precision_of(way.compute, options.device):
+                return predict(ours, [next(following)])
+
+        return ours, find
+    theirs = torchvisions_model(ours, ours.detector.rpn.head).eval()
+
+    @torch.no_grad()
+    def find_theirs() -> Tensor:
+        image = to_tensor(next(following), torch.device(options.device))
+        with in_precision_of(way.compute, options.device):
+            found = theirs([image])[0]
+        masks: Tensor = found["masks"][:, 0] > MASK_THRESHOLD
+        return masks.cpu()
+
+    return theirs, find_theirs
