@@ -107,7 +107,7 @@ def _prepare(options: PrepareOptions) -> Manifest:
     packed = msgspec.json.encode(planned)
     del planned, contents
     planned = msgspec.json.decode(packed, type=Planned)
-    import_beam()
+    import_beam(options.runner)
     from data_prep.graph import run_graph
 
     with _progress(out, shards):
