@@ -79,7 +79,7 @@ class Ready:
 
 
 def _alone(planned: PlannedPhotograph) -> PlannedPhotograph:
-    return msgspec.structs.replace(planned, copies=("",) * len(planned.copies))
+    return msgspec.structs.replace(planned, copies=(None,) * len(planned.copies))
 
 
 def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:

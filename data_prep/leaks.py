@@ -77,7 +77,7 @@ def own_files(planned: PlannedPhotograph) -> list[SourceImage]:
     """The copies of a photograph that have a file of their own."""
     standing, *copies = planned.photograph.images
     files = zip(copies, planned.copies, strict=True)
-    return [copy for copy, version in files if version and copy.path != standing.path]
+    return [copy for copy, version in files if version is not None and copy.path != standing.path]
 
 
 def _shows(path: str, grey: npt.NDArray[np.uint8], read: Read) -> bool:

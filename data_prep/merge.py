@@ -5,8 +5,9 @@ photograph that its `coco_id` names, else the COCO-format photograph with its Fl
 size and its coordinates stand.
 """
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,12 +21,24 @@ TRAIN = "train"
 ASPECT_RATIO_TOLERANCE = 0.01
 
 
-class Photograph(msgspec.Struct, frozen=True, gc=False):
-    """One photograph: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations."""
+class Photograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One photograph: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations.
 
-    key: str
-    split: str
+    `name` is what its key begins with: that copy's source, and the split where the source has its id in several.
+    """
+
+    name: str
     images: tuple[SourceImage, ...]
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others, `coco-000000216794`."""
+        return photograph_key(self.name, self.images[0].id)
+
+    @property
+    def split(self) -> str:
+        """Its own."""
+        return self.images[0].split
 
     @property
     def part(self) -> str:
@@ -46,30 +59,32 @@ class Merged:
     held_out: list[HeldOut] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Standing:
-    """The images that stand for a photograph, found by the ids that others name them by."""
+_Found = dict[int | None, tuple[SourceImage, ...]]
 
-    by_coco_id: dict[int, list[SourceImage]] = field(default_factory=dict)
-    by_flickr_id: dict[int, list[SourceImage]] = field(default_factory=dict)
+
+class _Standing:
+    """The images that stand for a photograph, found by the ids that `naming` ones name them by."""
+
+    def __init__(self, naming: Sequence[SourceImage]) -> None:
+        self._by_coco_id: _Found = {i.coco_id: () for i in naming if i.coco_id is not None}
+        self._by_flickr_id: _Found = {i.flickr_id: () for i in naming if i.flickr_id is not None}
 
     def add(self, image: SourceImage, coco_id: int | None) -> None:
         """Let an image be found."""
-        if coco_id is not None:
-            self.by_coco_id.setdefault(coco_id, []).append(image)
-        if image.flickr_id is not None:
-            self.by_flickr_id.setdefault(image.flickr_id, []).append(image)
+        if coco_id in self._by_coco_id:
+            self._by_coco_id[coco_id] += (image,)
+        if image.flickr_id in self._by_flickr_id:
+            self._by_flickr_id[image.flickr_id] += (image,)
 
-    def matches(self, image: SourceImage) -> list[SourceImage]:
+    def matches(self, image: SourceImage) -> tuple[SourceImage, ...]:
         """The images that this one's ids name, the one to join first."""
-        found = self.by_coco_id.get(image.coco_id, []) if image.coco_id is not None else []
-        more = self.by_flickr_id.get(image.flickr_id, []) if image.flickr_id is not None else []
-        return found + [match for match in more if match not in found]
+        found = self._by_coco_id.get(image.coco_id, ())
+        more = self._by_flickr_id.get(image.flickr_id, ())
+        return found + tuple([match for match in more if match not in found])
 
     def told_by(self, image: SourceImage, match: SourceImage) -> ToldBy:
         """Which of the image's ids names the match."""
-        named = self.by_coco_id.get(image.coco_id, []) if image.coco_id is not None else []
-        return "coco_id" if match in named else "flickr_id"
+        return "coco_id" if match in self._by_coco_id.get(image.coco_id, ()) else "flickr_id"
 
 
 Fits = Callable[[SourceImage, SourceImage], bool]
@@ -83,15 +98,16 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     scaled; where there is none they stand themselves. An image that any of its ids ties to a photograph held out of
     training never comes out in training.
     """
-    merged, standing, joined = Merged(), _Standing(), _Joined()
+    merged, joined = Merged(), _Joined()
+    ordered = sorted(others, key=lambda image: image.identity)
+    naming = [image for image in coco_format if image.coco_id is not None]
+    standing = _Standing([*naming, *ordered])
     first = [image for image in coco_format if image.coco_id is None]
     for image in first:
         standing.add(image, image.id if image.source == COCO else None)
-    naming = [image for image in coco_format if image.coco_id is not None]
     second = _join(naming, standing, same_size, joined, merged)
     for image in second:
         standing.add(image, image.coco_id)
-    ordered = sorted(others, key=lambda image: image.identity)
     alone = _join(ordered, standing, same_aspect_ratio, joined, merged)
     together = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
     merged.photographs = _name(together)
@@ -126,7 +142,9 @@ def _held_out(images: list[SourceImage], standing: _Standing, keys: dict[tuple[i
             yield HeldOut(image.source, image.id, standing.told_by(image, match), keys[match.identity])
 
 
-def _why_left_out(image: SourceImage, matches: list[SourceImage], already: list[SourceImage], fits: Fits) -> str | None:
+def _why_left_out(
+    image: SourceImage, matches: Sequence[SourceImage], already: list[SourceImage], fits: Fits
+) -> str | None:
     if not matches:
         return None
     first = matches[0]
@@ -151,18 +169,21 @@ def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:
 
 
 def _name(together: list[tuple[SourceImage, ...]]) -> list[Photograph]:
-    """Give each photograph its key.
+    """Give each photograph its name.
 
     Annotation files of one's own often count from 1 in every split; there the key names the split as well.
     """
-    keys = [photograph_key(images[0].source, images[0].id) for images in together]
-    counts = Counter(keys)
-    photographs = []
-    for key, images in zip(keys, together, strict=True):
-        standing = images[0]
-        if counts[key] > 1 and standing.split != TRAIN:
-            named = photograph_key(f"{standing.source}-{standing.split}", standing.id)
-            photographs.append(Photograph(named, standing.split, images))
-        else:
-            photographs.append(Photograph(key, standing.split, images))
-    return photographs
+    once: dict[str, set[int]] = {}
+    several: set[tuple[str, int]] = set()
+    for standing, *_ in together:
+        seen = once.setdefault(standing.source, set())
+        if standing.id in seen:
+            several.add((standing.source, standing.id))
+        seen.add(standing.id)
+    return [Photograph(_first_of_key(images[0], several), images) for images in together]
+
+
+def _first_of_key(standing: SourceImage, several: set[tuple[str, int]]) -> str:
+    if standing.split == TRAIN or (standing.source, standing.id) not in several:
+        return standing.source
+    return sys.intern(f"{standing.source}-{standing.split}")

@@ -1,19 +1,20 @@
 """What prepare is about to do, on disk beside the dataset so that any worker can look it up.
 
-`plan.json` names the annotation files and the shards, `photographs/` holds each shard's list of photographs, `tables/`
-tells for each annotation file which photograph an image id is. The plan is removed when the dataset is finished.
+`plan.json` names the annotation files and the shards, `photographs.json` has each shard's list of photographs, one
+after the other, and `photographs.npy` where each begins; `tables/` tells for each annotation file which photograph an
+image id is. The plan is removed when the dataset is finished.
 """
 
 import io
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.storage import read, write
+from data_prep.format.storage import create, read, read_range, write
 from data_prep.merge import Photograph
 from data_prep.sources.json_files import Span, map_file
 
@@ -38,16 +39,16 @@ class PlannedFile(msgspec.Struct, frozen=True):
     synsets: dict[str, str] = {}
 
 
-class PlannedPhotograph(msgspec.Struct, frozen=True, gc=False):
+class PlannedPhotograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A photograph to write; size and version of its file tell whether it is still the one that was planned.
 
-    `copies` are the versions of the other images' files, empty for one that has none.
+    `copies` are the versions of the other images' files, None for one that has none.
     """
 
     photograph: Photograph
     bytes: int
-    version: str
-    copies: tuple[str, ...] = ()
+    version: int | str
+    copies: tuple[int | str | None, ...] = ()
 
 
 class PlannedShard(msgspec.Struct, frozen=True):
@@ -84,17 +85,25 @@ class Contents:
 def write_plan(plan: Plan, contents: Contents) -> None:
     """Write the plan and its contents."""
     folder = work_folder(plan.out)
-    for number, listed in enumerate(contents.photographs):
-        write(f"{folder}/photographs/{number:06d}.json", msgspec.json.encode(listed))
+    starts = [0]
+    with create(f"{folder}/photographs.json") as file:
+        for listed in contents.photographs:
+            starts.append(starts[-1] + file.write(msgspec.json.encode(listed)))
+    write(f"{folder}/photographs.npy", _npy(np.array(starts)))
     for number, table in enumerate(contents.tables):
         write(f"{folder}/tables/{number:03d}.npy", _npy(table))
     write(f"{folder}/plan.json", msgspec.json.encode(plan))
 
 
-def _npy(table: npt.NDArray[np.void]) -> bytes:
+def _npy(table: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, table, allow_pickle=False)
     return buffer.getvalue()
+
+
+def _read_npy(uri: str) -> npt.NDArray[Any]:
+    table: npt.NDArray[Any] = np.load(io.BytesIO(read(uri)))
+    return table
 
 
 def read_plan(out: str) -> Plan:
@@ -104,13 +113,15 @@ def read_plan(out: str) -> Plan:
 
 def read_photographs(out: str, shard: int) -> list[PlannedPhotograph]:
     """A shard's photographs, in order."""
-    return msgspec.json.decode(read(f"{work_folder(out)}/photographs/{shard:06d}.json"), type=list[PlannedPhotograph])
+    folder = work_folder(out)
+    start, end = _read_npy(f"{folder}/photographs.npy")[shard : shard + 2].tolist()
+    data = read_range(f"{folder}/photographs.json", start, end - start)
+    return msgspec.json.decode(data, type=list[PlannedPhotograph])
 
 
 def read_table(out: str, file: int) -> npt.NDArray[np.void]:
     """A file's image ids, ascending, with shard and position there (dtype TABLE)."""
-    table: npt.NDArray[np.void] = np.load(io.BytesIO(read(f"{work_folder(out)}/tables/{file:03d}.npy")))
-    return table
+    return _read_npy(f"{work_folder(out)}/tables/{file:03d}.npy")
 
 
 class MappedFiles(dict[int, mmap]):

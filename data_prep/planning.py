@@ -192,10 +192,10 @@ def _check(photograph: Photograph, finders: Callable[[str], Callable[[str], File
         raise BrokenError("too_large", f"{image.width}×{image.height}")
     if not image.path:
         raise BrokenError("bad_file_name")
-    found, *copies = (_find(copy.path, finders) for copy in photograph.images)
+    found, *copies = [_find(copy.path, finders) for copy in photograph.images]
     if found is None:
         raise BrokenError("missing_file")
-    versions = tuple(copy.version if copy else "" for copy in copies)
+    versions = tuple([copy.version if copy else None for copy in copies])
     return PlannedPhotograph(photograph, found.bytes, found.version, versions)
 
 

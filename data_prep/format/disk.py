@@ -15,6 +15,7 @@ from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.place import FileInfo
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_HERE = Path()
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -101,29 +102,30 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a f
 
 def info(uri: str) -> FileInfo | None:
     """The version is the modification time in nanoseconds."""
-    return _look_at(str(local_path(uri)), uri)
+    return _look_at(str(local_path(uri)))
 
 
-def _look_at(path: str, uri: str) -> FileInfo | None:
+def _look_at(path: str) -> FileInfo | None:
     try:
         found = os.stat(path)  # noqa: PTH116  a Path for each of 226,000 photographs costs more than looking at them
     except OSError as error:
         if error.errno in _NO_SUCH_FILE:
             return None
-        raise DataError(f"{uri}: cannot be looked at ({error.strerror})") from None
-    return FileInfo(found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+        raise DataError(f"{path}: cannot be looked at ({error.strerror})") from None
+    return FileInfo(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def finder(folder: str) -> Callable[[str], FileInfo | None]:
     """Looks at each file when it is asked for."""
     root = str(local_path(folder))
-    return lambda path: _look_at(f"{root}/{path}", f"{folder}/{path}")
+    return lambda path: _look_at(f"{root}/{path}")
 
 
 def list_files(folder: str) -> list[str]:
     """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
     root = local_path(folder)
-    return sorted(Path(place, name).relative_to(root).as_posix() for place, _, names in os.walk(root) for name in names)
+    places = ((Path(place).relative_to(root), names) for place, _, names in os.walk(root))
+    return sorted(name if place == _HERE else f"{place.as_posix()}/{name}" for place, names in places for name in names)
 
 
 def exists(uri: str) -> bool:

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class FileInfo:
-    """A file's size in bytes, and its `version`: a text that changes when the file does."""
+class FileInfo(NamedTuple):
+    """A file's size in bytes, and its `version`, which changes when the file does."""
 
     bytes: int
-    version: str
+    version: int | str
 
 
 class Place(Protocol):

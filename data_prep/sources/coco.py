@@ -12,7 +12,7 @@ from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.reasons import BrokenError
-from data_prep.sources.images import SourceImage
+from data_prep.sources.images import SourceImage, side
 from data_prep.sources.json_files import Span, map_file, read_span
 from data_prep.sources.layout import Layout, object_layout
 from data_prep.sources.masks import Segmentation, mask_area, to_rles
@@ -156,10 +156,11 @@ def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
         source=files.source,
         file=lists.number,
         id=image.id,
-        width=image.width,
-        height=image.height,
+        width=side(image.width),
+        height=side(image.height),
         split=files.split,
-        path="" if leads_out else f"{files.images}/{image.file_name}",
+        folder=files.images,
+        name="" if leads_out else name,
         listed=files.label,
         offset=offset,
         flickr_id=flickr_id(image.flickr_url),

@@ -1,6 +1,5 @@
 """Visual Genome's folder: the images of `image_data.json`, and where `objects.json` has the objects of each."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
@@ -9,9 +8,9 @@ import msgspec
 
 from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.format.storage import FileInfo, exists, finder, is_folder
+from data_prep.format.storage import exists, is_folder, list_files
 from data_prep.sources.coco import Id, Length, Number
-from data_prep.sources.images import SourceImage
+from data_prep.sources.images import SourceImage, side
 from data_prep.sources.json_files import Span, map_file, read_span
 from data_prep.sources.layout import Layout, array_layout
 from data_prep.sources.options import VisualGenomeFolder
@@ -55,13 +54,13 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the photographs")
     path = f"{folder.folder}/image_data.json"
     buffer = map_file(path)
-    find = finder(folder.folder)
+    held = {name: place for place in reversed(PHOTOGRAPH_FOLDERS) for name in list_files(f"{folder.folder}/{place}")}
     images: list[SourceImage] = []
     rejects: list[Reject] = []
     for span in visual_genome_layout(path, buffer).spans(number, _ITEMS):
         for offset, item in read_span(buffer, span):
             try:
-                images.append(_source_image(folder, number, _image.decode(item), offset, find))
+                images.append(_source_image(folder, number, _image.decode(item), offset, held))
             except JSON_ERRORS as error:
                 seen = excerpt(f"{error}: {excerpt(bytes(item))}")
                 rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", seen))
@@ -94,18 +93,19 @@ def _read_synsets(folder: str) -> dict[str, str]:
 
 
 def _source_image(
-    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, find: Callable[[str], FileInfo | None]
+    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, held: dict[str, str]
 ) -> SourceImage:
     image_id = either(image.image_id, image.id, "image_id")
-    places = [f"{name}/{image_id}.jpg" for name in PHOTOGRAPH_FOLDERS]
+    name = f"{image_id}.jpg"
     return SourceImage(
         source=folder.source,
         file=number,
         id=image_id,
-        width=image.width,
-        height=image.height,
+        width=side(image.width),
+        height=side(image.height),
         split="train",
-        path=f"{folder.folder}/{next(filter(find, places), places[0])}",
+        folder=folder.folder,
+        name=f"{held.get(name, PHOTOGRAPH_FOLDERS[0])}/{name}",
         listed="image_data.json",
         offset=offset,
         coco_id=image.coco_id,

@@ -24,7 +24,8 @@ def image(of: str, number: int, **fields: Any) -> SourceImage:
         "height": 480,
         "split": "val" if of.endswith("val") else "train",
         "coco_id": number if of.startswith("lvis") else None,
-        "path": "a.jpg",
+        "folder": "",
+        "name": "a.jpg",
         "listed": "a.json",
         "offset": 0,
     }

@@ -17,11 +17,10 @@ from data_prep.shards import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
 from data_prep.sources.images import SourceImage
 from tests.data_prep.small_sources import SIZE, jpeg
 
-IMAGE = SourceImage("coco", 0, 1, *SIZE, "train", "a.jpg", "a.json", 0)
-
 
 def planned(number: int, split: str = "train", size: int = 100) -> PlannedPhotograph:
-    return PlannedPhotograph(Photograph(f"coco-{number:012d}", split, (IMAGE,)), size, "1")
+    image = SourceImage("coco", 0, number, *SIZE, split, "images", "a.jpg", "a.json", 0)
+    return PlannedPhotograph(Photograph("coco", (image,)), size, 1)
 
 
 photographs = st.lists(
@@ -101,4 +100,4 @@ def test_a_jpeg_damaged_in_the_middle_still_decodes_or_is_rejected(tmp_path: Pat
 
 
 def at(path: Path) -> SourceImage:
-    return SourceImage("coco", 0, 1, *SIZE, "train", str(path), "a.json", 0)
+    return SourceImage("coco", 0, 1, *SIZE, "train", str(path.parent), path.name, "a.json", 0)
