@@ -35,8 +35,8 @@ class Tally(msgspec.Struct):
             (self.kept, other.kept),
             (self.synsets, other.synsets),
         ):
-            for name, count in theirs.items():
-                increase(mine, name, count)
+            for name, count in theirs.items():  # a span has a thousand synsets: calling `increase` takes twice the time
+                mine[name] = mine.get(name, 0) + count
         for source, reasons in other.left_out.items():
             for reason, count in reasons.items():
                 self.leave_out(source, reason, count)

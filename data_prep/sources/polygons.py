@@ -84,19 +84,25 @@ def _crossings(edges: _Edges, heights: Array, widths: Array) -> Array:
     first = (np.minimum(edges.xs, edges.xe) + 2) // FINE
     last = np.minimum((np.maximum(edges.xs, edges.xe) - 3) // FINE, widths[edges.polygon] - 1)
     count = np.maximum(last - first + 1, 0)
-    edge = np.repeat(np.arange(len(count)), count)
+    ends = np.cumsum(count, dtype=np.int32)
+
+    def each(values: Array) -> Array:  # an edge's value for each of its crossings
+        return np.repeat(values, count)
+
     # Columns first, first + 1, … last of each edge, or the other way round.
-    step = np.where(right, 1, -1)
-    begin = np.where(right, first, last) - step * (np.cumsum(count) - count)
-    column = begin[edge] + step[edge] * np.arange(len(edge))
+    step = 2 * right.astype(np.int32) - 1
+    begin = np.where(right, first, last) - step * (ends - count)
+    column = each(begin) + each(step) * np.arange(ends[-1] if len(ends) else 0, dtype=np.int32)
     walk = _walk(edges)
     gain = walk.height / walk.width
-    row = _offset(walk, gain)[edge] + gain[edge] * column
+    row = each(_offset(walk, gain)) + each(gain) * column
     near = np.flatnonzero(np.abs(row - np.rint(row)) < _DOUBTFUL)
-    row[near] = _walked_to(_Walk(*(values[edge[near]] for values in walk)), FINE * column[near] + 2)
-    height = heights[edges.polygon][edge]
-    place: Array = column * height + np.minimum(row.astype(np.int64), height)
-    return (edges.polygon << _PLACE_BITS)[edge] + place
+    edge = np.searchsorted(ends, near, "right")
+    row[near] = _walked_to(_Walk(*(values[edge] for values in walk)), FINE * column[near] + 2)
+    height = each(heights[edges.polygon])
+    place = column * height + np.minimum(row.astype(np.int32), height)
+    keys: Array = each(edges.polygon << _PLACE_BITS) + place
+    return keys
 
 
 class _Walk(NamedTuple):
@@ -147,13 +153,15 @@ def _run_lengths(keys: Array, photograph_ends: Array) -> _RunLengths:
         alike_from = again[np.diff(again, prepend=-2) > 1]
         alike_to = again[np.diff(again, append=len(keys) + 1) > 1] + 1
         odd = (alike_to - alike_from) % 2 == 0
-        kept[alike_to[odd | np.isin(keys[alike_to], photograph_ends)]] = True
+        alike = keys[alike_to]
+        kept[alike_to[odd | (alike == photograph_ends[alike >> _PLACE_BITS])]] = True
         keys = keys[kept]
     ends = np.searchsorted(keys, photograph_ends) + 1
     starts = np.concatenate([[0], ends[:-1]])
-    lengths = np.diff(keys, prepend=0)
-    lengths[starts] = keys[starts] - (np.arange(len(starts)) << _PLACE_BITS)
-    return _RunLengths(lengths.astype(np.int32), starts, ends)
+    places = keys.astype(np.int32)  # the lower bits
+    lengths = np.diff(places, prepend=np.int32(0))
+    lengths[starts] = places[starts]
+    return _RunLengths(lengths, starts, ends)
 
 
 def _texts(runs: _RunLengths) -> list[str]:
