@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.storage import create, read, read_range, write
+from data_prep.format.storage import create, local_copy, read, read_range, write
 from data_prep.merge import Photograph
 from data_prep.sources.json_files import Span, map_file
 
@@ -102,7 +102,7 @@ def _npy(table: npt.NDArray[Any]) -> bytes:
 
 
 def _read_npy(uri: str) -> npt.NDArray[Any]:
-    table: npt.NDArray[Any] = np.load(io.BytesIO(read(uri)))
+    table: npt.NDArray[Any] = np.load(local_copy(uri), mmap_mode="r")  # one for all workers of this machine
     return table
 
 
