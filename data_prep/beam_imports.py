@@ -1,5 +1,6 @@
 """Beam, without what it imports for the mere reason that it is installed."""
 
+import logging
 import sys
 
 _FOR_DATA_FRAMES = ("pandas",)
@@ -11,7 +12,8 @@ def import_beam(runner: str | None = None) -> None:
 
     It imports pandas where there is one, for data frames, which nobody here has; and for files and tables in other
     places the libraries that reach them, which only a runner elsewhere may want. They are 0.4 of the 0.9 seconds and
-    50 of the 120 MB that it takes in each process. Whoever imports one of them later finds it.
+    50 of the 120 MB that it takes in each process. Whoever imports one of them later finds it. Beam's warnings that it
+    found none are not shown.
     """
     if "apache_beam" in sys.modules:
         return
@@ -19,8 +21,11 @@ def import_beam(runner: str | None = None) -> None:
     hidden = [name for name in unwanted if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say that there is none
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         import apache_beam  # noqa: F401
     finally:
+        logging.disable(disabled)
         for name in hidden:
             del sys.modules[name]
