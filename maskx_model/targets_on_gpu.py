@@ -14,22 +14,36 @@ from data_prep.format.records import Rle
 from maskx_model.mask_head import MASK_SIZE
 from maskx_model.rle import mask_edges
 
+VALUES_AT_ONCE = 2**20
+"""RoIs times pixels along a side, or times edges: bounds the memory of each of a few maps to 235 MB."""
 
-def mask_targets_together(
-    masks: Sequence[Rle | None], boxes: Tensor, matched: Tensor, edges_at_once: int = 4096
-) -> Tensor:
+
+def mask_targets_together(masks: Sequence[Rle | None], boxes: Tensor, matched: Tensor) -> Tensor:
     """As `mask_targets`, on the boxes' device. Every RoI's object must have a mask."""
-    edges_of_all = _padded_edges(masks)  # first: a GPU may still be at what came before
     if len(boxes) == 0:
         return boxes.new_zeros(0, MASK_SIZE, MASK_SIZE)
-    sizes = torch.tensor([mask.size if mask is not None else (1, 1) for mask in masks], device=boxes.device)
-    height, width = sizes[matched, :, None].unbind(1)
+    sizes = [mask.size if mask is not None else (1, 1) for mask in masks]
+    edges = _padded_edges(masks).to(boxes.device)
+    at_once = max(1, VALUES_AT_ONCE // max(map(max, sizes)))
+    parts = zip(
+        boxes.split(at_once),
+        edges[matched].split(at_once),
+        torch.tensor(sizes, device=boxes.device)[matched].split(at_once),
+        strict=True,
+    )
+    return torch.cat([_targets(*part) for part in parts])
+
+
+def _targets(boxes: Tensor, edges_of_all: Tensor, sizes: Tensor) -> Tensor:
+    """RoIs xyxy [R, 4], the edges int64 [R, E] of each one's mask and its (height, width), int64 [R, 2] →
+    [R, 28, 28]."""
+    height, width = sizes[:, :, None].unbind(1)
     top, rows = _weights(boxes[:, 1], boxes[:, 3], height)
     left, columns = _weights(boxes[:, 0], boxes[:, 2], width)
     rows_before, columns_before = rows.cumsum(2) - rows, columns.cumsum(2) - columns
     targets = rows.new_zeros(len(boxes), MASK_SIZE, MASK_SIZE)
-    for part in edges_of_all.to(boxes.device).split(edges_at_once, dim=1):
-        edges = part[matched]
+    pairs_at_once = max(1, VALUES_AT_ONCE // (2 * len(boxes)))
+    for edges in edges_of_all.split(2 * pairs_at_once, dim=1):
         column = edges.div(height, rounding_mode="floor")
         row = edges - column * height
         sign = torch.ones_like(edges[0], dtype=rows.dtype)

@@ -1,6 +1,7 @@
 """Mask targets: what RoIAlign sees of the object's own mask, without ever making a bitmap of it."""
 
 import tracemalloc
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
 from data_prep.format.records import Rle
+from maskx_model import targets_on_gpu
 from maskx_model.rle import encode_edges
 from maskx_model.targets import EDGES_AT_ONCE, mask_targets
 from maskx_model.targets_on_gpu import mask_targets_together
+from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import bitmap, busy_samples, rle
 
 COORDINATE = st.one_of(st.integers(-70, 140).map(float), st.floats(-70, 140, width=32))
@@ -121,8 +124,9 @@ def test_targets_made_together_are_those_made_one_by_one(
     other = np.pad(~drawn, ((2, 0), (0, 9)))  # of a photograph of another size
     masks, matched = [rle(drawn), None, rle(other)], torch.arange(len(boxes)) % 2 * 2
     expected = mask_targets(masks, boxes, matched)
-    for edges_at_once in (4, 4096):
-        assert_equal(mask_targets_together(masks, boxes, matched, edges_at_once), expected)
+    for values_at_once in (1, 100, 2**20):
+        with patch.object(targets_on_gpu, "VALUES_AT_ONCE", values_at_once):
+            assert_equal(mask_targets_together(masks, boxes, matched), expected)
 
 
 def test_no_roi_makes_no_target_together_either() -> None:
@@ -135,3 +139,13 @@ def test_a_gpu_makes_the_processors_targets() -> None:
     boxes, matched = sample.boxes.repeat(3, 1) + torch.rand(12, 4), torch.arange(12) % 4
     found = mask_targets(sample.masks, boxes.cuda(), matched.cuda())
     torch.testing.assert_close(found.cpu(), mask_targets(sample.masks, boxes, matched), rtol=0, atol=1e-4)
+
+
+def test_memory_of_targets_made_together_is_bounded() -> None:
+    side = 6000
+    column = side * np.arange(1000, 5000)
+    mask = encode_edges(np.stack([column + 1000, column + 5000], axis=1).ravel(), (side, side))
+    boxes = torch.tensor([[900.0, 900.0, 5100.0, 5100.0]]).repeat(200, 1)
+    with patch.object(targets_on_gpu, "VALUES_AT_ONCE", 2**16), Recorder() as recorder:
+        mask_targets_together([mask], boxes, torch.zeros(200, dtype=torch.int64))
+    assert max(recorder.bytes) < 2 * 28 * 8 * 2**16
