@@ -30,11 +30,10 @@ PROFILED = 4
 
 
 class Speed(NamedTuple):
-    """Images a second, MB on the GPU at most, and seconds until the first step was done."""
+    """Images a second, and MB on the GPU at most."""
 
     images_per_second: float
     megabytes: float
-    first_seconds: float
 
 
 Prepare = Callable[[Way, Options], tuple[nn.Module, Callable[[], object]]]
@@ -61,12 +60,11 @@ def speed(prepare: Prepare, way: Way, options: Options, images: int, profile: bo
     _wait(on_gpu)
     taken = time.perf_counter() - start
     held = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
-    found = Speed(images * options.steps / taken, held, first)
-    rate, held, first = found
+    rate = images * options.steps / taken
     print(f"{way!s:<48} {rate:9.2f} images/s {held:9.0f} MB, first after {first:.1f} s", flush=True)
     if profile:
         show_profile(model, step, PROFILED, on_gpu)
-    return found
+    return Speed(rate, held)
 
 
 def _wait(on_gpu: bool) -> None:
@@ -79,13 +77,11 @@ def ratios(found: dict[Way, Speed]) -> dict[str, float]:
     result = {}
     for classes in sorted({way.classes for way in found}):
         of_classes = {way: each for way, each in found.items() if way.classes == classes}
-        theirs = max((each for way, each in of_classes.items() if way.model == "torchvision"))
+        theirs = max(each for way, each in of_classes.items() if way.model == "torchvision")
         for way, each in of_classes.items():
             if way.model == "ours":
-                compiled = "_compiled" if way.compute.compile_backbone else ""
-                name = f"{classes}_{way.compute.precision}{compiled}"
-                result[name] = round(each.images_per_second / theirs.images_per_second, 2)
-                result[f"{name}_memory"] = round(each.megabytes / max(theirs.megabytes, 1), 3)
+                result[way.name] = round(each.images_per_second / theirs.images_per_second, 2)
+                result[f"{way.name}_memory"] = round(each.megabytes / max(theirs.megabytes, 1), 3)
     return result
 
 
@@ -108,8 +104,7 @@ def main(options: Options) -> None:
         print(f"{kind}, {images} images in a step")
         found = {way: speed(prepare, way, options, images, options.profile and way == ways[-1]) for way in ways}
         report[kind] = ratios(found)
-    ratio = report["training"][list(report["training"])[-2]]
-    print(json.dumps({"ratio": ratio, **report, **identical(options)}))
+    print(json.dumps({"ratio": report["training"][ways[-1].name], **report, **identical(options)}))
 
 
 if __name__ == "__main__":

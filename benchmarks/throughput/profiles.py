@@ -57,7 +57,7 @@ class _Named(nn.Module):
 
 
 def _name_parts(model: nn.Module) -> None:
-    for name, module in list(model.named_modules()):
+    for name, module in reversed(list(model.named_modules())):  # what is inside a part before the part
         parent, _, own = name.rpartition(".")
         if own in PARTS:
             setattr(model.get_submodule(parent), own, _Named(name, module))

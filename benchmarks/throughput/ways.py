@@ -38,6 +38,12 @@ class Way(NamedTuple):
     classes: int
     compute: Compute
 
+    @property
+    def name(self) -> str:
+        """How it is computed, for the report."""
+        compiled = "_compiled" if self.compute.compile_backbone else ""
+        return f"{self.classes}_{self.compute.precision}{compiled}"
+
     def __str__(self) -> str:
         compiled = ", compiled" if self.compute.compile_backbone else ""
         return f"{self.model}, {self.classes} classes, {self.compute.precision}{compiled}"
