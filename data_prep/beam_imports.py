@@ -11,9 +11,9 @@ def import_beam(runner: str | None = None) -> None:
     """Import Beam for the first time in this process, if it has not been; `runner` by Beam's name, None for here.
 
     It imports pandas where there is one, for data frames, which nobody here has; and for files and tables in other
-    places the libraries that reach them, which only a runner elsewhere may want. They are 0.4 of the 0.9 seconds and
-    50 of the 120 MB that it takes in each process. Whoever imports one of them later finds it. Beam's warnings that it
-    found none are not shown.
+    places the libraries that reach them, which only a runner elsewhere may want. They are half of the 1.3 seconds
+    and 60 of the 170 MB that it takes in each process. Whoever imports one of them later finds it. Beam's warnings that
+    it found none are not shown.
     """
     if "apache_beam" in sys.modules:
         return

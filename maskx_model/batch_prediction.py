@@ -46,10 +46,10 @@ def predict_files(
     """Segment every photograph among the inputs (files, and folders with all below them); returns how many.
 
     `model`: a model folder, or a registered model (`models:/maskx@champion`; `tracking_uri` says where), computed as
-    `compute` says. Writes to
-    `out` an overlay `<name>.png` for each photograph, laid out as below the input folder, with the objects of at least
-    `min_score`; then `images.json` (which photograph has which id, and the categories) and `results.json`, a plain list
-    in COCO's results format of *all* objects the model found: `COCO("images.json").loadRes("results.json")`.
+    `compute` says. Writes to `out` an overlay `<name>.png` for each photograph, laid out as below the input folder,
+    with the objects of at least `min_score`; then `images.json` (which photograph has which id, and the categories) and
+    `results.json`, a plain list in COCO's results format of *all* objects the model found:
+    `COCO("images.json").loadRes("results.json")`.
 
     Raises DataError if there is nothing to do, CheckpointError or TrackingError for a model that cannot be had, and
     DataError at the end, when all others are done, if photographs could not be read.

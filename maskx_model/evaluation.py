@@ -69,7 +69,7 @@ def evaluate(
     only what counts) with `categories.json`, `report.html` (one page, pictures inside) and `pictures/`, all or nothing;
     if `out` holds the same evaluation already, that one is returned. `max_images`: only the first photographs of the
     split. `stages`: further model folders whose training curves the report shows. `device`: by default a GPU where
-    there is one.
+    there is one. `compute`: how the models are computed.
 
     Raises ConfigError if `out` holds anything but an older evaluation, and for a baseline with `grabcut`, DataError for
     a split or source that cannot be measured on and for detections that are no numbers, CheckpointError for a model
