@@ -7,18 +7,18 @@ import io
 import logging
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.format.errors import ConfigError, DataError, MaskxError
-from data_prep.worker_processes import starting
 
 REFUSED = {
     "DaskRunner": "it mixes up the outputs of a step without an error",
     "DirectRunner": "it first tries to download another runner; leave --runner out to run on this machine",
 }
+_OUR_OPTIONS = {"runner": "--runner", "direct_num_workers": "--workers", "direct_running_mode": "--workers"}
 _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.ASCII | re.DOTALL)
 _WHERE_IN_THE_GRAPH = " [while running "
 _OUR_ERROR = re.compile(r"data_prep\.format\.errors\.\w+: (?P<sentence>.+)")
@@ -47,13 +47,8 @@ class Engine:
         for option in self.beam:
             if not _OPTION.fullmatch(option):
                 raise ConfigError(f"--beam {option}: write KEY=VALUE, with the name of one of Beam's pipeline options")
-            if option.partition("=")[0] == "runner":
-                raise ConfigError(f"--beam {option}: give it as --runner")
-
-    def starting(self, sources: tuple[str, ...]) -> AbstractContextManager[None]:
-        """While this is entered, `run` finds its worker processes of this machine started; they have read the sources'
-        annotation files ahead."""
-        return starting(self.workers if self.workers > 1 else 0, sources)
+            if ours := _OUR_OPTIONS.get(option.partition("=")[0]):
+                raise ConfigError(f"--beam {option}: give it as {ours}")
 
     def check_places(self, out: str, sources: tuple[str, ...]) -> None:
         """Raise ConfigError for a path that workers elsewhere could not follow."""

@@ -22,11 +22,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from data_prep.engines import Engine, job_name, log_no_tracebacks_of_ours, run
 from data_prep.format.errors import DataError
-from data_prep.format.storage import exists, read, remove, write
+from data_prep.format.storage import exists, remove, write
 from data_prep.leaks import Galleries
 from data_prep.memory import return_large_blocks
 from data_prep.merge import TRAIN
-from data_prep.plan import MappedFiles, Plan, read_plan, read_table, work_folder
+from data_prep.plan import MappedFiles, Plan, counts_uri, read_plan, read_table
 from data_prep.references import References, locate, pack
 from data_prep.shards import is_finished, write_shard
 from data_prep.tally import Tally, sum_tallies
@@ -37,16 +37,16 @@ COUNTS = "counts"
 HELD_BYTES = 1 << 22
 
 
-def run_graph(plan: Plan, engine: Engine) -> Tally:
-    """Write every shard of the plan that stands at `plan.out`; returns what was counted in the annotation files.
+def write_shards(out: str, engine: Engine) -> None:
+    """Write every shard of the plan that stands at `out`, and what was counted in the annotation files.
 
     Raises ConfigError or DataError as `engines.run` does, and DataError if the workers wrote to disks of their own.
     """
-    remove(_tally_path(plan.out))
-    run(engine, job_name(plan.out), lambda pipeline: build_graph(pipeline, plan))
-    if not exists(_tally_path(plan.out)):
-        raise DataError(f"{plan.out}: the workers' files are not seen here; --out must be a shared folder or s3://")
-    return msgspec.json.decode(read(_tally_path(plan.out)), type=Tally)
+    plan = read_plan(out)
+    remove(counts_uri(out))
+    run(engine, job_name(out), lambda pipeline: build_graph(pipeline, plan))
+    if not exists(counts_uri(out)):
+        raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
 
 
 def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
@@ -162,8 +162,4 @@ class WriteCounts(beam.DoFn):
         self._out = out
 
     def process(self, tally: bytes) -> None:
-        write(_tally_path(self._out), tally)
-
-
-def _tally_path(out: str) -> str:
-    return f"{work_folder(out)}/counts.json"
+        write(counts_uri(self._out), tally)

@@ -13,15 +13,16 @@ from threading import Event, Thread
 import msgspec
 from tqdm import tqdm
 
-from data_prep.beam_imports import import_beam
 from data_prep.engines import Engine
 from data_prep.format.errors import ConfigError, DataError, StorageError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
 from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
-from data_prep.plan import work_folder, write_plan
+from data_prep.jobs import RunJob, starting
+from data_prep.plan import counts_uri, work_folder, write_plan
 from data_prep.planning import Planned, make_plan
 from data_prep.publish import Parameters, check_ceiling, publish
 from data_prep.sources.options import parse_sources
+from data_prep.tally import Tally
 from data_prep.verify import find_problems
 from data_prep.vocabulary import read_synset_table
 
@@ -84,11 +85,11 @@ def prepare(options: PrepareOptions) -> Manifest:
     An unfinished one is completed: shards that stand are verified and kept. Raises DataError or ConfigError; then no
     manifest has been written.
     """
-    with options.engine.starting(options.sources):
-        return _prepare(options)
+    with starting(options.engine, options.sources) as run_job:
+        return _prepare(options, run_job)
 
 
-def _prepare(options: PrepareOptions) -> Manifest:
+def _prepare(options: PrepareOptions, run_job: RunJob) -> Manifest:
     out = options.out.rstrip("/")
     table = read_synset_table(options.synsets)
     _say("reading what the sources list")
@@ -107,11 +108,9 @@ def _prepare(options: PrepareOptions) -> Manifest:
     packed = msgspec.json.encode(planned)
     del planned, contents
     planned = msgspec.json.decode(packed, type=Planned)
-    import_beam(options.runner)
-    from data_prep.graph import run_graph
-
     with _progress(out, shards):
-        scanned = run_graph(planned.plan, options.engine)
+        run_job("data_prep.graph:write_shards", out)
+    scanned = msgspec.json.decode(read(counts_uri(out)), type=Tally)
     write(f"{out}/run.json", msgspec.json.format(msgspec.json.encode(run), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 

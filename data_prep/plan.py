@@ -74,6 +74,11 @@ def work_folder(out: str) -> str:
     return f"{out}/.prepare"
 
 
+def counts_uri(out: str) -> str:
+    """What workers have counted in the annotation files (`Tally`), once the shards are written."""
+    return f"{work_folder(out)}/counts.json"
+
+
 @dataclass(frozen=True)
 class Contents:
     """What goes to disk beside a plan and need not be held any longer: its shards' photographs, its files' tables."""

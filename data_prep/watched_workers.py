@@ -4,7 +4,6 @@ Beam waits for ever for the answer of a worker process that was killed, by the k
 module imported the job fails instead, and leaves no process behind.
 """
 
-import subprocess
 from threading import Event, Thread
 from typing import Any
 
@@ -13,7 +12,8 @@ from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 from google.protobuf import json_format, text_format
 
-from data_prep.worker_processes import take_worker_process
+from data_prep import forked_workers
+from data_prep.jobs import how_it_ended
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_TO_END = 5
@@ -29,8 +29,8 @@ class WatchedWorkerHandler(GrpcWorkerHandler):
 
     def start_worker(self) -> None:
         """Let a process begin, and a thread wait for its end."""
-        self._process = take_worker_process()
-        self._process.tell(
+        self._worker = forked_workers.take()
+        self._worker.tell(
             {
                 "CONTROL_API_SERVICE_DESCRIPTOR": text_format.MessageToString(self.control_api_service_descriptor()),
                 "LOGGING_API_SERVICE_DESCRIPTOR": text_format.MessageToString(self.logging_api_service_descriptor()),
@@ -38,26 +38,20 @@ class WatchedWorkerHandler(GrpcWorkerHandler):
                 "WORKER_ID": self.worker_id,
             }
         )
-        Thread(target=self._watch, daemon=True).start()
+        self._watcher = Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     def stop_worker(self) -> None:
         """Wait until the process has ended, as it does when nothing more is asked of it; or kill it."""
         self._stopping.set()
-        try:
-            self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:  # it had not begun to listen when the job failed
-            self._process.end()
+        self._watcher.join(_SECONDS_TO_END)
+        self._worker.kill()  # if it had not begun to listen when the job failed
 
     def _watch(self) -> None:
-        status = self._process.wait()
+        status = self._worker.wait()
         if self._stopping.is_set():
             return
-        error = _describe(status, self._process.last_words())
+        error = f"a worker process {how_it_ended(status)} ({self._worker.last_words()})"
         while not self._stopping.wait(_SECONDS_BETWEEN_LOOKS):
             for asked in list(self.control_conn._futures_by_id.values()):
                 asked.set(beam_fn_api_pb2.InstructionResponse(error=error))
-
-
-def _describe(status: int, last_words: str) -> str:
-    how = f"was killed by signal {-status} (9: often for want of memory)" if status < 0 else f"ended with {status}"
-    return f"a worker process {how} before its work was done ({last_words})"

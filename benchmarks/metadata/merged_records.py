@@ -4,8 +4,8 @@ import argparse
 
 import msgspec
 
-from data_prep.beam_imports import import_beam
 from data_prep.engines import Engine
+from data_prep.jobs import starting
 from data_prep.pipeline import SHARD_BYTES
 from data_prep.plan import write_plan
 from data_prep.planning import Planned, make_plan
@@ -19,16 +19,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     engine = Engine(workers=options.workers)
-    with engine.starting(tuple(options.source)):
+    with starting(engine, options.source) as run_job:
         planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
         write_plan(planned.plan, contents)
         packed = msgspec.json.encode(planned)
         del planned, contents
-        planned = msgspec.json.decode(packed, type=Planned)
-        import_beam()
-        from benchmarks.metadata.record_graph import write_records  # as in prepare, Beam comes after planning
-
-        write_records(planned.plan, engine)
+        planned = msgspec.json.decode(packed, type=Planned)  # noqa: F841  (prepare holds it as long)
+        run_job("benchmarks.metadata.record_graph:write_records", options.out)
 
 
 if __name__ == "__main__":

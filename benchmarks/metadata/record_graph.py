@@ -10,7 +10,7 @@ from data_prep.engines import Engine, run
 from data_prep.format.records import encode_record
 from data_prep.format.storage import create
 from data_prep.graph import PlannedDoFn, grouped_references
-from data_prep.plan import Plan
+from data_prep.plan import read_plan
 from data_prep.tally import Tally
 
 
@@ -26,10 +26,11 @@ class WriteRecords(PlannedDoFn):
                 file.write(b"\n")
 
 
-def write_records(plan: Plan, engine: Engine) -> None:
-    """Run the graph on that engine."""
+def write_records(out: str, engine: Engine) -> None:
+    """Run the graph on that engine, for the plan that stands at `out`."""
+    plan = read_plan(out)
 
     def build(pipeline: beam.Pipeline) -> None:
-        _ = grouped_references(pipeline, plan) | beam.Flatten() | beam.ParDo(WriteRecords(plan.out))
+        _ = grouped_references(pipeline, plan) | beam.Flatten() | beam.ParDo(WriteRecords(out))
 
     run(engine, "records", build)
