@@ -9,7 +9,8 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.toy_world import write_toy_world
 from data_prep.toy_world.classes import Style
 from maskx_model.box_protocols import find

@@ -82,9 +82,8 @@ def prepare(
     """
     import logging
 
-    from data_prep.pipeline import PrepareOptions
-    from data_prep.pipeline import prepare as run
-    from data_prep.show import describe
+    from data_prep.prepare import prepare as run
+    from data_prep.prepare_options import PrepareOptions
 
     logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
     options = PrepareOptions(
@@ -99,7 +98,10 @@ def prepare(
         runner=runner,
         beam=beam,
     )
-    print(describe(run(options)))
+    manifest = run(options)
+    from data_prep.show import describe
+
+    print(describe(manifest))
 
 
 def verify(dataset: Positional[Uri]) -> None:

@@ -1,11 +1,10 @@
-"""Prepare: original files → dataset. Plan, let Beam write the shards, publish; `graph.py` is the middle part."""
+"""Original files → dataset: plan, let Beam write the shards, publish. `graph.py` is the middle part."""
 
 import hashlib
 import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from threading import Event, Thread
@@ -13,59 +12,18 @@ from threading import Event, Thread
 import msgspec
 from tqdm import tqdm
 
-from data_prep.engines import Engine
-from data_prep.format.errors import ConfigError, DataError, StorageError
+from data_prep.format.errors import DataError, StorageError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
 from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
-from data_prep.jobs import RunJob, starting
+from data_prep.jobs import RunJob
 from data_prep.plan import counts_uri, work_folder, write_plan
 from data_prep.planning import Planned, make_plan
+from data_prep.prepare_options import PrepareOptions
 from data_prep.publish import Parameters, check_ceiling, publish
 from data_prep.sources.options import parse_sources
 from data_prep.tally import Tally
 from data_prep.verify import find_problems
 from data_prep.vocabulary import read_synset_table
-
-SHARD_BYTES = 128 << 20
-
-
-@dataclass(frozen=True)
-class PrepareOptions:
-    """What to prepare.
-
-    `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
-    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
-    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about.
-    `limit`: photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that
-    may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
-    `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
-    """
-
-    sources: tuple[str, ...]
-    out: str
-    classes: int | None = None
-    shard_bytes: int = SHARD_BYTES
-    limit: int | None = None
-    max_rejected: float = 0.01
-    workers: int = 1
-    synsets: str | None = None
-    runner: str | None = None
-    beam: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for option, value in (("classes", self.classes), ("limit", self.limit)):
-            if value is not None and value < 1:
-                raise ConfigError(f"--{option} {value}: must be at least 1; leave it out for all")
-        if not 0 <= self.max_rejected <= 1:
-            raise ConfigError(f"--max-rejected {self.max_rejected}: is a share, from 0 to 1")
-        if self.shard_bytes < 1:
-            raise ConfigError(f"--shard-bytes {self.shard_bytes}: must be at least 1")
-        self.engine.check_places(self.out, self.sources)
-
-    @property
-    def engine(self) -> Engine:
-        """Where it runs; the bytes are the same everywhere."""
-        return Engine(self.runner, self.beam, self.workers)
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -79,17 +37,8 @@ class _Run(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
 
 
-def prepare(options: PrepareOptions) -> Manifest:
-    """Make the dataset and return its manifest; a finished one that is still what is asked for is verified and kept.
-
-    An unfinished one is completed: shards that stand are verified and kept. Raises DataError or ConfigError; then no
-    manifest has been written.
-    """
-    with starting(options.engine, options.sources) as run_job:
-        return _prepare(options, run_job)
-
-
-def _prepare(options: PrepareOptions, run_job: RunJob) -> Manifest:
+def make_dataset(options: PrepareOptions, run_job: RunJob) -> Manifest:
+    """As `prepare` says; `run_job` is of the options' engine."""
     out = options.out.rstrip("/")
     table = read_synset_table(options.synsets)
     _say("reading what the sources list")

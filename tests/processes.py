@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,15 @@ def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150
             if any(path.startswith(f"{folder}/") for path in _open_files(worker)):
                 return worker
     raise TimeoutError(f"{folder}: nobody has written there in {seconds} seconds")
+
+
+def wait_for_the_end(processes: Iterable[int], seconds: float = 20) -> None:
+    """Return when none of them runs any longer; what nobody has asked for its exit status has ended, too."""
+    deadline = time.monotonic() + seconds
+    while left := [process for process in processes if _command(process)]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still running after {seconds} seconds: {', '.join(map(_command, left))}")
+        time.sleep(0.05)
 
 
 def descendants(process: int, words: str) -> list[int]:

@@ -2,14 +2,9 @@
 
 import argparse
 
-import msgspec
-
 from data_prep.engines import Engine
 from data_prep.jobs import starting
-from data_prep.pipeline import SHARD_BYTES
-from data_prep.plan import write_plan
-from data_prep.planning import Planned, make_plan
-from data_prep.sources.options import parse_sources
+from data_prep.prepare_options import SHARD_BYTES
 
 
 def main() -> None:
@@ -19,7 +14,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     engine = Engine(workers=options.workers)
-    with starting(engine, options.source) as run_job:
+    with starting(engine, options.source) as run_job:  # as in prepare, before what is heavy is imported
+        import msgspec
+
+        from data_prep.plan import write_plan
+        from data_prep.planning import Planned, make_plan
+        from data_prep.sources.options import parse_sources
+
         planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
         write_plan(planned.plan, contents)
         packed = msgspec.json.encode(planned)

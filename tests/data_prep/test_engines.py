@@ -11,11 +11,14 @@ import pytest
 
 from data_prep.engines import Engine, job_name
 from data_prep.format.errors import ConfigError, DataError
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 from tests.data_prep.test_prepare import contents
-from tests.processes import running, wait_for_writer
+from tests.processes import descendants, running, wait_for_the_end, wait_for_writer
+
+BESIDE = "data_prep.beam_process"
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def small(tmp_path: Path) -> dict[str, Any]:
         ({"runner": "FlinkRunner", "workers": 2}, "--workers is for this machine alone"),
         ({"beam": ("no equals sign",)}, "write KEY=VALUE"),
         ({"beam": ("runner=FlinkRunner",)}, "give it as --runner"),
+        ({"beam": ("direct_num_workers=2",)}, "give it as --workers"),
         ({"workers": 0}, "at least 1"),
     ],
 )
@@ -56,6 +60,7 @@ def test_workers_elsewhere_need_whole_paths(option: dict[str, Any]) -> None:
     ("options", "words"),
     [
         ({"beam": ("paralelism=2",)}, "--beam paralelism: neither Beam nor the runner has"),
+        ({"beam": ("paralelism=2",), "workers": 2}, "--beam paralelism: neither Beam nor the runner has"),
         ({"beam": ("flink_version=0.1",)}, "--flink_version: invalid choice: '0.1'"),
         ({"runner": "Nobody"}, "--runner Nobody: Unexpected pipeline runner"),
         ({"runner": "DataflowRunner", "beam": ("project=mine",)}, "--runner DataflowRunner: .*temp_location"),
@@ -75,13 +80,14 @@ def test_beams_options_reach_beam_and_change_no_byte(tmp_path: Path, toy_dataset
     assert contents(tmp_path / "again") == contents(toy_dataset)
 
 
-def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any], workers: int) -> None:
     """The folder that a shard goes into is a file."""
     Path(small["out"]).mkdir()
     (Path(small["out"]) / ".prepare").mkdir()
     (Path(small["out"]) / "train").write_text("in the way")
     with pytest.raises(DataError, match=r"the job failed: .*out/train.* given again, the command goes on"):
-        prepare(PrepareOptions(**small))
+        prepare(PrepareOptions(**small, workers=workers))
 
 
 @pytest.mark.parametrize(
@@ -96,21 +102,45 @@ def test_a_jobs_name_tells_its_dataset(out: str, name: str) -> None:
     assert job_name(out) == name
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_worker_process_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
-    tmp_path: Path, toy_original: Path
-) -> None:
+@pytest.fixture
+def slow_command(tmp_path: Path, toy_original: Path) -> list[str]:
+    """Makes a dataset of many small shards in two worker processes; `--out` is to be added."""
     sources = [f"--source=coco=coco:{toy_original}/coco", f"--source=vg=vg:{toy_original}/visual_genome"]
     command = [sys.executable, "-m", "pipelines.cli", "data", "prepare", *sources, "--max-rejected=0.1"]
-    command += ["--shard-bytes=1500", "--workers=2"]
-    subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True, timeout=150)
-    with running([*command, f"--out={tmp_path}/killed"]) as process:
-        os.kill(wait_for_writer(process.pid, "beam_worker", tmp_path / "killed/train"), signal.SIGKILL)
+    return [*command, "--shard-bytes=1500", "--workers=2"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("victim", ["a worker process", "the process that runs Beam"])
+def test_a_process_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
+    tmp_path: Path, slow_command: list[str], victim: str
+) -> None:
+    subprocess.run([*slow_command, f"--out={tmp_path}/whole"], check=True, capture_output=True, timeout=150)
+    with running([*slow_command, f"--out={tmp_path}/killed"]) as process:
+        worker = wait_for_writer(process.pid, BESIDE, tmp_path / "killed/train")
+        all_of_them = descendants(process.pid, BESIDE)
+        os.kill(worker if victim == "a worker process" else all_of_them[0], signal.SIGKILL)
         _, said = process.communicate(timeout=150)
     assert process.returncode == 1
-    assert "maskx: the job failed: " in said
+    assert f"maskx: the job failed: {victim} was killed by signal 9" in said
     assert "given again, the command goes on" in said
     assert not (tmp_path / "killed/manifest.json").exists()
-    subprocess.run([*command, f"--out={tmp_path}/killed"], check=True, capture_output=True, timeout=150)
+    wait_for_the_end(all_of_them)
+    subprocess.run([*slow_command, f"--out={tmp_path}/killed"], check=True, capture_output=True, timeout=150)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_ends_leaves_no_process_behind(
+    tmp_path: Path, slow_command: list[str], how: signal.Signals
+) -> None:
+    with running([*slow_command, f"--out={tmp_path}/out"]) as process:
+        wait_for_writer(process.pid, BESIDE, tmp_path / "out/train")
+        left = descendants(process.pid, BESIDE)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
+    assert len(left) == 3
+    assert "Traceback" not in said
+    wait_for_the_end(left)

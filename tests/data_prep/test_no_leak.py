@@ -9,8 +9,9 @@ import pytest
 from data_prep.browse.page import BrowseOptions, browse
 from data_prep.format.manifest import HeldOut
 from data_prep.format.reader import Dataset
-from data_prep.pipeline import PrepareOptions, prepare
 from data_prep.plan import read_plan, work_folder
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.shards import is_finished, result_path
 from data_prep.show import describe
 from data_prep.verify import find_problems

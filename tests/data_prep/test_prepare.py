@@ -20,7 +20,8 @@ from data_prep.format.manifest import read_manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import decode_record
 from data_prep.format.rejects import read_rejects
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.verify import find_problems
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco

@@ -13,7 +13,8 @@ from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.toy_world import write_toy_world
 from maskx_model.coco_ap import Truth, average_precision
 from maskx_model.coco_results import category_ids

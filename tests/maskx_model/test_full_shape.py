@@ -15,7 +15,8 @@ from pycocotools import mask as rle_codec
 from torchvision.models import resnet101
 
 from data_prep.format.reader import Dataset
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from maskx_model.checkpoint import read_model_manifest
 from tests.maskx_model.full_shape import CLASSES, OUT_OF_FASHION, STEPS, preset, write_world
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle

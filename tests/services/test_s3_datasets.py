@@ -10,7 +10,8 @@ from data_prep.format.errors import DataError, StorageError
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import list_files, read, remove, write
 from data_prep.photographs import read_photograph
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.sources.images import SourceImage
 from data_prep.toy_world import write_toy_world
 from data_prep.verify import find_problems

@@ -11,7 +11,8 @@ import torch
 from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import list_files, read
-from data_prep.pipeline import PrepareOptions, prepare
+from data_prep.prepare import prepare
+from data_prep.prepare_options import PrepareOptions
 from data_prep.toy_world import write_toy_world
 from maskx_model.batch_prediction import predict_files
 from maskx_model.checkpoint import load_tensors, model_hash
