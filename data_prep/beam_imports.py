@@ -4,7 +4,7 @@ import logging
 import sys
 
 _FOR_DATA_FRAMES = ("pandas",)
-_FOR_OTHER_PLACES = ("boto3", "google.cloud", "pymongo")
+_FOR_OTHER_PLACES = ("apache_beam.io.gcp.bigquery", "boto3", "google.cloud", "pymongo")
 
 
 def import_beam(runner: str | None = None) -> None:

@@ -6,6 +6,7 @@ It is asked by a line of JSON (`jobs.Request`), and answers with another (`jobs.
 waits for it any longer, and it ends with its workers.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -27,9 +28,10 @@ def main() -> None:
     """Import, fork, wait, run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the one who asks, and that is enough
     return_large_blocks()
+    gc.disable()  # all that importing makes stays
     workers, *sources = sys.argv[1:]
     import_beam()
-    from data_prep import forked_workers, graph  # noqa: F401  (the graph's steps, so that no worker need import them)
+    from data_prep import forked_workers, graph, watched_workers  # noqa: F401  (all that will be needed, once for all)
 
     signal.signal(signal.SIGTERM, lambda *_: _end())
     forked_workers.fork(int(workers), partial(_read_ahead, sources))

@@ -129,19 +129,20 @@ def _unknown_options(flags: list[str]) -> list[str]:
 
 def _runner(engine: Engine, unknown: list[str]) -> Any:
     """The runner, which refuses options that neither Beam's Python side nor the engine's job server knows."""
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    if engine.runner is None:
+        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+        from data_prep import watched_workers  # noqa: F401  (a worker process that dies must end the job)
+
+        _refuse(unknown)
+        return FnApiRunner()
     from apache_beam.runners.portability.portable_runner import PortableRunner
     from apache_beam.runners.runner import create_runner
 
-    if engine.runner is None:
-        from data_prep import watched_workers  # noqa: F401  (a worker process that dies must end the job)
-
-        runner = FnApiRunner()
-    else:
-        try:
-            runner = create_runner(engine.runner)
-        except (ValueError, ImportError, AttributeError) as error:
-            raise ConfigError(f"--runner {engine.runner}: {error}") from None
+    try:
+        runner = create_runner(engine.runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ConfigError(f"--runner {engine.runner}: {error}") from None
     if isinstance(runner, PortableRunner):
         _ask_job_server(runner, unknown)
     else:

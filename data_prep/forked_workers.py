@@ -57,6 +57,7 @@ def fork(count: int, before: Callable[[int, int], None]) -> None:
     """
     pipes = [os.pipe() for _ in range(count)]
     gc.freeze()  # what is there stays; unvisited by the collector, its pages stay shared
+    gc.enable()
     for number, (told, told_by) in enumerate(pipes):
         log: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  (as long as this process lives)
         pid = os.fork()

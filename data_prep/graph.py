@@ -63,17 +63,14 @@ def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> tuple[beam.PColle
     """
     located = (
         pipeline
-        | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))
-        | "Deal out the spans" >> beam.Reshuffle()
+        | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))  # dealt out to all workers
         | "Locate each record's photograph" >> beam.ParDo(Locate(plan.out)).with_outputs(COUNTS, main="references")
     )
-    every_shard = pipeline | "Every shard" >> beam.Create([(number, b"") for number in range(len(plan.shards))])
-    (
-        located[COUNTS]
-        | "Sum the counts" >> beam.CombineGlobally(sum_tallies)
-        | "Write the counts" >> beam.ParDo(WriteCounts(plan.out))
-    )
-    references = (located.references, every_shard) | "References and shards" >> beam.Flatten()
+    every_shard = [(number, b"") for number in range(len(plan.shards))]
+    shards = pipeline | "Every shard" >> beam.Create(every_shard, reshuffle=False)
+    once, counts = pipeline | "Once" >> beam.Impulse(), beam.pvalue.AsList(located[COUNTS])
+    _ = once | "Write the counts" >> beam.ParDo(WriteCounts(plan.out), counts)
+    references = (located.references, shards) | "References and shards" >> beam.Flatten()
     held_out = frozenset(number for number, shard in enumerate(plan.shards) if shard.split != TRAIN)
     parts = references | "Held out or for training" >> beam.Partition(_is_for_training, 2, held_out)
     return (
@@ -161,5 +158,5 @@ class WriteCounts(beam.DoFn):
     def __init__(self, out: str) -> None:
         self._out = out
 
-    def process(self, tally: bytes) -> None:
-        write(counts_uri(self._out), tally)
+    def process(self, _once: bytes, counts: Iterable[bytes]) -> None:
+        write(counts_uri(self._out), sum_tallies(counts))

@@ -49,7 +49,7 @@ def starting(engine: Engine, sources: Sequence[str]) -> Iterator[RunJob]:
         yield lambda job, out: run_job(engine, job, out)
         return
     command = [sys.executable, "-m", "data_prep.beam_process", str(engine.workers), *sources]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield lambda job, out: _ask(process, Request(job, out, engine))
         finally:
@@ -60,7 +60,6 @@ def _ask(process: subprocess.Popen[bytes], request: Request) -> None:
     assert process.stdin is not None and process.stdout is not None
     with suppress(BrokenPipeError):  # it has ended; that shows at once
         process.stdin.write(msgspec.json.encode(request) + b"\n")
-        process.stdin.flush()
     said = process.stdout.readline()
     if not said:
         raise errors.DataError(

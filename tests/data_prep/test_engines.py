@@ -11,12 +11,13 @@ import pytest
 
 from data_prep.engines import Engine, job_name
 from data_prep.format.errors import ConfigError, DataError
+from data_prep.jobs import starting
 from data_prep.prepare import prepare
 from data_prep.prepare_options import PrepareOptions
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 from tests.data_prep.test_prepare import contents
-from tests.processes import descendants, running, wait_for_the_end, wait_for_writer
+from tests.processes import descendants, running, wait_for_descendants, wait_for_the_end, wait_for_writer
 
 BESIDE = "data_prep.beam_process"
 
@@ -100,6 +101,15 @@ def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any], worke
 )
 def test_a_jobs_name_tells_its_dataset(out: str, name: str) -> None:
     assert job_name(out) == name
+
+
+def test_a_process_that_ended_before_it_was_asked_is_an_error_of_the_job(small: dict[str, Any]) -> None:
+    with starting(Engine(workers=2), ()) as run_job:
+        all_of_them = wait_for_descendants(os.getpid(), BESIDE, 3)
+        os.kill(all_of_them[0], signal.SIGKILL)
+        with pytest.raises(DataError, match="the process that runs Beam was killed by signal 9"):
+            run_job("data_prep.graph:write_shards", small["out"])
+    wait_for_the_end(all_of_them)
 
 
 @pytest.fixture
