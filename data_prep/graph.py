@@ -11,14 +11,13 @@ worker is repeated.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import msgspec
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
 from data_prep.engines import Engine, job_name, log_no_tracebacks_of_ours, run
 from data_prep.format.errors import DataError
@@ -26,12 +25,13 @@ from data_prep.format.storage import exists, remove, write
 from data_prep.leaks import Galleries
 from data_prep.memory import return_large_blocks
 from data_prep.merge import TRAIN
-from data_prep.plan import MappedFiles, Plan, counts_uri, read_plan, read_table
+from data_prep.plan import MappedFiles, counts_uri, read_plan, read_table
 from data_prep.references import References, locate, pack
 from data_prep.shards import is_finished, write_shard
 from data_prep.tally import Tally, sum_tallies
 
-COUNTS = "counts"
+# Names of a step's outputs, beside TRAIN for training shards.
+COUNTS, HELD_OUT = "counts", "held out"
 
 # References that a worker holds back before they go on.
 HELD_BYTES = 1 << 22
@@ -42,45 +42,36 @@ def write_shards(out: str, engine: Engine) -> None:
 
     Raises ConfigError or DataError as `engines.run` does, and DataError if the workers wrote to disks of their own.
     """
-    plan = read_plan(out)
     remove(counts_uri(out))
-    run(engine, job_name(out), lambda pipeline: build_graph(pipeline, plan))
+    run(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
     if not exists(counts_uri(out)):
         raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
 
 
-def build_graph(pipeline: beam.Pipeline, plan: Plan) -> None:
+def build_graph(pipeline: beam.Pipeline, out: str) -> None:
     """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
-    held_out, training = grouped_references(pipeline, plan)
-    written = held_out | "Write a held-out shard" >> beam.ParDo(WriteShard(plan.out))
-    _ = training | "Write a training shard" >> beam.ParDo(WriteShard(plan.out), beam.pvalue.AsList(written))
+    held_out, training = grouped_references(pipeline, out)
+    written = held_out | "Write a held-out shard" >> beam.ParDo(WriteShard(out))
+    _ = training | "Write a training shard" >> beam.ParDo(WriteShard(out), beam.pvalue.AsList(written))
 
 
-def grouped_references(pipeline: beam.Pipeline, plan: Plan) -> tuple[beam.PCollection, beam.PCollection]:
+def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollection, beam.PCollection]:
     """Every shard's number with its references, once: those of held-out shards, and those of training shards.
 
     What was counted on the way is written beside the plan.
     """
-    located = (
-        pipeline
-        | "Spans of annotation files" >> beam.Create(range(len(plan.spans)))  # dealt out to all workers
-        | "Locate each record's photograph" >> beam.ParDo(Locate(plan.out)).with_outputs(COUNTS, main="references")
-    )
-    every_shard = [(number, b"") for number in range(len(plan.shards))]
-    shards = pipeline | "Every shard" >> beam.Create(every_shard, reshuffle=False)
-    once, counts = pipeline | "Once" >> beam.Impulse(), beam.pvalue.AsList(located[COUNTS])
-    _ = once | "Write the counts" >> beam.ParDo(WriteCounts(plan.out), counts)
-    references = (located.references, shards) | "References and shards" >> beam.Flatten()
-    held_out = frozenset(number for number, shard in enumerate(plan.shards) if shard.split != TRAIN)
-    parts = references | "Held out or for training" >> beam.Partition(_is_for_training, 2, held_out)
+    once = pipeline | "Once" >> beam.Impulse()
+    spans = once | "Spans of annotation files" >> beam.ParDo(ListSpans(out)) | "Deal out the spans" >> beam.Reshuffle()
+    locate_each = beam.ParDo(Locate(out)).with_outputs(COUNTS, HELD_OUT, TRAIN)
+    located = spans | "Locate each record's photograph" >> locate_each
+    shards = once | "Every shard" >> beam.ParDo(ListShards(out)).with_outputs(HELD_OUT, TRAIN)
+    _ = once | "Write the counts" >> beam.ParDo(WriteCounts(out), beam.pvalue.AsList(located[COUNTS]))
+    held_out = (located[HELD_OUT], shards[HELD_OUT]) | "Held-out shards" >> beam.Flatten()
+    training = (located[TRAIN], shards[TRAIN]) | "Training shards" >> beam.Flatten()
     return (
-        parts[0] | "Group by held-out shard" >> beam.GroupByKey(),
-        parts[1] | "Group by training shard" >> beam.GroupByKey(),
+        held_out | "Group by held-out shard" >> beam.GroupByKey(),
+        training | "Group by training shard" >> beam.GroupByKey(),
     )
-
-
-def _is_for_training(element: tuple[int, bytes], _parts: int, held_out: frozenset[int]) -> int:
-    return int(element[0] not in held_out)
 
 
 class PlannedDoFn(beam.DoFn):
@@ -94,6 +85,25 @@ class PlannedDoFn(beam.DoFn):
         return_large_blocks()
         self.plan = read_plan(self.out)
         self.files = MappedFiles(self.plan)
+
+    def part_of(self, shard: int) -> str:
+        """The output that a shard's elements go to: TRAIN or HELD_OUT."""
+        return TRAIN if self.plan.shards[shard].split == TRAIN else HELD_OUT
+
+
+class ListSpans(PlannedDoFn):
+    """Anything → the number of every span."""
+
+    def process(self, _once: bytes) -> Iterable[int]:
+        return range(len(self.plan.spans))
+
+
+class ListShards(PlannedDoFn):
+    """Anything → (shard number, no references) of every shard."""
+
+    def process(self, _once: bytes) -> Iterator[Any]:
+        for number in range(len(self.plan.shards)):
+            yield TaggedOutput(self.part_of(number), (number, b""))
 
 
 class Locate(PlannedDoFn):
@@ -110,7 +120,7 @@ class Locate(PlannedDoFn):
         self._references: dict[int, list[References]] = {}
         self._held, self._tally = 0, Tally()
 
-    def process(self, number: int) -> Iterator[tuple[int, bytes]]:
+    def process(self, number: int) -> Iterator[Any]:
         span = self.plan.spans[number]
         if span.file not in self._tables:
             self._tables[span.file] = read_table(self.out, span.file)
@@ -123,15 +133,15 @@ class Locate(PlannedDoFn):
         if self._held > HELD_BYTES:
             yield from self._release()
 
-    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput[Literal["counts"], WindowedValue]]:
-        for element in self._release():
-            yield GlobalWindows.windowed_value(element)
+    def finish_bundle(self) -> Iterator[Any]:
+        for output in self._release():
+            yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
         counted = msgspec.json.encode(self._tally)
         yield TaggedOutput(COUNTS, GlobalWindows.windowed_value(counted))
 
-    def _release(self) -> Iterator[tuple[int, bytes]]:
+    def _release(self) -> Iterator[Any]:
         for shard, references in self._references.items():
-            yield shard, pack(np.concatenate(references))
+            yield TaggedOutput(self.part_of(shard), (shard, pack(np.concatenate(references))))
         self._references, self._held = {}, 0
 
 

@@ -10,7 +10,6 @@ from data_prep.engines import Engine, run
 from data_prep.format.records import encode_record
 from data_prep.format.storage import create
 from data_prep.graph import PlannedDoFn, grouped_references
-from data_prep.plan import read_plan
 from data_prep.tally import Tally
 
 
@@ -28,9 +27,8 @@ class WriteRecords(PlannedDoFn):
 
 def write_records(out: str, engine: Engine) -> None:
     """Run the graph on that engine, for the plan that stands at `out`."""
-    plan = read_plan(out)
 
     def build(pipeline: beam.Pipeline) -> None:
-        _ = grouped_references(pipeline, plan) | beam.Flatten() | beam.ParDo(WriteRecords(out))
+        _ = grouped_references(pipeline, out) | beam.Flatten() | beam.ParDo(WriteRecords(out))
 
     run(engine, "records", build)
