@@ -9,7 +9,6 @@ from data_prep.content.held_out import LEAST_SIDE
 from data_prep.format.errors import DataError
 from data_prep.format.images import decode_luminance
 from data_prep.format.read_ahead import Read
-from data_prep.format.rejects import Reject, excerpt
 from data_prep.format.storage import read
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
@@ -41,10 +40,3 @@ def read_photograph(image: SourceImage, read: Read = read) -> PhotographFile:
             "size_mismatch", f"{shown.width}×{shown.height} pixels, listed as {image.width}×{image.height}"
         )
     return PhotographFile(data, extension, shown.grey)
-
-
-def photograph_reject(image: SourceImage, error: BrokenError) -> Reject:
-    """The row that says why a photograph was rejected."""
-    place = "/".join(image.path.split("/")[-2:])
-    seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
-    return Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, seen)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.dealing import deal, order
 from data_prep.format.errors import DataError
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Source, SourceFile
@@ -19,10 +20,8 @@ from data_prep.format.rejects import Reject
 from data_prep.format.storage import FileInfo, finder
 from data_prep.memory import return_large_blocks
 from data_prep.merge import COCO, TRAIN, Photograph, merge
-from data_prep.photographs import photograph_reject
 from data_prep.plan import LEFT_OUT, REJECTED, TABLE, Contents, Plan, PlannedFile, PlannedPhotograph, PlannedShard
 from data_prep.reasons import BrokenError
-from data_prep.shards import deal, order
 from data_prep.sources.coco import Category, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Span
@@ -146,7 +145,7 @@ def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
     for image in images:
         increase(tally.photographs, image.source)
         if image.id in seen:
-            tally.rejects.append(photograph_reject(image, BrokenError("duplicate_id")))
+            tally.reject_photograph(image, BrokenError("duplicate_id"))
             continue
         seen.add(image.id)
         yield image
@@ -177,7 +176,7 @@ def _usable(photographs: list[Photograph], tally: Tally, places: Places) -> Iter
             yield _check(photograph, finders)
         except BrokenError as error:
             standing, *copies = photograph.images
-            tally.rejects.append(photograph_reject(standing, error))
+            tally.reject_photograph(standing, error)
             for image in copies:
                 tally.leave_out(image.source, "copy_rejected")
             places.put(photograph.images, REJECTED)

@@ -7,7 +7,7 @@ from data_prep.compose import ShardCounts
 from data_prep.format.errors import DataError
 from data_prep.format.index import write_index
 from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Manifest, write_manifest
-from data_prep.format.rejects import write_rejects
+from data_prep.format.reject_table import write_rejects
 from data_prep.format.storage import list_files, remove, remove_folder, sha256
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan import work_folder

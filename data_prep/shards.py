@@ -1,4 +1,4 @@
-"""Shards: how photographs are dealt into them, and how one is written from references, photographs copied verbatim."""
+"""How a shard is written from references, photographs copied verbatim."""
 
 import hashlib
 import tarfile
@@ -20,16 +20,12 @@ from data_prep.format.records import Record, encode_record
 from data_prep.format.storage import create, exists, read, sha256, write
 from data_prep.leaks import Galleries, copy_of, disagreeing, own_files, pictures_path, write_pictures
 from data_prep.merge import TRAIN, Photograph
-from data_prep.photographs import PhotographFile, photograph_reject, read_photograph
+from data_prep.photographs import PhotographFile, read_photograph
 from data_prep.plan import Plan, PlannedPhotograph, PlannedShard, read_photographs, work_folder
 from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage
 from data_prep.tally import Tally
 
-# Readers deal shards out to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
-# less than 16 photographs would be all overhead, so that a dataset below 256 photographs has fewer.
-LEAST_SHARDS = 16
-LEAST_PHOTOGRAPHS = 16
 _BLOCK = 512
 
 
@@ -52,33 +48,6 @@ class ShardResult(ShardSummary, frozen=True):
     """With a row of the index for each photograph."""
 
     rows: list[IndexRow]
-
-
-def order(key: str) -> bytes:
-    """Photographs are sorted by this: as good as shuffled, and the same everywhere."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-def deal(photographs: list[PlannedPhotograph], shard_bytes: int) -> list[list[PlannedPhotograph]]:
-    """Photographs → shards of one split and part each and about equal size, by split, part and key order."""
-    groups: dict[tuple[str, str], list[PlannedPhotograph]] = {}
-    for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
-        groups.setdefault((planned.photograph.split, planned.photograph.part), []).append(planned)
-    total = sum(planned.bytes for planned in photographs)
-    wanted = max(-(-total // shard_bytes), min(LEAST_SHARDS, len(photographs) // LEAST_PHOTOGRAPHS), 1)
-    return [shard for name in sorted(groups) for shard in _cut(groups[name], total, wanted)]
-
-
-def _cut(group: list[PlannedPhotograph], total: int, wanted: int) -> list[list[PlannedPhotograph]]:
-    """Cut a split's part into its share of all shards, by bytes and in integers: no rounding differs by machine."""
-    size = max(sum(planned.bytes for planned in group), 1)
-    pieces = max(1, -(-size * wanted // max(total, 1)))
-    shards: dict[int, list[PlannedPhotograph]] = {}
-    before = 0
-    for planned in group:
-        shards.setdefault(before * pieces // size, []).append(planned)
-        before += planned.bytes
-    return list(shards.values())
 
 
 def result_path(plan: Plan, number: int) -> str:
@@ -168,7 +137,7 @@ class _OpenShard:
 
     def _reject(self, photograph: Photograph, annotated: list[Annotated], error: BrokenError) -> None:
         standing, *copies = photograph.images
-        self.tally.rejects.append(photograph_reject(standing, error))
+        self.tally.reject_photograph(standing, error)
         for image in copies:
             self.tally.leave_out(image.source, "copy_rejected")
         for found in annotated:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from data_prep.format.rejects import Reject
+from data_prep.format.rejects import Reject, excerpt
+from data_prep.reasons import BrokenError
+from data_prep.sources.images import SourceImage
 
 Counts = dict[str, dict[str, int]]
 
@@ -26,6 +28,14 @@ class Tally(msgspec.Struct):
     def leave_out(self, source: str, reason: str, count: int = 1) -> None:
         """Note things that a rule leaves out."""
         increase(self.left_out.setdefault(source, {}), reason, count)
+
+    def reject_photograph(self, image: SourceImage, error: BrokenError) -> None:
+        """Note that a photograph is broken, and what was seen."""
+        place = "/".join(image.path.split("/")[-2:])
+        seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
+        self.rejects.append(
+            Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, seen)
+        )
 
     def include(self, other: "Tally") -> None:
         """Add another share's counts to these."""

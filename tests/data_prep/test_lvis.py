@@ -9,7 +9,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from data_prep.format.rejects import read_rejects
+from data_prep.format.reject_table import read_rejects
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

@@ -19,7 +19,7 @@ from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.manifest import read_manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import decode_record
-from data_prep.format.rejects import read_rejects
+from data_prep.format.reject_table import read_rejects
 from data_prep.prepare import prepare
 from data_prep.prepare_options import PrepareOptions
 from data_prep.verify import find_problems

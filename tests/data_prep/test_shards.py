@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from data_prep.dealing import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
 from data_prep.merge import Photograph
 from data_prep.photographs import read_photograph
 from data_prep.plan import PlannedPhotograph
 from data_prep.reasons import BrokenError
-from data_prep.shards import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
 from data_prep.sources.images import SourceImage
 from tests.data_prep.small_sources import SIZE, jpeg
 

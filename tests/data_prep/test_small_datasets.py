@@ -12,7 +12,7 @@ from data_prep.format.errors import DataError
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
-from data_prep.format.rejects import read_rejects
+from data_prep.format.reject_table import read_rejects
 from data_prep.format.storage import exists
 from data_prep.verify import find_problems
 from tests.data_prep.small_sources import (

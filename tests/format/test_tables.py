@@ -9,7 +9,8 @@ from msgspec import structs
 
 from data_prep.format.errors import DataError
 from data_prep.format.index import IndexRow, read_index, write_index
-from data_prep.format.rejects import Reject, excerpt, read_rejects, write_rejects
+from data_prep.format.reject_table import read_rejects, write_rejects
+from data_prep.format.rejects import Reject, excerpt
 
 ROW = IndexRow(
     key="coco-000000000001",
