@@ -60,10 +60,10 @@ class Engine:
                 raise ConfigError(f"{option}: with --runner, give {place} as a whole path, as the workers see it")
 
 
-def run(engine: Engine, name: str, build: Callable[[Any], None]) -> None:
-    """Run the graph that `build` lays out on a pipeline, as a job of this name, until it ends.
+def lay_out(engine: Engine, name: str, build: Callable[[Any], None]) -> Callable[[], None]:
+    """Have `build` lay a graph out on a pipeline; what is returned runs it, as a job of this name, until it ends.
 
-    Raises ConfigError for a runner or option that Beam does not know, DataError if the job fails.
+    Raises ConfigError for a runner or option that Beam does not know; what is returned, DataError if the job fails.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -76,6 +76,10 @@ def run(engine: Engine, name: str, build: Callable[[Any], None]) -> None:
     except ValueError as error:
         raise ConfigError(f"--runner {engine.runner}: {' '.join(str(error).split())}") from None
     build(pipeline)
+    return lambda: _run(pipeline, engine, name)
+
+
+def _run(pipeline: Any, engine: Engine, name: str) -> None:
     log_no_tracebacks_of_ours()
     try:
         pipeline.run().wait_until_finish()

@@ -10,7 +10,7 @@ when all of those are. So the bytes are the same whatever the runner and the num
 worker is repeated.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,7 +19,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
-from data_prep.engines import Engine, job_name, log_no_tracebacks_of_ours, run
+from data_prep.engines import Engine, job_name, lay_out, log_no_tracebacks_of_ours
 from data_prep.format.errors import DataError
 from data_prep.format.storage import exists, remove, write
 from data_prep.leaks import Galleries
@@ -37,15 +37,20 @@ COUNTS, HELD_OUT = "counts", "held out"
 HELD_BYTES = 1 << 22
 
 
-def write_shards(out: str, engine: Engine) -> None:
-    """Write every shard of the plan that stands at `out`, and what was counted in the annotation files.
+def write_shards(out: str, engine: Engine) -> Callable[[], None]:
+    """What writes every shard of the plan that then stands at `out`, and what was counted in the annotation files.
 
-    Raises ConfigError or DataError as `engines.run` does, and DataError if the workers wrote to disks of their own.
+    Both raise as `engines.lay_out` says; the latter also DataError if the workers wrote to disks of their own.
     """
-    remove(counts_uri(out))
-    run(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
-    if not exists(counts_uri(out)):
-        raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
+    run_graph = lay_out(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
+
+    def run() -> None:
+        remove(counts_uri(out))
+        run_graph()
+        if not exists(counts_uri(out)):
+            raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
+
+    return run
 
 
 def build_graph(pipeline: beam.Pipeline, out: str) -> None:

@@ -1,13 +1,14 @@
-"""Jobs for an engine: a function of this project that lays out a Beam graph and runs it, in this process or in another.
+"""Jobs for an engine: a function of this project that lays out a Beam graph, in this process or in another.
 
 With several worker processes of this machine, Beam runs in a process beside this one: it starts while the sources are
-read, imports what takes a second to import, and forks the workers, which so need not.
+read, imports what takes most of a second to import, forks the workers, which so need not, and lays the graph out.
 """
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 
 import msgspec
@@ -16,8 +17,17 @@ from data_prep.beam_imports import import_beam
 from data_prep.engines import Engine
 from data_prep.format import errors
 
-# Runs `MODULE:FUNCTION` with the dataset's place and the engine; raises what it raises.
-RunJob = Callable[[str, str], None]
+# Runs what was laid out; raises what `engines.lay_out` says.
+Run = Callable[[], None]
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`function`: MODULE:FUNCTION, which takes `out` and `engine` and returns a Run; `sources` are read ahead of it."""
+
+    function: str
+    out: str
+    engine: Engine
+    sources: tuple[str, ...]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -27,39 +37,36 @@ class Answer(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Request(msgspec.Struct, frozen=True):
-    """The job that is asked for."""
-
-    job: str
-    out: str
-    engine: Engine
-
-
-def run_job(engine: Engine, job: str, out: str) -> None:
-    """Run it in this process."""
-    import_beam(engine.runner)
-    module, _, function = job.partition(":")
-    getattr(import_module(module), function)(out, engine)
+def lay_out(job: Job) -> Run:
+    """Lay it out in this process."""
+    import_beam(job.engine.runner)
+    module, _, function = job.function.partition(":")
+    run: Run = getattr(import_module(module), function)(job.out, job.engine)
+    return run
 
 
 @contextmanager
-def starting(engine: Engine, sources: Sequence[str]) -> Iterator[RunJob]:
-    """What runs a job on this engine, once; its processes start now, and read the sources' files ahead."""
-    if engine.workers == 1:
-        yield lambda job, out: run_job(engine, job, out)
+def starting(job: Job) -> Iterator[Run]:
+    """What runs the job, once; its processes start now."""
+    if job.engine.workers == 1:
+        yield partial(_run_here, job)
         return
-    command = [sys.executable, "-m", "data_prep.beam_process", str(engine.workers), *sources]
+    command = [sys.executable, "-m", "data_prep.beam_process"]
     with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            yield lambda job, out: _ask(process, Request(job, out, engine))
+            _tell(process, msgspec.json.encode(job))
+            yield partial(_run_there, process)
         finally:
             process.terminate()
 
 
-def _ask(process: subprocess.Popen[bytes], request: Request) -> None:
-    assert process.stdin is not None and process.stdout is not None
-    with suppress(BrokenPipeError):  # it has ended; that shows at once
-        process.stdin.write(msgspec.json.encode(request) + b"\n")
+def _run_here(job: Job) -> None:
+    lay_out(job)()
+
+
+def _run_there(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    _tell(process, b"now")
     said = process.stdout.readline()
     if not said:
         raise errors.DataError(
@@ -69,6 +76,12 @@ def _ask(process: subprocess.Popen[bytes], request: Request) -> None:
     answer = msgspec.json.decode(said, type=Answer)
     if answer.error:
         raise getattr(errors, answer.error)(answer.text)
+
+
+def _tell(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended; that shows when its answer is read
+        process.stdin.write(line + b"\n")
 
 
 def how_it_ended(status: int) -> str:

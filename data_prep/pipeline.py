@@ -15,7 +15,7 @@ from tqdm import tqdm
 from data_prep.format.errors import DataError, StorageError
 from data_prep.format.manifest import Manifest, manifest_uri, read_manifest
 from data_prep.format.storage import exists, is_folder, list_files, read, remove, write
-from data_prep.jobs import RunJob
+from data_prep.jobs import Run
 from data_prep.plan import counts_uri, work_folder, write_plan
 from data_prep.planning import Planned, make_plan
 from data_prep.prepare_options import PrepareOptions
@@ -37,17 +37,16 @@ class _Run(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
 
 
-def make_dataset(options: PrepareOptions, run_job: RunJob) -> Manifest:
-    """As `prepare` says; `run_job` is of the options' engine."""
-    out = options.out.rstrip("/")
+def make_dataset(options: PrepareOptions, run: Run) -> Manifest:
+    """As `prepare` says; `run` writes the shards of the plan that then stands."""
     table = read_synset_table(options.synsets)
     _say("reading what the sources list")
-    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
+    planned, contents = make_plan(options.out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.tally, options.max_rejected)
     parameters = _parameters(options, table)
-    run = _describe_run(options, planned)
-    if kept := _finished(out, planned, parameters, run):
-        _say(f"{out} is finished already; verified and kept")
+    made = _describe_run(options, planned)
+    if kept := _finished(options.out, planned, parameters, made):
+        _say(f"{options.out} is finished already; verified and kept")
         return kept
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
@@ -57,10 +56,10 @@ def make_dataset(options: PrepareOptions, run_job: RunJob) -> Manifest:
     packed = msgspec.json.encode(planned)
     del planned, contents
     planned = msgspec.json.decode(packed, type=Planned)
-    with _progress(out, shards):
-        run_job("data_prep.graph:write_shards", out)
-    scanned = msgspec.json.decode(read(counts_uri(out)), type=Tally)
-    write(f"{out}/run.json", msgspec.json.format(msgspec.json.encode(run), indent=1))
+    with _progress(options.out, shards):
+        run()
+    scanned = msgspec.json.decode(read(counts_uri(options.out)), type=Tally)
+    write(f"{options.out}/run.json", msgspec.json.format(msgspec.json.encode(made), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 
 

@@ -1,7 +1,9 @@
 """Prepare: its processes start before what is heavy is imported here."""
 
+from dataclasses import replace
+
 from data_prep.format.manifest import Manifest
-from data_prep.jobs import starting
+from data_prep.jobs import Job, starting
 from data_prep.prepare_options import PrepareOptions
 
 
@@ -11,7 +13,9 @@ def prepare(options: PrepareOptions) -> Manifest:
     An unfinished one is completed: shards that stand are verified and kept. Raises DataError or ConfigError; then no
     manifest has been written.
     """
-    with starting(options.engine, options.sources) as run_job:
+    options = replace(options, out=options.out.rstrip("/"))
+    job = Job("data_prep.graph:write_shards", options.out, options.engine, options.sources)
+    with starting(job) as run:
         from data_prep.pipeline import make_dataset
 
-        return make_dataset(options, run_job)
+        return make_dataset(options, run)

@@ -3,7 +3,7 @@
 import argparse
 
 from data_prep.engines import Engine
-from data_prep.jobs import starting
+from data_prep.jobs import Job, starting
 from data_prep.prepare_options import SHARD_BYTES
 
 
@@ -14,19 +14,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     engine = Engine(workers=options.workers)
-    with starting(engine, options.source) as run_job:  # as in prepare, before what is heavy is imported
+    job = Job("benchmarks.metadata.record_graph:write_records", options.out, engine, tuple(options.source))
+    with starting(job) as run:  # as in prepare, before what is heavy is imported
         import msgspec
 
         from data_prep.plan import write_plan
         from data_prep.planning import Planned, make_plan
         from data_prep.sources.options import parse_sources
 
-        planned, contents = make_plan(options.out, parse_sources(tuple(options.source)), SHARD_BYTES, None)
+        planned, contents = make_plan(options.out, parse_sources(job.sources), SHARD_BYTES, None)
         write_plan(planned.plan, contents)
         packed = msgspec.json.encode(planned)
         del planned, contents
         planned = msgspec.json.decode(packed, type=Planned)  # noqa: F841  (prepare holds it as long)
-        run_job("benchmarks.metadata.record_graph:write_records", options.out)
+        run()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The last step where shards would be written: a shard's records alone, a line each."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import apache_beam as beam
 
 from data_prep.annotated import annotated_photographs
 from data_prep.compose import ShardCounts, compose
-from data_prep.engines import Engine, run
+from data_prep.engines import Engine, lay_out
 from data_prep.format.records import encode_record
 from data_prep.format.storage import create
 from data_prep.graph import PlannedDoFn, grouped_references
@@ -25,10 +25,10 @@ class WriteRecords(PlannedDoFn):
                 file.write(b"\n")
 
 
-def write_records(out: str, engine: Engine) -> None:
-    """Run the graph on that engine, for the plan that stands at `out`."""
+def write_records(out: str, engine: Engine) -> Callable[[], None]:
+    """What writes the records of the plan that then stands at `out`."""
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = grouped_references(pipeline, out) | beam.Flatten() | beam.ParDo(WriteRecords(out))
 
-    run(engine, "records", build)
+    return lay_out(engine, "records", build)

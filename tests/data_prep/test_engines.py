@@ -11,7 +11,7 @@ import pytest
 
 from data_prep.engines import Engine, job_name
 from data_prep.format.errors import ConfigError, DataError
-from data_prep.jobs import starting
+from data_prep.jobs import Job, starting
 from data_prep.prepare import prepare
 from data_prep.prepare_options import PrepareOptions
 from tests.data_prep.conftest import Prepare
@@ -104,11 +104,11 @@ def test_a_jobs_name_tells_its_dataset(out: str, name: str) -> None:
 
 
 def test_a_process_that_ended_before_it_was_asked_is_an_error_of_the_job(small: dict[str, Any]) -> None:
-    with starting(Engine(workers=2), ()) as run_job:
+    with starting(Job("data_prep.graph:write_shards", small["out"], Engine(workers=2), ())) as run:
         all_of_them = wait_for_descendants(os.getpid(), BESIDE, 3)
         os.kill(all_of_them[0], signal.SIGKILL)
         with pytest.raises(DataError, match="the process that runs Beam was killed by signal 9"):
-            run_job("data_prep.graph:write_shards", small["out"])
+            run()
     wait_for_the_end(all_of_them)
 
 
