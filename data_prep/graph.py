@@ -1,8 +1,7 @@
 """The Beam graph: references to records are grouped by shard, and shards are written, those held out of training first.
 
-    spans of annotation files → locate → references ─┐                  ┌→ write the held-out shards ─┐ (when done)
-                                  └→ counts          ├→ group by shard ─┴→ write the training shards ←┘
-    every shard, also one without annotations ───────┘
+    spans of annotation files → locate → references → group by shard ─┬→ write the held-out shards ─┐ (when done)
+    and every shard                    └→ counts                      └→ write the training shards ←┘
 
 Only references cross between workers; records and photographs are read where the shard is written, and every file
 appears under its name when it is whole. A training shard leaves out copies of held-out photographs, so it is written
@@ -66,16 +65,13 @@ def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollect
     What was counted on the way is written beside the plan.
     """
     once = pipeline | "Once" >> beam.Impulse()
-    spans = once | "Spans of annotation files" >> beam.ParDo(ListSpans(out)) | "Deal out the spans" >> beam.Reshuffle()
+    numbers = once | "Spans and shards" >> beam.ParDo(ListSpansAndShards(out)) | "Deal them out" >> beam.Reshuffle()
     locate_each = beam.ParDo(Locate(out)).with_outputs(COUNTS, HELD_OUT, TRAIN)
-    located = spans | "Locate each record's photograph" >> locate_each
-    shards = once | "Every shard" >> beam.ParDo(ListShards(out)).with_outputs(HELD_OUT, TRAIN)
+    located = numbers | "Locate each record's photograph" >> locate_each
     _ = once | "Write the counts" >> beam.ParDo(WriteCounts(out), beam.pvalue.AsList(located[COUNTS]))
-    held_out = (located[HELD_OUT], shards[HELD_OUT]) | "Held-out shards" >> beam.Flatten()
-    training = (located[TRAIN], shards[TRAIN]) | "Training shards" >> beam.Flatten()
     return (
-        held_out | "Group by held-out shard" >> beam.GroupByKey(),
-        training | "Group by training shard" >> beam.GroupByKey(),
+        located[HELD_OUT] | "Group by held-out shard" >> beam.GroupByKey(),
+        located[TRAIN] | "Group by training shard" >> beam.GroupByKey(),
     )
 
 
@@ -91,30 +87,19 @@ class PlannedDoFn(beam.DoFn):
         self.plan = read_plan(self.out)
         self.files = MappedFiles(self.plan)
 
-    def part_of(self, shard: int) -> str:
-        """The output that a shard's elements go to: TRAIN or HELD_OUT."""
-        return TRAIN if self.plan.shards[shard].split == TRAIN else HELD_OUT
 
-
-class ListSpans(PlannedDoFn):
-    """Anything → the number of every span."""
+class ListSpansAndShards(PlannedDoFn):
+    """Anything → the number of every span, and those that follow for every shard."""
 
     def process(self, _once: bytes) -> Iterable[int]:
-        return range(len(self.plan.spans))
-
-
-class ListShards(PlannedDoFn):
-    """Anything → (shard number, no references) of every shard."""
-
-    def process(self, _once: bytes) -> Iterator[Any]:
-        for number in range(len(self.plan.shards)):
-            yield TaggedOutput(self.part_of(number), (number, b""))
+        return range(len(self.plan.spans) + len(self.plan.shards))
 
 
 class Locate(PlannedDoFn):
     """Span number → (shard number, references as bytes), and counts: of all spans of a bundle together.
 
-    A few large elements cost Beam far less time and memory than one for every span and shard.
+    A shard's own number → (shard number, no references), so that one without annotations is written as well. A few
+    large elements cost Beam far less time and memory than one for every span and shard.
     """
 
     def setup(self) -> None:
@@ -126,6 +111,9 @@ class Locate(PlannedDoFn):
         self._held, self._tally = 0, Tally()
 
     def process(self, number: int) -> Iterator[Any]:
+        if number >= len(self.plan.spans):
+            yield self._output(number - len(self.plan.spans), b"")
+            return
         span = self.plan.spans[number]
         if span.file not in self._tables:
             self._tables[span.file] = read_table(self.out, span.file)
@@ -146,8 +134,11 @@ class Locate(PlannedDoFn):
 
     def _release(self) -> Iterator[Any]:
         for shard, references in self._references.items():
-            yield TaggedOutput(self.part_of(shard), (shard, pack(np.concatenate(references))))
+            yield self._output(shard, pack(np.concatenate(references)))
         self._references, self._held = {}, 0
+
+    def _output(self, shard: int, packed: bytes) -> TaggedOutput[Any, Any]:
+        return TaggedOutput(TRAIN if self.plan.shards[shard].split == TRAIN else HELD_OUT, (shard, packed))
 
 
 class WriteShard(PlannedDoFn):

@@ -29,6 +29,8 @@ def write_records(out: str, engine: Engine) -> Callable[[], None]:
     """What writes the records of the plan that then stands at `out`."""
 
     def build(pipeline: beam.Pipeline) -> None:
-        _ = grouped_references(pipeline, out) | beam.Flatten() | beam.ParDo(WriteRecords(out))
+        held_out, training = grouped_references(pipeline, out)
+        _ = held_out | "Write a held-out shard's records" >> beam.ParDo(WriteRecords(out))
+        _ = training | "Write a training shard's records" >> beam.ParDo(WriteRecords(out))
 
     return lay_out(engine, "records", build)
