@@ -13,7 +13,7 @@ import msgspec
 from data_prep.annotated import Annotated, annotated_photographs
 from data_prep.compose import ShardCounts, compose
 from data_prep.content.held_out import Pictures, describe
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.manifest import HeldOut, Shard, ToldBy
 from data_prep.format.read_ahead import Read, read_ahead
 from data_prep.format.records import Record, encode_record

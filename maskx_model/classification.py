@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.vocabulary import Vocabulary
 from maskx_model.config import DetectorConfig
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle, decode_record
 from data_prep.format.storage import read

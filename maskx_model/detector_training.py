@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.image_list import ImageList
 
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import Origin
 from maskx_model.classification import ClassificationLoss, choose_loss, softmax_loss

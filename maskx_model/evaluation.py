@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import exists, info, list_files, read, sha256

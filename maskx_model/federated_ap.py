@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_prep.format.errors import DataError
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.coco_ap import APTable, Truth, average_precision
 from maskx_model.one_class import IouType

@@ -11,7 +11,7 @@ from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
 from data_prep.format.errors import DataError
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.reader import Dataset
 from maskx_model.checkpoint import LoadedModel, Origin
 from maskx_model.compute import compile_backbone, in_precision_of

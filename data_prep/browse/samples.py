@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from data_prep.browse.catalogue import Catalogue
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow, index_rows
+from data_prep.format.index import index_rows
+from data_prep.format.index_row import IndexRow
 from data_prep.format.pages.drawing import Shape, draw
 from data_prep.format.pages.html import jpeg_uri
 from data_prep.format.reader import Dataset

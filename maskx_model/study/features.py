@@ -18,7 +18,7 @@ from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
 from data_prep.format.errors import DataError
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.storage import exists, write
 from maskx_model.box_protocols import ground_truth_boxes
 from maskx_model.checkpoint import load_tensors

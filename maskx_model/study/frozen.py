@@ -13,7 +13,7 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import sha256

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from pycocotools import mask as rle_codec
 
-from data_prep.format.index import IndexRow, write_index
+from data_prep.format.index import write_index
+from data_prep.format.index_row import IndexRow
 from data_prep.format.manifest import Manifest, Shard, Source, write_manifest
 from data_prep.format.records import Record, encode_record
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from data_prep.format.index import IndexRow
+from data_prep.format.index_row import IndexRow
 from maskx_model.coco_ap import Truth, average_precision
 from maskx_model.federated_ap import federated_average_precision, frequency_bins, verified
 from maskx_model.inference import Instances
