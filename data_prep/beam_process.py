@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _read_ahead(job: Job, number: int, count: int) -> None:
-    read_ahead(parse_sources(job.sources) if job.sources else (), number, count)
+    read_ahead(parse_sources(job.sources), number, count)
 
 
 def _run(job: Job) -> Answer:

@@ -40,7 +40,8 @@ class ForkedWorker:
     def kill(self) -> None:
         """End it at once, if it has not ended."""
         if not self._ended:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def last_words(self) -> str:
         """The last line of its log."""

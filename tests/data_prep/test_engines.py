@@ -104,7 +104,7 @@ def test_a_jobs_name_tells_its_dataset(out: str, name: str) -> None:
 
 
 def test_a_process_that_ended_before_it_was_asked_is_an_error_of_the_job(small: dict[str, Any]) -> None:
-    with starting(Job("data_prep.graph:write_shards", small["out"], Engine(workers=2), ())) as run:
+    with starting(Job("data_prep.graph:write_shards", **small, engine=Engine(workers=2))) as run:
         all_of_them = wait_for_descendants(os.getpid(), BESIDE, 3)
         os.kill(all_of_them[0], signal.SIGKILL)
         with pytest.raises(DataError, match="the process that runs Beam was killed by signal 9"):
