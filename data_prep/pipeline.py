@@ -26,7 +26,7 @@ from data_prep.verify import find_problems
 from data_prep.vocabulary import read_synset_table
 
 
-class _Run(msgspec.Struct, frozen=True):
+class _Provenance(msgspec.Struct, frozen=True):
     """`run.json`: when, where and with what a dataset was made, and from which state of the files."""
 
     fingerprint: str
@@ -44,8 +44,8 @@ def make_dataset(options: PrepareOptions, run: Run) -> Manifest:
     planned, contents = make_plan(options.out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.tally, options.max_rejected)
     parameters = _parameters(options, table)
-    made = _describe_run(options, planned)
-    if kept := _finished(options.out, planned, parameters, made):
+    provenance = _describe_run(options, planned)
+    if kept := _finished(options.out, planned, parameters, provenance):
         _say(f"{options.out} is finished already; verified and kept")
         return kept
     write_plan(planned.plan, contents)
@@ -59,7 +59,7 @@ def make_dataset(options: PrepareOptions, run: Run) -> Manifest:
     with _progress(options.out, shards):
         run()
     scanned = msgspec.json.decode(read(counts_uri(options.out)), type=Tally)
-    write(f"{options.out}/run.json", msgspec.json.format(msgspec.json.encode(made), indent=1))
+    write(f"{options.out}/run.json", msgspec.json.format(msgspec.json.encode(provenance), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 
 
@@ -77,9 +77,9 @@ def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
     }
 
 
-def _describe_run(options: PrepareOptions, planned: Planned) -> _Run:
+def _describe_run(options: PrepareOptions, planned: Planned) -> _Provenance:
     shards = "".join(shard.fingerprint for shard in planned.plan.shards)
-    return _Run(
+    return _Provenance(
         fingerprint=hashlib.sha256(shards.encode()).hexdigest(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         host=platform.node(),
@@ -89,7 +89,7 @@ def _describe_run(options: PrepareOptions, planned: Planned) -> _Run:
     )
 
 
-def _finished(out: str, planned: Planned, parameters: Parameters, run: _Run) -> Manifest | None:
+def _finished(out: str, planned: Planned, parameters: Parameters, provenance: _Provenance) -> Manifest | None:
     """The dataset at `out` if it is whole and what is asked for; None, and no manifest there, if it is to be made.
 
     Raises DataError if something else stands there.
@@ -102,8 +102,8 @@ def _finished(out: str, planned: Planned, parameters: Parameters, run: _Run) -> 
     if manifest.sources != planned.sources or manifest.parameters != parameters:
         raise DataError(f"{out}: holds a dataset made from other sources or options; choose another --out or remove it")
     if exists(f"{out}/run.json"):
-        before = msgspec.json.decode(read(f"{out}/run.json"), type=_Run)
-        if before.fingerprint == run.fingerprint and not find_problems(out):
+        before = msgspec.json.decode(read(f"{out}/run.json"), type=_Provenance)
+        if before.fingerprint == provenance.fingerprint and not find_problems(out):
             return manifest
     _say(f"{out} is not what it should be any more; making it anew")
     remove(manifest_uri(out))
