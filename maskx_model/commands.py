@@ -152,8 +152,12 @@ def masks(
         from maskx_model.pretrained import import_masks, pretrained_features
 
         if branch.kind == "class_specific":
-            if mask_classes is not None:
-                raise ConfigError("--mask-classes: --pretrained with kind class_specific brings all of COCO's classes")
+            trains = {"--mask-classes": mask_classes, "--rois": rois, "--targets": targets}
+            if asked := [name for name, value in trains.items() if value is not None]:
+                raise ConfigError(
+                    f"{asked[0]}: --pretrained with kind class_specific brings all of COCO's classes with what their "
+                    "masks taught, and trains nothing; leave one of the two out"
+                )
             import_masks(dataset, detector, pretrained, out, chosen)
             return
         features = pretrained_features(pretrained, chosen)

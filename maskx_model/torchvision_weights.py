@@ -21,6 +21,9 @@ from maskx_model.presets import Preset
 CATEGORIES: list[str] = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
 """torchvision's 91 outputs by label, which is COCO's category id: 0 is background, 10 are ids that COCO left unused."""
 
+COCO_IDS = {name: number for number, name in enumerate(CATEGORIES) if number > 0 and name != "N/A"}
+"""Category id of each of COCO's 80 classes, by its name."""
+
 SHAPE = {
     "backbone": "resnet50",
     "fpn_channels": 256,
@@ -46,24 +49,23 @@ def check_shape(preset: Preset) -> None:
 
 
 def coco_ids(vocabulary: Vocabulary) -> tuple[int | None, ...]:
-    """COCO's category id of each class in order, None for a class that is not one of COCO's 80.
+    """COCO's category id of each class in order, None for a class that is not one of COCO's 80: by name, for other
+    datasets in COCO's format number classes of their own.
 
     Raises ConfigError if none is.
     """
-    ids = tuple(c.category_id if _is_cocos(c) else None for c in vocabulary.classes)
+    ids = tuple(_coco_id(c) for c in vocabulary.classes)
     if not any(ids):
         raise ConfigError(
-            f"none of the dataset's {len(ids)} classes is one of COCO's 80, so torchvision's COCO weights know nothing "
-            "of them; train without --pretrained"
+            f"none of the dataset's {len(ids)} classes has the name of one of COCO's 80, so torchvision's COCO weights "
+            "know nothing of them; train without --pretrained"
         )
     return ids
 
 
-def _is_cocos(c: VocabularyClass) -> bool:
-    """By id and by name: other datasets in COCO's format number classes of their own."""
-    if c.category_id is None or not 0 < c.category_id < len(CATEGORIES):
-        return False
-    return any(CATEGORIES[c.category_id] in source.names for source in c.sources.values())
+def _coco_id(c: VocabularyClass) -> int | None:
+    names = (name for source in c.sources.values() for name in source.names)
+    return next((COCO_IDS[name] for name in names if name in COCO_IDS), None)
 
 
 def weights_file(weights: str, published: type[WeightsEnum] = FasterRCNN_ResNet50_FPN_Weights) -> Path:

@@ -21,14 +21,14 @@ from maskx_model.checkpoint import load_model, read_model_manifest
 from maskx_model.presets import Preset, coco_r50
 from maskx_model.pretrained import import_detector
 from maskx_model.stages import train_masks
-from maskx_model.torchvision_weights import CATEGORIES, coco_ids, rows_by_class
+from maskx_model.torchvision_weights import CATEGORIES, COCO_IDS, coco_ids, rows_by_class
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.test_backbones import write_trap
 
 SIZE = 128
-COCO_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background__", "N/A")]
+ALL_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background__", "N/A")]
 
 
 def small_coco_r50() -> Preset:
@@ -89,7 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("torchvision_weights")
     records, _ = random_world(0, 3, ["person", "zebra", "cup"])
     write_dataset(folder / "data", records, ["person", "zebra", "cup"], split="train")
-    write_vocabulary(f"{folder}/data/vocabulary.json", vocabulary(COCO_IDS))
+    write_vocabulary(f"{folder}/data/vocabulary.json", vocabulary(ALL_IDS))
     torch.save(torchvisions().state_dict(), folder / "coco.pth")
     yield folder
     shutil.rmtree(folder)  # the weights are large
@@ -173,7 +173,13 @@ def test_a_download_that_fails_says_what_to_pass_instead(
 
 def test_labels_follow_cocos_coco_ids() -> None:
     assert coco_ids(vocabulary([1, 13, 90])) == (1, 13, 90)
-    assert len(COCO_IDS) == 80
+    assert list(COCO_IDS.values()) == ALL_IDS and len(ALL_IDS) == 80
+
+
+def test_classes_are_known_by_name_whatever_their_number() -> None:
+    own = [SourceClass(("car",), 3, 3), SourceClass(("N/A",), 3, 3)]
+    classes = (VocabularyClass(f"{i}.n.01", str(i), {"own": each}, i) for i, each in enumerate(own))
+    assert coco_ids(Vocabulary(tuple(classes))) == (3, None)
 
 
 STRANGERS = pytest.mark.parametrize(
@@ -194,7 +200,7 @@ def test_a_class_that_coco_lacks_has_no_id(stranger: VocabularyClass) -> None:
 
 @STRANGERS
 def test_a_dataset_without_any_of_cocos_classes_is_refused(stranger: VocabularyClass) -> None:
-    with pytest.raises(ConfigError, match="none of the dataset's 1 classes is one of COCO's 80"):
+    with pytest.raises(ConfigError, match="none of the dataset's 1 classes has the name of one of COCO's 80"):
         coco_ids(Vocabulary((stranger,)))
 
 
