@@ -1,7 +1,7 @@
 """The typed configuration of a model and its training. Defaults are the paper's (§4.1) unless a line differs."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from data_prep.format.errors import ConfigError
 
@@ -165,6 +165,11 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"steps: at least one is needed, got {self.steps}")
+
+    def of_steps(self, steps: int) -> Self:
+        """The same over so many steps: milestones move with them, the warm-up stays."""
+        milestones = tuple(milestone * steps // self.steps for milestone in self.milestones)
+        return replace(self, steps=steps, milestones=milestones)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def choose_learning_rate(
         branch = model.mask_branch
 
         def loss(batch: RoiBatch, branch: MaskBranch = branch, embeddings: Tensor = embeddings) -> Losses:
-            return {"loss_mask": mask_loss(branch(batch.features.float(), batch.labels, embeddings), batch.targets)}
+            return {"loss_mask": _loss(branch, batch, embeddings)}
 
         rate_place = place and Place(f"{place.folder}/rate-{rate:g}", {**place.made_from, "rate": rate})
         metrics = train(branch, rois, loss, schedule, rate, seed, f"stage 2, rate {rate:g}", rate_place)
@@ -178,11 +178,16 @@ def choose_learning_rate(
     return best.eval(), metrics
 
 
+def _loss(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> Tensor:
+    own = rois.to(embeddings.device)  # kept RoIs are in the processor's memory
+    return mask_loss(branch(own.features.float(), own.labels, embeddings), own.targets)
+
+
 @torch.no_grad()
 def _loss_on(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> float:
     branch.eval()  # without dropout
     total = sum(
-        mask_loss(branch(part.features.float(), part.labels, embeddings), part.targets).item() * len(part)
+        _loss(branch, part, embeddings).item() * len(part)
         for start in range(0, len(rois), 256)
         if len(part := rois.select(torch.arange(start, min(start + 256, len(rois)))))
     )

@@ -37,6 +37,10 @@ class RoiBatch:
         """Those RoIs only."""
         return RoiBatch(self.features[rows], self.labels[rows], self.targets[rows])
 
+    def to(self, device: torch.device) -> "RoiBatch":
+        """The same RoIs on that device."""
+        return RoiBatch(self.features.to(device), self.labels.to(device), self.targets.to(device))
+
 
 def mask_roi_pool(detector: FasterRCNN) -> RowRoIAlign:
     """RoIAlign to 14 × 14 on the levels that the box head uses."""

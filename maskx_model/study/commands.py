@@ -1,12 +1,15 @@
 """`maskx study`: thin functions over the library."""
 
-import os
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from maskx_model.study.variants import DEFAULT
+
+if TYPE_CHECKING:
+    from maskx_model.presets import Preset
 
 Uri = Annotated[str, arg(metavar="URI")]
 Names = Annotated[tuple[str, ...], arg(metavar="NAME …")]
@@ -28,15 +31,17 @@ def holdout(
     folds: int = 4,
     fold_classes: Files = (),
     seeds: Numbers = (0,),
-    jobs: int = os.cpu_count() or 1,
+    jobs: int | None = None,
     split: str = "val",
     max_images: int | None = None,
     rois_at_most: int = 40_000,
+    steps: int | None = None,
 ) -> None:
     """Leave classes out: estimate AP on the classes without masks, and choose a variant of the mask head.
 
     The classes with masks lose theirs, a fold at a time; each variant is trained on the others and measured on the
-    fold. Detector and features are computed once. The same command goes on where it was cut off.
+    fold. Detector and features are computed once. The same command goes on where it was cut off. Heads are trained on
+    kept features, without flips: of each object its ground-truth box and one proposal.
 
     Args:
         dataset: A prepared dataset (`maskx data prepare` writes one).
@@ -51,20 +56,21 @@ def holdout(
         fold_classes: The folds by text files with a class name per line, instead. Best are folds that resemble the
             classes without masks: if those stand together in photographs, so should a fold's.
         seeds: Seeds of the heads' weights and batches; each trains all anew.
-        jobs: Heads at once, one thread each.
+        jobs: Heads at once, one thread each. By default as many as there are cores, or one on a GPU.
         split: The photographs to measure on.
-        max_images: Measure on this many photographs only.
+        max_images: Measure on this many photographs only. With few of them AP is both too high and a matter of luck.
         rois_at_most: Train on this many boxes at most, of photographs in a random order.
+        steps: Steps of each head's training, if not the preset's: its 90,000 for ResNets are for one model, here each
+            variant, fold and seed has as many. Its milestones move with them.
     """
-    from dataclasses import replace
-
     from maskx_model.presets import get_preset
     from maskx_model.study.holdout import HoldoutOptions, print_table
     from maskx_model.study.holdout import holdout as run
+    from maskx_model.study.jobs import default_jobs
 
-    chosen = get_preset(preset)
-    chosen = replace(chosen, stage2_source=source or chosen.stage2_source)
-    options = HoldoutOptions(variants, folds, fold_classes, seeds, jobs, split, max_images, rois_at_most)
+    chosen = _chosen(get_preset(preset), source, steps)
+    processes = default_jobs() if jobs is None else jobs
+    options = HoldoutOptions(variants, folds, fold_classes, seeds, processes, split, max_images, rois_at_most)
     print_table(run(dataset, detector, out, chosen, options, mask_classes))
 
 
@@ -79,10 +85,12 @@ def tables(
     rows: Rows = (),
     seeds: Numbers = (0, 1, 2),
     embedding: str | None = None,
-    jobs: int = os.cpu_count() or 1,
+    jobs: int | None = None,
     split: str = "val",
     max_images: int | None = None,
     rois_at_most: int = 40_000,
+    steps: int | None = None,
+    weights: str | None = None,
 ) -> None:
     """The paper's Tables 1 and 2 in small: train every row on several seeds, and see which orderings come out.
 
@@ -101,21 +109,30 @@ def tables(
         rows: Tables (`1a`) or single rows (`1a/randn`) to run. By default all of them.
         seeds: Seeds of detectors, heads' weights and batches.
         embedding: A text file of word vectors, for the row of Table 1a that takes them; without it that row is not run.
-        jobs: Heads at once, one thread each.
+        jobs: Heads at once, one thread each. By default as many as there are cores, or one on a GPU.
         split: The photographs to measure on.
-        max_images: Measure on this many photographs only.
+        max_images: Measure on this many photographs only. With few of them AP is both too high and a matter of luck.
         rois_at_most: Train on this many boxes at most, of photographs in a random order.
+        steps: Steps of each head's training, if not the preset's; its milestones move with them. Detectors and models
+            that are trained end to end keep theirs.
+        weights: ImageNet weights of the backbones that are trained instead of the preset's: a .pth file, one of
+            torchvision's names, or `none`.
     """
-    from dataclasses import replace
-
+    from maskx_model.commands import with_weights
     from maskx_model.presets import get_preset
+    from maskx_model.study.jobs import default_jobs
     from maskx_model.study.tables import TablesOptions, print_tables
     from maskx_model.study.tables import tables as run
 
-    chosen = get_preset(preset)
-    chosen = replace(chosen, stage2_source=source or chosen.stage2_source)
-    options = TablesOptions(rows, seeds, embedding, jobs, split, max_images, rois_at_most)
+    chosen = _chosen(with_weights(get_preset(preset), weights), source, steps)
+    processes = default_jobs() if jobs is None else jobs
+    options = TablesOptions(rows, seeds, embedding, processes, split, max_images, rois_at_most)
     print_tables(run(dataset, out, chosen, options, detector, mask_classes))
+
+
+def _chosen(preset: "Preset", source: str | None, steps: int | None) -> "Preset":
+    schedule = preset.stage2 if steps is None else preset.stage2.of_steps(steps)
+    return replace(preset, stage2_source=source or preset.stage2_source, stage2=schedule)
 
 
 COMMANDS: dict[str, Callable[..., Any] | dict[str, Callable[..., Any]]] = {

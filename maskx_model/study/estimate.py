@@ -28,7 +28,8 @@ class VariantResult(msgspec.Struct, frozen=True):
     """A variant on classes held out. `rows[i]`: AP on predicted boxes in each fold and seed, in their order.
 
     `margin`: how far it is above the class-agnostic head, mean of the differences fold by fold, and `margin_error`,
-    that mean's standard error. `flagged`: not above it by more than this error, so maybe below it on B.
+    that mean's standard error, to which more seeds of the same fold add no fold. `flagged`: not above it by more than
+    this error, so maybe below it on B.
     """
 
     name: str
@@ -72,12 +73,14 @@ def _result(
         margin=mean(differences),
         margin_error=error,
         flagged=name != BASELINE and mean(differences) <= error,
-        rows=tuple(by_fold),
+        rows=tuple(mean(row.ap.values()) for row in rows),
     )
 
 
 def _by_fold(rows: Sequence[Row]) -> list[float]:
-    return [mean(row.ap.values()) for row in rows]
+    """AP of each fold, the mean over seeds."""
+    folds = dict.fromkeys(frozenset(row.ap) for row in rows)
+    return [mean(mean(row.ap.values()) for row in rows if row.ap.keys() == fold) for fold in folds]
 
 
 def _spread(rows: Sequence[ClassAP], box_ap50: ClassAP, b: Collection[int]) -> Spread:

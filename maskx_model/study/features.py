@@ -1,7 +1,7 @@
 """Frozen RoI features, computed once and kept on disk: to train heads on, and to measure them by.
 
 Stage 2 changes nothing in front of the mask branch (§3.2), so that variants of it need the photographs no more than
-once. A file holds at most `rois_at_most` RoIs of float16: 25 kB each at the toy preset's 64 channels, 100 kB at 256.
+once. They are float16: 25 kB a box at the toy preset's 64 channels, 100 kB at 256.
 """
 
 import hashlib
@@ -36,7 +36,8 @@ IMAGES_AT_ONCE = 8
 @dataclass(frozen=True)
 class BoxFeatures:
     """N boxes of the photographs measured on: `photograph` int64 [N], which one each is in; `boxes` xyxy float32
-    [N, 4] in its pixels; `labels` int64 [N] (1-based); `scores` float32 [N]; RoI features float16 [N, C, 14, 14]."""
+    [N, 4] in its pixels; `labels` int64 [N] (1-based); `scores` float32 [N]; RoI features float16 [N, C, 14, 14],
+    or [N, 0] where none are kept."""
 
     photograph: Tensor
     boxes: Tensor
@@ -78,7 +79,6 @@ def training_rois(
 def measured_boxes(
     model: MaskXRCNN,
     photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
-    count: int,
     measured: Sequence[int],
 ) -> Tensors:
     """What any head on this detector is measured by: `predicted/…` are detections, `given/…` ground-truth boxes, both
@@ -86,17 +86,17 @@ def measured_boxes(
     parts: dict[str, list[Tensor]] = {}
     wanted = torch.tensor(sorted(measured)) + 1
     device = next(model.parameters()).device
-    progress = tqdm(photographs, desc="RoI features to measure by", total=count, unit="image", mininterval=1)
-    for number, (image, truth) in enumerate(progress):
+    for number, (image, truth) in enumerate(photographs):
         encoded = model.encode([to_tensor(image, device)])
         detected = {name: value.cpu() for name, value in model.detect(encoded)[0].items()}
-        boxes, labels = ground_truth_boxes(truth)
-        given = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(labels))}
+        own, labels = ground_truth_boxes(truth)
+        given = {"boxes": own, "labels": labels + 1, "scores": torch.ones(len(labels))}
         for kind, found in (("all", detected), ("predicted", detected), ("given", given)):
             kept = found if kind == "all" else _of(found, wanted)
             kept = {**kept, "photograph": torch.full((len(kept["labels"]),), number)}
-            if kind != "all":
-                kept["features"] = model.roi_features(encoded, [kept["boxes"].to(device)]).half().cpu()
+            boxes = kept["boxes"]
+            pooled = boxes[:, :0] if kind == "all" else model.roi_features(encoded, [boxes.to(device)])
+            kept["features"] = pooled.half().cpu()
             for name, value in kept.items():
                 parts.setdefault(f"{kind}/{name}", []).append(value)
     return {name: torch.cat(values).contiguous() for name, values in parts.items()}

@@ -10,14 +10,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
 
-from data_prep.format.errors import CheckpointError, ConfigError
+from data_prep.format.errors import ConfigError
 from data_prep.format.images import decode_rgb
 from data_prep.format.index_row import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.storage import sha256
-from maskx_model.checkpoint import load_model, model_hash
+from maskx_model.box_protocols import ground_truth_boxes
+from maskx_model.checkpoint import model_hash
 from maskx_model.coco_ap import Truth, average_precision
 from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
 from maskx_model.dataset import Reader
@@ -29,11 +31,16 @@ from maskx_model.pasting import paste
 from maskx_model.presets import Preset
 from maskx_model.protocols import evaluated_classes
 from maskx_model.rois import RoiBatch
+from maskx_model.stages import load_detector
 from maskx_model.study.features import BoxFeatures, Tensors, kept, measured_boxes, training_rois
 from maskx_model.study.variants import Variant
 from maskx_model.word_vectors import class_vectors
 
-BOXES_AT_ONCE = 256
+IMAGES_OF_A_FILE = 100
+"""Whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections of each."""
+
+BOXES_AT_ONCE = 32
+"""Whose masks are made together: their features stay in a processor's cache, which is half as fast again as 256."""
 
 ClassAP = dict[int, float]
 """AP, 0-100, of each class that has an object, by its position in the vocabulary."""
@@ -62,6 +69,12 @@ class Frozen:
     targets: MaskTargets = "masks"
     embedding: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.max_images is not None and self.max_images < 1:
+            raise ConfigError(f"max_images: at least one photograph is needed, got {self.max_images}")
+        if self.rois_at_most < 1:
+            raise ConfigError(f"rois_at_most: at least one RoI is needed to train on, got {self.rois_at_most}")
+
     @cached_property
     def data(self) -> Dataset:
         """The dataset; raises DataError where there is none."""
@@ -70,21 +83,10 @@ class Frozen:
     @cached_property
     def model(self) -> FasterRCNN:
         """The detector, frozen; raises CheckpointError for one that fits the dataset or the preset not."""
-        loaded = load_model(self.detector, self.device)
-        if loaded.config.mask is not None:
-            raise CheckpointError(f"{self.detector}: holds a mask branch already; name the detector of stage 1")
-        if loaded.vocabulary.hash != self.data.vocabulary.hash:
-            raise CheckpointError(
-                f"{self.detector}: was trained on another vocabulary ({len(loaded.vocabulary)} classes) than "
-                f"{self.dataset} has ({len(self.data.vocabulary)}); train the detector on this dataset"
-            )
-        if loaded.config.detector != self.preset.detector:
-            raise CheckpointError(
-                f"{self.detector}: its model is not that of preset {self.preset.name}; choose the one it had"
-            )
-        assert isinstance(loaded.model, FasterRCNN)
-        freeze(loaded.model)
-        return loaded.model
+        detector = load_detector(self.detector, self.data, self.preset, self.device).model
+        assert isinstance(detector, FasterRCNN)
+        freeze(detector)
+        return detector
 
     @cached_property
     def rows(self) -> list[IndexRow]:
@@ -97,6 +99,11 @@ class Frozen:
         source = self.preset.stage2_source
         labels = evaluated_classes(self.data, source)
         return [Truth.of(self.data.read_record(row), source, labels) for row in self.rows]
+
+    @cached_property
+    def shown(self) -> frozenset[int]:
+        """The classes of which they show an object with a mask."""
+        return frozenset(label for truth in self.truths for label in ground_truth_boxes(truth)[1].tolist())
 
     def training(self, kind: RoiKind) -> RoiBatch:
         """The RoIs to train on, of all classes of `masks_of`."""
@@ -117,19 +124,21 @@ class Frozen:
             asked["targets"] = self.targets
         return RoiBatch(**self._kept(f"train-{kind}", asked, compute))
 
-    def boxes(self, kind: str) -> BoxFeatures:
-        """`predicted` or `given` boxes of the classes measured."""
-        return BoxFeatures(**{field.name: self._measured[f"{kind}/{field.name}"] for field in fields(BoxFeatures)})
-
     @cached_property
-    def _measured(self) -> Tensors:
-        def compute() -> Tensors:
-            images = (decode_rgb(self.data.read_image(row), f"{self.dataset}: {row.key}.jpg") for row in self.rows)
-            model = self.new_model(self.preset.mask)
-            return measured_boxes(model, zip(images, self.truths, strict=True), len(self.rows), self.measured)
+    def _parts(self) -> list["_Part"]:
+        starts = range(0, len(self.rows), IMAGES_OF_A_FILE)
+        return [self._part(start, min(start + IMAGES_OF_A_FILE, len(self.rows))) for start in starts]
 
-        asked = {"split": self.split, "max_images": self.max_images, "classes": self.measured}
-        return self._kept(self.split, asked, compute)
+    def _part(self, start: int, end: int) -> "_Part":
+        truths = self.truths[start:end]
+
+        def compute() -> Tensors:
+            rows = tqdm(self.rows[start:end], f"RoI features to measure by, {start} to {end}", unit="image")
+            images = (decode_rgb(self.data.read_image(row), f"{self.dataset}: {row.key}.jpg") for row in rows)
+            return measured_boxes(self.new_model(self.preset.mask), zip(images, truths, strict=True), self.measured)
+
+        asked = {"split": self.split, "photographs": (start, end), "classes": self.measured}
+        return _Part(truths, self._kept(f"{self.split}-{start}", asked, compute))
 
     def _kept(self, name: str, asked: Mapping[str, object], compute: Callable[[], Tensors]) -> Tensors:
         return kept(self.features, name, {**self.made_from, **asked}, compute)
@@ -147,7 +156,7 @@ class Frozen:
         """Compute what heads trained on those kinds of RoIs need, if it is not kept already."""
         for kind in rois:
             self.training(kind)
-        self.boxes("predicted")
+        _ = self._parts
 
     def new_model(self, mask: MaskConfig) -> MaskXRCNN:
         """An untrained mask branch on the detector."""
@@ -166,7 +175,10 @@ class Frozen:
         return class_vectors(self.embedding, self.data.vocabulary)
 
     def train(self, variant: Variant, classes: Collection[int], seed: int) -> MaskXRCNN:
-        """That variant trained as the preset does, at its first learning rate, on masks of those classes alone."""
+        """That variant trained on masks of those classes alone: the preset's steps, optimizer and first learning rate,
+        its `rois_per_batch` of kept RoIs a step. Kept RoIs are not flipped, and of `proposals` each object has its
+        ground-truth box and `cached_proposals` others, where a preset without `cache_rois` draws as the detector does.
+        """
         schedule = self.preset.stage2
         rois = of_classes(self.training(variant.rois), classes)
         rates = replace(schedule, learning_rates=schedule.learning_rates[:1])
@@ -185,20 +197,35 @@ class Frozen:
 
     def instances(self, model: MaskXRCNN, kind: str, classes: Sequence[int]) -> list[Instances]:
         """What the model finds of those classes in each photograph, on `predicted` or `given` boxes."""
-        boxes = self.boxes(kind).of_classes(classes)
-        return self._instances(boxes, probabilities(model, boxes))
+        found: list[Instances] = []
+        for part in self._parts:
+            boxes = part.boxes(kind).of_classes(classes)
+            found += part.instances(boxes, probabilities(model, boxes))
+        return found
 
     @cached_property
     def box_ap50(self) -> ClassAP:
         """Box AP at IoU 0.5 of every class that the source annotates exhaustively: no mask takes part in it."""
-        tensors = {field.name: self._measured.get(f"all/{field.name}") for field in fields(BoxFeatures)}
-        boxes = BoxFeatures(**{**tensors, "features": tensors["boxes"]})  # type: ignore[arg-type]
+        found = [each for part in self._parts for each in part.instances(part.boxes("all"), None)]
         classes = tuple(evaluated_classes(self.data, self.preset.stage2_source).values())
-        table = average_precision(self.truths, self._instances(boxes, None), "bbox", classes)
+        table = average_precision(self.truths, found, "bbox", classes)
         at_half = table.values[:, METRICS.index("AP50")].tolist()
         return {label: ap for label, ap in zip(table.classes, at_half, strict=True) if not math.isnan(ap)}
 
-    def _instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the photographs measured on: what is in them, and what is kept of them (`measured_boxes`)."""
+
+    truths: Sequence[Truth]
+    tensors: Tensors
+
+    def boxes(self, kind: str) -> BoxFeatures:
+        """`predicted` or `given` boxes of the classes measured, or `all` detections, which have no features."""
+        return BoxFeatures(**{field.name: self.tensors[f"{kind}/{field.name}"] for field in fields(BoxFeatures)})
+
+    def instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
+        """The boxes by photograph; `masks`: float32 [N, 28, 28] in 0..1, in their order."""
         found = []
         for number, truth in enumerate(self.truths):
             rows = (boxes.photograph == number).nonzero()[:, 0]

@@ -82,6 +82,7 @@ def holdout(
         rois_at_most=options.rois_at_most,
         device=device,
     )
+    _check_photographs(frozen, folds)
     rows = _rows(frozen, variants, folds, options, f"{out}/rows")
     result = _result(frozen, rows, folds, options)
     from maskx_model.study.page import holdout_page
@@ -92,8 +93,8 @@ def holdout(
 
 
 def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Preset) -> tuple[Fold, ...]:
-    if not options.seeds:
-        raise ConfigError("seeds: at least one is needed")
+    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
+        raise ConfigError("seeds: at least one is needed, and none twice")
     if options.jobs < 1:
         raise ConfigError(f"jobs: at least one process is needed, got {options.jobs}")
     known = evaluated_classes(data, preset.stage2_source).values()
@@ -107,6 +108,16 @@ def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Pre
     return random_folds(a, options.folds)
 
 
+def _check_photographs(frozen: Frozen, folds: Sequence[Fold]) -> None:
+    for fold in folds:
+        if not set(fold) & frozen.shown:
+            names = ", ".join(frozen.data.vocabulary.names[label] for label in fold)
+            raise DataError(
+                f"{frozen.dataset}: split {frozen.split!r} has no object with a mask of the fold of {names}; choose "
+                "other folds, or more photographs"
+            )
+
+
 def _rows(
     frozen: Frozen, variants: Sequence[Variant], folds: Sequence[Fold], options: HoldoutOptions, folder: str
 ) -> dict[str, list[Row]]:
@@ -118,10 +129,6 @@ def _rows(
         for variant in variants
     ]
     rows = run_jobs(frozen, jobs, folder, options.jobs, "holdout")
-    for job, row in zip(jobs, rows, strict=True):
-        if not row.ap:
-            names = ", ".join(frozen.data.vocabulary.names[label] for label in job.measured)
-            raise DataError(f"{frozen.dataset}: split {frozen.split!r} has no object of the fold of {names}")
     return {
         variant.name: [row for job, row in zip(jobs, rows, strict=True) if job.variant == variant]
         for variant in variants

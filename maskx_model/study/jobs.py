@@ -2,16 +2,19 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields, replace
-from functools import partialmethod
+from functools import partial, partialmethod
 
 import msgspec
 from tqdm import tqdm
 
+from data_prep.format.errors import DataError, MaskxError
 from data_prep.format.storage import exists, read, sha256, write
 from maskx_model.config import MaskConfig, MaskSchedule
+from maskx_model.device import resolve_device
 from maskx_model.study.frozen import ClassAP, Frozen
 from maskx_model.study.variants import Variant
 
@@ -35,31 +38,59 @@ class Row(msgspec.Struct, frozen=True):
 
 def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, title: str) -> list[Row]:
     """The rows of those jobs, in their order, from as many processes of one thread each. Rows are kept in `folder`,
-    by what they were made from; those that are there are read."""
+    by what they were made from; those that are there are read.
+
+    Raises MaskxError for a head that cannot be trained, once all others are kept.
+    """
     files = [f"{folder}/{each.variant.name}-{_digest(frozen, each)}.json" for each in jobs]
     missing = {file: job for file, job in zip(files, jobs, strict=True) if not exists(file)}
     if missing:
         frozen.prepare(dict.fromkeys(job.variant.rois for job in missing.values()))
-    progress = tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head")
-    for file, row in _computed(frozen, missing, processes):
-        write(file, msgspec.json.encode(row))
-        progress.update()
-    progress.close()
-    return [msgspec.json.decode(read(file), type=Row) for file in files]
+    failed: list[str] = []
+    with tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head") as progress:
+        for file, result in _results(frozen, missing, processes):
+            try:
+                write(file, msgspec.json.encode(result()))
+            except MaskxError as error:
+                failed.append(f"variant {missing[file].variant.name}, seed {missing[file].seed}: {error}")
+            progress.update()
+    if failed:
+        raise MaskxError(
+            f"{len(failed)} of {len(jobs)} heads could not be trained, the others are kept. {failed[0]}. "
+            "Or leave that variant out"
+        )
+    return [read_row(file) for file in files]
 
 
-def _computed(frozen: Frozen, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Row]]:
+def read_row(file: str) -> Row:
+    """A kept row; raises DataError for a file that is none."""
+    try:
+        return msgspec.json.decode(read(file), type=Row)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{file}: not the row of a study ({error}); remove it, and it is measured again") from None
+
+
+def default_jobs() -> int:
+    """As many processes as there are cores; one where there is a GPU, which a head alone keeps busy."""
+    return 1 if resolve_device(None) == "cuda" else os.cpu_count() or 1
+
+
+def _results(frozen: Frozen, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """The jobs as they end, each with what gives its row or raises why there is none."""
     if processes == 1 or len(jobs) < 2:
         for file, job in jobs.items():
-            yield file, measured_row(frozen, job)
+            yield file, partial(measured_row, frozen, job)
         return
     # A copy without what was computed so far: every process maps the kept files into its own memory.
     opened = (replace(frozen),)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_open, initargs=opened) as pool:
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_open, initargs=opened)
+    try:
         tasks = {pool.submit(_row, job): file for file, job in jobs.items()}
         for task in as_completed(tasks):
-            yield tasks[task], task.result()
+            yield tasks[task], task.result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def measured_row(frozen: Frozen, job: Job) -> Row:

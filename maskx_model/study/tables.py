@@ -9,15 +9,14 @@ import msgspec
 
 from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import exists, read, write
-from maskx_model.box_protocols import ground_truth_boxes
+from data_prep.format.storage import exists, write
 from maskx_model.config import MaskConfig
 from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.protocols import evaluated_classes
 from maskx_model.stages import train_detector
 from maskx_model.study.frozen import Frozen
-from maskx_model.study.jobs import Job, Row, run_jobs
+from maskx_model.study.jobs import Job, Row, read_row, run_jobs
 from maskx_model.study.table_result import Tables, summarise
 from maskx_model.study.table_rows import METHODS, Method, chosen_rows
 from maskx_model.study.variants import Variant
@@ -112,7 +111,7 @@ def _reason(method: Method, options: TablesOptions) -> str | None:
 
 
 def _check_photographs(frozen: Frozen, a: Sequence[int]) -> None:
-    shown = {label for truth in frozen.truths for label in ground_truth_boxes(truth)[1].tolist()}
+    shown = frozen.shown
     if not shown & set(a) or not shown - set(a):
         raise DataError(
             f"{frozen.dataset}: split {frozen.split!r} has no object with a mask of a class "
@@ -163,7 +162,7 @@ def _whole(frozen: Frozen, name: str, a: tuple[int, ...], chosen: str, seed: int
 def _kept_row(file: str, compute: Callable[[], Row]) -> Row:
     if not exists(file):
         write(file, msgspec.json.encode(compute()))
-    return msgspec.json.decode(read(file), type=Row)
+    return read_row(file)
 
 
 def _job(frozen: Frozen, name: str, a: tuple[int, ...], seed: int) -> Job:

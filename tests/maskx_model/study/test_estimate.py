@@ -68,6 +68,15 @@ def test_variants_not_clearly_above_the_class_agnostic_head_are_flagged_and_neve
     assert best(tuple(found.values())).name == "above"
 
 
+def test_seeds_of_a_fold_are_averaged_before_folds_are_compared() -> None:
+    one, another = [{0: 9.0, 1: 7.0}, {2: 5.0}], [{0: 7.0, 1: 5.0}, {2: 6.5}]
+    found = study(class_agnostic=AGNOSTIC * 2, mixed=one + another)["mixed"]
+    assert found.margin == pytest.approx((3 - 0.25) / 2)  # 8 and 6 against 4, 5 and 6.5 against 6
+    assert found.margin_error == pytest.approx((3 + 0.25) / 2)
+    assert found.flagged
+    assert found.rows == (8.0, 5.0, 6.0, 6.5)
+
+
 def test_the_pick_is_best_on_predicted_and_given_boxes_together() -> None:
     agnostic = [Row({0: 1.0}, {0: 10.0}), Row({2: 1.0}, {2: 10.0})]
     slightly_better = [Row({0: 6.1}, {0: 30.0}), Row({2: 6.1}, {2: 30.0})]

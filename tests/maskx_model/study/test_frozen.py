@@ -70,13 +70,37 @@ def test_features_are_computed_once(frozen: Frozen) -> None:
     files = {path: path.stat().st_mtime_ns for path in Path(frozen.features).iterdir()}
     again = replace(frozen)
     assert torch.equal(again.training("gt").targets, frozen.training("gt").targets)
-    again.boxes("given")
+    again.prepare([])
     assert {path: path.stat().st_mtime_ns for path in Path(frozen.features).iterdir()} == files
 
 
 def test_features_are_bounded(frozen: Frozen, tmp_path: Path) -> None:
     few = replace(frozen, rois_at_most=7, features=str(tmp_path))
     assert len(few.training("jittered")) == 7
+
+
+def test_some_photographs_at_a_time_give_what_all_together_give(frozen: Frozen, tmp_path: Path) -> None:
+    model = frozen.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
+    with patch("maskx_model.study.frozen.IMAGES_OF_A_FILE", 7):
+        parts = replace(frozen, features=str(tmp_path))
+        assert parts.box_ap50 == frozen.box_ap50
+        assert parts.average_precision(model, "predicted", frozen.measured) == frozen.average_precision(
+            model, "predicted", frozen.measured
+        )
+    assert len(list(tmp_path.iterdir())) == -(-len(frozen.rows) // 7)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_heads_are_trained_and_measured_on_a_gpu(frozen: Frozen, tmp_path: Path) -> None:
+    there = replace(frozen, features=str(tmp_path), device="cuda")
+    model = there.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
+    assert next(model.parameters()).is_cuda
+    assert there.average_precision(model, "given", frozen.measured).keys() <= set(frozen.measured)
+
+
+def test_a_detector_may_have_begun_elsewhere_and_learned_its_classes_otherwise(frozen: Frozen, preset: Preset) -> None:
+    other = replace(preset.detector, weights="r50.pth", classification_loss="federated")
+    assert replace(frozen, preset=replace(preset, detector=other)).model is not None
 
 
 def test_a_detector_that_does_not_fit_is_refused(frozen: Frozen, preset: Preset) -> None:

@@ -1,17 +1,21 @@
 """`maskx study holdout`: every step for real, in small."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from data_prep.format.errors import ConfigError
+from data_prep.format.errors import ConfigError, DataError, MaskxError
 from data_prep.format.reader import Dataset
 from maskx_model.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.study import jobs
+from maskx_model.study.frozen import Frozen
 from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout, print_table
+from maskx_model.study.jobs import Job, run_jobs
+from maskx_model.study.variants import Variant, variant
 
 SMALL = HoldoutOptions(variants=("cls", "gt-rois"), folds=3, seeds=(0, 1))
 
@@ -60,6 +64,35 @@ def test_a_study_goes_on_where_it_was_cut_off(
     assert sorted(Path(out, "rows").iterdir()) == rows
 
 
+def test_a_damaged_row_is_named(result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, out: str) -> None:
+    row = min(Path(out, "rows").iterdir())
+    whole = row.read_bytes()
+    row.write_bytes(whole[:10])
+    with pytest.raises(DataError, match=f"{row.name}: not the row of a study .* remove it"):
+        holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu")
+    row.write_bytes(whole)
+
+
+def test_a_fold_that_no_photograph_shows_is_told_before_heads_are_trained(
+    toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="split 'val' has no object with a mask of the fold of"):
+        holdout(toy_dataset.uri, detector, str(tmp_path), preset, replace(SMALL, folds=30, max_images=1), device="cpu")
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_head_that_diverges_is_named_and_the_others_are_kept(frozen: Frozen, tmp_path: Path, processes: int) -> None:
+    vectors = tmp_path / "vectors.txt"
+    words = {word for name in frozen.data.vocabulary.names for word in name.split()}
+    vectors.write_text("".join(f"{word} 1e30 1e30\n" for word in sorted(words)))
+    endless = Variant("words", replace(frozen.preset.mask, transfer_input="embedding", embedding_dim=2), "gt")
+    todo = [Job(each, frozen.masks_of, frozen.measured[:2], 5) for each in (endless, variant("cls", frozen.preset))]
+    with pytest.raises(MaskxError, match=r"1 of 2 heads could not be trained, the others are kept\. variant words, s"):
+        run_jobs(replace(frozen, embedding=str(vectors)), todo, str(tmp_path / "rows"), processes, "heads")
+    assert [path.name.split("-")[0] for path in (tmp_path / "rows").iterdir()] == ["cls"]
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_rows(
     result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
@@ -88,6 +121,9 @@ def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: Preset
     [
         (HoldoutOptions(folds=1), "30 classes make 2 to 30 folds"),
         (HoldoutOptions(seeds=()), "seeds: at least one"),
+        (HoldoutOptions(seeds=(1, 1)), "seeds: at least one is needed, and none twice"),
+        (HoldoutOptions(max_images=0), "max_images: at least one photograph is needed, got 0"),
+        (HoldoutOptions(rois_at_most=0), "rois_at_most: at least one RoI is needed to train on, got 0"),
         (HoldoutOptions(jobs=0), "jobs: at least one process"),
         (HoldoutOptions(variants=("mlp",)), "variant 'mlp' does not exist"),
     ],
