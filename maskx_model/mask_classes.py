@@ -3,11 +3,10 @@
 from data_prep.format.errors import ConfigError
 from data_prep.format.storage import info, read
 from data_prep.format.vocabulary import Vocabulary
+from maskx_model.coco_classes import coco_id, coco_ids
 
 VOC_CATEGORY_IDS = frozenset({*range(1, 8), 9, *range(16, 22), 44, 62, 63, 64, 67, 72})
 """The 20 classes of PASCAL VOC by COCO category id (§4.1)."""
-COCO_CATEGORY_IDS = tuple(i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
-"""The category ids of COCO's 80 classes, in order."""
 FIGURE_3_SIZES = (20, 30, 40, 50, 60)
 FIGURE_3_TRIALS = 5
 FIGURE_3_SEED = 3
@@ -16,21 +15,22 @@ FIGURE_3_SEED = 3
 def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tuple[int, ...]:
     """Positions in the vocabulary, in order, of the classes in A.
 
-    `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of them that PASCAL VOC
-    has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of them that the paper's Figure 3 drew,
-    or a file with a class name per line. Raises ConfigError for anything else, for names that the vocabulary lacks,
-    and for a class without a single mask.
+    `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of COCO's 80 among them
+    that PASCAL VOC has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of COCO's that the
+    paper's Figure 3 drew, or a file with a class name per line. Raises ConfigError for anything else, for names that
+    the vocabulary lacks, and for a class without a single mask.
     """
     masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
     if not masked:
         raise ConfigError(f"mask classes: source {source!r} has no masks at all")
     if choice == "coco":
         return tuple(masked)
-    if choice in {"voc", "non-voc"}:
-        chosen = [i for i in masked if (vocabulary.classes[i].category_id in VOC_CATEGORY_IDS) == (choice == "voc")]
+    if choice == "voc":
+        chosen = _of_coco(masked, vocabulary, VOC_CATEGORY_IDS)
+    elif choice == "non-voc":
+        chosen = _of_coco(masked, vocabulary, frozenset(coco_ids().values()) - VOC_CATEGORY_IDS)
     elif choice.startswith("figure3:"):
-        drawn = _figure_3_categories(choice)
-        chosen = [i for i in masked if vocabulary.classes[i].category_id in drawn]
+        chosen = _of_coco(masked, vocabulary, _figure_3_categories(choice))
     elif choice.startswith("random:"):
         chosen = _random_classes(choice, masked)
     else:
@@ -40,16 +40,21 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     return tuple(chosen)
 
 
+def _of_coco(masked: list[int], vocabulary: Vocabulary, ids: frozenset[int]) -> list[int]:
+    return [i for i in masked if coco_id(vocabulary.classes[i]) in ids]
+
+
 def _random_classes(choice: str, masked: list[int]) -> list[int]:
     import numpy as np
 
     try:
         count, seed = (int(number) for number in choice.removeprefix("random:").split(":"))
+        generator = np.random.default_rng(seed)
     except ValueError:
         raise ConfigError(f"mask classes {choice!r}: write random:N:seed, for example random:20:0") from None
     if not 0 < count <= len(masked):
         raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were asked for")
-    return sorted(np.random.default_rng(seed).choice(masked, count, replace=False).tolist())
+    return sorted(generator.choice(masked, count, replace=False).tolist())
 
 
 def _figure_3_categories(choice: str) -> frozenset[int]:
@@ -74,10 +79,9 @@ def figure_3_splits() -> dict[tuple[int, int], frozenset[int]]:
     import numpy as np
 
     generator = np.random.RandomState(FIGURE_3_SEED)
+    ids = tuple(coco_ids().values())
     return {
-        (size, trial): frozenset(
-            COCO_CATEGORY_IDS[i] for i in generator.choice(len(COCO_CATEGORY_IDS), size, replace=False)
-        )
+        (size, trial): frozenset(ids[i] for i in generator.choice(len(ids), size, replace=False))
         for trial in range(1, FIGURE_3_TRIALS + 1)
         for size in FIGURE_3_SIZES
     }

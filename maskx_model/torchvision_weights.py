@@ -12,17 +12,15 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.storage import info, local_copy
-from data_prep.format.vocabulary import Vocabulary, VocabularyClass
+from data_prep.format.vocabulary import Vocabulary
 from maskx_model.backbones import load_pth
+from maskx_model.coco_classes import coco_id
 from maskx_model.config import DetectorConfig
 from maskx_model.detector import build_detector
 from maskx_model.presets import Preset
 
 CATEGORIES: list[str] = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
 """torchvision's 91 outputs by label, which is COCO's category id: 0 is background, 10 are ids that COCO left unused."""
-
-COCO_IDS = {name: number for number, name in enumerate(CATEGORIES) if number > 0 and name != "N/A"}
-"""Category id of each of COCO's 80 classes, by its name."""
 
 SHAPE = {
     "backbone": "resnet50",
@@ -49,23 +47,17 @@ def check_shape(preset: Preset) -> None:
 
 
 def coco_ids(vocabulary: Vocabulary) -> tuple[int | None, ...]:
-    """COCO's category id of each class in order, None for a class that is not one of COCO's 80: by name, for other
-    datasets in COCO's format number classes of their own.
+    """COCO's category id of each class in order, None for a class that is not one of COCO's 80.
 
     Raises ConfigError if none is.
     """
-    ids = tuple(_coco_id(c) for c in vocabulary.classes)
+    ids = tuple(map(coco_id, vocabulary.classes))
     if not any(ids):
         raise ConfigError(
             f"none of the dataset's {len(ids)} classes has the name of one of COCO's 80, so torchvision's COCO weights "
             "know nothing of them; train without --pretrained"
         )
     return ids
-
-
-def _coco_id(c: VocabularyClass) -> int | None:
-    names = (name for source in c.sources.values() for name in source.names)
-    return next((COCO_IDS[name] for name in names if name in COCO_IDS), None)
 
 
 def weights_file(weights: str, published: type[WeightsEnum] = FasterRCNN_ResNet50_FPN_Weights) -> Path:

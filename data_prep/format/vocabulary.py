@@ -23,7 +23,8 @@ class SourceClass(msgspec.Struct, frozen=True):
 
 
 class VocabularyClass(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One class: `synset` identifies it, `name` is unique and for people, `category_id` is COCO's where it has one."""
+    """One class: `synset` identifies it, `name` is unique and for people, `category_id` is its number in the first
+    COCO-format source that has it and whose numbers clash with no other's."""
 
     synset: str
     name: str

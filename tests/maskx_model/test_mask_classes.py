@@ -7,19 +7,22 @@ import pytest
 from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
-from maskx_model.mask_classes import COCO_CATEGORY_IDS, VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
+from maskx_model.coco_classes import coco_ids
+from maskx_model.mask_classes import VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
+
+NAMES = {number: name for name, number in coco_ids().items()}
 
 
 def coco_class(number: int, masks: int = 4) -> VocabularyClass:
     return VocabularyClass(
-        f"c{number}.n.01", f"class {number}", {"coco": SourceClass((f"k{number}",), 5, masks)}, number
+        f"c{number}.n.01", f"class {number}", {"coco": SourceClass((NAMES[number],), 5, masks)}, number
     )
 
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
     """COCO's 80 by category id, the last without a single mask, then two of Visual Genome's."""
-    classes = [coco_class(number, masks=0 if number == 90 else 4) for number in COCO_CATEGORY_IDS]
+    classes = [coco_class(number, masks=0 if number == 90 else 4) for number in NAMES]
     rare = [VocabularyClass(f"{n}.n.01", n, {"vg": SourceClass((f"{n}.n.01",), 3)}) for n in ("fork", "rug")]
     return Vocabulary((*classes, *rare))
 
@@ -59,14 +62,14 @@ def test_figure_3s_splits_are_the_authors(vocabulary: Vocabulary, choice: str, i
 def test_figure_3_has_five_trials_of_five_sizes_all_different() -> None:
     splits = figure_3_splits()
     assert set(splits) == {(size, trial) for size in (20, 30, 40, 50, 60) for trial in range(1, 6)}
-    assert all(len(ids) == size and ids < set(COCO_CATEGORY_IDS) for (size, _), ids in splits.items())
+    assert all(len(ids) == size and ids < set(NAMES) for (size, _), ids in splits.items())
     assert len(set(splits.values())) == 25
-    left_out = set(COCO_CATEGORY_IDS) - splits[60, 5]  # the last draw of all
+    left_out = set(NAMES) - splits[60, 5]  # the last draw of all
     assert sorted(left_out) == [15, 18, 21, 23, 27, 33, 35, 36, 40, 41, 43, 46, 50, 51, 52, 56, 57, 63, 75, 85]
 
 
 def test_a_file_names_classes_by_any_of_their_names(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("class 5\n\n  k3  \nc1.n.01\nclass 3\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("class 5\n\n  car  \nc1.n.01\nclass 3\n", encoding="utf-8")
     assert resolve_mask_classes(f"{tmp_path}/a.txt", vocabulary, "coco") == (0, 2, 4)
 
 
@@ -87,6 +90,7 @@ def test_the_toy_worlds_files_leave_twelve_classes_out(toy_dataset: Dataset, toy
     [
         ("random:20", r"'random:20': write random:N:seed, for example random:20:0"),
         ("random:many:0", r"write random:N:seed"),
+        ("random:20:-1", r"write random:N:seed"),
         ("random:0:0", r"79 classes have masks, 0 were asked for"),
         ("random:80:0", r"79 classes have masks, 80 were asked for"),
         ("figure3:20", r"'figure3:20': write figure3:N:trial with N one of 20, 30, 40, 50, 60 and a trial from 1 to 5"),
@@ -127,7 +131,18 @@ def test_a_source_without_masks_is_refused(vocabulary: Vocabulary) -> None:
         resolve_mask_classes("coco", vocabulary, "vg")
 
 
-def test_own_data_has_no_voc_classes() -> None:
-    own = Vocabulary((VocabularyClass("screw.n.01", "screw", {"shop": SourceClass(("screw",), 9, 9)}, 200),))
-    with pytest.raises(ConfigError, match="'voc': no class of source 'shop' is among them"):
-        resolve_mask_classes("voc", own, "shop")
+@pytest.mark.parametrize("choice", ["voc", "non-voc", "figure3:60:1"])
+def test_own_data_has_no_classes_of_cocos_though_it_numbers_them_like_coco(choice: str) -> None:
+    names = ["screw", "nut", "bolt", "washer", "rivet", "pin", "clip", "spring"]
+    classes = (
+        VocabularyClass(f"{name}.n.01", name, {"shop": SourceClass((name,), 9, 9)}, number)
+        for number, name in enumerate(names, start=1)
+    )
+    with pytest.raises(ConfigError, match=f"'{choice}': no class of source 'shop' is among them"):
+        resolve_mask_classes(choice, Vocabulary(tuple(classes)), "shop")
+
+
+def test_cocos_classes_are_known_though_another_source_lent_the_numbers() -> None:
+    sources = {"lvis": SourceClass(("person",), 9, 9), "coco": SourceClass(("person",), 9, 9)}
+    renumbered = Vocabulary((VocabularyClass("person.n.01", "person", sources, 793),))
+    assert resolve_mask_classes("voc", renumbered, "coco") == (0,)
