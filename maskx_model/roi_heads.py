@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+from torchvision.ops.boxes import _batched_nms_vanilla
 
 from maskx_model.classification import ClassificationLoss, softmax_loss
 from maskx_model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
@@ -33,6 +34,13 @@ LOGIT_SLACK = 1e-3
 COARSE_THRESHOLDS = (0.05, 0.005, 0.0005)
 """A detector that is to give what scores 0.0001 lets through a million pairs of an image at 3001 classes, but gives
 only so many detections: lower scores are looked at where the higher ones make too few."""
+
+FEWEST_PAIRS = (4_000, 100_000)
+"""Four times the boxes (on processors, on GPUs) above which torchvision takes their NMS class by class: boxes without
+an area are not among them."""
+
+Nms = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+"""Boxes [N, 4], scores [N], labels [N] and IoU threshold → those kept, best first."""
 
 Deltas = Callable[[Tensor, Tensor], Tensor]
 """Box regression of pairs: RoIs and labels, int64 [P] each → [P, 4]."""
@@ -163,15 +171,23 @@ class SparseRoIHeads(RoIHeads):
         self, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One image's logits [P, K + 1], `deltas` of given pairs, proposals [P, 4] → boxes, scores and labels."""
-        thresholds = [threshold for threshold in COARSE_THRESHOLDS if threshold > self.score_thresh]
-        for threshold in (*thresholds, self.score_thresh):
-            found = self._detections_above(threshold, logits, deltas, proposals, shape)
+        for threshold in self._coarse_thresholds(logits):
+            found = self._detections_above(threshold, _batched_nms_vanilla, logits, deltas, proposals, shape)
             if len(found[0]) == self.detections_per_img:
-                break  # no lower score suppresses one of these, or comes before it
-        return found
+                return found  # no lower score suppresses one of these, or comes before it
+        return self._detections_above(self.score_thresh, batched_nms, logits, deltas, proposals, shape)
+
+    def _coarse_thresholds(self, logits: Tensor) -> list[float]:
+        """None where torchvision may take the NMS of all classes at once, which shifts each class's boxes out of the
+        others' way: how they are rounded then depends on all of them. With more pairs it takes class by class."""
+        thresholds = [threshold for threshold in COARSE_THRESHOLDS if threshold > self.score_thresh]
+        if not thresholds:
+            return []
+        pairs = (logits[_candidates(logits, self.score_thresh)].softmax(-1)[:, 1:] > self.score_thresh).sum()
+        return thresholds if pairs > FEWEST_PAIRS[logits.device.type == "cuda"] else []
 
     def _detections_above(
-        self, threshold: float, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
+        self, threshold: float, nms: Nms, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         candidates = _candidates(logits, threshold)
         scores = logits[candidates].softmax(-1)
@@ -182,7 +198,7 @@ class SparseRoIHeads(RoIHeads):
         boxes = clip_boxes_to_image(boxes, shape)
         large = remove_small_boxes(boxes, min_size=1e-2)
         boxes, kept_scores, labels = boxes[large], kept_scores[large], labels[large]
-        best = batched_nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
+        best = nms(boxes, kept_scores, labels, self.nms_thresh)[: self.detections_per_img]
         return boxes[best], kept_scores[best], labels[best]
 
 

@@ -43,6 +43,24 @@ def test_detections_equal_torchvisions(seed: int, threshold: float, most: int) -
     assert threshold > 0.5 or len(found[0][0]) > 5
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_detections_equal_torchvisions_where_its_rounding_shows(seed: int) -> None:
+    """Small boxes, labels in the thousands, and a threshold at which there are more pairs than detections are asked
+    for: shifted by their label, boxes are known to half a pixel only."""
+    heads = new_detector(num_classes=3001).roi_heads
+    heads.score_thresh, heads.detections_per_img = 0.0001, 100
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(300, 2, generator=generator) * 30 + 900
+    proposals = [torch.cat([corner, corner + 5 + 14 * torch.rand(300, 2, generator=generator)], dim=1)]
+    logits = torch.randn(300, 3002, generator=generator)
+    logits[torch.arange(300), 2990 + torch.arange(300) % 10] += 8
+    regression = torch.randn(300, 3002 * 4, generator=generator) * 0.2
+    found = heads.postprocess_detections(logits, regression, proposals, [(1000, 1300)])
+    expected = RoIHeads.postprocess_detections(heads, logits, regression, proposals, [(1000, 1300)])
+    for (ours,), (theirs,) in zip(found, expected, strict=True):
+        assert len(ours) == 100 and torch.equal(ours, theirs)
+
+
 def pyramid_and_proposals() -> tuple[dict[str, Tensor], list[Tensor], list[tuple[int, int]]]:
     """What RoI heads are given for two images of 64 × 64."""
     generator = torch.Generator().manual_seed(3)
