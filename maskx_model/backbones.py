@@ -1,7 +1,6 @@
 """Image → feature pyramid: torchvision's ResNets with frozen batch norm, and a slim one that trains on a laptop."""
 
 from collections import OrderedDict
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 
 from data_prep.format.errors import CheckpointError, ConfigError
+from data_prep.format.storage import info, local_copy
 from maskx_model.config import DetectorConfig
 from maskx_model.frozen_norm import fold_frozen_norms
 
@@ -39,8 +39,8 @@ def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
 
 
 def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
-    if Path(weights).is_file():
-        return load_pth(weights)
+    if info(weights) is not None:
+        return load_pth(str(local_copy(weights)))
     names = list(get_model_weights(backbone).__members__)
     if weights not in names:
         raise ConfigError(f"weights {weights!r}: neither a file nor one of torchvision's {', '.join(names)}")
@@ -68,6 +68,8 @@ def load_pth(path: str) -> dict[str, Tensor]:
         ) from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: not a dictionary of named tensors; save a model's state_dict() alone")
+    if not all(value.isfinite().all() for value in state.values()):
+        raise CheckpointError(f"{path}: holds weights or variances that are not finite; download the file again")
     return state
 
 

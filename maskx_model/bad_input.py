@@ -52,10 +52,16 @@ def check_features(features: Tensor, samples: Sequence[Sample]) -> None:
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Raises DataError, naming the place in the batch, for an image that is not float [3, H, W] of finite numbers."""
+    """Raises DataError for a batch without images and, naming the place in the batch, for an image that is not float
+    [3, H, W] of finite numbers."""
+    if not images:
+        raise DataError("a batch without images; at least one is needed")
     for position, image in enumerate(images):
         if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
             raise DataError(f"image {position} of the batch: shape {list(image.shape)}; [3, H, W] is needed")
+        if not image.is_floating_point():
+            dtype = str(image.dtype).removeprefix("torch.")
+            raise DataError(f"image {position} of the batch: {dtype}; floating-point numbers from 0 to 1 are needed")
         if not torch.isfinite(image).all():
             raise DataError(f"image {position} of the batch: holds NaN or infinite numbers; 0 to 1 are needed")
 

@@ -7,19 +7,20 @@ used, so that `--help` starts at once.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from tyro.conf import Positional, arg
 
 from data_prep.format.errors import ConfigError
 from maskx_model.compute_options import COMPUTE_AS_PRESET, ComputeOptions
-from maskx_model.config import PLAIN, ClassificationLossKind, Compute
+from maskx_model.config import PLAIN, ClassificationLossKind, Compute, Schedule
 from maskx_model.mask_options import AS_PRESET, MaskOptions
 
 if TYPE_CHECKING:
     from maskx_model.presets import Preset
 
 Uri = Annotated[str, arg(metavar="URI")]
+Trained = TypeVar("Trained", bound=Schedule)
 
 
 def detector(
@@ -33,6 +34,7 @@ def detector(
     weights: str | None = None,
     classification_loss: ClassificationLossKind | None = None,
     loss_classes: int | None = None,
+    learning_rate: float | None = None,
     compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take the one that torchvision has trained on COCO.
@@ -54,13 +56,14 @@ def detector(
             drawn by frequency (`sampled`); or, in each photograph, those that are annotated or known to be absent there
             (`federated`, for LVIS; where the source does not list absent ones, as Visual Genome, drawn ones).
         loss_classes: How many classes are drawn; 50 in the presets.
+        learning_rate: The highest, after the warm-up.
         compute: How it is computed.
     """
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_detector
 
     chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
-    stage1 = replace(chosen.stage1, compute=compute.of(chosen.stage1.compute))
+    stage1 = replace(with_rate(chosen.stage1, learning_rate), compute=compute.of(chosen.stage1.compute))
     chosen = replace(chosen, stage1=stage1, stage1_source=source or chosen.stage1_source)
     if pretrained is not None:
         if weights is not None:
@@ -76,7 +79,14 @@ def with_weights(preset: "Preset", weights: str | None) -> "Preset":
     """The preset with what `--weights` says of its backbone."""
     if weights is None:
         return preset
+    if preset.detector.backbone == "slim" and weights != "none":
+        raise ConfigError(f"--weights: preset {preset.name} has a small backbone of its own; there are none for it")
     return replace(preset, detector=replace(preset.detector, weights=None if weights == "none" else weights))
+
+
+def with_rate(schedule: Trained, rate: float | None) -> Trained:
+    """The schedule with what `--learning-rate` says."""
+    return schedule if rate is None else replace(schedule, learning_rates=(rate,))
 
 
 def with_classification(preset: "Preset", loss: ClassificationLossKind | None, classes: int | None) -> "Preset":
@@ -101,6 +111,7 @@ def masks(
     rois: Literal["proposals", "gt", "jittered"] | None = None,
     targets: Literal["masks", "grabcut"] | None = None,
     pretrained: str | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
     branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
     compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
@@ -127,6 +138,8 @@ def masks(
             weights, or a .pth file of them. Its layers before the class weights begin stage 2; they have seen the
             masks of all of COCO's classes, B's too. With --kind class_specific --mlp none --class-bias the whole of
             it is taken and nothing trained; the detector must come from the same weights.
+        learning_rate: The highest, after the warm-up. Presets that try several keep what is best on photographs that
+            are held back.
         seed: Seed of the weights and of the order of the photographs.
         branch: The mask branch.
         compute: How it is computed.
@@ -136,7 +149,7 @@ def masks(
 
     chosen = get_preset(preset)
     schedule = replace(
-        chosen.stage2,
+        with_rate(chosen.stage2, learning_rate),
         rois=rois or chosen.stage2.rois,
         targets=targets or chosen.stage2.targets,
         compute=compute.of(chosen.stage2.compute),
@@ -152,7 +165,12 @@ def masks(
         from maskx_model.pretrained import import_masks, pretrained_features
 
         if branch.kind == "class_specific":
-            trains = {"--mask-classes": mask_classes, "--rois": rois, "--targets": targets}
+            trains = {
+                "--mask-classes": mask_classes,
+                "--rois": rois,
+                "--targets": targets,
+                "--learning-rate": learning_rate,
+            }
             if asked := [name for name, value in trains.items() if value is not None]:
                 raise ConfigError(
                     f"{asked[0]}: --pretrained with kind class_specific brings all of COCO's classes with what their "
@@ -186,6 +204,7 @@ def joint(
     weights: str | None = None,
     classification_loss: ClassificationLossKind | None = None,
     loss_classes: int | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
     branch: Annotated[MaskOptions, arg(name="")] = AS_PRESET,
     compute: Annotated[ComputeOptions, arg(name="")] = COMPUTE_AS_PRESET,
@@ -208,6 +227,7 @@ def joint(
             `none` for random ones. With a file or `none`, nothing is downloaded.
         classification_loss: As in `maskx train detector`.
         loss_classes: As in `maskx train detector`.
+        learning_rate: The highest, after the warm-up.
         seed: Seed of the weights and of the order of the photographs.
         branch: The mask branch.
         compute: How it is computed.
@@ -215,9 +235,15 @@ def joint(
     from maskx_model.presets import get_preset
     from maskx_model.stages import train_joint
 
+    if detector is not None and weights is not None:
+        raise ConfigError("--detector and --weights: two things to begin with; name one")
     chosen = with_classification(get_preset(preset), classification_loss, loss_classes)
     mask = replace(branch.mask_config(chosen.mask), stop_gradient=stop_gradient)
-    schedule = replace(chosen.joint, compute=compute.of(chosen.joint.compute))
+    if not stop_gradient and (branch.kind != "transfer" or mask.transfer_input in {"randn", "embedding"}):
+        raise ConfigError(
+            "--no-stop-gradient: only of box weights (kind transfer, input cls, box or cls+box) is there one"
+        )
+    schedule = replace(with_rate(chosen.joint, learning_rate), compute=compute.of(chosen.joint.compute))
     chosen = replace(chosen, mask=mask, joint=schedule, stage2_source=source or chosen.stage2_source)
     train_joint(
         dataset,
@@ -258,7 +284,7 @@ def evaluate(
             annotates, each in those photographs alone where it is annotated or known to be absent, on 300 detections a
             photograph, and tells AP of rare, common and frequent classes too: for LVIS and Visual Genome.
         masks: Where masks come from: the `model`, or `grabcut`, which segments its boxes by colour without learning
-            (a detector's folder will do). The paper's baseline.
+            (a detector's folder will do; it knows of no classes with masks, so that all are B). The paper's baseline.
         max_images: Stop after this many photographs, for a first look.
         compute: How it is computed.
     """

@@ -1,5 +1,6 @@
 """The typed configuration of a model and its training. Defaults are the paper's (§4.1) unless a line differs."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -103,8 +104,9 @@ class MaskConfig:
     """Channels of the mask feature F, and length of w_seg."""
 
     def __post_init__(self) -> None:
-        if self.transfer_layers < 1:
-            raise ConfigError(f"transfer_layers: T needs at least one layer, got {self.transfer_layers}")
+        for name in ("transfer_layers", "transfer_hidden", "convolutions", "channels"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: at least one is needed, got {getattr(self, name)}")
         if not 0 <= self.transfer_dropout < 1:
             raise ConfigError(f"transfer_dropout: a share from 0 to below 1 is needed, got {self.transfer_dropout}")
         if (self.transfer_input == "embedding") != (self.embedding_dim is not None):
@@ -165,6 +167,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"steps: at least one is needed, got {self.steps}")
+        if not self.learning_rates or not all(0 <= rate < math.inf for rate in self.learning_rates):
+            raise ConfigError(f"learning_rates: numbers from 0 are needed, got {self.learning_rates}")
 
     def of_steps(self, steps: int) -> Self:
         """The same over so many steps: milestones move with them, the warm-up stays."""

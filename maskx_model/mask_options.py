@@ -49,6 +49,12 @@ class MaskOptions:
         for_t += sorted(given & {"transfer_scale", "transfer_dropout"})
         if for_t and self.kind != "transfer":
             raise ConfigError(f"{_option(for_t[0])}: kind {self.kind} has no transfer function")
+        if self.class_bias and self.kind != "class_specific":
+            raise ConfigError(f"--class-bias: kind {self.kind} has no weights of each class")
+        if self.activation is not None and (self.transfer_layers or preset.transfer_layers) == 1:
+            raise ConfigError("--activation: stands between layers of T, and there is one layer only")
+        if self.hourglass_layers is not None and (self.head or preset.head) != "hourglass":
+            raise ConfigError("--hourglass-layers: goes with --head hourglass")
         if (self.transfer_input == "embedding") != (self.embedding is not None):
             raise ConfigError("--transfer-input embedding and --embedding FILE go together; name both or neither")
         changes = {name: getattr(self, name) for name in given - {"embedding"}}

@@ -1,5 +1,6 @@
 """Stage 2: the mask branch on frozen features, from the masks of A only."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -23,7 +24,7 @@ from maskx_model.mask_head import MaskBranch
 from maskx_model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
 from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
-from maskx_model.training import Place, train
+from maskx_model.training import DivergedError, Place, train
 from maskx_model.training_step import Losses
 
 HELD_BACK = 10
@@ -60,10 +61,15 @@ def fit_masks(
     if not training:
         raise DataError(
             f"{data.uri}: only one photograph shows a class of A, too few to hold one back and choose a learning rate "
-            "by it; prepare more photographs, or set one learning rate"
+            "by it; prepare more photographs, or set one learning rate (--learning-rate)"
         )
     rois = roi_source(detector, reader, training, preset.stage2, seed)
     held_back_rois = cached(detector, reader, held_back, preset.stage2) if held_back else None
+    if held_back_rois is not None and len(held_back_rois) == 0:
+        raise DataError(
+            f"{data.uri}: no object of A with a mask is in the {len(held_back)} photographs held back to choose a "
+            "learning rate by; prepare more photographs, or set one learning rate (--learning-rate)"
+        )
 
     def new_model() -> MaskXRCNN:
         torch.manual_seed(seed)
@@ -159,7 +165,8 @@ def choose_learning_rate(
     seed: int,
     place: Place | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
-    """Train once for each learning rate; keep the model with the lowest loss on the RoIs held back."""
+    """Train once for each learning rate; keep the model with the lowest loss on the RoIs held back. A rate at which
+    training diverges is set aside, and told, where another is left; with none left MaskxError is raised."""
     results: list[tuple[float, MaskXRCNN, bytes]] = []
     for rate in schedule.learning_rates:
         model = new_model()
@@ -170,7 +177,13 @@ def choose_learning_rate(
             return {"loss_mask": _loss(branch, batch, embeddings)}
 
         rate_place = place and Place(f"{place.folder}/rate-{rate:g}", {**place.made_from, "rate": rate})
-        metrics = train(branch, rois, loss, schedule, rate, seed, f"stage 2, rate {rate:g}", rate_place)
+        try:
+            metrics = train(branch, rois, loss, schedule, rate, seed, f"stage 2, rate {rate:g}", rate_place)
+        except DivergedError as error:
+            if rate == schedule.learning_rates[-1] and not results:
+                raise
+            print(f"{error}. Set aside.", file=sys.stderr)
+            continue
         held_back_loss = _loss_on(branch, held_back, embeddings) if held_back is not None else 0.0
         line = {"step": schedule.steps, "learning_rate_tried": rate, "loss_held_back": held_back_loss}
         results.append((held_back_loss, model, metrics + msgspec.json.encode(line) + b"\n"))

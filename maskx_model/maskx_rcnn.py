@@ -67,7 +67,7 @@ class MaskXRCNN(nn.Module):
         """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight has changed."""
         vectors = [] if self.word_vectors is None else [self.word_vectors]
         weights = [*self.mask_branch.parameters(), *class_weights(self.detector), *vectors]
-        state = [(weight.data_ptr(), weight._version) for weight in weights]
+        state = [(weight.data_ptr(), weight._version) for weight in weights] + [(self.mask_branch.training, 0)]
         if self._w_seg is None or self._w_seg[0] != state:
             embeddings = self.embeddings()
             labels = torch.arange(len(embeddings), device=embeddings.device)

@@ -12,7 +12,7 @@ import msgspec
 from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import sha256
+from data_prep.format.storage import info, sha256
 from maskx_model.checkpoint import LoadedModel, Origin, is_finished, load_model, model_hash, save_model
 from maskx_model.config import DetectorConfig, MaskKind, ModelConfig
 from maskx_model.mask_classes import resolve_mask_classes
@@ -68,6 +68,8 @@ def train_detector(
     made_from = _origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
     if start is not None:
         made_from["weights"] = start.sha256
+    else:
+        made_from |= _weights_file(preset)
     if finished(out, made_from):
         return
     from maskx_model.detector_training import fit_detector
@@ -112,6 +114,7 @@ def train_masks(
     from maskx_model.mask_training import fit_masks
 
     trained = load_detector(detector, data, preset, device)
+    config = replace(config, detector=trained.config.detector)
     load = features.load if features else None
     model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from, vectors, load)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
@@ -142,6 +145,8 @@ def train_joint(
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     made_from = _origin(data, config, preset.joint, preset.stage2_source, seed)
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
+    if detector is None:
+        made_from |= _weights_file(preset)
     if embedding is not None:
         made_from["embedding"] = sha256(embedding)
     if finished(out, made_from):
@@ -181,7 +186,15 @@ def _shape(config: DetectorConfig) -> DetectorConfig:
     return replace(config, weights=None, classification_loss="softmax", loss_classes=DetectorConfig.loss_classes)
 
 
+def _weights_file(preset: Preset) -> Origin:
+    """What the backbone begins with where that is a file: another one may come to stand in its place."""
+    weights = preset.detector.weights
+    return {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}
+
+
 def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
+    if seed < 0:
+        raise ConfigError(f"seed: a number from 0 is needed, got {seed}")
     return {
         "dataset": sha256(manifest_uri(data.uri)),
         "vocabulary": data.vocabulary.hash,

@@ -20,6 +20,10 @@ from maskx_model.training_step import Losses, check_weights, make_step
 Batch = TypeVar("Batch")
 
 
+class DivergedError(MaskxError):
+    """A loss, a gradient or a weight became infinite or NaN."""
+
+
 @dataclass(frozen=True)
 class Place:
     """The URI of the folder in which a training keeps its checkpoints, and what they belong to."""
@@ -45,7 +49,7 @@ def train(
     `place`, checkpoints go there and a training that was cut off goes on from its last one, to the same weights as
     if it had never stopped: batches are a function of the step, and so is the seed of everything random in it.
 
-    Raises MaskxError for a loss, a gradient or a weight that is not finite, naming the step and, with `keys`, the
+    Raises DivergedError for a loss, a gradient or a weight that is not finite, naming the step and, with `keys`, the
     photographs of its batch. Module and checkpoint stay as a good step left them.
     """
     optimizer = _optimizer(module, schedule)
@@ -70,7 +74,9 @@ def train(
                 check_weights(module)
         except FloatingPointError as error:
             of = f" (photographs {', '.join(keys(batch))})" if keys else ""
-            raise MaskxError(f"{title}, step {step}{of}: {error}; lower the learning rate") from None
+            raise DivergedError(
+                f"{title}, step {step}{of}: {error}; lower the learning rate (--learning-rate)"
+            ) from None
         if done % schedule.log_every == 0 or done == schedule.steps:
             values = {name: value.item() for name, value in losses.items()}
             metrics += msgspec.json.encode({"step": done, "learning_rate": rate, **values}) + b"\n"

@@ -1,7 +1,9 @@
 """`maskx train detector --weights`: nothing is fetched from the network where a file or `none` is named."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,10 +13,11 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.reader import Dataset
-from maskx_model.commands import detector, with_weights
+from maskx_model.commands import detector, joint, with_rate, with_weights
 from maskx_model.config import DetectorConfig
 from maskx_model.detector import build_detector
-from maskx_model.presets import coco_r50
+from maskx_model.presets import coco_r50, toy
+from maskx_model.stages import train_detector, train_joint
 
 
 @pytest.fixture
@@ -62,3 +65,59 @@ def test_the_command_takes_them(toy_dataset: Dataset, tmp_path: Path) -> None:
         tyro.cli(detector, args=[*places, "--weights=nowhere.pth"])
     with pytest.raises(ConfigError, match=r"--pretrained and --weights: two things to begin with; name one"):
         tyro.cli(detector, args=[*places, "--weights=none", "--pretrained=COCO_V1"])
+
+
+@pytest.mark.usefixtures("no_network")
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    state = resnet50(weights=None, norm_layer=FrozenBatchNorm2d).state_dict()
+    state["layer3.0.bn1.running_var"][5] = float("nan")
+    torch.save(state, tmp_path / "r50.pth")
+    with pytest.raises(CheckpointError, match=r"r50.pth: holds weights or variances that are not finite"):
+        built_with(f"{tmp_path}/r50.pth")
+
+
+def test_a_small_backbone_takes_none() -> None:
+    with pytest.raises(ConfigError, match="--weights: preset toy has a small backbone of its own"):
+        with_weights(toy(), "r50.pth")
+    assert with_weights(toy(), "none") == toy()
+
+
+def test_another_file_of_the_same_name_makes_another_training(toy_dataset: Dataset, tmp_path: Path) -> None:
+    small = toy()
+    places = tmp_path / "r50.pth", str(tmp_path / "out")
+    preset = replace(small, detector=replace(small.detector, weights=str(places[0])))
+    seen = []
+    for content in (b"one", b"two"):
+        places[0].write_bytes(content)
+        with patch("maskx_model.stages.finished", return_value=True) as finished:
+            train_detector(toy_dataset.uri, places[1], preset)
+            train_joint(toy_dataset.uri, places[1], replace(preset, mask_classes="coco"))
+        seen.append([call.args[1] for call in finished.call_args_list])
+    assert all(one != other for one, other in zip(*seen, strict=True))
+
+
+def test_end_to_end_begins_with_one_thing(toy_dataset: Dataset, tmp_path: Path) -> None:
+    places = [f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out"]
+    with pytest.raises(ConfigError, match="--detector and --weights: two things to begin with; name one"):
+        tyro.cli(joint, args=[*places, "--detector=d", "--weights=none"])
+    for words in ("--kind class_agnostic", "--transfer-input randn"):
+        with pytest.raises(ConfigError, match="--no-stop-gradient: only of box weights"):
+            tyro.cli(joint, args=[*places, "--no-stop-gradient", *words.split()])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--seed=-1", "seed: a number from 0 is needed, got -1"),
+        ("--learning-rate=-1", "learning_rates: numbers from 0 are needed"),
+        ("--learning-rate=nan", "learning_rates: numbers from 0 are needed"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(words: str, message: str, toy_dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tyro.cli(detector, args=[f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out", "--preset=toy", words])
+
+
+def test_a_learning_rate_takes_the_place_of_the_presets() -> None:
+    assert with_rate(toy().stage2, None) == toy().stage2
+    assert with_rate(toy().stage2, 0.5).learning_rates == (0.5,)

@@ -108,6 +108,14 @@ def test_at_inference_an_image_of_another_shape_is_refused(shape: tuple[int, ...
         new_model().eval()([torch.rand(*shape)])
 
 
+def test_at_inference_bytes_are_refused_by_their_place_and_so_is_an_empty_batch() -> None:
+    model = new_model().eval()
+    with pytest.raises(DataError, match="image 1 of the batch: uint8; floating-point numbers from 0 to 1 are needed"):
+        model([torch.rand(3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.uint8)])
+    with pytest.raises(DataError, match="a batch without images"):
+        model([])
+
+
 def segment(boxes: list[list[float]], labels: list[int]) -> list[Rle]:
     """Masks on one photograph, for labels 0-based."""
     given = np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)

@@ -135,7 +135,10 @@ def test_an_hourglass_has_its_authors_channels_unless_others_are_named() -> None
             "--transfer-layers: kind class_agnostic has no transfer function",
         ),
         ("--kind class_specific --transfer-dropout 0.1", "--transfer-dropout: kind class_specific has no transfer"),
-        ("--class-bias", "kind 'transfer' has no weights of each class"),
+        ("--class-bias", "--class-bias: kind transfer has no weights of each class"),
+        ("--activation relu --transfer-layers 1", "--activation: stands between layers of T"),
+        ("--hourglass-layers 20", "--hourglass-layers: goes with --head hourglass"),
+        ("--channels 0", "channels: at least one is needed, got 0"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused(words: str, message: str) -> None:
