@@ -35,9 +35,9 @@ COARSE_THRESHOLDS = (0.05, 0.005, 0.0005)
 """A detector that is to give what scores 0.0001 lets through a million pairs of an image at 3001 classes, but gives
 only so many detections: lower scores are looked at where the higher ones make too few."""
 
-FEWEST_PAIRS = (4_000, 100_000)
-"""Four times the boxes (on processors, on GPUs) above which torchvision takes their NMS class by class: boxes without
-an area are not among them."""
+FEWEST_PAIRS, FEWEST_PAIRS_ON_GPU = 4_000, 100_000
+"""Four times the boxes above which torchvision takes their NMS class by class: boxes without an area are not among
+them."""
 
 Nms = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """Boxes [N, 4], scores [N], labels [N] and IoU threshold → those kept, best first."""
@@ -184,7 +184,8 @@ class SparseRoIHeads(RoIHeads):
         if not thresholds:
             return []
         pairs = (logits[_candidates(logits, self.score_thresh)].softmax(-1)[:, 1:] > self.score_thresh).sum()
-        return thresholds if pairs > FEWEST_PAIRS[logits.device.type == "cuda"] else []
+        fewest = FEWEST_PAIRS if logits.device.type == "cpu" else FEWEST_PAIRS_ON_GPU
+        return thresholds if pairs > fewest else []
 
     def _detections_above(
         self, threshold: float, nms: Nms, logits: Tensor, deltas: Deltas, proposals: Tensor, shape: tuple[int, int]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
+from maskx_model.commands import with_rate, with_weights
 from maskx_model.study.variants import DEFAULT
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def holdout(
     max_images: int | None = None,
     rois_at_most: int = 40_000,
     steps: int | None = None,
+    learning_rate: float | None = None,
 ) -> None:
     """Leave classes out: estimate AP on the classes without masks, and choose a variant of the mask head.
 
@@ -62,13 +64,14 @@ def holdout(
         rois_at_most: Train on this many boxes at most, of photographs in a random order.
         steps: Steps of each head's training, if not the preset's: its 90,000 for ResNets are for one model, here each
             variant, fold and seed has as many. Its milestones move with them.
+        learning_rate: The highest, after the warm-up; by default the preset's first.
     """
     from maskx_model.presets import get_preset
     from maskx_model.study.holdout import HoldoutOptions, print_table
     from maskx_model.study.holdout import holdout as run
     from maskx_model.study.jobs import default_jobs
 
-    chosen = _chosen(get_preset(preset), source, steps)
+    chosen = _chosen(get_preset(preset), source, steps, learning_rate)
     processes = default_jobs() if jobs is None else jobs
     options = HoldoutOptions(variants, folds, fold_classes, seeds, processes, split, max_images, rois_at_most)
     print_table(run(dataset, detector, out, chosen, options, mask_classes))
@@ -90,6 +93,7 @@ def tables(
     max_images: int | None = None,
     rois_at_most: int = 40_000,
     steps: int | None = None,
+    learning_rate: float | None = None,
     weights: str | None = None,
 ) -> None:
     """The paper's Tables 1 and 2 in small: train every row on several seeds, and see which orderings come out.
@@ -115,23 +119,25 @@ def tables(
         rois_at_most: Train on this many boxes at most, of photographs in a random order.
         steps: Steps of each head's training, if not the preset's; its milestones move with them. Detectors and models
             that are trained end to end keep theirs.
+        learning_rate: The highest of the heads' training, after the warm-up; by default the preset's first.
         weights: ImageNet weights of the backbones that are trained instead of the preset's: a .pth file, one of
             torchvision's names, or `none`.
     """
-    from maskx_model.commands import with_weights
     from maskx_model.presets import get_preset
     from maskx_model.study.jobs import default_jobs
     from maskx_model.study.tables import TablesOptions, print_tables
     from maskx_model.study.tables import tables as run
 
-    chosen = _chosen(with_weights(get_preset(preset), weights), source, steps)
+    chosen = _chosen(with_weights(get_preset(preset), weights), source, steps, learning_rate)
     processes = default_jobs() if jobs is None else jobs
     options = TablesOptions(rows, seeds, embedding, processes, split, max_images, rois_at_most)
     print_tables(run(dataset, out, chosen, options, detector, mask_classes))
 
 
-def _chosen(preset: "Preset", source: str | None, steps: int | None) -> "Preset":
-    schedule = preset.stage2 if steps is None else preset.stage2.of_steps(steps)
+def _chosen(preset: "Preset", source: str | None, steps: int | None, learning_rate: float | None) -> "Preset":
+    schedule = with_rate(preset.stage2, learning_rate)
+    if steps is not None:
+        schedule = schedule.of_steps(steps)
     return replace(preset, stage2_source=source or preset.stage2_source, stage2=schedule)
 
 

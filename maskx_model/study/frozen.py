@@ -135,10 +135,15 @@ class Frozen:
         def compute() -> Tensors:
             rows = tqdm(self.rows[start:end], f"RoI features to measure by, {start} to {end}", unit="image")
             images = (decode_rgb(self.data.read_image(row), f"{self.dataset}: {row.key}.jpg") for row in rows)
-            return measured_boxes(self.new_model(self.preset.mask), zip(images, truths, strict=True), self.measured)
+            return measured_boxes(self._finder, zip(images, truths, strict=True), self.measured)
 
         asked = {"split": self.split, "photographs": (start, end), "classes": self.measured}
         return _Part(truths, self._kept(f"{self.split}-{start}", asked, compute))
+
+    @cached_property
+    def _finder(self) -> MaskXRCNN:
+        """Its mask branch is not used."""
+        return self.new_model(self.preset.mask)
 
     def _kept(self, name: str, asked: Mapping[str, object], compute: Callable[[], Tensors]) -> Tensors:
         return kept(self.features, name, {**self.made_from, **asked}, compute)

@@ -50,14 +50,16 @@ def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, t
     with tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head") as progress:
         for file, result in _results(frozen, missing, processes):
             try:
-                write(file, msgspec.json.encode(result()))
+                row = result()
             except MaskxError as error:
                 failed.append(f"variant {missing[file].variant.name}, seed {missing[file].seed}: {error}")
+            else:
+                write(file, msgspec.json.encode(row))
             progress.update()
     if failed:
         raise MaskxError(
-            f"{len(failed)} of {len(jobs)} heads could not be trained, the others are kept. {failed[0]}. "
-            "Or leave that variant out"
+            f"{len(failed)} of {len(jobs)} heads could not be trained, the others are kept. {failed[0]}, "
+            "or leave that variant out"
         )
     return [read_row(file) for file in files]
 

@@ -37,8 +37,19 @@ class CalledError(Exception):
 
 def test_steps_and_weights_change_the_preset() -> None:
     with patch("maskx_model.study.tables.tables", side_effect=CalledError) as run, pytest.raises(CalledError):
-        tyro.cli(commands.tables, args=["--dataset=d", "--out=o", "--preset=coco_r50", "--weights=none", "--steps=900"])
+        tyro.cli(
+            commands.tables,
+            args=[
+                "--dataset=d",
+                "--out=o",
+                "--preset=coco_r50",
+                "--weights=none",
+                "--steps=900",
+                "--learning-rate=0.5",
+            ],
+        )
     preset = run.call_args.args[2]
     assert preset.detector.weights is None
     assert (preset.stage2.steps, preset.stage2.milestones) == (900, (600, 800))
+    assert preset.stage2.learning_rates == (0.5,)
     assert (preset.stage1, preset.joint) == (PRESETS["coco_r50"]().stage1, PRESETS["coco_r50"]().joint)
