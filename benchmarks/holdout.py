@@ -2,8 +2,10 @@
 
 In each world one group of twelve classes (seed modulo five) loses its masks: B. The study holds out the four other
 groups in turn, and estimates each variant's mask AP on B. Then the variants are trained on all of A and measured on B.
+The detector is a better one than the preset's, and many photographs are measured on: where little is found in few of
+them, true AP is as much luck as its estimate.
 
-    python -m benchmarks.holdout --seeds 20 21 22 --worlds hues pairs
+    python -m benchmarks.holdout --seeds 23 24 25 --worlds hues pairs
 """
 
 import argparse
@@ -25,6 +27,9 @@ from maskx_model.study.frozen import Frozen
 from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import BASELINE, variants_of
+
+STEPS = 2000
+"""Of the detector: twice the preset's."""
 
 VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
 
@@ -152,6 +157,12 @@ def print_world(world: World) -> None:
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
 
 
+def better_detector(preset: Preset) -> Preset:
+    """The preset with a detector of twice its box AP: three times the RoIs, box losses in full, and `STEPS`."""
+    detector = replace(preset.detector, rois_per_image=48, box_loss_weight=1.0)
+    return replace(preset, detector=detector, stage1=replace(preset.stage1, steps=STEPS))
+
+
 def sized(preset: Preset, images: int | None, val_images: int | None, steps: int | None) -> Preset:
     """The preset on so many photographs, with so many steps; a small world is left as it is drawn."""
     if images is not None:
@@ -166,16 +177,16 @@ def sized(preset: Preset, images: int | None, val_images: int | None, steps: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22], help="of the worlds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[23, 24, 25], help="of the worlds")
     parser.add_argument("--worlds", choices=STYLES, nargs="+", default=list(STYLES))
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help=f"beside {BASELINE}")
     parser.add_argument("--folds", type=int, default=GROUPS - 1, help="groups of A held out, one after the other")
     parser.add_argument("--head-seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/toy"), help="worlds, detectors, rows; reused")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="all that is kept and reused")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="heads at once, one thread each")
     parser.add_argument("--images", type=int, help="photographs of a world, if not the toy preset's")
-    parser.add_argument("--val-images", type=int, default=600, help="to measure on: twice the preset's, for less noise")
-    parser.add_argument("--steps", type=int, help="steps of each stage, if not the toy preset's")
+    parser.add_argument("--val-images", type=int, default=1800, help="to measure on: six times the preset's")
+    parser.add_argument("--steps", type=int, help="steps of each stage, to try it out")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print_settings(
@@ -184,8 +195,9 @@ def main() -> None:
         variants=options.variants,
         head_seeds=options.head_seeds,
         folds=options.folds,
+        val_images=options.val_images,
     )
-    preset = sized(get_preset("toy"), options.images, options.val_images, options.steps)
+    preset = sized(better_detector(get_preset("toy")), options.images, options.val_images, options.steps)
     worlds = []
     for style in options.worlds:
         for seed in options.seeds:
