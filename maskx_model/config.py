@@ -104,9 +104,11 @@ class MaskConfig:
     """Channels of the mask feature F, and length of w_seg."""
 
     def __post_init__(self) -> None:
-        for name in ("transfer_layers", "transfer_hidden", "convolutions", "channels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: at least one is needed, got {getattr(self, name)}")
+        if self.transfer_layers < 1:
+            raise ConfigError(f"transfer_layers: T needs at least one layer, got {self.transfer_layers}")
+        for name, least in (("transfer_hidden", 1), ("channels", 1), ("convolutions", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name}: {least} or more are needed, got {getattr(self, name)}")
         if not 0 <= self.transfer_dropout < 1:
             raise ConfigError(f"transfer_dropout: a share from 0 to below 1 is needed, got {self.transfer_dropout}")
         if (self.transfer_input == "embedding") != (self.embedding_dim is not None):

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from maskx_model.presets import get_preset
+from maskx_model.stages import train_detector
 from tests.readme import ROOT
 
 SMALL = {
@@ -58,8 +61,11 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
     worlds = report["worlds"]
     assert isinstance(worlds, list)
     assert [each["variant"] for each in worlds[0]["variants"]] == ["class_agnostic", "cls"]
+    preset = get_preset("toy")
+    stage1 = replace(preset.stage1, steps=2)
+    train_detector(f"{tmp_path}/pairs-10/dataset", f"{tmp_path}/detector", replace(preset, stage1=stage1))
     a = "pairs-10/original/mask_classes/without_group_0.txt"
-    options = f"--dataset pairs-10/dataset --detector pairs-10/detector --mask-classes {a} --out tables --jobs 1"
+    options = f"--dataset pairs-10/dataset --detector detector --mask-classes {a} --out tables --jobs 1"
     report = last_line("table_causes", f"{options} --heads class_agnostic --steps 2 --rates 0.001", tmp_path)
     rows = report["rows"]
     assert isinstance(rows, list)

@@ -138,7 +138,7 @@ def test_an_hourglass_has_its_authors_channels_unless_others_are_named() -> None
         ("--class-bias", "--class-bias: kind transfer has no weights of each class"),
         ("--activation relu --transfer-layers 1", "--activation: stands between layers of T"),
         ("--hourglass-layers 20", "--hourglass-layers: goes with --head hourglass"),
-        ("--channels 0", "channels: at least one is needed, got 0"),
+        ("--channels 0", "channels: 1 or more are needed, got 0"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused(words: str, message: str) -> None:
