@@ -8,8 +8,8 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Annotation, Rle
-from maskx_model.coco_ap import Truth
-from maskx_model.inference import Instances
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.results.instances import Instances
 
 HEIGHT, WIDTH = 480, 640
 SHAPES, LOOKS = 3000, 4

@@ -23,9 +23,10 @@ from pycocotools.cocoeval import COCOeval
 from benchmarks.detected_world import detected_world
 from benchmarks.process_tree import measured
 from benchmarks.settings import print_settings
-from maskx_model.coco_ap import APTable, Truth, average_precision
-from maskx_model.inference import Instances
-from maskx_model.one_class import METRICS, IouType
+from maskx_model.evaluation.coco_ap import APTable, average_precision
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.single_class_ap import METRICS, IouType
+from maskx_model.results.instances import Instances
 
 FullSize = tuple[list[Truth], list[Instances]]
 

@@ -22,9 +22,9 @@ from benchmarks.settings import print_settings
 from benchmarks.toy_run import GROUPS, ToyRun
 from data_prep.toy_world.classes import STYLES, class_groups
 from maskx_model.presets import Preset, get_preset
-from maskx_model.study.estimate import VariantResult
+from maskx_model.study.estimate import Holdout, VariantResult
 from maskx_model.study.frozen import Frozen
-from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout
+from maskx_model.study.holdout import HoldoutOptions, holdout
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import BASELINE, variants_of
 

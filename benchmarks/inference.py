@@ -23,8 +23,8 @@ from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
 from data_prep.format.records import Rle
 from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
-from maskx_model.maskx_rcnn import Encoded, MaskXRCNN
-from maskx_model.pasting import MASK_THRESHOLD, paste
+from maskx_model.masks.pasting import MASK_THRESHOLD, paste
+from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
 
 FOUND = 80
 """The classes that are found, the first ones."""

@@ -15,7 +15,7 @@ from torchvision.models.detection.roi_heads import project_masks_on_boxes
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
 from data_prep.format.records import Rle
-from maskx_model.targets import mask_targets
+from maskx_model.masks.targets import mask_targets
 
 POINTS = 40
 MOST_APART = 1e-4

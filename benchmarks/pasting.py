@@ -16,7 +16,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
 from data_prep.format.records import Rle
-from maskx_model.pasting import MASK_THRESHOLD, paste
+from maskx_model.masks.pasting import MASK_THRESHOLD, paste
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
-from maskx_model.roi_heads import SparseRoIHeads
+from maskx_model.model.roi_heads import SparseRoIHeads
 
 IMAGE = (800, 1333)
 Detections = tuple[list[Tensor], list[Tensor], list[Tensor]]

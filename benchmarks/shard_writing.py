@@ -25,12 +25,12 @@ from benchmarks.settings import print_settings
 from benchmarks.shard_sources import write_sources
 from data_prep.content.held_out import HeldOutPictures
 from data_prep.format.images import decode_rgb
-from data_prep.leaks import Galleries
-from data_prep.merge import TRAIN
-from data_prep.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
-from data_prep.planning import Planned, make_plan
-from data_prep.references import locate, pack
-from data_prep.shards import write_shard
+from data_prep.plan.merge import TRAIN
+from data_prep.plan.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
+from data_prep.plan.planning import Planned, make_plan
+from data_prep.shards.held_out import Galleries
+from data_prep.shards.locate import locate, pack
+from data_prep.shards.write import write_shard
 from data_prep.sources.options import parse_sources
 
 # Training photographs of COCO 2017 and Visual Genome 1.4 by part, about.

@@ -19,9 +19,9 @@ import tyro
 
 from benchmarks.settings import print_settings
 from data_prep.format.reader import Dataset
-from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.evaluation.protocols import evaluated_classes
 from maskx_model.presets import get_preset
-from maskx_model.protocols import evaluated_classes
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.jobs import Job, Row, run_jobs
 from maskx_model.study.table_rows import METHODS

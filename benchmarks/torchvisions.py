@@ -7,8 +7,8 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d
 
-from maskx_model.mask_head import MaskBranch
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 
 
 def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:

@@ -9,24 +9,25 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
 from data_prep.toy_world import write_toy_world
 from data_prep.toy_world.classes import Style
-from maskx_model.box_protocols import find
-from maskx_model.checkpoint import load_model
-from maskx_model.coco_ap import Truth
+from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
-from maskx_model.dataset import Reader, iterate
-from maskx_model.mask_classes import resolve_mask_classes
-from maskx_model.mask_training import CachedRois, cached, choose_learning_rate, freeze, split_rows
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.metrics import Evaluation, measure
+from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.data.samples import Reader, iterate
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.metrics import Evaluation, measure
+from maskx_model.evaluation.predictions import find
+from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
-from maskx_model.protocols import evaluated_classes
-from maskx_model.rois import RoiBatch
-from maskx_model.stages import train_detector
 from maskx_model.study.frozen import of_classes
+from maskx_model.training.learning_rate import choose_learning_rate
+from maskx_model.training.roi_sampling import RoiBatch
+from maskx_model.training.stage2 import CachedRois, cached, freeze, split_rows
+from maskx_model.training.stages import train_detector
 
 GROUPS = 5
 

@@ -24,10 +24,10 @@ from benchmarks.costs import Cost, cost, show
 from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
 from maskx_model.config import DetectorConfig, MaskConfig, MlpBranch, ModelConfig
-from maskx_model.dataset import Sample
-from maskx_model.joint_training import joint_losses
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.training_step import Losses
+from maskx_model.data.samples import Sample
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.step import Losses
 
 LEARNING_RATE = 1e-9
 """Random weights must not run away from a step to the next."""

@@ -31,9 +31,9 @@ def evaluate(
     Returns:
         `out`.
     """
-    from data_prep.format.storage import read, write
-    from maskx_model.evaluation import evaluate as run
+    from data_prep.storage.storage import read, write
     from maskx_model.presets import get_preset
+    from maskx_model.report.evaluate import evaluate as run
 
     source = get_preset(preset).stage2_source
     for kind, ap in run(model, dataset, out, baseline, source=source, stages=stages).ap.items():

@@ -23,6 +23,6 @@ def register(
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
-    from maskx_model.registry import register as run
+    from maskx_model.registry.registry import register as run
 
     return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=preset)

@@ -19,7 +19,7 @@ def train_detector(dataset: str, out: str, preset: str, seed: int) -> str:
         The detector's URI.
     """
     from maskx_model.presets import get_preset
-    from maskx_model.stages import train_detector as run
+    from maskx_model.training.stages import train_detector as run
 
     run(dataset, out, get_preset(preset), seed=seed)
     return out

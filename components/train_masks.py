@@ -30,7 +30,7 @@ def train_masks(
         The model's URI.
     """
     from maskx_model.presets import get_preset
-    from maskx_model.stages import train_masks as run
+    from maskx_model.training.stages import train_masks as run
 
     run(
         dataset,

@@ -36,7 +36,7 @@ def toy(
 
 def sources() -> None:
     """Print where the public data sets are to be had, what goes where, their licences, and the disk it all takes."""
-    from data_prep.public_sources import describe_sources
+    from data_prep.inspect.public_sources import describe_sources
 
     print(describe_sources())
 
@@ -74,7 +74,7 @@ def prepare(
         max_rejected: The share of a source's photographs or objects that may be broken before this is refused.
         shard_bytes: Bytes of photographs in a shard, about.
         workers: How many processes of this machine write shards. The bytes are the same with any number.
-        synsets: A table of COCO class name → synset in place of the one shipped, data_prep/coco_synsets.csv.
+        synsets: A table of COCO class name → synset in place of the one shipped, data_prep/format/coco_synsets.csv.
         runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
             See infra/flink/README.md.
         beam: May be given any number of times: an option of Apache Beam or of the runner, as it is; a switch is KEY
@@ -82,8 +82,8 @@ def prepare(
     """
     import logging
 
-    from data_prep.prepare import prepare as run
-    from data_prep.prepare_options import PrepareOptions
+    from data_prep.prepare.options import PrepareOptions
+    from data_prep.prepare.run import prepare as run
 
     logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
     options = PrepareOptions(
@@ -99,7 +99,7 @@ def prepare(
         beam=beam,
     )
     manifest = run(options)
-    from data_prep.show import describe
+    from data_prep.inspect.show import describe
 
     print(describe(manifest))
 
@@ -110,8 +110,8 @@ def verify(dataset: Positional[Uri]) -> None:
     Args:
         dataset: Folder of a prepared dataset.
     """
-    from data_prep.format.errors import DataError
-    from data_prep.verify import find_problems
+    from data_prep.inspect.verify import find_problems
+    from data_prep.storage.errors import DataError
 
     problems = find_problems(dataset)
     if problems:
@@ -133,9 +133,9 @@ def audit(dataset: Positional[Uri], *, against: str, limit: int | None = None, w
         limit: Compare at most so many training photographs, for a first try.
         workers: How many processes decode and compare.
     """
-    from data_prep.audit import audit as run
-    from data_prep.audit import describe
-    from data_prep.format.errors import DataError
+    from data_prep.inspect.audit import audit as run
+    from data_prep.inspect.audit import describe
+    from data_prep.storage.errors import DataError
 
     found = run(dataset, against, limit, workers)
     print(describe(found))
@@ -153,7 +153,7 @@ def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20)
         classes: How many of the most frequent classes to print.
     """
     from data_prep.format.reader import Dataset
-    from data_prep.show import describe, describe_classes, describe_photograph
+    from data_prep.inspect.show import describe, describe_classes, describe_photograph
 
     opened = Dataset.open(dataset)
     if key:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 
 MaskKind = Literal["transfer", "class_agnostic", "class_specific"]
 RoiKind = Literal["proposals", "gt", "jittered"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import Compute, DetectorConfig, MaskConfig, MaskSchedule, Schedule
 
 ON_GPU = Compute(precision="auto")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from data_prep.format.errors import MaskxError
+from data_prep.storage.errors import MaskxError
 
 Command = Callable[..., Any]
 Commands = dict[str, Command]
@@ -27,16 +27,16 @@ GROUPS = {
     "data": Group(
         "data_prep.commands", "write a toy world; turn COCO, Visual Genome or own files into a dataset; look at it"
     ),
-    "train": Group("maskx_model.commands", "train the detector (stage 1) or the masks of every class (stage 2)"),
+    "train": Group("maskx_model.cli.commands", "train the detector (stage 1) or the masks of every class (stage 2)"),
     "evaluate": Group(
-        "maskx_model.commands", "measure AP on classes with and without masks in training; write a report"
+        "maskx_model.cli.commands", "measure AP on classes with and without masks in training; write a report"
     ),
-    "predict": Group("maskx_model.commands", "find and segment the objects of photographs"),
+    "predict": Group("maskx_model.cli.commands", "find and segment the objects of photographs"),
     "study": Group(
         "maskx_model.study.commands",
         "compare variants of the mask head on classes held out; the paper's tables in small",
     ),
-    "model": Group("maskx_model.commands", "register trained models and name the champion"),
+    "model": Group("maskx_model.cli.commands", "register trained models and name the champion"),
     "pipeline": Group("pipelines.commands", "all of it in one go: run here, or compile for Kubeflow Pipelines"),
 }
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data_prep.format.errors import ConfigError
-from data_prep.format.storage import local_path, write
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import local_path, write
 
 
 def run(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.format.errors import MaskxError
+from data_prep.storage.errors import MaskxError
 from pipelines.compiling import compiled
 from pipelines.step_log import StepLog
 from pipelines.summary import Costs

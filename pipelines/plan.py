@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.presets import get_preset
 
 SOURCES = {"coco": "coco=coco", "visual_genome": "vg=vg"}

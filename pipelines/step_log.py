@@ -17,7 +17,7 @@ SECONDS_BETWEEN_BARS = 30.0
 _STARTED = re.compile(r"Executing task .*'([\w-]+)'")
 _FINISHED = re.compile(r"Task .*'([\w-]+)'.* finished with status .*(SUCCESS|FAILURE)")
 _PROGRESS = re.compile(r"\d+%\|| \[\d+:\d\d")  # how tqdm writes a bar, and a count without a total
-_USER_ERROR = re.compile(r"^data_prep\.format\.errors\.\w+: (.*)")
+_USER_ERROR = re.compile(r"^data_prep\.storage\.errors\.\w+: (.*)")
 _EXECUTOR = "[KFP Executor "  # what every logger in a step's process writes before its message
 _RULE = re.compile(r"^-*$")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from data_prep.format.storage import exists, read, write
+from data_prep.storage.storage import exists, read, write
 
 APs = dict[str, dict[str, float | None]]
 """Kind of model → set of classes (A, B, all) → AP in percent points; None where nothing could be measured."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maskx_model.presets import get_preset
-from maskx_model.stages import train_detector
+from maskx_model.training.stages import train_detector
 from tests.readme import ROOT
 
 SMALL = {

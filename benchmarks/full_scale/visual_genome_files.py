@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.full_scale.images import Ints, VisualGenomeImages
-from data_prep.vocabulary import read_synset_table
+from data_prep.prepare.vocabulary import read_synset_table
 
 OBJECTS_PER_IMAGE = 35.16
 SYNSETS = 8_000

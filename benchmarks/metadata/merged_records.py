@@ -2,9 +2,9 @@
 
 import argparse
 
-from data_prep.engines import Engine
-from data_prep.jobs import Job, starting
-from data_prep.prepare_options import SHARD_BYTES
+from data_prep.beam.engine import Engine
+from data_prep.beam.jobs import Job, starting
+from data_prep.prepare.options import SHARD_BYTES
 
 
 def main() -> None:
@@ -18,8 +18,8 @@ def main() -> None:
     with starting(job) as run:  # as in prepare, before what is heavy is imported
         import msgspec
 
-        from data_prep.plan import write_plan
-        from data_prep.planning import Planned, make_plan
+        from data_prep.plan.plan import write_plan
+        from data_prep.plan.planning import Planned, make_plan
         from data_prep.sources.options import parse_sources
 
         planned, contents = make_plan(options.out, parse_sources(job.sources), SHARD_BYTES, None)

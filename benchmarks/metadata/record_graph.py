@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable
 
 import apache_beam as beam
 
-from data_prep.annotated import annotated_photographs
-from data_prep.compose import ShardCounts, compose
-from data_prep.engines import Engine, lay_out
+from data_prep.beam.engine import Engine
+from data_prep.beam.graph import PlannedDoFn, grouped_references
+from data_prep.beam.runners import lay_out
 from data_prep.format.records import encode_record
-from data_prep.format.storage import create
-from data_prep.graph import PlannedDoFn, grouped_references
-from data_prep.tally import Tally
+from data_prep.shards.build_record import ShardCounts, compose
+from data_prep.shards.read_annotations import annotated_photographs
+from data_prep.sources.counts import Tally
+from data_prep.storage.storage import create
 
 
 class WriteRecords(PlannedDoFn):

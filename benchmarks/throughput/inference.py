@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from benchmarks import inference
 from benchmarks.throughput.ways import SHAPES, Options, Way
 from benchmarks.torchvisions import torchvisions_model
-from maskx_model.compute import compile_backbone, in_precision_of
-from maskx_model.dataset import to_tensor
-from maskx_model.inference import predict
-from maskx_model.pasting import MASK_THRESHOLD
+from maskx_model.data.samples import to_tensor
+from maskx_model.inference.predict import predict
+from maskx_model.masks.pasting import MASK_THRESHOLD
+from maskx_model.training.precision import compile_backbone, in_precision_of
 
 
 def photographs() -> list[npt.NDArray[np.uint8]]:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from benchmarks import mask_targets, train_step
 from benchmarks.throughput.ways import SHAPES, Options, Way
 from benchmarks.torchvisions import torchvisions_model
-from maskx_model.compute import compile_backbone, in_precision_of
-from maskx_model.dataset import Sample
-from maskx_model.joint_training import joint_losses
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.training_step import Losses, make_step
+from maskx_model.data.samples import Sample
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.precision import compile_backbone, in_precision_of
+from maskx_model.training.step import Losses, make_step
 
 
 def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:

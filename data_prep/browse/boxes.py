@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from data_prep.browse.catalogue import Catalogue
 from data_prep.format.index import index_rows
-from data_prep.format.pages.plots import STYLE, svg
 from data_prep.format.reader import Dataset
+from data_prep.pages.plots import STYLE, svg
 
 BINS = 40
 

@@ -9,14 +9,14 @@ from tqdm import tqdm
 from data_prep.browse.boxes import box_histogram, count_boxes
 from data_prep.browse.catalogue import Catalogue
 from data_prep.browse.samples import Sample, class_samples
-from data_prep.format.errors import ConfigError
-from data_prep.format.pages.html import counts_table, page_environment, svg_uri
-from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import local_path, write
 from data_prep.format.vocabulary import VocabularyClass
-from data_prep.reasons import HELD_OUT, LEFT_OUT, REJECTED
-from data_prep.show import held_out_counts
+from data_prep.inspect.show import held_out_counts
+from data_prep.pages.html import counts_table, page_environment, svg_uri
+from data_prep.pages.plots import class_frequencies
+from data_prep.sources.reasons import HELD_OUT, LEFT_OUT, REJECTED
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import local_path, write
 
 SOURCE_COLOURS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
 

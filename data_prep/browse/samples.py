@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from data_prep.browse.catalogue import Catalogue
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import index_rows
-from data_prep.format.index_row import IndexRow
-from data_prep.format.pages.drawing import Shape, draw
-from data_prep.format.pages.html import jpeg_uri
+from data_prep.format.index import IndexRow, index_rows
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
 from data_prep.format.vocabulary import VocabularyClass
+from data_prep.pages.drawing import Shape, draw
+from data_prep.pages.html import jpeg_uri
 
 LONG_EDGE = 360
 """Longer side of a picture, pixels."""

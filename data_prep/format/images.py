@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from data_prep.format.errors import DataError
+from data_prep.storage.errors import DataError
 
 MAX_PIXELS = 90_000_000
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from data_prep.format.errors import DataError
-from data_prep.format.storage import exists, read, write
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, read, write
 
 FORMAT_VERSION = "1.1"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.format.errors import DataError
-from data_prep.format.storage import create, read
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import create, read
 
 
 def write_tables(uri: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

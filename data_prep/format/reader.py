@@ -6,13 +6,12 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_prep.format.errors import JSON_ERRORS, DataError
-from data_prep.format.index import index_rows, read_index_table
-from data_prep.format.index_row import IndexRow
+from data_prep.format.index import IndexRow, index_rows, read_index_table
 from data_prep.format.manifest import Manifest, read_manifest
 from data_prep.format.records import Record, decode_record
-from data_prep.format.storage import read_range
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.storage import read_range
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""What is said of a thing that was rejected for being broken."""
+"""`rejects.parquet`: a row per record that was rejected for being broken."""
 
 from typing import Literal
 
 import msgspec
+import pyarrow as pa
+
+from data_prep.format.parquet import read_rows, write_tables
 
 EXCERPT_LENGTH = 200
 
@@ -30,3 +33,27 @@ def excerpt(data: bytes | str) -> str:
     """The first 200 characters, as text whatever the bytes are."""
     text = data if isinstance(data, str) else data[: 4 * EXCERPT_LENGTH].decode("utf-8", errors="replace")
     return text[:EXCERPT_LENGTH]
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.string()),
+        pa.field("file", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("id", pa.int64()),
+        pa.field("offset", pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("excerpt", pa.string()),
+    ]
+)
+
+
+def write_rejects(uri: str, rejects: list[Reject]) -> None:
+    """Write the rows sorted; equal rows give equal bytes."""
+    rows = [msgspec.to_builtins(reject) for reject in sorted(rejects)]
+    write_tables(uri, SCHEMA, [pa.Table.from_pylist(rows, schema=SCHEMA)])
+
+
+def read_rejects(uri: str) -> list[Reject]:
+    """All rows; raises DataError if the file is missing or damaged."""
+    return msgspec.convert(read_rows(uri, SCHEMA), list[Reject])

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import msgspec
 
-from data_prep.format.errors import JSON_ERRORS, DataError
-from data_prep.format.storage import read, write
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.storage import read, write
 
 
 class SourceClass(msgspec.Struct, frozen=True):

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
-from data_prep.format.errors import MaskxError
 from data_prep.sources.coco import coco_layout
 from data_prep.sources.json_files import map_file
 from data_prep.sources.layout import kept_sha256
 from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.visual_genome import visual_genome_layout
+from data_prep.storage.errors import MaskxError
 
 
 def read_ahead(sources: Sequence[SourceFiles], number: int, count: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import ijson
 import msgspec
 
-from data_prep.format.errors import DataError
+from data_prep.storage.errors import DataError
 
 _PIECE = 1 << 16
 _BYTE = re.compile(r"\(byte (\d+)\)")

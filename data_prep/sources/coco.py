@@ -8,16 +8,16 @@ from typing import Annotated
 
 import msgspec
 
-from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.reasons import BrokenError
 from data_prep.sources.images import SourceImage, side
 from data_prep.sources.json_files import Span, map_file, read_span
 from data_prep.sources.layout import Layout, object_layout
 from data_prep.sources.masks import Segmentation, mask_area, to_rles
 from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
+from data_prep.sources.reasons import BrokenError
+from data_prep.storage.errors import JSON_ERRORS, DataError
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Length = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # in pixels, as the index can hold it

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.sources.broken_json import broken
 from data_prep.sources.zips import unpacked
+from data_prep.storage.errors import JSON_ERRORS, DataError
 
 T = TypeVar("T")
 SPAN_BYTES = 1 << 19

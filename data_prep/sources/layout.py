@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
-from data_prep.format.errors import JSON_ERRORS
-from data_prep.format.scratch import locked, scratch_folder
-from data_prep.format.storage import write
 from data_prep.sources.json_files import Span, member, place_of, spans, top_level
 from data_prep.sources.zips import unpacked
+from data_prep.storage.errors import JSON_ERRORS
+from data_prep.storage.scratch import locked, scratch_folder
+from data_prep.storage.storage import write
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Rle
-from data_prep.reasons import BrokenError
 from data_prep.sources.polygons import REACH, rasterise
+from data_prep.sources.reasons import BrokenError
 
 # So many polygons are rasterised together: enough to be worth while, and their arrays stay in the cache.
 AT_ONCE = 256

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from data_prep.format.records import Annotation
-from data_prep.sources.frames import Frame
+from data_prep.sources.coordinates import Frame
 
 
 class Broken(NamedTuple):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import exists, is_folder, list_files
 from data_prep.sources.zips import published_in
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import exists, is_folder, list_files
 
 _OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|lvis|vg):(?P<place>.+)")
 _ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")

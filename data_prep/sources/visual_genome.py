@@ -6,9 +6,7 @@ from typing import Any
 
 import msgspec
 
-from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.format.storage import exists, is_folder, list_files
 from data_prep.sources.coco import Id, Length, Number
 from data_prep.sources.images import SourceImage, side
 from data_prep.sources.json_files import Span, map_file, read_span
@@ -16,6 +14,8 @@ from data_prep.sources.layout import Layout, array_layout
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
 from data_prep.sources.zips import published_in, unpacked
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.storage import exists, is_folder, list_files
 
 PHOTOGRAPH_FOLDERS = ("VG_100K", "VG_100K_2")
 SYNSET_FILE = "object_synsets.json"

@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from data_prep.format.errors import JSON_ERRORS
 from data_prep.format.records import Annotation
-from data_prep.reasons import BrokenError
 from data_prep.sources.coco import Id
-from data_prep.sources.frames import Frame, clip_all
+from data_prep.sources.coordinates import Frame, clip_all
 from data_prep.sources.objects import Broken, Item
+from data_prep.sources.reasons import BrokenError
+from data_prep.storage.errors import JSON_ERRORS
 
 
 class ImageHead(msgspec.Struct, frozen=True):

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
-from data_prep.format.errors import DataError
-from data_prep.format.scratch import scratch_folder
-from data_prep.format.storage import create, exists, local_copy
+from data_prep.storage.errors import DataError
+from data_prep.storage.scratch import scratch_folder
+from data_prep.storage.storage import create, exists, local_copy
 
 _PIECE = 1 << 20
 _COCO_FILE = re.compile(r"instances_(?:train|val)(?P<year>2014|2017)\.json")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import local_path
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import local_path
 from data_prep.toy_world.world import readme, write_toy_world
 
 

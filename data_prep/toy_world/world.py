@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep.format.errors import ConfigError, DataError
-from data_prep.format.storage import local_path
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import local_path
 from data_prep.toy_world.catalogue import (
     SMALLEST_IMAGES,
     SMALLEST_VAL_IMAGES,

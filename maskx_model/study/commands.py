@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from maskx_model.commands import with_rate, with_weights
+from maskx_model.cli.commands import with_rate, with_weights
 from maskx_model.study.variants import DEFAULT
 
 if TYPE_CHECKING:

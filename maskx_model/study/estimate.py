@@ -110,3 +110,15 @@ def _error(rows: Sequence[ClassAP], box_ap50: ClassAP, on_b: float) -> float | N
 
 def _deviation(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
+
+
+class Holdout(msgspec.Struct, frozen=True):
+    """`holdout.json`. `box_ap50`: mean box AP50 on the classes held out and on B (None where the split has no boxes of
+    B's classes that AP is defined on); `folds`: class names; `picked`: the variant to train on all of A."""
+
+    variants: tuple[VariantResult, ...]
+    picked: str
+    box_ap50: dict[str, float | None]
+    folds: tuple[tuple[str, ...], ...]
+    seeds: tuple[int, ...]
+    made_from: dict[str, str]

@@ -17,15 +17,15 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
-from data_prep.format.errors import DataError
-from data_prep.format.index_row import IndexRow
-from data_prep.format.storage import exists, write
-from maskx_model.box_protocols import ground_truth_boxes
-from maskx_model.checkpoint import load_tensors
-from maskx_model.coco_ap import Truth
-from maskx_model.dataset import Reader, to_tensor
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.rois import RoiBatch, cached_rois
+from data_prep.format.index import IndexRow
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, write
+from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.data.samples import Reader, to_tensor
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.predictions import ground_truth_boxes
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.roi_sampling import RoiBatch, cached_rois
 
 Tensors = dict[str, Tensor]
 

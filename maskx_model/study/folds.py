@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.vocabulary import Vocabulary
-from maskx_model.mask_classes import resolve_mask_classes
+from data_prep.storage.errors import ConfigError
+from maskx_model.data.mask_classes import resolve_mask_classes
 
 FOLD_SEED = 0
 

@@ -12,29 +12,31 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.images import decode_rgb
-from data_prep.format.index_row import IndexRow
+from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import sha256
-from maskx_model.box_protocols import ground_truth_boxes
-from maskx_model.checkpoint import model_hash
-from maskx_model.coco_ap import Truth, average_precision
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import sha256
+from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
-from maskx_model.dataset import Reader
-from maskx_model.inference import Instances
-from maskx_model.mask_training import CachedRois, choose_learning_rate, freeze
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.one_class import METRICS
-from maskx_model.pasting import paste
+from maskx_model.data.samples import Reader
+from maskx_model.data.word_vectors import class_vectors
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.predictions import ground_truth_boxes
+from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.single_class_ap import METRICS
+from maskx_model.masks.pasting import paste
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
-from maskx_model.protocols import evaluated_classes
-from maskx_model.rois import RoiBatch
-from maskx_model.stages import load_detector
+from maskx_model.results.instances import Instances
 from maskx_model.study.features import BoxFeatures, Tensors, kept, measured_boxes, training_rois
 from maskx_model.study.variants import Variant
-from maskx_model.word_vectors import class_vectors
+from maskx_model.training.learning_rate import choose_learning_rate
+from maskx_model.training.roi_sampling import RoiBatch
+from maskx_model.training.stage2 import CachedRois, freeze
+from maskx_model.training.stages import load_detector
 
 IMAGES_OF_A_FILE = 100
 """Whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections of each."""

@@ -11,13 +11,13 @@ from statistics import mean
 
 import msgspec
 
-from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import write
-from maskx_model.mask_classes import resolve_mask_classes
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import write
+from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.evaluation.protocols import evaluated_classes
 from maskx_model.presets import Preset
-from maskx_model.protocols import evaluated_classes
-from maskx_model.study.estimate import VariantResult, best, results
+from maskx_model.study.estimate import Holdout, best, results
 from maskx_model.study.folds import Fold, listed_folds, random_folds
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.jobs import Job, Row, run_jobs
@@ -36,18 +36,6 @@ class HoldoutOptions:
     split: str = "val"
     max_images: int | None = None
     rois_at_most: int = 40_000
-
-
-class Holdout(msgspec.Struct, frozen=True):
-    """`holdout.json`. `box_ap50`: mean box AP50 on the classes held out and on B (None where the split has no boxes of
-    B's classes that AP is defined on); `folds`: class names; `picked`: the variant to train on all of A."""
-
-    variants: tuple[VariantResult, ...]
-    picked: str
-    box_ap50: dict[str, float | None]
-    folds: tuple[tuple[str, ...], ...]
-    seeds: tuple[int, ...]
-    made_from: dict[str, str]
 
 
 def holdout(

@@ -3,14 +3,14 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from data_prep.format.pages.html import page_environment, svg_uri
-from data_prep.format.pages.plots import INK, LINES, RED, STYLE, svg
-from maskx_model.study.holdout import Holdout
+from data_prep.pages.html import page_environment, svg_uri
+from data_prep.pages.plots import INK, LINES, RED, STYLE, svg
+from maskx_model.study.estimate import Holdout
 
 
 def holdout_page(result: Holdout) -> str:
     """The table and plot of a leave-classes-out study, as HTML text."""
-    environment = page_environment("maskx_model")
+    environment = page_environment("maskx_model.study")
     environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
     ordered = sorted(result.variants, key=lambda each: -each.predicted.on_b)
     return environment.get_template("holdout.html.j2").render(

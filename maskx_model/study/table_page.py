@@ -3,7 +3,7 @@
 import csv
 import io
 
-from data_prep.format.pages.html import page_environment
+from data_prep.pages.html import page_environment
 from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import TITLES
 
@@ -12,7 +12,7 @@ COLUMNS = ("b", "a", "b_given")
 
 def tables_page(result: Tables) -> str:
     """The tables and the orderings, as HTML text."""
-    environment = page_environment("maskx_model")
+    environment = page_environment("maskx_model.study")
     environment.filters["points"] = lambda ap: f"{ap:.1f}"
     environment.filters["spread"] = lambda spread: "–" if spread is None else str(spread)
     titled = {

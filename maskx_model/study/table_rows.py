@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 
 Training = Literal["stage-wise", "end to end", "GrabCut masks", "none"]
 """`stage-wise`: a head on the frozen detector. `end to end`: both at once. `GrabCut masks`: a head on the frozen

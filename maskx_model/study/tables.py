@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import exists, write
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import exists, write
 from maskx_model.config import MaskConfig
-from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.data.word_vectors import class_vectors
+from maskx_model.evaluation.protocols import evaluated_classes
 from maskx_model.presets import Preset
-from maskx_model.protocols import evaluated_classes
-from maskx_model.stages import train_detector
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.jobs import Job, Row, read_row, run_jobs
 from maskx_model.study.table_result import Tables, summarise
 from maskx_model.study.table_rows import METHODS, Method, chosen_rows
 from maskx_model.study.variants import Variant
-from maskx_model.word_vectors import class_vectors
+from maskx_model.training.stages import train_detector
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def mask_config(preset: Preset, method: Method, embedding: str | None) -> MaskCo
         **method.mask,
     }
     if changes["transfer_input"] == "embedding" and embedding is not None:
-        from maskx_model.word_vectors import vector_width
+        from maskx_model.data.word_vectors import vector_width
 
         changes["embedding_dim"] = vector_width(embedding)
     return replace(preset.mask, **changes)

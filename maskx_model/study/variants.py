@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import MaskConfig, RoiKind
 from maskx_model.presets import Preset
 

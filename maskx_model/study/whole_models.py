@@ -8,15 +8,16 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from data_prep.format.images import decode_rgb
-from maskx_model.box_protocols import find, find_grabcut
-from maskx_model.checkpoint import load_model
-from maskx_model.coco_ap import Truth, average_precision
+from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig
-from maskx_model.inference import Instances
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.stages import train_joint
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.predictions import find, find_grabcut
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.results.instances import Instances
 from maskx_model.study.frozen import ClassAP, Frozen
 from maskx_model.study.jobs import Row
+from maskx_model.training.stages import train_joint
 
 
 def grabcut_row(frozen: Frozen) -> Row:

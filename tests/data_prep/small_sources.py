@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep.annotated import annotate
-from data_prep.compose import ShardCounts, compose
 from data_prep.format.manifest import Manifest
 from data_prep.format.records import Record
-from data_prep.leaks import Galleries
-from data_prep.plan import MappedFiles, read_plan, read_table, write_plan
-from data_prep.planning import make_plan
-from data_prep.publish import check_nothing_lost, publish
-from data_prep.references import REFERENCE, References, locate, pack
-from data_prep.shards import write_shard
+from data_prep.plan.plan import MappedFiles, read_plan, read_table, write_plan
+from data_prep.plan.planning import make_plan
+from data_prep.prepare.publish import check_nothing_lost, publish
+from data_prep.prepare.vocabulary import read_synset_table
+from data_prep.shards.build_record import ShardCounts, compose
+from data_prep.shards.held_out import Galleries
+from data_prep.shards.locate import REFERENCE, References, locate, pack
+from data_prep.shards.read_annotations import annotate
+from data_prep.shards.write import write_shard
+from data_prep.sources.counts import Tally
 from data_prep.sources.options import parse_sources
-from data_prep.tally import Tally
-from data_prep.vocabulary import read_synset_table
 
 SIZE = (40, 30)  # width, height
 CATEGORIES = [{"id": 1, "name": "cat"}, {"id": 3, "name": "potted plant"}]

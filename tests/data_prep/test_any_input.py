@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.format.errors import DataError
+from data_prep.storage.errors import DataError
 from tests.data_prep.small_sources import (
     CATEGORIES,
     LVIS_CATEGORIES,

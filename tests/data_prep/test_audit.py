@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.audit import Finding, audit
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.inspect.audit import Finding, audit
+from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.leaky_world import put, sources, write_world
 from tests.data_prep.pictures import encoded, gradient, scene
 from tests.data_prep.small_sources import prepare_plainly

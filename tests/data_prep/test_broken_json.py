@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.format.errors import JSON_ERRORS, DataError
 from data_prep.sources.broken_json import broken
 from data_prep.sources.json_files import map_file, member, spans, top_level
+from data_prep.storage.errors import JSON_ERRORS, DataError
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, vg_object, write_vg
 
 COCO = {

@@ -12,10 +12,10 @@ from data_prep.browse.boxes import box_histogram, count_boxes
 from data_prep.browse.catalogue import Catalogue
 from data_prep.browse.page import BrowseOptions, browse, page_uri
 from data_prep.browse.samples import LONG_EDGE, class_samples
-from data_prep.format.errors import ConfigError
 from data_prep.format.images import decode_rgb
-from data_prep.format.pages.drawing import GREENS, REDS
 from data_prep.format.reader import Dataset
+from data_prep.pages.drawing import GREENS, REDS
+from data_prep.storage.errors import ConfigError
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

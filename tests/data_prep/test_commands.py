@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.format.reader import Dataset
-from data_prep.show import table
+from data_prep.inspect.show import table
 from pipelines.cli import main
 
 

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from data_prep.engines import Engine, job_name
-from data_prep.format.errors import ConfigError, DataError
-from data_prep.jobs import Job, starting
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
+from data_prep.beam.engine import Engine
+from data_prep.beam.jobs import Job, starting
+from data_prep.beam.runners import job_name
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
+from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 from tests.data_prep.test_prepare import contents
 from tests.processes import descendants, running, wait_for_descendants, wait_for_the_end, wait_for_writer
 
-BESIDE = "data_prep.beam_process"
+BESIDE = "data_prep.beam.process"
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_jobs_name_tells_its_dataset(out: str, name: str) -> None:
 
 
 def test_a_process_that_ended_before_it_was_asked_is_an_error_of_the_job(small: dict[str, Any]) -> None:
-    with starting(Job("data_prep.graph:write_shards", **small, engine=Engine(workers=2))) as run:
+    with starting(Job("data_prep.beam.graph:write_shards", **small, engine=Engine(workers=2))) as run:
         all_of_them = wait_for_descendants(os.getpid(), BESIDE, 3)
         os.kill(all_of_them[0], signal.SIGKILL)
         with pytest.raises(DataError, match="the process that runs Beam was killed by signal 9"):

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_prep.format.records import Annotation
-from data_prep.reasons import BrokenError
-from data_prep.sources.frames import Frame, clip_all, rounded
+from data_prep.sources.coordinates import Frame, clip_all, rounded
 from data_prep.sources.objects import Item, Objects
+from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome_objects import object_annotation, take
 from tests.data_prep.small_sources import vg_object
 

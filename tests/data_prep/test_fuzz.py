@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.format.errors import DataError
 from data_prep.format.images import decode_rgb
 from data_prep.format.records import Record, decode_record, encode_record
-from data_prep.reasons import LEFT_OUT, LEFT_OUT_PHOTOGRAPHS, REJECTED
-from data_prep.tally import Tally
+from data_prep.sources.counts import Tally
+from data_prep.sources.reasons import LEFT_OUT, LEFT_OUT_PHOTOGRAPHS, REJECTED
+from data_prep.storage.errors import DataError
 from tests.data_prep.damage import damage_bytes, damage_json
 from tests.data_prep.small_sources import (
     coco_image,

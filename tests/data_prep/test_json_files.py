@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.format.errors import DataError
 from data_prep.sources.json_files import map_file, member, read_span, spans, top_level
+from data_prep.storage.errors import DataError
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import DataError
-from data_prep.format.scratch import scratch_folder
 from data_prep.sources.json_files import map_file, read_span
 from data_prep.sources.layout import array_layout, kept_sha256, object_layout
+from data_prep.storage.errors import DataError
+from data_prep.storage.scratch import scratch_folder
 
 LONG_AGO = 1_600_000_000_000_000_000
 

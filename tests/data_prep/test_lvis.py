@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import DataError
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from data_prep.format.reject_table import read_rejects
+from data_prep.format.rejects import read_rejects
+from data_prep.storage.errors import DataError
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

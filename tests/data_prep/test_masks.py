@@ -8,8 +8,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from data_prep.format.records import Rle
-from data_prep.reasons import BrokenError
 from data_prep.sources.masks import RawRle, Segmentation, mask_area, to_rles
+from data_prep.sources.reasons import BrokenError
 
 HEIGHT, WIDTH = 20, 30
 

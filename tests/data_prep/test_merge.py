@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.format.manifest import HeldOut
-from data_prep.merge import Merged, merge, same_aspect_ratio
+from data_prep.plan.merge import Merged, merge, same_aspect_ratio
 from data_prep.sources.images import SourceImage
 
 FILES = {"coco": 0, "cocoval": 1, "mine": 2, "vg": 3, "lvis": 4, "lvisval": 5}

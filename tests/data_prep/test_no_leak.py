@@ -9,12 +9,12 @@ import pytest
 from data_prep.browse.page import BrowseOptions, browse
 from data_prep.format.manifest import HeldOut
 from data_prep.format.reader import Dataset
-from data_prep.plan import read_plan, work_folder
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
-from data_prep.shards import is_finished, result_path
-from data_prep.show import describe
-from data_prep.verify import find_problems
+from data_prep.inspect.show import describe
+from data_prep.inspect.verify import find_problems
+from data_prep.plan.plan import read_plan, work_folder
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
+from data_prep.shards.write import is_finished, result_path
 from tests.data_prep.leaky_world import FULL, put, sources, write_genome, write_world
 from tests.data_prep.pictures import copied, encoded, gradient, scene
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, write_coco
@@ -142,7 +142,7 @@ def test_another_held_out_photograph_makes_training_shards_anew(world: Path, unf
 def unfinished(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dataset of the world, all of its shards written and not yet published."""
     with monkeypatch.context() as patch:
-        patch.setattr("data_prep.publish.remove_folder", lambda _: None)
+        patch.setattr("data_prep.prepare.publish.remove_folder", lambda _: None)
         prepare(PrepareOptions(sources=sources(world), out=f"{world}/unfinished", max_rejected=1.0))
     (world / "unfinished/manifest.json").unlink()
     return world / "unfinished"

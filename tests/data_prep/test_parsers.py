@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.format.records import Annotation
-from data_prep.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
 from data_prep.sources.coco import flickr_id, take
-from data_prep.sources.frames import Frame
+from data_prep.sources.coordinates import Frame
 from data_prep.sources.objects import Item, Objects
+from data_prep.sources.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
 from data_prep.sources.visual_genome_objects import ImageHead, head_of, image_heads, object_annotation, raw_objects
 from tests.data_prep.small_sources import coco_object, vg_object
 

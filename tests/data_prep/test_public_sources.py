@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.public_sources import SOURCES, PublicSource, describe_sources
+from data_prep.inspect.public_sources import SOURCES, PublicSource, describe_sources
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.sources.zips import published_in
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.dealing import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
-from data_prep.merge import Photograph
-from data_prep.photographs import read_photograph
-from data_prep.plan import PlannedPhotograph
-from data_prep.reasons import BrokenError
+from data_prep.plan.merge import Photograph
+from data_prep.plan.plan import PlannedPhotograph
+from data_prep.plan.sharding import LEAST_PHOTOGRAPHS, LEAST_SHARDS, deal, order
+from data_prep.shards.image_file import read_photograph
 from data_prep.sources.images import SourceImage
+from data_prep.sources.reasons import BrokenError
 from tests.data_prep.small_sources import SIZE, jpeg
 
 

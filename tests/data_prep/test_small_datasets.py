@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.format.errors import DataError
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
-from data_prep.format.reject_table import read_rejects
-from data_prep.format.storage import exists
-from data_prep.verify import find_problems
+from data_prep.format.rejects import read_rejects
+from data_prep.inspect.verify import find_problems
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

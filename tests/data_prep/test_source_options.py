@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError
 from data_prep.sources.options import CocoFiles, VisualGenomeFolder, parse_sources
+from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.small_sources import coco_image, write_coco
 
 

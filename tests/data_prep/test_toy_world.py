@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, DataError
 from data_prep.toy_world import Style, class_groups, write_toy_world
 from data_prep.toy_world.classes import HUE_NAMES, common_classes, groups, rare_classes
 from data_prep.toy_world.coco_files import run_lengths, trace

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.prepare.vocabulary import build_vocabulary, most_frequent, read_synset_table, synset_of
 from data_prep.sources.coco import Category
-from data_prep.vocabulary import build_vocabulary, most_frequent, read_synset_table, synset_of
+from data_prep.storage.errors import ConfigError, DataError
 
 COCO = (Category(1, "person"), Category(33, "suitcase"), Category(64, "potted plant"))
 TABLE = {"suitcase": "bag.n.06", "potted plant": "plant.n.01"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.format.errors import DataError
 from data_prep.sources.zips import unpacked
+from data_prep.storage.errors import DataError
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import DataError
 from data_prep.format.manifest import Manifest, Shard, Source, SourceFile, read_manifest, write_manifest
 from data_prep.format.vocabulary import (
     SourceClass,
@@ -14,6 +13,7 @@ from data_prep.format.vocabulary import (
     read_vocabulary,
     write_vocabulary,
 )
+from data_prep.storage.errors import DataError
 
 MANIFEST = Manifest(
     version="1.0",

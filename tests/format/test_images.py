@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.format.errors import DataError
 from data_prep.format.images import decode_luminance, decode_rgb
+from data_prep.storage.errors import DataError
 
 
 def encoded(mode: str = "RGB", size: tuple[int, int] = (40, 20), kind: str = "JPEG", **options: object) -> bytes:

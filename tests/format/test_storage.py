@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError, StorageError
-from data_prep.format.scratch import scratch_folder
-from data_prep.format.storage import (
+from data_prep.storage.errors import ConfigError, DataError, StorageError
+from data_prep.storage.scratch import scratch_folder
+from data_prep.storage.storage import (
     create,
     create_folder,
     exists,

@@ -7,11 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from data_prep.format.errors import DataError
-from data_prep.format.index import read_index, write_index
-from data_prep.format.index_row import IndexRow
-from data_prep.format.reject_table import read_rejects, write_rejects
-from data_prep.format.rejects import Reject, excerpt
+from data_prep.format.index import IndexRow, read_index, write_index
+from data_prep.format.rejects import Reject, excerpt, read_rejects, write_rejects
+from data_prep.storage.errors import DataError
 
 ROW = IndexRow(
     key="coco-000000000001",

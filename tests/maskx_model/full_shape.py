@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.toy_world import write_toy_world
 from maskx_model.presets import Preset, get_preset
-from maskx_model.stages import train_detector, train_masks
+from maskx_model.training.stages import train_detector, train_masks
 
 STEPS = 3
 CLASSES = 3001

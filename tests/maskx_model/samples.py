@@ -10,9 +10,9 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.records import Rle
-from maskx_model.dataset import Sample
-from maskx_model.detector import build_detector
-from maskx_model.mask_training import freeze
+from maskx_model.data.samples import Sample
+from maskx_model.model.detector import build_detector
+from maskx_model.training.stage2 import freeze
 from tests.maskx_model.tiny_presets import DETECTOR
 
 

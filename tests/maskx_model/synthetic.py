@@ -5,7 +5,7 @@ import numpy.typing as npt
 from pycocotools import mask as rle_codec
 
 from data_prep.format.records import Annotation, Record, Rle
-from maskx_model.inference import Instances
+from maskx_model.results.instances import Instances
 
 HEIGHT, WIDTH = 120, 160
 

@@ -10,15 +10,14 @@ import torch
 from PIL import Image
 from pycocotools import mask as rle_codec
 
-from data_prep.format.index import write_index
-from data_prep.format.index_row import IndexRow
+from data_prep.format.index import IndexRow, write_index
 from data_prep.format.manifest import Manifest, Shard, Source, write_manifest
 from data_prep.format.records import Record, encode_record
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary
-from maskx_model.checkpoint import LoadedModel, save_model
+from maskx_model.artifacts.model_folder import LoadedModel, save_model
 from maskx_model.config import DetectorConfig, MaskConfig, MaskKind, ModelConfig
-from maskx_model.detector import build_detector
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.detector import build_detector
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 
 DETECTOR = DetectorConfig(
     backbone="slim",

@@ -13,14 +13,15 @@ from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
 from data_prep.toy_world import write_toy_world
-from maskx_model.coco_ap import Truth, average_precision
-from maskx_model.coco_results import category_ids
-from maskx_model.inference import Instances
-from maskx_model.one_class import METRICS, IouType
-from maskx_model.protocols import evaluated_classes
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.single_class_ap import METRICS, IouType
+from maskx_model.results.coco_results import category_ids
+from maskx_model.results.instances import Instances
 
 
 @pytest.fixture(scope="module")

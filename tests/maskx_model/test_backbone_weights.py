@@ -11,13 +11,13 @@ import tyro
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
-from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.reader import Dataset
-from maskx_model.commands import detector, joint, with_rate, with_weights
+from data_prep.storage.errors import CheckpointError, ConfigError
+from maskx_model.cli.commands import detector, joint, with_rate, with_weights
 from maskx_model.config import DetectorConfig
-from maskx_model.detector import build_detector
+from maskx_model.model.detector import build_detector
 from maskx_model.presets import coco_r50, toy
-from maskx_model.stages import train_detector, train_joint
+from maskx_model.training.stages import train_detector, train_joint
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_another_file_of_the_same_name_makes_another_training(toy_dataset: Datas
     seen = []
     for content in (b"one", b"two"):
         places[0].write_bytes(content)
-        with patch("maskx_model.stages.finished", return_value=True) as finished:
+        with patch("maskx_model.training.stages.finished", return_value=True) as finished:
             train_detector(toy_dataset.uri, places[1], preset)
             train_joint(toy_dataset.uri, places[1], replace(preset, mask_classes="coco"))
         seen.append([call.args[1] for call in finished.call_args_list])

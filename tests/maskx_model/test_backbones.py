@@ -11,9 +11,9 @@ import torch
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
-from data_prep.format.errors import CheckpointError, ConfigError
-from maskx_model.backbones import build_backbone, load_pth
+from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.config import DetectorConfig
+from maskx_model.model.backbones import build_backbone, load_pth
 
 
 class Trap:

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.format.errors import CheckpointError, DataError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
-from maskx_model.checkpoint import LoadedModel, load_model, save_model
+from data_prep.storage.errors import CheckpointError, DataError
+from maskx_model.artifacts.model_folder import LoadedModel, load_model, save_model
 from maskx_model.config import ModelConfig
-from maskx_model.dataset import Sample
-from maskx_model.detector_training import detector_losses
-from maskx_model.inference import segment_boxes
-from maskx_model.joint_training import joint_losses
-from maskx_model.mask_training import freeze
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
+from maskx_model.data.samples import Sample
+from maskx_model.inference.predict import segment_boxes
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
+from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.stage2 import freeze
 from tests.maskx_model.samples import bitmap, busy_samples, new_detector, sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset

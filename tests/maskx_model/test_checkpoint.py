@@ -7,16 +7,10 @@ import msgspec
 import pytest
 import torch
 
-from data_prep.format.errors import CheckpointError
-from data_prep.format.storage import sha256
-from maskx_model.checkpoint import (
-    is_finished,
-    load_model,
-    load_tensors,
-    model_hash,
-    read_model_manifest,
-    save_model,
-)
+from data_prep.storage.errors import CheckpointError
+from data_prep.storage.storage import sha256
+from maskx_model.artifacts.model_folder import is_finished, load_model, model_hash, read_model_manifest, save_model
+from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
 from tests.maskx_model.samples import busy_samples
 from tests.maskx_model.synthetic_dataset import write_model

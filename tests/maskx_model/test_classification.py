@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import load_model, load_tensors
-from maskx_model.classification import (
+from data_prep.storage.errors import ConfigError
+from maskx_model.artifacts.model_folder import load_model
+from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, ModelConfig, Schedule
+from maskx_model.data.samples import Reader, mirrored
+from maskx_model.model.classification_loss import (
     ClassificationLoss,
     ClassSampler,
     choose_loss,
@@ -22,12 +25,10 @@ from maskx_model.classification import (
     sampled_loss,
     softmax_loss,
 )
-from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, ModelConfig, Schedule
-from maskx_model.crowds import CROWD_LABEL
-from maskx_model.dataset import Reader, mirrored
-from maskx_model.detector_training import detector_losses
+from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
-from maskx_model.stages import ADDED_SETTINGS, settings_hash, train_masks
+from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.stages import ADDED_SETTINGS, settings_hash, train_masks
 from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.synthetic import random_world

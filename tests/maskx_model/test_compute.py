@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import load_tensors
-from maskx_model.compute import compile_backbone, in_precision_of
-from maskx_model.compute_options import ComputeOptions
+from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.cli.options import ComputeOptions
 from maskx_model.config import Compute, ModelConfig, Precision
-from maskx_model.dataset import Reader, TrainingBatches
-from maskx_model.detector import build_detector
-from maskx_model.evaluation import evaluate
-from maskx_model.inference import predict
-from maskx_model.joint_training import joint_losses
-from maskx_model.loading import load_batches
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.data.loader import TrainingBatches, load_batches
+from maskx_model.data.samples import Reader
+from maskx_model.inference.predict import predict
+from maskx_model.model.detector import build_detector
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset
-from maskx_model.stages import train_detector, train_joint, train_masks
-from maskx_model.training_step import make_step
+from maskx_model.report.evaluate import evaluate
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.precision import compile_backbone, in_precision_of
+from maskx_model.training.stages import train_detector, train_joint, train_masks
+from maskx_model.training.step import make_step
 from tests.maskx_model.samples import busy_samples, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR, MASK, tiny
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.format.errors import DataError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
-from maskx_model.crowds import CROWD_LABEL
-from maskx_model.dataset import POOL, Reader, Sample, TrainingBatches, iterate, mirrored, to_tensor, training_order
+from data_prep.storage.errors import DataError
+from maskx_model.data.loader import POOL, TrainingBatches, training_order
+from maskx_model.data.samples import Reader, Sample, iterate, mirrored, to_tensor
+from maskx_model.model.crowds import CROWD_LABEL
 from tests.maskx_model.samples import bitmap, busy_samples, rle
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset

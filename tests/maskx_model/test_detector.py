@@ -8,12 +8,12 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import DetectorConfig
-from maskx_model.crowds import CROWD_LABEL, inside_crowd
-from maskx_model.detector import build_detector, class_weights
-from maskx_model.detector_training import detector_losses
-from maskx_model.roi_heads import SparseRoIHeads, in_groups
+from maskx_model.model.crowds import CROWD_LABEL, inside_crowd
+from maskx_model.model.detector import build_detector, class_weights
+from maskx_model.model.roi_heads import SparseRoIHeads, in_groups
+from maskx_model.training.stage1 import detector_losses
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -122,7 +122,7 @@ def test_detections_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch)
     heads.score_thresh = 0.0
     found = []
     for size in (9, 500):
-        monkeypatch.setattr("maskx_model.roi_heads.ROIS_AT_ONCE", size)
+        monkeypatch.setattr("maskx_model.model.roi_heads.ROIS_AT_ONCE", size)
         with torch.no_grad():
             found.append(heads(*pyramid_and_proposals())[0])
     for few, many in zip(*found, strict=True):

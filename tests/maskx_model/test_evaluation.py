@@ -13,17 +13,19 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from data_prep.format.errors import CheckpointError, ConfigError, DataError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from maskx_model.box_protocols import Found, find, ground_truth_boxes
-from maskx_model.checkpoint import Origin, load_model
-from maskx_model.coco_ap import Truth
-from maskx_model.evaluation import Measured, evaluate
-from maskx_model.evaluation_folder import write_evaluation
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.metrics import Evaluation, measure
-from maskx_model.protocols import evaluated_classes
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError
+from maskx_model.artifacts.model_folder import load_model
+from maskx_model.artifacts.origin import Origin
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.measured import Measured
+from maskx_model.evaluation.metrics import Evaluation, measure
+from maskx_model.evaluation.predictions import Found, find, ground_truth_boxes
+from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.report.evaluate import evaluate
+from maskx_model.report.folder import write_evaluation
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 

@@ -7,13 +7,13 @@ have the network's size, for torchvision scales masks to it and we do not.
 import torch
 from torch import Tensor, nn
 
-from maskx_model.dataset import Sample
-from maskx_model.detector_training import detector_losses
-from maskx_model.joint_training import joint_losses
-from maskx_model.losses import mask_loss
-from maskx_model.mask_training import freeze
-from maskx_model.rois import sampled_rois
-from maskx_model.training_step import Losses
+from maskx_model.data.samples import Sample
+from maskx_model.model.losses import mask_loss
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.roi_sampling import sampled_rois
+from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.stage2 import freeze
+from maskx_model.training.step import Losses
 from tests.maskx_model.samples import bitmap, busy_samples
 from tests.maskx_model.torchvisions import CLASSES, CONFIG, model_of, torchvisions
 

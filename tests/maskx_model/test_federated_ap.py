@@ -4,11 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from data_prep.format.index_row import IndexRow
-from maskx_model.coco_ap import Truth, average_precision
-from maskx_model.federated_ap import federated_average_precision, frequency_bins, verified
-from maskx_model.inference import Instances
-from maskx_model.one_class import IouType
+from data_prep.format.index import IndexRow
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.lvis_ap import federated_average_precision, frequency_bins, verified
+from maskx_model.evaluation.single_class_ap import IouType
+from maskx_model.results.instances import Instances
 from tests.maskx_model.samples import bitmap
 from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.ops import FrozenBatchNorm2d
 
-from maskx_model.frozen_norm import AppliedBatchNorm2d, fold_frozen_norms
+from maskx_model.model.folded_batch_norm import AppliedBatchNorm2d, fold_frozen_norms
 
 
 def networks() -> tuple[nn.Module, nn.Module]:

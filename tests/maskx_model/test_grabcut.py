@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from maskx_model.checkpoint import LoadedModel
+from data_prep.storage.errors import ConfigError
+from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskTargets, ModelConfig
-from maskx_model.dataset import Reader
-from maskx_model.evaluation import evaluate
-from maskx_model.grabcut import grabcut_masks
-from maskx_model.mask_training import fit_masks
+from maskx_model.data.samples import Reader
+from maskx_model.masks.grabcut import grabcut_masks
 from maskx_model.presets import Preset
+from maskx_model.report.evaluate import evaluate
+from maskx_model.training.stage2 import fit_masks
 from tests.maskx_model.samples import bitmap, new_detector
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from data_prep.format.errors import DataError
 from data_prep.format.records import Rle
-from maskx_model.box_protocols import Found
-from maskx_model.coco_ap import Truth
-from maskx_model.inference import Instances
-from maskx_model.metrics import measure
+from data_prep.storage.errors import DataError
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.metrics import measure
+from maskx_model.evaluation.predictions import Found
+from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import random_world
 
 NAMES = ["cup", "dog", "hat"]

@@ -12,14 +12,14 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig, TransferInput
-from maskx_model.crowds import CROWD_LABEL
-from maskx_model.dataset import Reader, Sample
-from maskx_model.detector_training import detector_losses
-from maskx_model.joint_training import joint_losses
-from maskx_model.losses import mask_loss
-from maskx_model.mask_training import freeze
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.rois import sampled_rois
+from maskx_model.data.samples import Reader, Sample
+from maskx_model.model.crowds import CROWD_LABEL
+from maskx_model.model.losses import mask_loss
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.joint import joint_losses
+from maskx_model.training.roi_sampling import sampled_rois
+from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.stage2 import freeze
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from maskx_model.linear import OneDnnLinear, use_onednn
+from maskx_model.model.cpu.onednn_linear import OneDnnLinear, use_onednn
 
 
 def test_a_layer_gives_torchs_numbers_and_keeps_its_parameters() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
-from maskx_model.coco_classes import coco_ids
-from maskx_model.mask_classes import VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
+from data_prep.storage.errors import ConfigError
+from maskx_model.data.coco_classes import coco_ids
+from maskx_model.data.mask_classes import VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
 
 NAMES = {number: name for name, number in coco_ids().items()}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.config import MaskConfig, MaskHead
-from maskx_model.mask_features import HOURGLASS_BLOCKS, Hourglass, build_features
+from maskx_model.model.mask_features import HOURGLASS_BLOCKS, Hourglass, build_features
 
 HEADS: tuple[MaskHead, ...] = ("fcn4", "hourglass")
 

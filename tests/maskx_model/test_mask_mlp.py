@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from maskx_model.config import MlpBranch
-from maskx_model.mask_mlp import build_mlp
+from maskx_model.model.mask_branch import build_mlp
 
 
 def mlp_of(kind: MlpBranch, channels: int) -> nn.Module:

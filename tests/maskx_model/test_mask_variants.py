@@ -9,14 +9,14 @@ import pytest
 import torch
 import tyro
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import load_model, read_model_manifest
+from data_prep.storage.errors import ConfigError
+from maskx_model.artifacts.model_folder import load_model, read_model_manifest
+from maskx_model.cli.options import MaskOptions
 from maskx_model.config import MaskConfig
-from maskx_model.inference import predict
-from maskx_model.mask_options import MaskOptions
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.stages import train_detector, train_masks
+from maskx_model.inference.predict import predict
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.tiny_presets import MASK, tiny
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from tests.maskx_model.samples import frozen_detector
 from tests.maskx_model.tiny_presets import DETECTOR
 

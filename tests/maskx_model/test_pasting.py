@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import expand_boxes, expand_masks, paste_masks_in_image
 
 from data_prep.format.records import Rle
-from maskx_model import pasting_on_gpu
-from maskx_model.pasting import MASK_THRESHOLD, encode_part, paste
+from maskx_model.masks import pasting_cuda as pasting_on_gpu
+from maskx_model.masks.pasting import MASK_THRESHOLD, encode_part, paste
 from tests.maskx_model.recorder import Recorder
 
 

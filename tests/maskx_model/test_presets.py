@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import PRESETS, get_preset
 
 

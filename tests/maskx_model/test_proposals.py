@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from maskx_model.proposals import TopFirstRPN
+from maskx_model.model.rpn import TopFirstRPN
 from tests.maskx_model.samples import new_detector
 from tests.maskx_model.tiny_presets import DETECTOR
 

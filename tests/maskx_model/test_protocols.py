@@ -7,16 +7,16 @@ import msgspec
 import pytest
 import torch
 
-from data_prep.format.errors import DataError
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import LoadedModel, save_model
+from data_prep.storage.errors import DataError
+from maskx_model.artifacts.model_folder import LoadedModel, save_model
 from maskx_model.config import MaskConfig, ModelConfig
-from maskx_model.detector import build_detector
-from maskx_model.evaluation import evaluate
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.metrics import Evaluation
-from maskx_model.protocols import PROTOCOLS, evaluated_classes
-from maskx_model.run_record import gather
+from maskx_model.evaluation.metrics import Evaluation
+from maskx_model.evaluation.protocols import PROTOCOLS, evaluated_classes
+from maskx_model.model.detector import build_detector
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.registry.run_record import gather
+from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import DETECTOR, write_dataset, write_model
 

@@ -12,12 +12,13 @@ import mlflow
 import msgspec
 import pytest
 
-from data_prep.format.errors import ConfigError
-from maskx_model.evaluation import evaluate
-from maskx_model.metrics import Evaluation
+from data_prep.storage.errors import ConfigError
+from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.presets import get_preset
-from maskx_model.registry import REQUIREMENTS, fetched_model, promote, register
-from maskx_model.tracking import TrackingError, connected, resolve_tracking_uri
+from maskx_model.registry.mlflow_run import TrackingError, connected, resolve_tracking_uri
+from maskx_model.registry.promotion import promote
+from maskx_model.registry.registry import REQUIREMENTS, fetched_model, register
+from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -182,7 +183,7 @@ def test_everything_that_the_models_code_imports_is_required_beside_it() -> None
     """What the serving code loads of ours, and what those files import at once; `PIL` is pillow's name for itself."""
     code = """
 import ast, json, sys
-import maskx_model.segmenter, maskx_model.inference
+import maskx_model.inference.segmenter, maskx_model.inference.predict
 ours = {n: m for n, m in sys.modules.items() if n.startswith(("maskx_model.", "data_prep.")) and m.__file__}
 trees = [ast.parse(open(module.__file__).read()) for module in ours.values()]
 names = [n for t in trees for s in t.body if isinstance(s, ast.Import) for n in [a.name for a in s.names]]

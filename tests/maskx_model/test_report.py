@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from data_prep.format.manifest import Manifest
-from data_prep.format.pages.plots import class_frequencies
 from data_prep.format.reader import Dataset
-from maskx_model.box_protocols import Found
-from maskx_model.checkpoint import Origin
-from maskx_model.coco_ap import Truth
-from maskx_model.inference import Instances
-from maskx_model.metrics import Evaluation, measure
-from maskx_model.pictures import Panel, choose, panels, shown
-from maskx_model.plots import training_curves
-from maskx_model.protocols import evaluated_classes
-from maskx_model.report import Report, Shown, render
+from data_prep.pages.plots import class_frequencies
+from maskx_model.artifacts.origin import Origin
+from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.metrics import Evaluation, measure
+from maskx_model.evaluation.predictions import Found
+from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.report.curves import training_curves
+from maskx_model.report.page import Report, Shown, render
+from maskx_model.report.pictures import Panel, choose, panels, shown
+from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset
 
@@ -205,4 +205,4 @@ def test_plots_are_svg_and_the_same_each_time() -> None:
 
 
 def test_the_template_is_packaged() -> None:
-    assert (Path(__file__).parents[2] / "maskx_model/templates/report.html.j2").is_file()
+    assert (Path(__file__).parents[2] / "maskx_model/report/templates/report.html.j2").is_file()

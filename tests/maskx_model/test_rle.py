@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as rle_codec
 
 from data_prep.format.records import Rle
-from maskx_model.rle import encode_edges, mask_edges, mirrored_mask
+from maskx_model.masks.rle import encode_edges, mask_edges, mirrored_mask
 from tests.maskx_model.samples import bitmap, rle
 
 BITMAPS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))

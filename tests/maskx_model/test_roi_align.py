@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
-from maskx_model.roi_align import RowRoIAlign, roi_align_rows
+from maskx_model.model.cpu.roi_align import RowRoIAlign, roi_align_rows
 
 
 def boxes_of(count: int, seed: int, extent: float = 30.0) -> Tensor:

@@ -10,15 +10,16 @@ import torch
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from maskx_model.checkpoint import LoadedModel, load_tensors
+from maskx_model.artifacts.model_folder import LoadedModel
+from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskSchedule, ModelConfig, RoiKind
-from maskx_model.dataset import Reader
-from maskx_model.mask_training import fit_masks
+from maskx_model.data.samples import Reader
+from maskx_model.masks.targets import mask_targets
+from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.presets import PRESETS, Preset
-from maskx_model.roi_heads import MatchedRois
-from maskx_model.rois import JITTER, jittered, rois_with_masks, sampled_rois
-from maskx_model.stages import train_detector, train_masks
-from maskx_model.targets import mask_targets
+from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
+from maskx_model.training.stage2 import fit_masks
+from maskx_model.training.stages import train_detector, train_masks
 from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector, rle, sample
 from tests.maskx_model.synthetic import random_world

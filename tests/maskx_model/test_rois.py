@@ -11,13 +11,13 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import RoiKind
-from maskx_model.crowds import CROWD_LABEL
-from maskx_model.dataset import Reader, Sample
-from maskx_model.losses import mask_loss
-from maskx_model.mask_head import MASK_SIZE, MaskBranch
-from maskx_model.rois import RoiBatch, cached_rois, sampled_rois
-from maskx_model.targets import mask_targets
-from maskx_model.transfer import class_embeddings
+from maskx_model.data.samples import Reader, Sample
+from maskx_model.masks.targets import mask_targets
+from maskx_model.model.crowds import CROWD_LABEL
+from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
+from maskx_model.model.transfer import class_embeddings
+from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 

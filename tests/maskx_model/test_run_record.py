@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import CheckpointError, ConfigError, DataError
-from maskx_model.evaluation import evaluate
-from maskx_model.run_record import Curve, RunRecord, flatten, gather, read_curves
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError
+from maskx_model.registry.run_record import Curve, RunRecord, flatten, gather, read_curves
+from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 

@@ -16,10 +16,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 from PIL import Image
 
-from maskx_model.batch_prediction import predict_files
-from maskx_model.evaluation import evaluate
-from maskx_model.registry import register
-from maskx_model.tracking import connected
+from maskx_model.inference.batch import predict_files
+from maskx_model.registry.mlflow_run import connected
+from maskx_model.registry.registry import register
+from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 

@@ -11,16 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from data_prep.format.errors import CheckpointError, ConfigError, DataError, MaskxError
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
 from data_prep.format.vocabulary import Vocabulary
-from maskx_model.checkpoint import load_model, load_tensors, read_model_manifest, save_model
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError, MaskxError
+from maskx_model.artifacts.model_folder import load_model, read_model_manifest, save_model
+from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind, ModelConfig
-from maskx_model.inference import predict, segment_boxes
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.inference.predict import predict, segment_boxes
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
-from maskx_model.stages import train_detector, train_masks
+from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
 from tests.maskx_model.samples import rle
 from tests.maskx_model.synthetic import random_world
@@ -96,7 +97,7 @@ def test_finished_stages_return_without_torch(toy_dataset: Dataset, detector: st
     code = f"""
 import sys
 from tests.maskx_model.tiny_presets import tiny
-from maskx_model.stages import train_detector, train_masks
+from maskx_model.training.stages import train_detector, train_masks
 train_detector({toy_dataset.uri!r}, {detector!r}, tiny({STEPS}, checkpoint_every=100))
 train_masks({toy_dataset.uri!r}, {detector!r}, {masks!r}, tiny(2))
 print([name for name in ("torch", "torchvision", "mlflow", "apache_beam") if name in sys.modules])

@@ -14,17 +14,17 @@ import tyro
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn
 
-from data_prep.format.errors import CheckpointError, ConfigError, MaskxError
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary
-from maskx_model.checkpoint import load_model, read_model_manifest
-from maskx_model.commands import masks
+from data_prep.storage.errors import CheckpointError, ConfigError, MaskxError
+from maskx_model.artifacts.model_folder import load_model, read_model_manifest
+from maskx_model.artifacts.torchvision_masks import load_coco_features
+from maskx_model.cli.commands import masks
 from maskx_model.config import MaskConfig
-from maskx_model.mask_head import MaskBranch
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
-from maskx_model.pretrained import import_detector, import_masks, pretrained_features
-from maskx_model.stages import train_masks
-from maskx_model.torchvision_masks import load_coco_features
+from maskx_model.training.pretrained import import_detector, import_masks, pretrained_features
+from maskx_model.training.stages import train_masks
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.test_torchvision_weights import SIZE, small_coco_r50, torchvisions, vocabulary

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 
-from data_prep.format.errors import CheckpointError, ConfigError
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary
-from maskx_model import coco_classes
-from maskx_model.checkpoint import load_model, read_model_manifest
+from data_prep.storage.errors import CheckpointError, ConfigError
+from maskx_model.artifacts.model_folder import load_model, read_model_manifest
+from maskx_model.artifacts.torchvision_detector import CATEGORIES, coco_ids, rows_by_class
+from maskx_model.data import coco_classes
 from maskx_model.presets import Preset, coco_r50
-from maskx_model.pretrained import import_detector
-from maskx_model.stages import train_masks
-from maskx_model.torchvision_weights import CATEGORIES, coco_ids, rows_by_class
+from maskx_model.training.pretrained import import_detector
+from maskx_model.training.stages import train_masks
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_prep.format.errors import CheckpointError, DataError
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import load_model, load_tensors, read_model_manifest
+from data_prep.storage.errors import CheckpointError, DataError
+from maskx_model.artifacts.model_folder import load_model, read_model_manifest
+from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
-from maskx_model.evaluation import evaluate
-from maskx_model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import PRESETS, Preset
-from maskx_model.run_record import gather
-from maskx_model.stages import train_detector, train_joint, train_masks
+from maskx_model.registry.run_record import gather
+from maskx_model.report.evaluate import evaluate
+from maskx_model.training.stages import train_detector, train_joint, train_masks
 from pipelines.cli import main
 from tests.maskx_model.killing import kill_in_the_middle
 from tests.maskx_model.synthetic import random_world

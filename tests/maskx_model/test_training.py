@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_prep.format.errors import CheckpointError, ConfigError, DataError, MaskxError
-from maskx_model.checkpoint import Origin, load_training_state
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError, MaskxError
+from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
-from maskx_model.training import Place, rate_factor, train
-from maskx_model.training_step import Losses
+from maskx_model.training.checkpoint import load_training_state
+from maskx_model.training.loop import Place, rate_factor, train
+from maskx_model.training.step import Losses
 
 ORIGIN: Origin = {"dataset": "abc", "seed": 0, "rate": 0.003}
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import Activation, MaskConfig, TransferInput
-from maskx_model.detector import class_weights
-from maskx_model.transfer import TransferFunction, class_embeddings, embedding_size, scaled_rows
+from maskx_model.model.detector import class_weights
+from maskx_model.model.transfer import TransferFunction, class_embeddings, embedding_size, scaled_rows
 from tests.maskx_model.samples import new_detector
 
 BOX_DIM = 16  # of the small detector

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from data_prep.format.pages.drawing import GREENS, REDS
 from data_prep.format.records import Rle
-from maskx_model.inference import Instances
-from maskx_model.visualization import draw_instances
+from data_prep.pages.drawing import GREENS, REDS
+from maskx_model.results.drawing import draw_instances
+from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import ellipse
 
 GREY = np.full((120, 160, 3), 128, np.uint8)

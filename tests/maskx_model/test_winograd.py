@@ -5,7 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from maskx_model.winograd import FEWEST_CHANNELS, TILES_AT_ONCE, WinogradConv2d, use_winograd, winograd_convolution
+from maskx_model.model.cpu.winograd_conv import (
+    FEWEST_CHANNELS,
+    TILES_AT_ONCE,
+    WinogradConv2d,
+    use_winograd,
+    winograd_convolution,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,7 @@ def test_at_inference_in_float32_on_enough_of_them(monkeypatch: pytest.MonkeyPat
         calls.append(len(features))
         return winograd_convolution(features, weight, bias)
 
-    monkeypatch.setattr("maskx_model.winograd.winograd_convolution", counted)
+    monkeypatch.setattr("maskx_model.model.cpu.winograd_conv.winograd_convolution", counted)
     with torch.no_grad():
         layer(features[:7])
         layer(features[:6])  # 96 tiles

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.format.errors import ConfigError, DataError, MaskxError
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
-from maskx_model.word_vectors import class_vectors, vector_width
+from data_prep.storage.errors import ConfigError, DataError, MaskxError
+from maskx_model.data.word_vectors import class_vectors, vector_width
 
 
 def named(synset: str, name: str, *of_source: str) -> VocabularyClass:

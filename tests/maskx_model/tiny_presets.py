@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
 from maskx_model.presets import DataConfig, Preset
-from maskx_model.stages import train_detector, train_joint, train_masks
+from maskx_model.training.stages import train_detector, train_joint, train_masks
 
 DETECTOR = DetectorConfig(
     backbone="slim",

@@ -9,10 +9,10 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig
-from maskx_model.detector import build_detector
-from maskx_model.mask_head import MaskBranch
-from maskx_model.maskx_rcnn import MaskXRCNN
-from maskx_model.rois import mask_roi_pool
+from maskx_model.model.detector import build_detector
+from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.roi_pooling import mask_roi_pool
 from tests.maskx_model.tiny_presets import DETECTOR
 
 CLASSES = 7

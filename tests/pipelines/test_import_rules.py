@@ -1,4 +1,4 @@
-"""Imports go one way: pipelines → components → maskx_model, data_prep → data_prep.format."""
+"""Imports go one way: pipelines → components → maskx_model → data_prep, and within these along ORDER."""
 
 import ast
 import subprocess
@@ -10,36 +10,68 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 
-# Room → what it may import of ours.
-DIRECTIONS = {
-    "data_prep/format": ("data_prep.format",),
-    "data_prep": ("data_prep",),
-    "maskx_model": ("maskx_model", "data_prep.format"),
-    "components": ("components", "maskx_model", "data_prep"),
-    "pipelines": ("pipelines", "components", "maskx_model", "data_prep"),
-}
+# Packages in the order in which data flows: each may import those above it, and itself.
+ORDER = (
+    "data_prep/storage",
+    "data_prep/format",
+    "data_prep/pages",
+    "data_prep/content",
+    "data_prep/sources",
+    "data_prep/plan",
+    "data_prep/shards",
+    "data_prep/beam",
+    "data_prep/inspect",
+    "data_prep/prepare",
+    "data_prep/browse",
+    "data_prep/toy_world",
+    "data_prep",
+    "maskx_model/config.py",
+    "maskx_model/model/cpu",
+    "maskx_model/model",
+    "maskx_model/masks",
+    "maskx_model/presets.py",
+    "maskx_model/data",
+    "maskx_model/artifacts",
+    "maskx_model/training",
+    "maskx_model/results",
+    "maskx_model/evaluation",
+    "maskx_model/report",
+    "maskx_model/registry",
+    "maskx_model/inference",
+    "maskx_model/cli",
+    "maskx_model/study",
+    "maskx_model",
+    "components",
+    "pipelines",
+)
+FOR_THE_MODEL = ("data_prep/storage", "data_prep/format", "data_prep/pages")
 OURS = ("data_prep", "maskx_model", "components", "pipelines")
 
 # Library → the files that may name it.
 OWNERS = {
     "kfp": ("components/", "pipelines/"),
-    "mlflow": ("maskx_model/tracking.py", "maskx_model/registry.py", "maskx_model/serving_model.py"),
-    "boto3": ("data_prep/format/s3",),
-    "botocore": ("data_prep/format/s3",),
-    "s3transfer": ("data_prep/format/s3",),
-    "apache_beam": ("data_prep/", "maskx_model/batch_prediction.py"),
+    "mlflow": (
+        "maskx_model/registry/mlflow_run.py",
+        "maskx_model/registry/registry.py",
+        "maskx_model/inference/serving_model.py",
+    ),
+    "boto3": ("data_prep/storage/s3",),
+    "botocore": ("data_prep/storage/s3",),
+    "s3transfer": ("data_prep/storage/s3",),
+    "apache_beam": ("data_prep/beam/", "data_prep/shards/", "maskx_model/inference/batch.py"),
     "torch": ("maskx_model/",),
     "torchvision": ("maskx_model/",),
 }
 
-# Room → libraries that it must do without.
-WITHOUT = {
-    "data_prep/format": ("apache_beam", "cv2", "kfp", "mlflow", "torch", "torchvision"),
-    "data_prep": ("kfp", "mlflow", "torch", "torchvision"),
-    "maskx_model": ("apache_beam", "kfp"),
-    "components": ("apache_beam", "mlflow", "torch", "torchvision"),
-    "pipelines": ("apache_beam", "mlflow", "torch", "torchvision"),
-}
+# Libraries that these packages must do without.
+_DATA = tuple(package for package in ORDER if package.startswith("data_prep") and package not in FOR_THE_MODEL)
+_MODEL = tuple(package for package in ORDER if package.startswith("maskx_model"))
+WITHOUT = (
+    (FOR_THE_MODEL, ("apache_beam", "cv2", "kfp", "mlflow", "torch", "torchvision")),
+    (_DATA, ("kfp", "mlflow", "torch", "torchvision")),
+    (_MODEL, ("apache_beam", "kfp")),
+    (("components", "pipelines"), ("apache_beam", "mlflow", "torch", "torchvision")),
+)
 
 BLOCKED_IMPORTS = """
 import importlib, sys
@@ -53,10 +85,13 @@ for module in {modules}:
 """
 
 
-def files_of(room: str) -> list[Path]:
-    """The room's files; `data_prep` without its format, which is a room of its own."""
-    inner = {path for other in DIRECTIONS if other.startswith(f"{room}/") for path in (REPOSITORY / other).rglob("*")}
-    return sorted(path for path in (REPOSITORY / room).rglob("*.py") if path not in inner)
+def files_of(package: str) -> list[Path]:
+    """The package's files without those of packages inside it that stand in ORDER themselves."""
+    top = REPOSITORY / package
+    if top.is_file():
+        return [top]
+    inner = {file for other in ORDER if other.startswith(f"{package}/") for file in files_of(other)}
+    return sorted(file for file in top.rglob("*.py") if file not in inner)
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -66,20 +101,38 @@ def imports_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)  # a module of a package
 
 
 def within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-@pytest.mark.parametrize("room", DIRECTIONS)
-def test_a_room_imports_only_rooms_below_it(room: str) -> None:
-    assert files_of(room)
+def packages_of_modules() -> dict[str, str]:
+    """Module → the package in ORDER that holds it."""
+    return {
+        ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): package
+        for package in ORDER
+        for file in files_of(package)
+    }
+
+
+def test_every_file_belongs_to_a_package() -> None:
+    listed = {file for package in ORDER for file in files_of(package)}
+    assert listed == {file for top in OURS for file in (REPOSITORY / top).rglob("*.py")}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_imports_follow_the_order_in_which_data_flows(package: str) -> None:
+    modules = packages_of_modules()
+    above = set(ORDER[: ORDER.index(package) + 1])
+    if package.startswith("maskx_model"):
+        above -= {other for other in ORDER if other.startswith("data_prep") and other not in FOR_THE_MODEL}
     wrong = [
-        f"{path.relative_to(REPOSITORY)}: {module}"
-        for path in files_of(room)
-        for module in imports_of(path)
-        if within(module, OURS) and not within(module, DIRECTIONS[room])
+        f"{file.relative_to(REPOSITORY)}: {module}"
+        for file in files_of(package)
+        for module in imports_of(file)
+        if module in modules and modules[module] not in above
     ]
     assert wrong == []
 
@@ -88,7 +141,7 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
 def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     wrong = [
         str(path.relative_to(REPOSITORY))
-        for room in DIRECTIONS
+        for room in ORDER
         for path in files_of(room)
         if any(within(module, (library,)) for module in imports_of(path))
         and not str(path.relative_to(REPOSITORY)).startswith(OWNERS[library])
@@ -96,20 +149,23 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", WITHOUT)
-def test_a_room_can_be_imported_without_the_libraries_of_the_others(room: str) -> None:
+@pytest.mark.parametrize(("packages", "libraries"), WITHOUT, ids=("format", "data", "model", "pipelines"))
+def test_packages_can_be_imported_without_the_libraries_of_the_others(
+    packages: tuple[str, ...], libraries: tuple[str, ...]
+) -> None:
     modules = [
         ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-        for path in files_of(room)
+        for package in packages
+        for path in files_of(package)
         if path.name not in {"__init__.py", "serving_model.py"}  # the latter is run by MLflow, not imported
     ]
-    program = BLOCKED_IMPORTS.format(blocked=set(WITHOUT[room]), modules=modules)
+    program = BLOCKED_IMPORTS.format(blocked=set(libraries), modules=modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
 
 
 def test_presets_and_command_files_need_no_heavy_library() -> None:
-    modules = ["maskx_model.presets", "maskx_model.commands", "data_prep.commands", "pipelines.commands"]
+    modules = ["maskx_model.presets", "maskx_model.cli.commands", "data_prep.commands", "pipelines.commands"]
     heavy = {"apache_beam", "cv2", "kfp", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "torch", "torchvision"}
     program = BLOCKED_IMPORTS.format(blocked=heavy, modules=modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
@@ -117,7 +173,12 @@ def test_presets_and_command_files_need_no_heavy_library() -> None:
 
 
 def test_files_on_disk_need_no_library_for_object_storage() -> None:
-    modules = ["data_prep.pipeline", "data_prep.verify", "maskx_model.stages", "maskx_model.evaluation"]
+    modules = [
+        "data_prep.prepare.make_dataset",
+        "data_prep.inspect.verify",
+        "maskx_model.training.stages",
+        "maskx_model.report.evaluate",
+    ]
     program = BLOCKED_IMPORTS.format(blocked={"boto3", "botocore", "s3transfer"}, modules=modules)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr

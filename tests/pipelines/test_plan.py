@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, DataError
 from pipelines.plan import arguments_of
 
 

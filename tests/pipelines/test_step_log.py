@@ -62,7 +62,7 @@ def test_kfps_own_lines_go_to_the_log_file_only(log: StepLog) -> None:
 
 def test_a_failing_step_is_told_by_the_sentence_meant_for_people(log: StepLog, finished: list[str]) -> None:
     tell(log, "Executing task \033[96m'sources'\033[0m")
-    log.write(TRACEBACK + "    data_prep.format.errors.DataError: objects.json: cut short at byte 17\n")
+    log.write(TRACEBACK + "    data_prep.storage.errors.DataError: objects.json: cut short at byte 17\n")
     tell(log, "Task \033[96m'sources'\033[0m finished with status \033[91mFAILURE\033[0m")
     assert (log.failed, log.error()) == ("sources", "objects.json: cut short at byte 17")
     assert "Traceback" not in shown(log)

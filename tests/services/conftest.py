@@ -22,7 +22,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Lets this process and its children talk to an endpoint, with the tests' credentials and a scratch of its own."""
-    from data_prep.format import s3, s3_client
+    from data_prep.storage import s3, s3_client
 
     def use(endpoint: str) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -45,7 +45,7 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ca
 @pytest.fixture
 def store(s3_endpoint: str, use_endpoint: Callable[[str], None]) -> str:
     """The URI of an empty folder in a bucket."""
-    from data_prep.format.s3_client import client
+    from data_prep.storage.s3_client import client
 
     use_endpoint(s3_endpoint)
     number = next(_numbers)

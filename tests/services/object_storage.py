@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from urllib.request import urlopen
 
-from data_prep.format.storage import list_files, write
+from data_prep.storage.storage import list_files, write
 
 ACCESS_KEY, SECRET_KEY = "tests", "of-the-services"
 GRPC_OFFSET = 10_000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format import s3_client
-from data_prep.format.errors import ConfigError, DataError, StorageError
-from data_prep.format.read_ahead import read_ahead
-from data_prep.format.storage import (
+from data_prep.storage import s3_client
+from data_prep.storage.errors import ConfigError, DataError, StorageError
+from data_prep.storage.read_ahead import read_ahead
+from data_prep.storage.storage import (
     create,
     create_folder,
     exists,

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format import s3_client
-from data_prep.format.errors import DataError, StorageError
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import list_files, read, remove, write
-from data_prep.photographs import read_photograph
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
+from data_prep.inspect.verify import find_problems
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
+from data_prep.shards.image_file import read_photograph
 from data_prep.sources.images import SourceImage
+from data_prep.storage import s3_client
+from data_prep.storage.errors import DataError, StorageError
+from data_prep.storage.storage import list_files, read, remove, write
 from data_prep.toy_world import write_toy_world
-from data_prep.verify import find_problems
 from pipelines.cli import main
 from tests.services.object_storage import FlakyWay, upload
 

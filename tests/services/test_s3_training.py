@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_prep.format.errors import ConfigError
 from data_prep.format.reader import Dataset
-from data_prep.format.storage import list_files, read
-from data_prep.prepare import prepare
-from data_prep.prepare_options import PrepareOptions
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.run import prepare
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import list_files, read
 from data_prep.toy_world import write_toy_world
-from maskx_model.batch_prediction import predict_files
-from maskx_model.checkpoint import load_tensors, model_hash
+from maskx_model.artifacts.model_folder import model_hash
+from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
-from maskx_model.dataset import iterate
-from maskx_model.evaluation import evaluate
-from maskx_model.registry import fetched_model, register
-from maskx_model.stages import train_detector, train_masks
-from maskx_model.tracking import connected
+from maskx_model.data.samples import iterate
+from maskx_model.inference.batch import predict_files
+from maskx_model.registry.mlflow_run import connected
+from maskx_model.registry.registry import fetched_model, register
+from maskx_model.report.evaluate import evaluate
+from maskx_model.training.stages import train_detector, train_masks
 from tests.data_prep.small_sources import jpeg
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model

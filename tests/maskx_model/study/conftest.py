@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from data_prep.format.reader import Dataset
-from maskx_model.checkpoint import LoadedModel, save_model
+from maskx_model.artifacts.model_folder import LoadedModel, save_model
 from maskx_model.config import ModelConfig
-from maskx_model.detector import build_detector
-from maskx_model.mask_classes import resolve_mask_classes
+from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.model.detector import build_detector
 from maskx_model.presets import Preset
 from maskx_model.study.frozen import Frozen
 from tests.maskx_model.tiny_presets import tiny_cached

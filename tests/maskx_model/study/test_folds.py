@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.study.folds import listed_folds, random_folds
 from tests.maskx_model.synthetic_dataset import vocabulary_of
 

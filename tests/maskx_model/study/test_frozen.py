@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.format.errors import CheckpointError, DataError
 from data_prep.format.images import decode_rgb
 from data_prep.format.reader import Dataset
-from maskx_model.box_protocols import find
-from maskx_model.coco_ap import average_precision
+from data_prep.storage.errors import CheckpointError, DataError
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.predictions import find
 from maskx_model.presets import Preset
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.variants import variant

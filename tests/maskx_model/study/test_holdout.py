@@ -7,13 +7,14 @@ from unittest.mock import patch
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError, MaskxError
 from data_prep.format.reader import Dataset
-from maskx_model.mask_classes import resolve_mask_classes
+from data_prep.storage.errors import ConfigError, DataError, MaskxError
+from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.study import jobs
+from maskx_model.study.estimate import Holdout
 from maskx_model.study.frozen import Frozen
-from maskx_model.study.holdout import Holdout, HoldoutOptions, holdout, print_table
+from maskx_model.study.holdout import HoldoutOptions, holdout, print_table
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import Variant, variant
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.format.errors import ConfigError, DataError
 from data_prep.format.reader import Dataset
+from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.presets import Preset
 from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import METHODS, ORDERINGS, ROWS, chosen_rows

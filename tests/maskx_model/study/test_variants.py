@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep.format.errors import ConfigError
+from data_prep.storage.errors import ConfigError
 from maskx_model.presets import get_preset
 from maskx_model.study.variants import BASELINE, CHANGES, DEFAULT, variant, variants_of
 

@@ -1,0 +1,54 @@
+"""Where the Beam graph runs: in this process, in several processes of this machine, or on a cluster."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.storage.errors import ConfigError
+
+REFUSED = {
+    "DaskRunner": "it mixes up the outputs of a step without an error",
+    "DirectRunner": "it first tries to download another runner; leave --runner out to run on this machine",
+}
+
+
+_OUR_OPTIONS = {"runner": "--runner", "direct_num_workers": "--workers", "direct_running_mode": "--workers"}
+
+
+_OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the graph runs. Raises ConfigError for what does not go together.
+
+    `runner`: a runner by Beam's name, None for this machine; `beam`: `KEY=VALUE`, or `KEY` for a switch; `workers`:
+    processes of this machine.
+    """
+
+    runner: str | None = None
+    beam: tuple[str, ...] = ()
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        name = (self.runner or "").rpartition(".")[2]
+        if name in REFUSED:
+            raise ConfigError(f"--runner {name}: is not offered: {REFUSED[name]}")
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers}: must be at least 1")
+        if name and self.workers > 1:
+            raise ConfigError(f"--workers is for this machine alone; tell {name} its number of workers by --beam")
+        for option in self.beam:
+            if not _OPTION.fullmatch(option):
+                raise ConfigError(f"--beam {option}: write KEY=VALUE, with the name of one of Beam's pipeline options")
+            if ours := _OUR_OPTIONS.get(option.partition("=")[0]):
+                raise ConfigError(f"--beam {option}: give it as {ours}")
+
+    def check_places(self, out: str, sources: tuple[str, ...]) -> None:
+        """Raise ConfigError for a path that workers elsewhere could not follow."""
+        places = [(out, f"--out {out}")]
+        for source in sources:
+            places += [(place, f"--source {source}") for place in source.partition(":")[2].split(",")]
+        for place, option in places:
+            if self.runner and "://" not in place and not Path(place).is_absolute():
+                raise ConfigError(f"{option}: with --runner, give {place} as a whole path, as the workers see it")

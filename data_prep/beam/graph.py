@@ -1,0 +1,169 @@
+"""The Beam graph: references to records are grouped by shard, and shards are written, those held out of training first.
+
+    spans of annotation files → locate → references → group by shard ─┬→ write the held-out shards ─┐ (when done)
+    and every shard                    └→ counts                      └→ write the training shards ←┘
+
+Only references cross between workers; records and photographs are read where the shard is written, and every file
+appears under its name when it is whole. A training shard leaves out copies of held-out photographs, so it is written
+when all of those are. So the bytes are the same whatever the runner and the number of workers, and however often a
+worker is repeated.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+import numpy as np
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+
+from data_prep.beam.engine import Engine
+from data_prep.beam.runners import job_name, lay_out, log_no_tracebacks_of_ours
+from data_prep.plan.merge import TRAIN
+from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table
+from data_prep.shards.held_out import Galleries
+from data_prep.shards.locate import References, locate, pack
+from data_prep.shards.write import is_finished, write_shard
+from data_prep.sources.counts import Tally, sum_tallies
+from data_prep.sources.memory import return_large_blocks
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, remove, write
+
+# Names of a step's outputs, beside TRAIN for training shards.
+COUNTS, HELD_OUT = "counts", "held out"
+
+# References that a worker holds back before they go on.
+HELD_BYTES = 1 << 22
+
+
+def write_shards(out: str, engine: Engine) -> Callable[[], None]:
+    """What writes every shard of the plan that then stands at `out`, and what was counted in the annotation files.
+
+    Both raise as `engines.lay_out` says; the latter also DataError if the workers wrote to disks of their own.
+    """
+    run_graph = lay_out(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
+
+    def run() -> None:
+        remove(counts_uri(out))
+        run_graph()
+        if not exists(counts_uri(out)):
+            raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
+
+    return run
+
+
+def build_graph(pipeline: beam.Pipeline, out: str) -> None:
+    """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
+    held_out, training = grouped_references(pipeline, out)
+    written = held_out | "Write a held-out shard" >> beam.ParDo(WriteShard(out))
+    _ = training | "Write a training shard" >> beam.ParDo(WriteShard(out), beam.pvalue.AsList(written))
+
+
+def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollection, beam.PCollection]:
+    """Every shard's number with its references, once: those of held-out shards, and those of training shards.
+
+    What was counted on the way is written beside the plan.
+    """
+    once = pipeline | "Once" >> beam.Impulse()
+    numbers = once | "Spans and shards" >> beam.ParDo(ListSpansAndShards(out)) | "Deal them out" >> beam.Reshuffle()
+    locate_each = beam.ParDo(Locate(out)).with_outputs(COUNTS, HELD_OUT, TRAIN)
+    located = numbers | "Locate each record's photograph" >> locate_each
+    _ = once | "Write the counts" >> beam.ParDo(WriteCounts(out), beam.pvalue.AsList(located[COUNTS]))
+    return (
+        located[HELD_OUT] | "Group by held-out shard" >> beam.GroupByKey(),
+        located[TRAIN] | "Group by training shard" >> beam.GroupByKey(),
+    )
+
+
+class PlannedDoFn(beam.DoFn):
+    """Reads the plan once a worker."""
+
+    def __init__(self, out: str) -> None:
+        self.out = out
+
+    def setup(self) -> None:
+        log_no_tracebacks_of_ours()
+        return_large_blocks()
+        self.plan = read_plan(self.out)
+        self.files = MappedFiles(self.plan)
+
+
+class ListSpansAndShards(PlannedDoFn):
+    """Anything → the number of every span, and those that follow for every shard."""
+
+    def process(self, _once: bytes) -> Iterable[int]:
+        return range(len(self.plan.spans) + len(self.plan.shards))
+
+
+class Locate(PlannedDoFn):
+    """Span number → (shard number, references as bytes), and counts: of all spans of a bundle together.
+
+    A shard's own number → (shard number, no references), so that one without annotations is written as well. A few
+    large elements cost Beam far less time and memory than one for every span and shard.
+    """
+
+    def setup(self) -> None:
+        super().setup()
+        self._tables: dict[int, Any] = {}
+
+    def start_bundle(self) -> None:
+        self._references: dict[int, list[References]] = {}
+        self._held, self._tally = 0, Tally()
+
+    def process(self, number: int) -> Iterator[Any]:
+        if number >= len(self.plan.spans):
+            yield self._output(number - len(self.plan.spans), b"")
+            return
+        span = self.plan.spans[number]
+        if span.file not in self._tables:
+            self._tables[span.file] = read_table(self.out, span.file)
+        table, file = self._tables[span.file], self.plan.files[span.file]
+        groups, tally = locate(span, file, self.files[span.file], table)
+        self._tally.include(tally)
+        for shard, references in groups:
+            self._references.setdefault(shard, []).append(references)
+            self._held += references.nbytes
+        if self._held > HELD_BYTES:
+            yield from self._release()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for output in self._release():
+            yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+        counted = msgspec.json.encode(self._tally)
+        yield TaggedOutput(COUNTS, GlobalWindows.windowed_value(counted))
+
+    def _release(self) -> Iterator[Any]:
+        for shard, references in self._references.items():
+            yield self._output(shard, pack(np.concatenate(references)))
+        self._references, self._held = {}, 0
+
+    def _output(self, shard: int, packed: bytes) -> TaggedOutput[Any, Any]:
+        return TaggedOutput(TRAIN if self.plan.shards[shard].split == TRAIN else HELD_OUT, (shard, packed))
+
+
+class WriteShard(PlannedDoFn):
+    """(shard number, references) → the shard on disk, unless it stands there from an earlier run; → its number.
+
+    A training shard's side input are the held-out shards: it says that they are written.
+    """
+
+    def setup(self) -> None:
+        super().setup()
+        self._galleries = Galleries(self.plan)
+
+    def process(self, element: tuple[int, Iterable[bytes]], _held_out: Iterable[int] = ()) -> Iterator[int]:
+        number, references = element
+        if not is_finished(self.plan, number):
+            write_shard(self.plan, number, references, self.files, self._galleries)
+        yield number
+
+
+class WriteCounts(beam.DoFn):
+    """The sum of all counts → a file that the caller reads."""
+
+    def __init__(self, out: str) -> None:
+        self._out = out
+
+    def process(self, _once: bytes, counts: Iterable[bytes]) -> None:
+        write(counts_uri(self._out), sum_tallies(counts))

@@ -1,0 +1,99 @@
+"""What the sources list together: images, classes, and where their annotations stand."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from data_prep.format.manifest import SourceFile
+from data_prep.plan.plan import PlannedFile
+from data_prep.sources.coco import Category, list_coco
+from data_prep.sources.counts import Tally, increase
+from data_prep.sources.images import SourceImage
+from data_prep.sources.json_files import Span
+from data_prep.sources.layout import kept_sha256
+from data_prep.sources.lvis import list_lvis
+from data_prep.sources.options import CocoFiles, SourceFiles
+from data_prep.sources.reasons import BrokenError
+from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
+from data_prep.sources.zips import unpacked
+from data_prep.storage.errors import DataError
+
+
+@dataclass
+class Listing:
+    """What all sources list together. `classes`: each COCO-format source's classes, in the order of their ids."""
+
+    files: list[PlannedFile] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    coco_format: list[SourceImage] = field(default_factory=list)
+    others: list[SourceImage] = field(default_factory=list)
+    classes: dict[str, tuple[Category, ...]] = field(default_factory=dict)
+    read: dict[str, list[SourceFile]] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+
+def list_sources(sources: list[SourceFiles]) -> Listing:
+    """Read what every source lists: images, classes, and where the annotations stand."""
+    listing = Listing()
+    for files in sources:
+        number = len(listing.files)
+        if isinstance(files, CocoFiles):
+            coco = (list_coco if files.kind == "coco" else list_lvis)(files, number)
+            names = {c.id: c.name for c in coco.categories}
+            listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))
+            _add_classes(listing.classes, files, coco.categories)
+            listing.coco_format += _unique(coco.images, listing.tally)
+            spans, rejects, read = coco.spans, coco.rejects, [files.label]
+        else:
+            genome = list_visual_genome(files, number)
+            path = f"{files.folder}/objects.json"
+            listing.files.append(PlannedFile(files.source, "vg", path, "objects.json", synsets=genome.synsets))
+            listing.others += _unique(genome.images, listing.tally)
+            beside = [SYNSET_FILE] if genome.synsets else []
+            spans, rejects, read = genome.spans, genome.rejects, ["image_data.json", "objects.json", *beside]
+        listing.spans += spans
+        listing.tally.include(Tally(photographs={files.source: len(rejects)}, rejects=rejects))
+        listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
+    _refuse_two_releases(listing.coco_format)
+    return listing
+
+
+def _source_file(folder: str, label: str) -> SourceFile:
+    path = f"{folder}/{label}"
+    return SourceFile(label, unpacked(path).stat().st_size, kept_sha256(path))
+
+
+def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:
+    if classes.setdefault(files.source, found) != found:
+        raise DataError(
+            f"{files.annotations}: its categories differ from those of an earlier file of source {files.source}; "
+            "give the files sources of their own, or make the categories equal"
+        )
+
+
+def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
+    seen: set[int] = set()
+    for image in images:
+        increase(tally.photographs, image.source)
+        if image.id in seen:
+            tally.reject_photograph(image, BrokenError("duplicate_id"))
+            continue
+        seen.add(image.id)
+        yield image
+
+
+def _refuse_two_releases(images: list[SourceImage]) -> None:
+    """Two releases of one data set hold the same photographs in other splits: that would leak validation into training.
+
+    Files of one's own may count from 1 in every split; those are different photographs. LVIS's ids are COCO's.
+    """
+    first: dict[str, dict[int, SourceImage]] = {}
+    for image in images:
+        other = first.setdefault(image.source, {}).setdefault(image.id, image)
+        if other is image:
+            continue
+        same_flickr_photo = image.flickr_id is not None and image.flickr_id == other.flickr_id
+        if other.split == image.split or same_flickr_photo or image.coco_id is not None:
+            raise DataError(
+                f"{image.listed}: image {image.id} stands in {other.listed} too; give one release's files, "
+                f"as in {image.source}=coco:ANNOTATIONS,IMAGES"
+            )

@@ -1,0 +1,47 @@
+"""What prepare is asked for."""
+
+from dataclasses import dataclass
+
+from data_prep.beam.engine import Engine
+from data_prep.storage.errors import ConfigError
+
+SHARD_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What to prepare.
+
+    `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
+    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
+    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about.
+    `limit`: photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that
+    may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
+    `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
+    """
+
+    sources: tuple[str, ...]
+    out: str
+    classes: int | None = None
+    shard_bytes: int = SHARD_BYTES
+    limit: int | None = None
+    max_rejected: float = 0.01
+    workers: int = 1
+    synsets: str | None = None
+    runner: str | None = None
+    beam: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for option, value in (("classes", self.classes), ("limit", self.limit)):
+            if value is not None and value < 1:
+                raise ConfigError(f"--{option} {value}: must be at least 1; leave it out for all")
+        if not 0 <= self.max_rejected <= 1:
+            raise ConfigError(f"--max-rejected {self.max_rejected}: is a share, from 0 to 1")
+        if self.shard_bytes < 1:
+            raise ConfigError(f"--shard-bytes {self.shard_bytes}: must be at least 1")
+        self.engine.check_places(self.out, self.sources)
+
+    @property
+    def engine(self) -> Engine:
+        """Where it runs; the bytes are the same everywhere."""
+        return Engine(self.runner, self.beam, self.workers)

@@ -1,0 +1,118 @@
+"""From counts to the ordered classes: COCO-format classes by category id, then the most frequent synsets by name."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
+from data_prep.sources.coco import Category
+from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.storage import read
+
+COLUMNS = ["category_id", "name", "synset"]
+
+ClassCounts = Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def read_synset_table(path: str | None) -> dict[str, str]:
+    """COCO class name → synset, from a CSV file with columns category_id, name, synset; None: the one shipped.
+
+    Raises ConfigError if the file is no such table, DataError if it is missing.
+    """
+    data = read(path) if path else files("data_prep.format").joinpath("coco_synsets.csv").read_bytes()
+    try:
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"--synsets {path}: not a CSV file in UTF-8 ({error})") from None
+    table = {}
+    for line, row in enumerate(rows, start=2):
+        if list(row) != COLUMNS or not row["name"] or not row["synset"]:
+            raise ConfigError(f"--synsets {path}: line {line} needs the columns {', '.join(COLUMNS)}, all filled in")
+        table[row["name"]] = row["synset"]
+    return table
+
+
+def synset_of(category: Category, table: Mapping[str, str]) -> str:
+    """The concept that a COCO-format class is: what its file says, else the table, else the first sense of its name."""
+    return category.synset or table.get(category.name) or f"{category.name.replace(' ', '_')}.n.01"
+
+
+def most_frequent(synsets: Mapping[str, int], classes: int | None) -> list[str]:
+    """The `classes` most frequent synsets (None: all), ties by name; raises DataError if there are not so many."""
+    if classes is not None and classes > len(synsets):
+        raise DataError(f"--classes {classes}: the sources name {len(synsets)} synsets; ask for at most so many")
+    ranked = sorted(synsets, key=lambda synset: (-synsets[synset], synset))
+    return ranked[:classes]
+
+
+def build_vocabulary(
+    coco_format: Mapping[str, tuple[Category, ...]],
+    table: Mapping[str, str],
+    synsets: Mapping[str, int],
+    counts: ClassCounts,
+    classes: int | None,
+) -> Vocabulary:
+    """The ordered classes of a dataset.
+
+    `coco_format`: the classes of each COCO-format source, by category id; `synsets`: how many objects name each
+    synset; `counts`: source → its class name → (objects, masks) in the shards. Raises DataError if `classes` is more
+    than there are synsets.
+    """
+    listed = _Listed()
+    for source, categories in coco_format.items():
+        listed.add(source, categories, table)
+    chosen = sorted(set(most_frequent(synsets, classes)) - listed.names.keys())
+    displayed = listed.displayed | _display_names(chosen, set(listed.displayed.values()))
+    genomes = sorted(counts.keys() - coco_format.keys())
+    found = []
+    for synset in [*listed.names, *chosen]:
+        names = listed.names.get(synset, {}) | {source: [synset] for source in genomes if synset in counts[source]}
+        sources = {source: _source_class(own, counts.get(source, {})) for source, own in names.items()}
+        found.append(VocabularyClass(synset, displayed[synset], sources, listed.category_ids.get(synset)))
+    return Vocabulary(tuple(found))
+
+
+@dataclass
+class _Listed:
+    """The classes of COCO-format sources by synset, in order: each source's names, the name for people, a number."""
+
+    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    displayed: dict[str, str] = field(default_factory=dict)
+    category_ids: dict[str, int] = field(default_factory=dict)
+
+    def add(self, source: str, categories: tuple[Category, ...], table: Mapping[str, str]) -> None:
+        """Add a source's classes."""
+        for category in categories:
+            synset = synset_of(category, table)
+            own = self.names.setdefault(synset, {}).setdefault(source, [])
+            if category.name not in own:
+                own.append(category.name)
+            if synset not in self.displayed:
+                taken = category.name in self.displayed.values()
+                self.displayed[synset] = f"{category.name} ({synset})" if taken else category.name
+        self._add_ids({synset_of(c, table): c.id for c in reversed(categories)})
+
+    def _add_ids(self, found: dict[str, int]) -> None:
+        """Add a source's ids by synset, unless one is another class's already: then the source lends none."""
+        taken = {number: synset for synset, number in self.category_ids.items()}
+        if all(taken.get(number, synset) == synset for synset, number in found.items()):
+            self.category_ids = {**found, **self.category_ids}
+
+
+def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]]) -> SourceClass:
+    objects, masks = (sum(counts.get(name, (0, 0))[i] for name in names) for i in range(2))
+    return SourceClass(tuple(names), objects, masks)
+
+
+def lemma(synset: str) -> str:
+    """`potted_plant.n.01` → `potted plant`."""
+    return (synset.rsplit(".", 2)[0] or synset).replace("_", " ")
+
+
+def _display_names(synsets: list[str], taken: set[str]) -> dict[str, str]:
+    """Synset → its lemma, with the synset in brackets where another class has that name."""
+    frequency = Counter(map(lemma, synsets)) + Counter(taken)
+    return {s: lemma(s) if frequency[lemma(s)] == 1 else f"{lemma(s)} ({s})" for s in synsets}

@@ -1,0 +1,163 @@
+"""Files and folders on disk, local or mounted. `storage.py` says what each function is for."""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from data_prep.storage.backend import FileInfo
+from data_prep.storage.errors import ConfigError, DataError, StorageError
+
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_HERE = Path()
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def local_path(uri: str | Path) -> Path:
+    """The path behind a URI of a file or folder that can only be on disk; raises ConfigError for any other scheme."""
+    text = str(uri)
+    if text.startswith("s3:/"):  # a Path makes one slash of two
+        raise ConfigError(f"{text}: this must be a folder or file on disk, it cannot be in object storage")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Path(text)
+    if scheme == "file":
+        return Path(rest)
+    raise ConfigError(f"{text}: {scheme}:// is not supported; name a path on disk, or s3://BUCKET/PREFIX")
+
+
+def read(uri: str) -> bytes:
+    """All bytes of a file."""
+    try:
+        return local_path(uri).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{uri}: no such file") from None
+
+
+def read_range(uri: str, offset: int, length: int) -> bytes:
+    """At most `length` bytes: fewer where the file ends before."""
+    try:
+        with local_path(uri).open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+    except FileNotFoundError:
+        raise DataError(f"{uri}: no such file; restore it or prepare the dataset again") from None
+
+
+@contextmanager
+def create(uri: str) -> Iterator[BinaryIO]:
+    """A file of another name that takes its own when it is whole and on disk."""
+    path = local_path(uri)
+    partial = _partial(path)
+    try:
+        with _told_if_full(uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name for the time being that no other writer takes, be it on another machine that shares the disk."""
+    return path.with_name(f".{path.name}.{secrets.randbelow(10**12)}.partial")
+
+
+@contextmanager
+def _told_if_full(uri: str) -> Iterator[None]:
+    """Raise StorageError with the remedy where a file or folder finds no room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        remedy = "make room there, or choose a place that has some, and give the command again"
+        raise StorageError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
+
+
+@contextmanager
+def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
+    """A folder of another name that takes its own when it is whole."""
+    path = local_path(uri)
+    partial = _partial(path)
+    try:
+        with _told_if_full(uri):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def info(uri: str) -> FileInfo | None:
+    """The version is the modification time in nanoseconds."""
+    return _look_at(str(local_path(uri)))
+
+
+def _look_at(path: str) -> FileInfo | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  a Path for each of 226,000 photographs costs more than looking at them
+    except OSError as error:
+        if error.errno in _NO_SUCH_FILE:
+            return None
+        raise DataError(f"{path}: cannot be looked at ({error.strerror})") from None
+    return FileInfo(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def finder(folder: str) -> Callable[[str], FileInfo | None]:
+    """Looks at each file when it is asked for."""
+    root = str(local_path(folder))
+    return lambda path: _look_at(f"{root}/{path}")
+
+
+def list_files(folder: str) -> list[str]:
+    """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
+    root = local_path(folder)
+    places = ((Path(place).relative_to(root), names) for place, _, names in os.walk(root))
+    return sorted(name if place == _HERE else f"{place.as_posix()}/{name}" for place, names in places for name in names)
+
+
+def exists(uri: str) -> bool:
+    """A file or a folder."""
+    return local_path(uri).exists()
+
+
+def is_folder(uri: str) -> bool:
+    """A folder, empty or not."""
+    return local_path(uri).is_dir()
+
+
+def remove(uri: str) -> None:
+    """Remove a file."""
+    local_path(uri).unlink(missing_ok=True)
+
+
+def remove_folder(uri: str) -> None:
+    """Remove a folder."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(local_path(uri))
+
+
+def local_copy(uri: str) -> Path:
+    """The file itself."""
+    return local_path(uri)
+
+
+def sha256(uri: str) -> str:
+    """Of the file's bytes, a piece at a time."""
+    try:
+        with local_path(uri).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{uri}: no such file") from None

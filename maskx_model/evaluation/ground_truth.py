@@ -1,0 +1,40 @@
+"""The objects that are known to be in an image: what predictions are matched to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from data_prep.format.records import Annotation, Record
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known to be in one photograph: the objects of the evaluated classes, `labels[i]` of `objects[i]`.
+
+    `labels` are positions in the vocabulary. Crowds are among the objects: what lies on one is neither right nor wrong.
+    `negative` are the classes known to be absent, `not_exhaustive` those of which not every object is annotated: COCO's
+    protocol takes every class for looked for and asks for neither.
+    """
+
+    image_id: int
+    height: int
+    width: int
+    labels: tuple[int, ...]
+    objects: tuple[Annotation, ...]
+    negative: frozenset[int] = frozenset()
+    not_exhaustive: frozenset[int] = frozenset()
+
+    @property
+    def verified(self) -> frozenset[int]:
+        """The classes of which it is known whether they are there."""
+        return self.negative.union(self.labels)
+
+    @classmethod
+    def of(cls, record: Record, source: str, labels: Mapping[str, int]) -> "Truth":
+        """The objects of `source` whose class name is a key of `labels` (the source's name → position)."""
+        objects = tuple(o for o in record.objects.get(source, []) if o.category in labels)
+        numbers = tuple(labels[o.category] for o in objects)
+        negative, partly = (
+            frozenset(labels[name] for name in names.get(source, []) if name in labels)
+            for names in (record.negative, record.not_exhaustive)
+        )
+        return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)

@@ -1,0 +1,138 @@
+"""The numbers of an evaluation: AP of boxes and masks by kind of model, set of classes and class; `metrics.json`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from maskx_model.artifacts.origin import Origin
+from maskx_model.evaluation.instance_checks import check_instances
+
+if TYPE_CHECKING:
+    from maskx_model.evaluation.coco_ap import APTable
+    from maskx_model.evaluation.ground_truth import Truth
+    from maskx_model.evaluation.predictions import Found
+    from maskx_model.evaluation.protocols import ProtocolName
+    from maskx_model.evaluation.single_class_ap import IouType
+
+MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
+"""What AP is measured of, and what people call it."""
+
+Numbers = dict[str, dict[str, float | None]]
+"""Kind of model (`transfer`, `class_agnostic`, `class_specific`, `grabcut` or `detector`) → `A`, `B` or `all`, and with
+LVIS's protocol `rare`, `common`, `frequent` → AP, 0–100; None: no objects."""
+
+
+class ClassResult(msgspec.Struct, frozen=True):
+    """One evaluated class: `set` is `A` or `B`, `objects` those it was measured on (no crowds), AP by kind of model.
+    `frequency`: its bin by LVIS's protocol."""
+
+    name: str
+    position: int
+    set: str
+    objects: int
+    ap: dict[str, float | None]
+    ap_gt_boxes: dict[str, float | None]
+    box_ap: dict[str, float | None]
+    frequency: str | None = None
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """`metrics.json`. All AP is COCO's mean over IoU 0.50:0.95 and classes, in percent points.
+
+    `ap`: of masks on predicted boxes. `ap_gt_boxes`: of masks on ground-truth boxes of the right class, every score 1.
+    `box_ap`: of boxes. Where only boxes were measured there is no mask AP: `ap` and `ap_gt_boxes` are empty.
+    `details`: `mask`, `mask_gt_boxes` or `box` → kind → set → each of COCO's six AP metrics.
+    `images`: photographs measured on. `known_absent`: in how many pairs of a photograph and a class that class is known
+    to be absent (LVIS's protocol; None by COCO's, which takes every class for looked for). `made_from`: hashes of
+    models and dataset, and the choices.
+    """
+
+    ap: Numbers
+    ap_gt_boxes: Numbers
+    box_ap: Numbers
+    details: dict[str, dict[str, dict[str, dict[str, float | None]]]]
+    per_class: tuple[ClassResult, ...]
+    images: int
+    made_from: Origin
+    known_absent: int | None = None
+
+
+def measure(
+    truths: Sequence["Truth"],
+    found: Mapping[str, "Found"],
+    classes: Collection[int],
+    in_a: Collection[int],
+    names: Sequence[str],
+    made_from: Origin,
+    *,
+    protocol: "ProtocolName" = "coco",
+    bins: Mapping[str, Collection[int]] = MappingProxyType({}),
+    masks: bool = True,
+) -> Evaluation:
+    """All numbers of an evaluation. A's and B's are means over slices of one run of the protocol.
+
+    `bins`: further sets of classes, by name. `masks`: False if only boxes are to be measured. Raises DataError for
+    instances that make no sense.
+    """
+    from maskx_model.evaluation.protocols import PROTOCOLS
+
+    def table(kind: str, iou_type: "IouType", given: bool = False) -> "APTable":
+        instances = found[kind].given if given else found[kind].predicted
+        check_instances(truths, instances, len(names), kind)
+        return PROTOCOLS[protocol].average_precision(truths, instances, iou_type, classes)
+
+    tables = {"box": {kind: table(kind, "bbox") for kind in found}}
+    if masks:
+        tables["mask"] = {kind: table(kind, "segm") for kind in found}
+        tables["mask_gt_boxes"] = {kind: table(kind, "segm", given=True) for kind in found}
+    a = set(classes) & set(in_a)
+    sets = {"A": a, "B": set(classes) - a, "all": set(classes), **bins}
+    details = {
+        what: {kind: {name: table.mean(members) for name, members in sets.items()} for kind, table in kinds.items()}
+        for what, kinds in tables.items()
+    }
+    ap = {
+        what: {kind: {name: each["AP"] for name, each in sets.items()} for kind, sets in kinds.items()}
+        for what, kinds in details.items()
+    }
+    return Evaluation(
+        ap=ap.get("mask", {}),
+        ap_gt_boxes=ap.get("mask_gt_boxes", {}),
+        box_ap=ap["box"],
+        details={what: details[what] for what in MEASURES if what in details},
+        per_class=_per_class(truths, tables, sorted(classes), a, names, bins),
+        images=len(truths),
+        made_from=made_from,
+        known_absent=sum(len(t.negative) for t in truths) if PROTOCOLS[protocol].federated else None,
+    )
+
+
+def _per_class(
+    truths: Sequence["Truth"],
+    tables: Mapping[str, Mapping[str, "APTable"]],
+    classes: Sequence[int],
+    in_a: Collection[int],
+    names: Sequence[str],
+    bins: Mapping[str, Collection[int]],
+) -> tuple[ClassResult, ...]:
+    objects = dict.fromkeys(classes, 0)
+    for truth in truths:
+        for label, thing in zip(truth.labels, truth.objects, strict=True):
+            objects[label] += not thing.iscrowd
+    columns = {what: {kind: table.by_class() for kind, table in kinds.items()} for what, kinds in tables.items()}
+    frequency = {c: name for name, members in bins.items() for c in members}
+    return tuple(
+        ClassResult(
+            name=names[c],
+            position=c,
+            set="A" if c in in_a else "B",
+            objects=objects[c],
+            ap={kind: column[c] for kind, column in columns.get("mask", {}).items()},
+            ap_gt_boxes={kind: column[c] for kind, column in columns.get("mask_gt_boxes", {}).items()},
+            box_ap={kind: column[c] for kind, column in columns["box"].items()},
+            frequency=frequency.get(c),
+        )
+        for c in classes
+    )

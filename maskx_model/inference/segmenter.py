@@ -1,0 +1,51 @@
+"""A trained model ready for photographs: what `maskx predict` and the registered model share, so that they agree."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.format.vocabulary import Vocabulary
+from data_prep.storage.errors import CheckpointError
+from maskx_model.config import PLAIN, Compute
+
+if TYPE_CHECKING:
+    from maskx_model.model.maskx_rcnn import MaskXRCNN
+    from maskx_model.results.instances import Instances
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A model in eval mode, the classes it knows, A (the positions of those whose masks were seen in training), and how
+    it is computed."""
+
+    model: "MaskXRCNN"
+    vocabulary: Vocabulary
+    mask_classes: frozenset[int]
+    compute: Compute = PLAIN
+
+    @classmethod
+    def load(cls, uri: str, compute: Compute = PLAIN) -> "Segmenter":
+        """Load a model folder, onto the GPU where there is one; raises CheckpointError for one that is missing,
+        damaged, or a detector alone."""
+        from maskx_model.artifacts.model_folder import load_model
+        from maskx_model.model.maskx_rcnn import MaskXRCNN
+        from maskx_model.training.precision import compile_backbone
+
+        loaded = load_model(uri)
+        if not isinstance(loaded.model, MaskXRCNN):
+            raise CheckpointError(f"{uri}: a detector without masks; run `maskx train masks` on it first")
+        compile_backbone(loaded.model.detector, compute)
+        return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes), compute)
+
+    def segment(self, image: npt.NDArray[np.uint8]) -> "Instances":
+        """All objects of one photograph, uint8 RGB [H, W, 3].
+
+        One at a time: padded to a common size, a photograph's result would depend on its neighbours in the batch.
+        """
+        from maskx_model.inference.predict import predict
+        from maskx_model.training.precision import in_precision_of
+
+        with in_precision_of(self.compute, next(self.model.parameters()).device):
+            return predict(self.model, [image])[0]

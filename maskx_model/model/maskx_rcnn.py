@@ -1,0 +1,128 @@
+"""The whole model: a detector of all classes, and a mask branch that segments them all (Figure 2)."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+
+from maskx_model.config import ModelConfig
+from maskx_model.model.detector import build_detector, class_weights
+from maskx_model.model.input_checks import check_given, check_images
+from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
+from maskx_model.model.roi_pooling import mask_roi_pool
+from maskx_model.model.transfer import class_embeddings
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of images after the backbone: the pyramid, and each image's (height, width) before and after scaling."""
+
+    tensors: Tensor
+    pyramid: "OrderedDict[str, Tensor]"
+    sizes: list[tuple[int, int]]
+    original_sizes: list[tuple[int, int]]
+
+
+class MaskXRCNN(nn.Module):
+    """Mask^X R-CNN at inference, in torchvision's calling convention.
+
+    Stage 1 trains `detector`, stage 2 `mask_branch`; end to end both are trained at once (`joint_training.py`).
+    """
+
+    word_vectors: Tensor | None
+    """What T sees with input `embedding`, float32 [K + 1, E]: saved with the model."""
+
+    def __init__(self, config: ModelConfig, num_classes: int, detector: FasterRCNN | None = None) -> None:
+        """`detector`: a trained one to build on; None for a new one without ImageNet weights.
+
+        With T's input `embedding`, `word_vectors` are zeros to be filled, from a checkpoint or from `class_vectors`.
+        """
+        super().__init__()
+        if config.mask is None:
+            raise ValueError("a MaskXRCNN needs a mask configuration")
+        self.config = config
+        self.detector = detector or build_detector(config.detector, num_classes, load_weights=False)
+        self.mask_branch = MaskBranch(config.mask, config.detector.fpn_channels, config.detector.box_dim, num_classes)
+        width = config.mask.embedding_dim
+        self.register_buffer("word_vectors", None if width is None else torch.zeros(num_classes + 1, width))
+        self._w_seg: tuple[list[tuple[int, int]], Tensor] | None = None
+
+    def embeddings(self, labels: Tensor | None = None) -> Tensor:
+        """What T sees of every label, [K + 1, D], or of those labels int64 [L], [L, D]: `class_embeddings`."""
+        assert self.config.mask is not None
+        return class_embeddings(self.detector, self.config.mask, self.word_vectors, labels)
+
+    def mask_logits(self, roi_features: Tensor, labels: Tensor) -> Tensor:
+        """RoI features [R, C_in, 14, 14] and labels int64 [R] (1-based) → logits [R, 28, 28], with w_seg from the
+        detector's weights as they are now: T and w_det are touched for the distinct labels alone."""
+        distinct, position = labels.unique(return_inverse=True)
+        w_seg = self.mask_branch.weights_of(distinct, self.embeddings(distinct))
+        return self.mask_branch.logits(roi_features, w_seg[position])
+
+    @torch.no_grad()
+    def w_seg(self) -> Tensor:
+        """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight has changed."""
+        vectors = [] if self.word_vectors is None else [self.word_vectors]
+        weights = [*self.mask_branch.parameters(), *class_weights(self.detector), *vectors]
+        state = [(weight.data_ptr(), weight._version) for weight in weights] + [(self.mask_branch.training, 0)]
+        if self._w_seg is None or self._w_seg[0] != state:
+            embeddings = self.embeddings()
+            labels = torch.arange(len(embeddings), device=embeddings.device)
+            self._w_seg = (state, self.mask_branch.class_weights(labels, embeddings))
+        return self._w_seg[1]
+
+    @torch.no_grad()
+    def forward(self, images: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+        """Images float32 [3, H, W] in 0..1 → for each: boxes xyxy [N, 4] in its pixels, labels int64 [N] (1-based),
+        scores [N] falling, and masks [N, 1, 28, 28], probabilities within the box."""
+        encoded = self.encode(images)
+        detections = self.detect(encoded)
+        masks = self.segment(encoded, [d["boxes"] for d in detections], [d["labels"] for d in detections])
+        return [{**d, "masks": m[:, None]} for d, m in zip(detections, masks, strict=True)]
+
+    @torch.no_grad()
+    def encode(self, images: Sequence[Tensor]) -> Encoded:
+        """Scale, normalise, pad and run the backbone. Raises DataError for an image that is not finite numbers."""
+        check_images(images)
+        batch, _ = self.detector.transform(list(images), None)
+        sizes = [(int(h), int(w)) for h, w in batch.image_sizes]
+        original = [(image.shape[-2], image.shape[-1]) for image in images]
+        # Channels last is faster on processors, for the convolutions and for RoIAlign.
+        tensors = batch.tensors.contiguous(memory_format=torch.channels_last)
+        return Encoded(tensors, self.detector.backbone(tensors), sizes, original)
+
+    @torch.no_grad()
+    def detect(self, encoded: Encoded) -> list[dict[str, Tensor]]:
+        """Boxes (in the original images' pixels), labels and scores of each image."""
+        from torchvision.models.detection.image_list import ImageList
+
+        proposals, _ = self.detector.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
+        detections, _ = self.detector.roi_heads(encoded.pyramid, proposals, encoded.sizes)
+        scaled: list[dict[str, Tensor]] = self.detector.transform.postprocess(
+            detections, encoded.sizes, encoded.original_sizes
+        )
+        return scaled
+
+    @torch.no_grad()
+    def segment(self, encoded: Encoded, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
+        """Masks of given boxes, xyxy [N, 4] in the original images' pixels, for given labels int64 [N]:
+        probabilities [N, 28, 28] for each image. Raises DataError for a box that is not finite or an unknown label."""
+        check_given(boxes, labels, self.detector.roi_heads.box_predictor.cls_score.out_features - 1)
+        counts = [len(b) for b in boxes]
+        if sum(counts) == 0:
+            return [b.new_zeros((0, MASK_SIZE, MASK_SIZE)) for b in boxes]
+        logits = self.mask_branch.logits(self.roi_features(encoded, boxes), self.w_seg()[torch.cat(list(labels))])
+        return list(logits.float().sigmoid().split(counts))
+
+    @torch.no_grad()
+    def roi_features(self, encoded: Encoded, boxes: Sequence[Tensor]) -> Tensor:
+        """What the mask branch sees of given boxes, xyxy [N, 4] in the original images' pixels: [R, C_in, 14, 14]."""
+        scaled = [
+            b * b.new_tensor([new[1] / old[1], new[0] / old[0]]).repeat(2)
+            for b, new, old in zip(boxes, encoded.sizes, encoded.original_sizes, strict=True)
+        ]
+        features: Tensor = mask_roi_pool(self.detector)(encoded.pyramid, scaled, encoded.sizes)
+        return features

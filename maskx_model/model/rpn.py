@@ -1,0 +1,81 @@
+"""torchvision's RPN, with the boxes decoded of those anchors only that the top scores leave over."""
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
+from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+
+from maskx_model.model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
+
+
+class TopFirstRPN(RegionProposalNetwork):
+    """torchvision decodes every anchor and then keeps the best scores of each level; here it is the other way round,
+    with the very same proposals."""
+
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """As torchvision's: proposals xyxy [P, 4] of each image in its pixels, and the losses in training mode."""
+        levels = list(features.values())
+        objectness, deltas = self.head(levels)
+        anchors = self.anchor_generator(images, levels)
+        counts = [scores[0].numel() for scores in objectness]
+        # In float32, whatever the layers computed in: bfloat16 has no number between 512 and 516 pixels.
+        objectness, deltas = (each.float() for each in concat_box_prediction_layers(objectness, deltas))
+        proposals = self._proposals(
+            anchors, objectness.detach().view(len(anchors), -1), deltas.detach(), counts, images.image_sizes
+        )
+        if not self.training:
+            return proposals, {}
+        if targets is None:
+            raise ValueError("an RPN in training mode needs targets")
+        labels, matched = self.assign_targets_to_anchors(anchors, targets)
+        loss_objectness, loss_box_reg = self.compute_loss(
+            objectness, deltas, labels, self.box_coder.encode(matched, anchors)
+        )
+        return proposals, {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box_reg}
+
+    def _proposals(
+        self,
+        anchors: list[Tensor],
+        objectness: Tensor,
+        deltas: Tensor,
+        counts: list[int],
+        sizes: list[tuple[int, int]],
+    ) -> list[Tensor]:
+        """Anchors [A, 4] of each of N images, logits [N, A], box regression [N · A, 4], anchors of each level."""
+        best = self._get_top_n_idx(objectness, counts)
+        level_of = torch.repeat_interleave(torch.tensor(counts, device=best.device))
+        regression = deltas.view(len(anchors), -1, 4)
+        return [
+            self._filter(
+                self.box_coder.decode_single(regression[i, rows], anchors[i][rows]),
+                objectness[i, rows].sigmoid(),
+                level_of[rows],
+                size,
+            )
+            for i, (rows, size) in enumerate(zip(best, sizes, strict=True))
+        ]
+
+    def _filter(self, boxes: Tensor, scores: Tensor, levels: Tensor, size: tuple[int, int]) -> Tensor:
+        boxes = clip_boxes_to_image(boxes, size)
+        kept = remove_small_boxes(boxes, self.min_size)
+        kept = kept[scores[kept] >= self.score_thresh]
+        best = batched_nms(boxes[kept], scores[kept], levels[kept], self.nms_thresh)[: self.post_nms_top_n()]
+        return boxes[kept[best]]
+
+
+class CrowdAwareRPN(TopFirstRPN):
+    """An RPN whose anchors inside a crowd count neither as background nor as object."""
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Labels, float32 [A] (1 object, 0 background, -1 ignored), and matched boxes, [A, 4], for each image."""
+        objects = [{"boxes": t["boxes"][t["labels"] > 0]} for t in targets]
+        labels, matched = super().assign_targets_to_anchors(anchors, objects)
+        for image_anchors, image_labels, target in zip(anchors, labels, targets, strict=True):
+            crowds = target["boxes"][target["labels"] == CROWD_LABEL]
+            image_labels[(image_labels == BACKGROUND) & inside_crowd(image_anchors, crowds)] = IGNORED
+        return labels, matched

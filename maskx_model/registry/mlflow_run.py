@@ -1,0 +1,151 @@
+"""MLflow: one run for each trained and evaluated model.
+
+A run carries all stages that led to its model, so that comparing two runs in MLflow's pages compares two whole ways of
+training: settings side by side, AP on A and B, and one loss curve per stage (`detector/loss`, `masks-transfer/loss`).
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data_prep.storage.errors import MaskxError
+from data_prep.storage.storage import absolute, is_on_disk
+from maskx_model.registry.run_record import Curve, DatasetReference, RunRecord
+
+SQLITE = "sqlite:///"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # or MLflow reports its use to its makers over the network
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # or a uv.lock in the working folder decides what the model requires
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""MLflow's own settings, where the user has not chosen otherwise; they must stand before it is imported."""
+METRICS_PER_CALL = 1000
+PARAMETERS_PER_CALL = 100
+DIGEST_LENGTH = 36
+"""MLflow keeps no more of a dataset's digest; the whole one is among the parameters (`evaluation.dataset`)."""
+
+
+class TrackingError(MaskxError):
+    """MLflow's store or server cannot do what was asked of it."""
+
+
+def resolve_tracking_uri(option: str | None) -> str:
+    """Where MLflow keeps things: the option, else MLFLOW_TRACKING_URI, else `mlflow.db` in the working folder."""
+    return option or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
+
+
+@contextmanager
+def connected(tracking_uri: str) -> Iterator[Any]:
+    """An `mlflow.MlflowClient` of that store or server, which is MLflow's global one within the block only.
+
+    MLflow's own errors come out as TrackingError.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if tracking_uri.startswith(SQLITE):
+        Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield mlflow.MlflowClient()
+    except mlflow.MlflowException as error:
+        first_line = str(error).partition("\n")[0]
+        raise TrackingError(f"{tracking_uri}: MLflow refuses ({first_line}); check --tracking-uri") from error
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
+    """The experiment of that name, made if need be; for SQLite its files go to `mlartifacts/` beside the database."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    location = None
+    if tracking_uri.startswith(SQLITE):
+        database = Path(tracking_uri.removeprefix(SQLITE)).resolve()
+        location = (database.parent / "mlartifacts" / name).as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+@contextmanager
+def logged_run(client: Any, experiment: str, name: str, record: RunRecord) -> Iterator[str]:
+    """Log all of the record; yields the run's id while the run is open. An error within marks it as failed."""
+    run_id = str(client.create_run(experiment, run_name=name).info.run_id)
+    status = "FAILED"
+    try:
+        _log_record(client, run_id, record)
+        yield run_id
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+
+
+def _log_record(client: Any, run_id: str, record: RunRecord) -> None:
+    from mlflow.entities import Param, RunTag
+
+    parameters = [Param(key, value) for key, value in record.parameters.items()]
+    for start in range(0, len(parameters), PARAMETERS_PER_CALL):
+        client.log_batch(run_id, params=parameters[start : start + PARAMETERS_PER_CALL])
+    _log_metrics(client, run_id, record.metrics, record.curves)
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(record).items()])
+    if record.dataset is not None:
+        _log_dataset(client, run_id, record.dataset)
+    for folder, files in record.files.items():
+        for file in files:
+            client.log_artifact(run_id, str(file), folder)
+
+
+def _tags(record: RunRecord) -> dict[str, str]:
+    preset = {"preset": name} if (name := record.parameters.get("preset.name")) else {}
+    return {
+        "kind": record.kind,
+        "model_sha256": record.model_sha256,
+        "mlflow.note.content": describe(record),
+        **preset,
+    }
+
+
+def _log_metrics(client: Any, run_id: str, metrics: dict[str, float], curves: tuple[Curve, ...]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    points = [(name, 0, value) for name, value in metrics.items()]
+    points += [(curve.name, step, value) for curve in curves for step, value in curve.points]
+    logged = [Metric(name, value, now, step) for name, step, value in points]
+    for start in range(0, len(logged), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=logged[start : start + METRICS_PER_CALL])
+
+
+def _log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    place = absolute(dataset.uri)
+    on_disk = is_on_disk(place)
+    entity = Dataset(
+        name=place.rpartition("/")[2],
+        digest=dataset.sha256[:DIGEST_LENGTH],
+        source_type="local" if on_disk else "s3",
+        source=f'{{"uri": "{Path(place).as_uri() if on_disk else place}"}}',
+        profile=dataset.counts,
+    )
+    client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", " and ".join(dataset.used_for))])])
+
+
+def describe(record: RunRecord) -> str:
+    """A Markdown table of mask AP: what MLflow shows as the run's and the version's description."""
+    lines = ["Mask AP (percent points) by the classes' part: A had masks in training, B had none.", ""]
+    lines += ["| | A | B | all |", "|---|---|---|---|"]
+    for key, title in (("ap", ""), ("ap_gt_boxes", ", ground-truth boxes")):
+        kinds = dict.fromkeys(name.split("/")[1] for name in record.metrics if name.startswith(f"{key}/"))
+        for kind in kinds:
+            cells = (record.metrics.get(f"{key}/{kind}/{part}") for part in ("A", "B", "all"))
+            lines.append(f"| {kind}{title} | " + " | ".join("–" if c is None else f"{c:.1f}" for c in cells) + " |")
+    return "\n".join(lines)

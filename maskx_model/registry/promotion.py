@@ -1,0 +1,57 @@
+"""Which version is the champion: `register` compares, `promote` is for people who know better."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from maskx_model.registry.mlflow_run import connected, resolve_tracking_uri
+from maskx_model.registry.run_record import RunRecord
+from maskx_model.registry.versions import aliases_of, check_name, version_number
+
+CHAMPION = "champion"
+
+
+CHALLENGER = "challenger"
+
+
+def promote(name: str, version: str | int, tracking_uri: str | None = None) -> str:
+    """Make a version, given by its number or alias, the champion whatever its numbers; returns its URI.
+
+    The version that was the champion keeps no alias. Raises ConfigError if there is no such version.
+    """
+    check_name(name)
+    with connected(resolve_tracking_uri(tracking_uri)) as client:
+        number = version_number(client, name, str(version))
+        client.set_registered_model_alias(name, CHAMPION, number)
+        if aliases_of(client, name).get(CHALLENGER) == number:
+            client.delete_registered_model_alias(name, CHALLENGER)
+    return f"models:/{name}/{number}"
+
+
+def why_not_champion(record: RunRecord, champion: Mapping[str, str] | None) -> str | None:
+    """Why a model does not take the place of the present champion, given that version's tags; None: it does."""
+    if champion is None:
+        return None
+    if champion.get("test_set") != record.test_set:
+        return "it was measured on other photographs, or with other classes in A and B"
+    if record.mask_ap_b is None or record.mask_ap_b < float(champion.get("mask_ap_b", "-inf")):
+        return f"its mask AP on B is {record.mask_ap_b}, the champion's {champion.get('mask_ap_b')}"
+    return None
+
+
+def give_alias(client: Any, name: str, version: Any, record: RunRecord) -> None:
+    """Give the version its alias, once: a champion that was replaced later does not come back by registering again."""
+    if "decision" in version.tags:
+        return
+    champion = aliases_of(client, name).get(CHAMPION)
+    present = None if champion is None else client.get_model_version(name, champion).tags
+    reason = why_not_champion(record, present)
+    alias = CHAMPION if reason is None else CHALLENGER
+    client.set_registered_model_alias(name, alias, version.version)
+    client.set_model_version_tag(name, version.version, "decision", alias)
+    uri = f"models:/{name}/{version.version}"
+    if reason is None:
+        print(f"{uri} is the champion", file=sys.stderr)
+    else:
+        remedy = f"`maskx model promote {version.version} --name {name}` makes it the champion anyway"
+        print(f"{uri} is the challenger, version {champion} stays the champion: {reason}; {remedy}", file=sys.stderr)

@@ -1,0 +1,173 @@
+"""The model registry: versions of a name, of which the alias `champion` is the one to use.
+
+A new version becomes the champion when its mask AP on B is at least the present champion's, measured on the same
+photographs and the same A; otherwise it is the `challenger`, and `promote` is for people who know better.
+"""
+
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import absolute, local_copy
+from maskx_model.artifacts.model_folder import read_model_manifest
+from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
+from maskx_model.registry.promotion import give_alias
+from maskx_model.registry.run_record import RunRecord, gather
+from maskx_model.registry.versions import NAME, check_name, version_number
+
+ADDRESS = re.compile(rf"models:/({NAME.pattern})[/@]({NAME.pattern})")
+REQUIREMENTS = (
+    "mlflow",
+    "msgspec",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "pycocotools",
+    "safetensors",
+    "torch",
+    "torchvision",
+    "webdataset",
+)
+"""What the registered model's code imports."""
+
+
+def register(
+    model: str,
+    evaluation: str,
+    name: str = "maskx",
+    tracking_uri: str | None = None,
+    stages: tuple[str, ...] = (),
+    dataset: str | None = None,
+    preset: str | None = None,
+) -> str:
+    """Log a trained and evaluated model to MLflow, register it, and decide whether it is the champion.
+
+    `model`: a finished model folder; `evaluation`: the folder that `maskx evaluate` wrote for it; `stages`: folders of
+    the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the name of the
+    preset it was trained with. The same model registers once: asked again, its version is found by its hash.
+
+    Returns the version's URI, `models:/<name>/<version>`. Raises CheckpointError or DataError for folders that are not
+    finished or do not belong together, TrackingError where MLflow refuses.
+    """
+    check_name(name)
+    record = gather(model, evaluation, stages, dataset, preset)
+    tracking_uri = resolve_tracking_uri(tracking_uri)
+    with connected(tracking_uri) as client:
+        version = _find(client, name, record.model_sha256)
+        if version is None:
+            experiment = experiment_id(client, tracking_uri, name)
+            with logged_run(client, experiment, _run_name(model), record) as run_id:
+                version = _create_version(client, name, model, run_id, record)
+        give_alias(client, name, version, record)
+    return f"models:/{name}/{version.version}"
+
+
+@contextmanager
+def fetched_model(uri: str, tracking_uri: str | None = None) -> Iterator[str]:
+    """The model folder of a registered model, `models:/<name>/<version>` or `models:/<name>@<alias>`, until the block
+    ends; raises ConfigError if there is no such version."""
+    address = ADDRESS.fullmatch(uri)
+    if address is None:
+        raise ConfigError(
+            f"{uri}: write models:/NAME/VERSION or models:/NAME@ALIAS, for example models:/maskx@champion"
+        )
+    name, version = address.groups()
+    with tempfile.TemporaryDirectory() as folder, connected(resolve_tracking_uri(tracking_uri)) as client:
+        import mlflow
+
+        source = f"models:/{name}/{version_number(client, name, version)}/artifacts/model"
+        yield mlflow.artifacts.download_artifacts(source, dst_path=folder)
+
+
+def _run_name(model: str) -> str:
+    """With the folder above: all runs of the pipeline call their models the same."""
+    return "/".join(absolute(model).split("/")[-2:])
+
+
+def _find(client: Any, name: str, model_sha256: str) -> Any:
+    found = client.search_model_versions(f"name = '{name}' AND tags.model_sha256 = '{model_sha256}'")
+    return found[0] if found else None
+
+
+def _create_version(client: Any, name: str, model: str, run_id: str, record: RunRecord) -> Any:
+    logged = _log_pyfunc(model, run_id)
+    # The tags are part of the same transaction: a version without its hash would be registered twice.
+    tags = {"model_sha256": record.model_sha256, "kind": record.kind, "test_set": record.test_set}
+    if record.mask_ap_b is not None:
+        tags["mask_ap_b"] = str(record.mask_ap_b)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    return client.create_model_version(
+        name,
+        source=logged.model_uri,
+        run_id=run_id,
+        tags=tags,
+        description=describe(record),
+        model_id=logged.model_id,
+    )
+
+
+def _log_pyfunc(model: str, run_id: str) -> Any:
+    import mlflow
+
+    with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        # MLflow advises an input example, which would be a photograph of somebody's data set.
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+        return mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("serving_model.py")),
+            artifacts={"model": str(_copy_model(model, Path(folder)))},
+            code_paths=_copy_code(Path(folder)),
+            signature=_signature(),
+            pip_requirements=[f"{each}=={_release(each)}" for each in REQUIREMENTS],
+        )
+
+
+def _copy_model(model: str, folder: Path) -> Path:
+    """The finished files only: a training's checkpoints stay where they are."""
+    target = folder / "model"
+    target.mkdir()
+    for file in ("manifest.json", *read_model_manifest(model).files):
+        shutil.copyfile(local_copy(f"{model}/{file}"), target / file)
+    return target
+
+
+def _copy_code(folder: Path) -> list[str]:
+    """The two packages that the model's code imports, as MLflow wants them: a folder each."""
+    room = Path(__file__).parent
+    for package, parts in ((room, ["."]), (room.parent / "data_prep", ["__init__.py", "format"])):
+        for part in parts:
+            source, target = package / part, folder / "code" / package.name / part
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+    return [str(folder / "code" / name) for name in ("maskx_model", "data_prep")]
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+    mask = Object([Property("size", Array(DataType.long)), Property("counts", DataType.string)])
+    outputs = [
+        ColSpec(Array(Array(DataType.double)), "boxes"),
+        ColSpec(Array(DataType.string), "labels"),
+        ColSpec(Array(DataType.double), "scores"),
+        ColSpec(Array(mask), "masks"),
+    ]
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
+
+
+def _release(package: str) -> str:
+    """The installed version without a build's local part (`2.8.0+cpu`), which no package index has."""
+    return installed_version(package).partition("+")[0]

@@ -1,0 +1,99 @@
+"""An evaluation on disk: predictions, pictures, the report, and the numbers last."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from data_prep.format.images import decode_rgb
+from data_prep.storage.storage import create_folder, read, write
+from maskx_model.evaluation.measured import Measured
+from maskx_model.evaluation.metrics import Evaluation
+from maskx_model.report.page import Report, Shown, render
+from maskx_model.report.pictures import Panel, choose, named, panels
+from maskx_model.results.coco_results import category_ids, to_results
+
+GAP = 8
+"""White pixels between the panels of a picture file."""
+
+_COLUMNS = {"box AP": "box_ap", "mask AP": "ap", "mask AP on ground-truth boxes": "ap_gt_boxes"}
+
+
+def write_evaluation(out: str, measured: Measured, stages: Sequence[str]) -> None:
+    """Write the folder `out`, whole or not at all. `stages`: model folders whose training curves the report shows."""
+    with create_folder(out, "metrics.json") as folder:
+        _write_predictions(folder, measured)
+        pictures = _pictures(measured)
+        for shown in pictures:
+            write(folder / "pictures" / f"{shown.reason}-{shown.key}.png", _strip(shown.panels))
+        report = Report(
+            evaluation=measured.result,
+            vocabulary=measured.data.vocabulary,
+            in_a=measured.in_a,
+            manifest=measured.data.manifest,
+            curves=[(_name(uri), read(f"{uri}/metrics.jsonl")) for uri in stages],
+            pictures=pictures,
+        )
+        write(folder / "report.html", render(report).encode())
+        write(folder / "per_class.csv", per_class_csv(measured.result).encode())
+        numbers = msgspec.json.encode(measured.result)
+        write(folder / "metrics.json", msgspec.json.format(numbers, indent=1) + b"\n")
+
+
+def per_class_csv(evaluation: Evaluation) -> str:
+    """A line for each class: name, position in the vocabulary, set, frequency, objects, and each kind's AP of boxes, of
+    masks on predicted boxes and on ground-truth boxes. Empty where there is no number."""
+    heads = [f"{title} {named(kind)}" for title, numbers in _COLUMNS.items() for kind in getattr(evaluation, numbers)]
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["class", "position", "set", "frequency", "objects", *heads])
+    for c in evaluation.per_class:
+        points = [ap for numbers in _COLUMNS.values() for ap in getattr(c, numbers).values()]
+        lines.writerow([c.name, c.position, c.set, c.frequency, c.objects, *points])
+    return text.getvalue()
+
+
+def _write_predictions(folder: Path, measured: Measured) -> None:
+    """Instances of the evaluated classes as COCO results, and what their category ids mean."""
+    categories = category_ids(measured.data.vocabulary)
+    evaluated = {categories[c.position]: c.name for c in measured.result.per_class}
+    names = [{"id": category, "name": name} for category, name in evaluated.items()]
+    write(folder / "categories.json", msgspec.json.encode(names) + b"\n")
+    for kind, found in measured.found.items():
+        results = [
+            result
+            for truth, instances in zip(measured.truths, found.predicted, strict=True)
+            for result in to_results(truth.image_id, instances, categories)
+            if result["category_id"] in evaluated
+        ]
+        write(folder / f"predictions-{kind}.json", msgspec.json.encode(results) + b"\n")
+
+
+def _pictures(measured: Measured) -> list[Shown]:
+    keys = [row.key for row in measured.rows]
+    pictures = []
+    for choice in choose(keys, measured.truths, measured.found, measured.in_a):
+        row = measured.rows[choice.position]
+        image = decode_rgb(measured.data.read_image(row), row.key)
+        seen = {kind: found.predicted[choice.position] for kind, found in measured.found.items()}
+        names = measured.data.vocabulary.names
+        drawn = panels(image, measured.truths[choice.position], seen, names, measured.in_a)
+        pictures.append(Shown(row.key, row.license, choice.reason, choice.caption, drawn))
+    return pictures
+
+
+def _strip(drawn: Sequence[Panel]) -> bytes:
+    """The panels side by side as a PNG."""
+    gap = np.full((drawn[0].picture.shape[0], GAP, 3), 255, np.uint8)
+    columns = [column for panel in drawn for column in (panel.picture, gap)][:-1]
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(columns, axis=1)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _name(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", maxsplit=1)[-1]

@@ -1,0 +1,94 @@
+"""The report: one HTML page that holds its pictures and plots and loads nothing from anywhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from data_prep.format.manifest import Manifest
+from data_prep.format.vocabulary import Vocabulary
+from data_prep.pages.html import counts_table, page_environment, svg_uri
+from data_prep.pages.plots import class_frequencies
+from maskx_model.evaluation.lvis_ap import COMMON, RARE
+from maskx_model.evaluation.metrics import MEASURES, Evaluation
+from maskx_model.evaluation.single_class_ap import METRICS
+from maskx_model.report.curves import training_curves
+from maskx_model.report.pictures import Panel, Reason, named
+
+FEW_PHOTOGRAPHS = 1000
+"""With fewer than this the page says that its numbers are not to be compared with published ones."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A photograph of the report: its key, licence as the source has it, why it is shown, and its panels."""
+
+    key: str
+    licence: str | None
+    reason: Reason
+    caption: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page tells. `in_a`: positions of A's classes; `curves`: stages by name with their metric lines."""
+
+    evaluation: Evaluation
+    vocabulary: Vocabulary
+    in_a: frozenset[int]
+    manifest: Manifest
+    curves: Sequence[tuple[str, bytes]]
+    pictures: Sequence[Shown]
+
+
+def render(report: Report) -> str:
+    """The page as HTML text. Everything that comes from data is escaped."""
+    environment = page_environment("maskx_model.report")
+    environment.filters["named"] = named
+    environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
+    environment.filters["signed"] = lambda ap: "–" if ap is None else f"{ap:+.1f}"
+    evaluation = report.evaluation
+    headline = evaluation.ap or evaluation.box_ap
+    points = [ap for sets in headline.values() for ap in sets.values() if ap is not None]
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        evaluation=evaluation,
+        kinds=list(headline),
+        headline=headline,
+        federated=evaluation.known_absent is not None,
+        sides=_sides(evaluation),
+        binned=any(c.frequency for c in evaluation.per_class),
+        measures=MEASURES,
+        metrics=METRICS,
+        shared_boxes=len(evaluation.box_ap) > 1 and len({str(sets) for sets in evaluation.box_ap.values()}) == 1,
+        few=evaluation.images < FEW_PHOTOGRAPHS,
+        empty=sum(c.objects == 0 for c in evaluation.per_class),
+        top=max(points, default=0.0),
+        gains={c.position: _gain(c.ap) for c in evaluation.per_class},
+        margin={name: _gain({kind: sets[name] for kind, sets in evaluation.ap.items()}) for name in ("A", "B", "all")},
+        curves=[(name, svg_uri(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
+        frequencies=svg_uri(class_frequencies(report.vocabulary, report.in_a)),
+        counts=counts_table(report.manifest),
+    )
+
+
+def _sides(evaluation: Evaluation) -> dict[str, tuple[int, str, str]]:
+    """The sets of classes that the page compares: how many classes, a title, and what they are. Where no class had
+    masks in training there is no A and no B."""
+    members = [c.set for c in evaluation.per_class] + [c.frequency for c in evaluation.per_class]
+    words = {
+        "B": ("On B", "never traced in training"),
+        "A": ("On A", "traced in training"),
+        "all": ("On all", "A and B together" if "A" in members else "whatever their frequency"),
+        "rare": ("Rare", f"in at most {RARE} training photographs"),
+        "common": ("Common", f"in at most {COMMON} training photographs"),
+        "frequent": ("Frequent", f"in more than {COMMON} training photographs"),
+    }
+    sizes = {name: members.count(name) for name in words} | {"all": len(evaluation.per_class)}
+    shown = [name for name in words if name == "all" or (sizes[name] and (name != "B" or sizes["A"]))]
+    return {name: (sizes[name], *words[name]) for name in shown}
+
+
+def _gain(ap: Mapping[str, float | None]) -> float | None:
+    """Transfer against class-agnostic, in points; None where there are not two numbers."""
+    transfer, baseline = ap.get("transfer"), ap.get("class_agnostic")
+    return None if transfer is None or baseline is None else transfer - baseline

@@ -1,0 +1,37 @@
+"""What a model found, drawn onto the photograph."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from data_prep.pages.drawing import Picture, Shape, draw
+
+if TYPE_CHECKING:
+    from maskx_model.results.instances import Instances
+
+SMALLEST_LONG_EDGE = 480
+
+
+def draw_instances(
+    image: Picture,
+    instances: "Instances",
+    names: Sequence[str],
+    in_a: Collection[int],
+    min_score: float = 0.5,
+    *,
+    long_edge: int | None = None,
+    show_scores: bool = True,
+) -> Picture:
+    """Half-transparent masks, boxes and labels on a copy of the photograph (uint8[H, W, 3], RGB).
+
+    `names` are the vocabulary's, `in_a` the positions of A's classes: those are green with solid boxes, the others red
+    with dashed ones. Instances below `min_score` are left out. The result's longer side is `long_edge` pixels; by
+    default the photograph's own, but at least 480, so that labels stay readable. In a crowd some labels are left out.
+    """
+    shapes = []
+    for box, label, score, mask in zip(
+        instances.boxes.tolist(), instances.labels.tolist(), instances.scores.tolist(), instances.masks, strict=True
+    ):
+        if score >= min_score:
+            text = names[label] + (f" {score:.2f}" if show_scores else "")
+            shapes.append(Shape(tuple(box), mask, label in in_a, text))
+    return draw(image, shapes, long_edge or max(*image.shape[:2], SMALLEST_LONG_EDGE))

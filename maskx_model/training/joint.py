@@ -1,0 +1,89 @@
+"""End to end: boxes of all classes and masks of A train detector and mask branch at once (§3.2, Table 1d, Table 2)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torchvision.models.detection import FasterRCNN
+
+from data_prep.format.reader import Dataset
+from maskx_model.artifacts.model_folder import LoadedModel
+from maskx_model.artifacts.origin import Origin
+from maskx_model.config import ModelConfig
+from maskx_model.data.samples import Reader, Sample
+from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.model.detector import build_detector
+from maskx_model.model.device import resolve_device
+from maskx_model.model.losses import mask_loss
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.roi_pooling import mask_roi_pool
+from maskx_model.presets import Preset
+from maskx_model.training.loop import Place
+from maskx_model.training.precision import compile_backbone
+from maskx_model.training.roi_sampling import rois_with_masks
+from maskx_model.training.stage1 import detector_step, train_on_photographs
+from maskx_model.training.stage2 import rows_with_masks
+from maskx_model.training.step import Losses
+
+
+def fit_joint(
+    data: Dataset,
+    start: LoadedModel | None,
+    config: ModelConfig,
+    classes: tuple[int, ...],
+    preset: Preset,
+    seed: int,
+    device: str | None,
+    folder: str,
+    made_from: Origin,
+    word_vectors: npt.NDArray[np.float32] | None = None,
+) -> tuple[MaskXRCNN, bytes]:
+    """A whole model trained on the boxes of every class and the masks of `classes` (A, 0-based positions), and the
+    metric lines of its training; checkpoints go to `folder`.
+
+    `start`: a trained detector to go on from; None begins with ImageNet weights, or the random ones that the
+    configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
+    photograph shows a class of A.
+    """
+    torch.manual_seed(seed)
+    count = len(data.vocabulary)
+    detector = build_detector(config.detector, count) if start is None else start.model
+    assert isinstance(detector, FasterRCNN)
+    model = MaskXRCNN(config, count, detector).train()
+    if word_vectors is not None:
+        model.word_vectors = torch.from_numpy(word_vectors)
+    model.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    compile_backbone(detector, preset.joint.compute)
+    reader = Reader(data, preset.stage2_source, frozenset(classes))
+    rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
+    rows = data.select("train", preset.stage2_source)
+
+    classify = choose_loss(config.detector, rows, preset.stage2_source, data.vocabulary)
+
+    def loss(batch: list[Sample]) -> Losses:
+        return joint_losses(model, batch, config.detector.box_loss_weight, classify)
+
+    place = Place(folder, made_from)
+    metrics = train_on_photographs(model, reader, rows, loss, preset.joint, seed, "end to end", place)
+    return model.eval(), metrics
+
+
+def joint_losses(
+    model: MaskXRCNN,
+    samples: Sequence[Sample],
+    box_loss_weight: float,
+    classification_loss: ClassificationLoss = softmax_loss,
+) -> Losses:
+    """The detector's losses, and the mask loss on those of the same RoIs that are positive with a mask.
+
+    Everything is from one forward, and no RoI is drawn twice. The mask loss trains the backbone; it reaches w_det, the
+    rows of the batch's labels, only where the configuration turns `stop_gradient` off. Without a positive of A it is 0
+    with a graph. Raises DataError for samples that cannot be trained on.
+    """
+    detector = model.detector
+    step = detector_step(detector, samples, box_loss_weight, classification_loss)
+    sizes = step.images.image_sizes
+    rois, labels, targets = rois_with_masks(samples, step.sampled, sizes)
+    logits = model.mask_logits(mask_roi_pool(detector)(step.pyramid, rois, sizes), labels)
+    return {**step.losses, "loss_mask": mask_loss(logits, targets)}

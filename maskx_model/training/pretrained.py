@@ -1,0 +1,114 @@
+"""torchvision's COCO models as ours: taken as they are where they know all that is asked for, else to begin with."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from data_prep.format.reader import Dataset
+from data_prep.storage.storage import sha256
+from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_model
+from maskx_model.artifacts.origin import Origin
+from maskx_model.config import ModelConfig
+from maskx_model.presets import Preset
+from maskx_model.training.stages import (
+    PretrainedDetector,
+    PretrainedFeatures,
+    finished,
+    load_detector,
+    settings_hash,
+    train_detector,
+)
+
+
+def import_detector(
+    dataset: str, weights: str, out: str, preset: Preset, seed: int = 0, device: str | None = None
+) -> None:
+    """Stage 1 from torchvision's COCO detector: as it is, cut to the dataset's classes, if these are all COCO's. Else
+    trained on from there: COCO's classes begin with their rows, the others, which are counted, with new ones.
+
+    `weights`: a file with the state dict of torchvision's `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn`, or
+    the name of published weights (COCO_V1). Writes a model folder to `out`, or does nothing if it is there. Raises
+    ConfigError if the preset's detector has another shape or no class is COCO's, CheckpointError or DataError.
+    """
+    from maskx_model.artifacts.torchvision_detector import check_shape, coco_ids, load_coco_detector, weights_file
+
+    check_shape(preset)
+    vocabulary = Dataset.open(dataset).vocabulary
+    categories = coco_ids(vocabulary)
+    file = weights_file(weights)
+    load = partial(load_coco_detector, file, preset.detector, categories)
+    if None in categories:
+        _tell_rows(file, categories)
+        train_detector(dataset, out, preset, seed=seed, device=device, start=PretrainedDetector(load, sha256(file)))
+        return
+    made_from: Origin = {
+        "weights": sha256(file),
+        "vocabulary": vocabulary.hash,
+        "settings": settings_hash(preset.detector, categories),
+    }
+    if not finished(out, made_from):
+        save_model(out, LoadedModel(load(), ModelConfig(preset.detector), vocabulary, ()), made_from)
+
+
+def pretrained_features(weights: str, preset: Preset) -> PretrainedFeatures:
+    """The mask features of torchvision's Mask R-CNN to begin stage 2 with. They have seen masks of all 80 classes.
+
+    `weights`: a file with the state dict of `maskrcnn_resnet50_fpn`, or COCO_V1. Raises ConfigError if the preset's
+    mask branch has another shape, CheckpointError when they are loaded from another model's file.
+    """
+    from maskx_model.artifacts.torchvision_masks import check_mask_shape, load_coco_features, masks_file
+
+    check_mask_shape(preset.mask)
+    file = masks_file(weights)
+    return PretrainedFeatures(partial(load_coco_features, file), sha256(file))
+
+
+def import_masks(dataset: str, detector: str, weights: str, out: str, preset: Preset) -> None:
+    """Stage 2 without training: the mask branch of torchvision's Mask R-CNN, with weights of each class, on the
+    detector that was taken from the same file. Classes that COCO lacks keep their initial weights, and are counted.
+
+    Writes a model folder to `out` whose A is COCO's classes, or does nothing if it is there. Raises ConfigError if the
+    preset's mask branch is not torchvision's, CheckpointError if file or detector are others.
+    """
+    from maskx_model.artifacts.torchvision_detector import coco_ids
+    from maskx_model.artifacts.torchvision_masks import check_mask_shape, load_coco_masks, masks_file
+
+    config = ModelConfig(preset.detector, replace(preset.mask, kind="class_specific"))
+    assert config.mask is not None
+    check_mask_shape(config.mask)
+    data = Dataset.open(dataset)
+    categories = coco_ids(data.vocabulary)
+    file = masks_file(weights)
+    made_from: Origin = {
+        "weights": sha256(file),
+        "vocabulary": data.vocabulary.hash,
+        "settings": settings_hash(config, categories),
+        "detector": model_hash(detector),
+    }
+    if finished(out, made_from):
+        return
+    import torch
+    from torchvision.models.detection import FasterRCNN
+
+    from maskx_model.model.maskx_rcnn import MaskXRCNN
+
+    own = load_detector(detector, data, preset, device="cpu").model
+    assert isinstance(own, FasterRCNN)
+    torch.manual_seed(0)
+    model = MaskXRCNN(config, len(data.vocabulary), own)
+    load_coco_masks(file, model.mask_branch, own, categories)
+    if None in categories:
+        _tell_rows(file, categories)
+    classes = tuple(i for i, category in enumerate(categories) if category is not None)
+    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from)
+
+
+def _tell_rows(file: Path, categories: Sequence[int | None]) -> None:
+    others = sum(category is None for category in categories)
+    print(
+        f"{file}: {len(categories) - others} of the {len(categories)} classes are COCO's and take its rows; the other "
+        f"{others} begin with new ones",
+        file=sys.stderr,
+    )

@@ -1,0 +1,162 @@
+"""What the mask head trains on: positive RoIs of A with their frozen features and mask targets (§3.2)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from torchvision.ops import clip_boxes_to_image
+
+from maskx_model.config import RoiKind
+from maskx_model.data.input_checks import check_features
+from maskx_model.data.samples import Sample
+from maskx_model.masks.targets import mask_targets
+from maskx_model.model.roi_heads import MatchedRois
+from maskx_model.model.roi_pooling import mask_roi_pool
+from maskx_model.training.batch import training_batch
+
+JITTER = 0.1
+"""A jittered side moves by up to this share of the box's width or height."""
+
+
+@dataclass(frozen=True)
+class RoiBatch:
+    """R RoIs: features [R, C, 14, 14], labels int64 [R] (1-based, all in A), targets float32 [R, 28, 28]."""
+
+    features: Tensor
+    labels: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, rows: Tensor) -> "RoiBatch":
+        """Those RoIs only."""
+        return RoiBatch(self.features[rows], self.labels[rows], self.targets[rows])
+
+    def to(self, device: torch.device) -> "RoiBatch":
+        """The same RoIs on that device."""
+        return RoiBatch(self.features.to(device), self.labels.to(device), self.targets.to(device))
+
+
+@torch.no_grad()
+def sampled_rois(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    cached_proposals: int | None = None,
+    kind: RoiKind = "proposals",
+) -> RoiBatch:
+    """Positive RoIs of the objects that have masks, from a detector in eval mode.
+
+    As in the paper: proposals and ground-truth boxes, sampled as for the box head, positives kept. With
+    `cached_proposals` instead each object's ground-truth box and that many of its proposals. For the other kinds see
+    `MaskSchedule.rois`; no proposal is made for them.
+    """
+    batch, scaled = training_batch(detector, samples)
+    pyramid = detector.backbone(batch.tensors)
+    if kind == "proposals":
+        proposals, _ = detector.rpn(batch, pyramid)
+        chosen = _proposals(detector, proposals, scaled, cached_proposals)
+    else:
+        chosen = _ground_truth(scaled, copies=1 if kind == "gt" else 1 + (cached_proposals or 0))
+        if kind == "jittered":
+            moved = [jittered(boxes, size) for boxes, size in zip(chosen.rois, batch.image_sizes, strict=True)]
+            chosen = chosen._replace(rois=moved)
+    rois, labels, wanted = rois_with_masks(samples, chosen, batch.image_sizes)
+    features = mask_roi_pool(detector)(pyramid, rois, batch.image_sizes)
+    check_features(features, samples)
+    return RoiBatch(features, labels, wanted)
+
+
+def rois_with_masks(
+    samples: Sequence[Sample],
+    chosen: MatchedRois,
+    sizes: Sequence[tuple[int, int]],
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Of the RoIs of photographs, the positive ones whose object has a mask, each with the mask of the very object it
+    was matched to: the mask loss is filtered to A here.
+
+    `sizes`: (height, width) of each photograph in the network's pixels. Returns RoIs [R_i, 4] of each photograph, and
+    of all together labels int64 [R] and targets float32 [R, 28, 28].
+    """
+    masks = [mask for sample in samples for mask in sample.masks]
+    counts = [len(sample.masks) for sample in samples]
+    rois, labels = torch.cat(chosen.rois), torch.cat(chosen.labels)
+    # Of each photograph: how many objects the ones before it have, and what its masks' pixels are to the network's.
+    before = [0, *accumulate(counts)][:-1]
+    scales = [
+        (sample.image.shape[1] / width, sample.image.shape[0] / height)
+        for sample, (height, width) in zip(samples, sizes, strict=True)
+    ]
+    has_mask = torch.tensor([mask is not None for mask in masks], dtype=torch.bool, device=rois.device)
+    photograph = torch.repeat_interleave(
+        torch.arange(len(samples), device=rois.device),
+        torch.tensor([len(each) for each in chosen.rois], device=rois.device),
+        output_size=len(rois),
+    )
+    objects = torch.cat(chosen.matched) + torch.tensor(before, device=rois.device)[photograph]
+    positive = (labels > 0).nonzero()[:, 0]
+    positive = positive[has_mask[objects[positive]]]
+    of, boxes = photograph[positive], rois[positive]
+    targets = mask_targets(masks, boxes * boxes.new_tensor(scales)[of].repeat(1, 2), objects[positive])
+    return list(boxes.split(of.bincount(minlength=len(samples)).tolist())), labels[positive], targets
+
+
+def jittered(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes xyxy [N, 4] whose sides have moved by up to a tenth of the box's width or height, drawn from torch's
+    generator, and cut to an image of `size` (height, width)."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    moved = boxes + JITTER * sides * (2 * torch.rand_like(boxes) - 1)
+    inside: Tensor = clip_boxes_to_image(moved, size)
+    return inside
+
+
+def _ground_truth(targets: list[dict[str, Tensor]], copies: int) -> MatchedRois:
+    objects = [torch.arange(len(t["boxes"]), device=t["boxes"].device).repeat(copies) for t in targets]
+    pairs = list(zip(targets, objects, strict=True))
+    return MatchedRois([t["boxes"][each] for t, each in pairs], objects, [t["labels"][each] for t, each in pairs])
+
+
+def _proposals(
+    detector: FasterRCNN, proposals: list[Tensor], targets: list[dict[str, Tensor]], per_object: int | None
+) -> MatchedRois:
+    """As sampled for the box head; or each object's ground-truth box, and so many of its positives."""
+    if per_object is None:
+        rois, matched, labels, _ = detector.roi_heads.select_training_samples(proposals, targets)
+        return MatchedRois(rois, matched, labels)
+    truth = _ground_truth(targets, copies=1)
+    found = MatchedRois(proposals, *detector.roi_heads.assign_targets_to_proposals(proposals, truth.rois, truth.labels))
+    picks = [
+        _some_of_each(matched, labels > 0, len(boxes), per_object)
+        for matched, labels, boxes in zip(found.matched, found.labels, truth.rois, strict=True)
+    ]
+    return MatchedRois(
+        *(
+            [torch.cat([own, other[pick]]) for own, other, pick in zip(owns, others, picks, strict=True)]
+            for owns, others in zip(truth, found, strict=True)
+        )
+    )
+
+
+def _some_of_each(matched: Tensor, positive: Tensor, objects: int, count: int) -> Tensor:
+    """At random up to `count` positives of each object: positions in `matched`, int64."""
+    chosen = [matched[:0]]
+    for obj in range(objects):
+        candidates = ((matched == obj) & positive).nonzero()[:, 0]
+        chosen.append(candidates[torch.randperm(len(candidates), device=candidates.device)[:count]])
+    return torch.cat(chosen)
+
+
+def cached_rois(
+    detector: FasterRCNN, batches: Iterator[list[Sample]], per_object: int, kind: RoiKind = "proposals"
+) -> RoiBatch:
+    """All RoIs of those photographs in memory, features as float16; raises DataError where those are not finite."""
+    parts = []
+    for samples in batches:
+        part = sampled_rois(detector, samples, per_object, kind)
+        parts.append(replace(part, features=part.features.half()))
+        check_features(parts[-1].features, samples)
+    columns = zip(*((p.features, p.labels, p.targets) for p in parts), strict=True)
+    return RoiBatch(*(torch.cat(column) for column in columns))
