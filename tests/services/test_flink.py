@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.data_prep.conftest import prepare_toy, toy_original  # noqa: F401  fixtures
-from tests.data_prep.test_prepare import contents
+from tests.data_prep.prepare.test_prepare import contents
 from tests.processes import running, wait_for_writer
 from tests.services.flink_cluster import REPOSITORY, FlinkCluster, flink_cluster
 

@@ -25,9 +25,9 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
 from maskx_model.training.pretrained import import_detector, import_masks, pretrained_features
 from maskx_model.training.stages import train_masks
+from tests.maskx_model.artifacts.test_torchvision_detector import SIZE, small_coco_r50, torchvisions, vocabulary
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
-from tests.maskx_model.test_torchvision_weights import SIZE, small_coco_r50, torchvisions, vocabulary
 
 IDS = [1, 24, 47, 90]
 IGLOO = VocabularyClass("igloo.n.01", "igloo", {"vg": SourceClass(("igloo.n.01",), 3)})

@@ -205,4 +205,4 @@ def test_plots_are_svg_and_the_same_each_time() -> None:
 
 
 def test_the_template_is_packaged() -> None:
-    assert (Path(__file__).parents[2] / "maskx_model/report/templates/report.html.j2").is_file()
+    assert (Path(__file__).parents[3] / "maskx_model/report/templates/report.html.j2").is_file()

@@ -16,8 +16,8 @@ from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.run import prepare
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.conftest import Prepare
+from tests.data_prep.prepare.test_prepare import contents
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
-from tests.data_prep.test_prepare import contents
 from tests.processes import descendants, running, wait_for_descendants, wait_for_the_end, wait_for_writer
 
 BESIDE = "data_prep.beam.process"

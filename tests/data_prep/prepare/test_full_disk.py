@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.data_prep.test_prepare import contents
+from tests.data_prep.prepare.test_prepare import contents
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 SHARD_BYTES = 20_000
 
 # On a disk of its own, of so many kB: try, keep a copy of what there is, make room, try again.

@@ -24,9 +24,9 @@ from maskx_model.presets import Preset, coco_r50
 from maskx_model.training.pretrained import import_detector
 from maskx_model.training.stages import train_masks
 from tests.maskx_model.killing import REPOSITORY
+from tests.maskx_model.model.test_backbones import write_trap
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
-from tests.maskx_model.test_backbones import write_trap
 
 SIZE = 128
 ALL_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background__", "N/A")]
