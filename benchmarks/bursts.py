@@ -1,4 +1,4 @@
-"""Frames of a burst, made from one photograph: what a camera that moves and a subject that moves change."""
+"""Frames of a burst, made from one image: what a camera that moves and a subject that moves change."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.real_sample import Mask, Picture
 
-# Every frame shows the photograph without this share on each side, so that a camera that moved sees something new.
+# Every frame shows the image without this share on each side, so that a camera that moved sees something new.
 MARGIN = 0.05
 
 

@@ -1,9 +1,9 @@
-"""How well copies of held-out photographs are found, and how well their neighbours in a burst are told from them.
+"""How well copies of held-out images are found, and how well their neighbours in a burst are told from them.
 
-Held out are all photographs of the real sample. Planted are copies of each (half and double size, quality 50, crops of
+Held out are all images of the real sample. Planted are copies of each (half and double size, quality 50, crops of
 up to 5 % on any sides, and all of it together), and beside each its neighbours: frames of one burst, in which the
 camera moved, or something in front of it, or both. "Hardly" is what is hard to tell: movements of a few pixels. Each
-is looked for among all the held-out photographs.
+is looked for among all the held-out images.
 
     MASKX_REAL_SAMPLE=DIR python -m benchmarks.content
 """
@@ -47,7 +47,7 @@ def copies(picture: Picture, random: np.random.Generator) -> Iterator[tuple[str,
 
 
 def neighbours(photograph: Photograph, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
-    """The next frames of a burst; a subject can move only where the photograph has one."""
+    """The next frames of a burst; a subject can move only where the image has one."""
     picture, subjects = photograph.picture(), photograph.subjects()
     for kind, movement in MOVEMENTS.items():
         if not movement.subject[1]:
@@ -58,7 +58,7 @@ def neighbours(photograph: Photograph, random: np.random.Generator) -> Iterator[
 
 
 def gallery(files: list[bytes]) -> HeldOutPictures:
-    """Photographs to be held out, each under its number."""
+    """Images to be held out, each under its number."""
     described = [describe(0, decode_luminance(data, "held out", LEAST_SIDE).grey) for data in files]
     return HeldOutPictures([np.concatenate(described)], [str(number) for number in range(len(files))])
 
@@ -73,7 +73,7 @@ class Counts:
         self.seconds = 0.0
 
     def compare(self, held_out: HeldOutPictures, kind: str, data: bytes, number: int) -> None:
-        """Count a planted file of the photograph with this number; `wrong` is what was taken for another's copy."""
+        """Count a planted file of the image with this number; `wrong` is what was taken for another's copy."""
         grey = decode_luminance(data, kind, LEAST_SIDE).grey
         start = time.process_time()
         found = held_out.copied_by(grey)

@@ -1,4 +1,4 @@
-"""Generated photographs with objects of thousands of classes and what a mediocre model would find: no picture, only
+"""Generated images with objects of thousands of classes and what a mediocre model would find: no picture, only
 annotations and detections. Classes occur as in natural data, a few often and most rarely."""
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def _ellipse(box: npt.NDArray[np.float64]) -> dict[str, bytes]:
 def detected_world(
     photographs: int, classes: int, detections: int, objects: float, seed: int = 0
 ) -> tuple[list[Truth], list[Instances]]:
-    """`objects` of each photograph on average, `detections` in each exactly: at most two near each object, the rest
+    """`objects` of each image on average, `detections` in each exactly: at most two near each object, the rest
     anywhere. Masks are whole; scores have three digits, so that some are equal."""
     rng = np.random.default_rng(seed)
     shapes = Shapes.draw(rng)

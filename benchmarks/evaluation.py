@@ -1,7 +1,7 @@
 """COCO's AP at thousands of classes, a class at a time, against pycocotools; and our memory at the full size.
 
-Both measure the same generated photographs and detections. pycocotools looks at every pair of a photograph and a class,
-so it is compared on fewer photographs; its documents are ready before its clock starts, ours are part of our time.
+Both measure the same generated images and detections. pycocotools looks at every pair of an image and a class,
+so it is compared on fewer images; its documents are ready before its clock starts, ours are part of our time.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Options:
     iou_type: IouType = "segm"
 
     def world(self) -> FullSize:
-        """The photographs' truths, and what was found in each."""
+        """The images' truths, and what was found in each."""
         return detected_world(self.photographs, self.classes, self.detections, self.objects)
 
 
@@ -119,7 +119,7 @@ def compare(options: Options) -> tuple[float, bool]:
         table = average_precision(truths, found, options.iou_type, classes)
         seconds["ours"].append(time.perf_counter() - start)
     theirs, ours = (min(each) for each in seconds.values())
-    print(f"{options.photographs} photographs: pycocotools {theirs:.1f} s, ours {ours:.1f} s", flush=True)
+    print(f"{options.photographs} images: pycocotools {theirs:.1f} s, ours {ours:.1f} s", flush=True)
     return theirs / ours, same(table, classes, expected)
 
 
@@ -151,7 +151,7 @@ def main(options: Options) -> None:
     print_settings(("numpy", "pycocotools", "faster-coco-eval"), **vars(options))
     ratio, identical = compare(replace(options, photographs=min(options.compared, options.photographs)))
     seconds, peak, checked = measure_full_size(options)
-    print(f"{options.photographs} photographs: ours {seconds:.1f} s, {peak:.0f} MB with all that is measured")
+    print(f"{options.photographs} images: ours {seconds:.1f} s, {peak:.0f} MB with all that is measured")
     report = {"ratio": round(ratio, 1), "identical": identical and checked}
     print(json.dumps(report | {"seconds": round(seconds, 1), "peak_mb": round(peak)}))
 

@@ -2,7 +2,7 @@
 
 In each world one group of twelve classes (seed modulo five) loses its masks: B. The study holds out the four other
 groups in turn, and estimates each variant's mask AP on B. Then the variants are trained on all of A and measured on B.
-The detector is a better one than the preset's, and many photographs are measured on: where little is found in few of
+The detector is a better one than the preset's, and many images are measured on: where little is found in few of
 them, true AP is as much luck as its estimate.
 
     python -m benchmarks.holdout --seeds 23 24 25 --worlds hues pairs
@@ -164,7 +164,7 @@ def better_detector(preset: Preset) -> Preset:
 
 
 def sized(preset: Preset, images: int | None, val_images: int | None, steps: int | None) -> Preset:
-    """The preset on so many photographs, with so many steps; a small world is left as it is drawn."""
+    """The preset on so many images, with so many steps; a small world is left as it is drawn."""
     if images is not None:
         preset = replace(preset, data=replace(preset.data, classes=None, max_rejected=0.5, toy_images=images))
     if val_images is not None:
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--head-seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="all that is kept and reused")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="heads at once, one thread each")
-    parser.add_argument("--images", type=int, help="photographs of a world, if not the toy preset's")
+    parser.add_argument("--images", type=int, help="images of a world, if not the toy preset's")
     parser.add_argument("--val-images", type=int, default=1800, help="to measure on: six times the preset's")
     parser.add_argument("--steps", type=int, help="steps of each stage, to try it out")
     options = parser.parse_args()

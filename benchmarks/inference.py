@@ -1,4 +1,4 @@
-"""From a photograph to masks over it: 81 against 3,001 classes, and against torchvision's Mask R-CNN.
+"""From an image to masks over it: 81 against 3,001 classes, and against torchvision's Mask R-CNN.
 
 Weights are random, but the last layer of the box head is planted: it finds the same objects of the first 80 classes
 whatever the number of classes is, so that all ways return the same 100 detections. torchvision's model holds T's
@@ -30,12 +30,12 @@ FOUND = 80
 """The classes that are found, the first ones."""
 
 ABSENT = -40.0
-"""Bias of every other class: no photograph shows it."""
+"""Bias of every other class: no image shows it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """A photograph of `height` × `width`, scaled to `min_size` pixels at its shorter side; `classes` with the
+    """An image of `height` × `width`, scaled to `min_size` pixels at its shorter side; `classes` with the
     background, the first for the comparison, the second for what more classes cost."""
 
     height: int = 480
@@ -58,7 +58,7 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Detections of one photograph: boxes xyxy [N, 4] in its pixels, labels [N], scores [N], masks bool [N, H, W] or
+    """Detections of one image: boxes xyxy [N, 4] in its pixels, labels [N], scores [N], masks bool [N, H, W] or
     run-length encoded."""
 
     boxes: Tensor
@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 
 def photograph(options: Options) -> Tensor:
-    """Smooth noise, float32 [3, H, W] in 0..1: differs from place to place, as photographs do."""
+    """Smooth noise, float32 [3, H, W] in 0..1: differs from place to place, as images do."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, options.height // 32 + 1, options.width // 32 + 1, generator=generator)
     size = (options.height, options.width)
@@ -92,7 +92,7 @@ def our_model(classes: int, options: Options) -> MaskXRCNN:
 
 @torch.no_grad()
 def plant(model: MaskXRCNN, options: Options) -> None:
-    """Set the box predictor so that proposals of the photograph score as those of a trained detector: most are
+    """Set the box predictor so that proposals of the image score as those of a trained detector: most are
     background, and each of the others is of one of the first 80 classes."""
     encoded = model.encode([photograph(options)])
     heads = model.detector.roi_heads
@@ -120,7 +120,7 @@ def gaussian(shape: torch.Size, seed: int) -> Tensor:
 
 @torch.no_grad()
 def ours_after(model: MaskXRCNN, encoded: Encoded) -> Found:
-    """Our way from the pyramid to masks over the photograph."""
+    """Our way from the pyramid to masks over the image."""
     (detections,) = model.detect(encoded)
     (masks,) = model.segment(encoded, [detections["boxes"]], [detections["labels"]])
     pasted = paste(masks, detections["boxes"], encoded.original_sizes[0])
@@ -129,7 +129,7 @@ def ours_after(model: MaskXRCNN, encoded: Encoded) -> Found:
 
 @torch.no_grad()
 def torchvisions_encoded(model: MaskRCNN, image: Tensor) -> Encoded:
-    """torchvision's way from a photograph to the pyramid, as in its own `forward`."""
+    """torchvision's way from an image to the pyramid, as in its own `forward`."""
     batch, _ = model.transform([image])
     original = [(image.shape[-2], image.shape[-1])]
     return Encoded(batch.tensors, model.backbone(batch.tensors), batch.image_sizes, original)
@@ -137,7 +137,7 @@ def torchvisions_encoded(model: MaskRCNN, image: Tensor) -> Encoded:
 
 @torch.no_grad()
 def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
-    """torchvision's way from the pyramid to masks over the photograph, as in its own `forward`."""
+    """torchvision's way from the pyramid to masks over the image, as in its own `forward`."""
     proposals, _ = model.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
     detections, _ = model.roi_heads(encoded.pyramid, proposals, encoded.sizes)
     (found,) = model.transform.postprocess(detections, encoded.sizes, encoded.original_sizes)
@@ -146,7 +146,7 @@ def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
 
 
 def inference(way: Way, options: Options) -> Callable[[], Found]:
-    """The model and, unless the `whole` is wanted, the photograph after the backbone; then what follows."""
+    """The model and, unless the `whole` is wanted, the image after the backbone; then what follows."""
     image = photograph(options)
     ours = our_model(way.classes, options)
     encoded = None if way.whole else ours.encode([image])
@@ -173,7 +173,7 @@ def same(a: Found, b: Found) -> bool:
 
 
 def whole_masks(found: Found) -> Tensor:
-    """Masks over the photograph, bool [N, H, W]."""
+    """Masks over the image, bool [N, H, W]."""
     return found.masks if isinstance(found.masks, Tensor) else bitmaps(found.masks).bool()
 
 

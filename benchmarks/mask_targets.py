@@ -1,4 +1,4 @@
-"""Mask targets of a photograph: straight from run lengths to the RoIs against torchvision's bitmaps of every object."""
+"""Mask targets of an image: straight from run lengths to the RoIs against torchvision's bitmaps of every object."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ MOST_APART = 1e-4
 
 @dataclass(frozen=True)
 class Options:
-    """Photograph of `height` × `width`, its `objects`, and the positive `rois` of them."""
+    """Image of `height` × `width`, its `objects`, and the positive `rois` of them."""
 
     height: int = 800
     width: int = 1333
@@ -68,7 +68,7 @@ def by_bitmaps(masks: list[Rle], boxes: Tensor, matched: Tensor) -> Tensor:
 
 
 def targets_of(way: Callable[[list[Rle], Tensor, Tensor], Tensor], options: Options) -> Callable[[], Tensor]:
-    """The photograph's targets, made in that way; waits for the device."""
+    """The image's targets, made in that way; waits for the device."""
     given = photograph(options)
     return lambda: way(*given).cpu()
 

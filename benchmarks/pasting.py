@@ -1,4 +1,4 @@
-"""From 28 × 28 probabilities to run-length encoded masks over a photograph: ours against torchvision's pasting of
+"""From 28 × 28 probabilities to run-length encoded masks over an image: ours against torchvision's pasting of
 whole bitmaps and pycocotools' encoding."""
 
 import json
@@ -21,7 +21,7 @@ from maskx_model.masks.pasting import MASK_THRESHOLD, paste
 
 @dataclass(frozen=True)
 class Options:
-    """`objects` found in a photograph of `height` × `width`."""
+    """`objects` found in an image of `height` × `width`."""
 
     objects: int = 100
     height: int = 480
@@ -51,7 +51,7 @@ Way = Callable[[Tensor, Tensor, tuple[int, int]], list[Rle]]
 
 
 def masks_over_image(way: Way, options: Options) -> Callable[[], list[Rle]]:
-    """The objects' masks over the photograph."""
+    """The objects' masks over the image."""
     return partial(way, *found(options), (options.height, options.width))
 
 

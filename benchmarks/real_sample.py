@@ -1,4 +1,4 @@
-"""Real photographs for benchmarks, and what happens to photographs on their way through the world."""
+"""Real images for benchmarks, and what happens to images on their way through the world."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _SUBJECT = (0.015, 0.4)
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph of COCO with its annotations as COCO's file has them; `record` is its own there."""
+    """An image of COCO with its annotations as COCO's file has them; `record` is its own there."""
 
     path: Path
     record: dict[str, Any]
@@ -42,10 +42,10 @@ class Photograph:
 
 
 def real_photographs() -> list[Photograph]:
-    """Every photograph of the sample that MASKX_REAL_SAMPLE names; without one the benchmark ends with a sentence."""
+    """Every image of the sample that MASKX_REAL_SAMPLE names; without one the benchmark ends with a sentence."""
     folder = os.environ.get("MASKX_REAL_SAMPLE")
     if not folder or not (Path(folder) / "coco").is_dir():
-        raise SystemExit("this benchmark needs real photographs: set MASKX_REAL_SAMPLE to a folder with coco/ in it")
+        raise SystemExit("this benchmark needs real images: set MASKX_REAL_SAMPLE to a folder with coco/ in it")
     return [photograph for split in ("train", "val") for photograph in _listed(Path(folder) / "coco", split)]
 
 

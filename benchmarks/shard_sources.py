@@ -1,4 +1,4 @@
-"""COCO's and Visual Genome's layouts with as many of the real sample's photographs as asked for, under many names."""
+"""COCO's and Visual Genome's layouts with as many of the real sample's images as asked for, under many names."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ OBJECTS = 35
 
 
 def write_sources(folder: Path, photographs: list[Photograph], each: int, held_out: int) -> tuple[str, str]:
-    """Write so many photographs of each part (COCO's alone, both's, Visual Genome's alone), and so many held out.
+    """Write so many images of each part (COCO's alone, both's, Visual Genome's alone), and so many held out.
 
     Returns both sources as `prepare` takes them.
     """
@@ -46,7 +46,7 @@ def _write_training(coco: Path, named: dict[int, Photograph], categories: list[A
 
 
 def _write_held_out(coco: Path, photographs: list[Photograph], number: int, categories: list[Any]) -> None:
-    """Windows of the sample's photographs, half of them mirrored: like them, and copies of none."""
+    """Windows of the sample's images, half of them mirrored: like them, and copies of none."""
     (coco / "val2017").mkdir()
     images = []
     for n in range(number):
@@ -68,7 +68,7 @@ def _window(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def _write_genome(folder: Path, named: dict[int, Photograph], coco_ids: dict[int, int]) -> None:
-    """Photographs with a long edge of 500 pixels, as Visual Genome's copies have, each encoded once."""
+    """Images with a long edge of 500 pixels, as Visual Genome's copies have, each encoded once."""
     encoded: dict[Path, tuple[bytes, int, int]] = {}
     images, records = [], []
     (folder / "VG_100K").mkdir(parents=True)

@@ -1,9 +1,9 @@
-"""Shard writing from references, each photograph proved whole by decoding it, against a bare loop that does the same.
+"""Shard writing from references, each image proved whole by decoding it, against a bare loop that does the same.
 
 The bare loop reads a file, decodes it with Pillow and appends it to a tar. Ours also reads the records back, makes
-masks, boxes and the index, and keeps out of training what shows a held-out photograph. The photographs are the real
+masks, boxes and the index, and keeps out of training what shows a held-out image. The images are the real
 sample's in three parts, as in the real data: `coco` is compared with nothing, `coco+vg` has the file that ids unite
-with it decoded too, `vg` is compared with all that is held out (windows of the sample's photographs: like them, and
+with it decoded too, `vg` is compared with all that is held out (windows of the sample's images: like them, and
 copies of none). One process, which works without waiting, so that its CPU time is what counts;
 the ways take turns, and the best round of each is taken.
 
@@ -33,7 +33,7 @@ from data_prep.shards.locate import locate, pack
 from data_prep.shards.write import write_shard
 from data_prep.sources.options import parse_sources
 
-# Training photographs of COCO 2017 and Visual Genome 1.4 by part, about.
+# Training images of COCO 2017 and Visual Genome 1.4 by part, about.
 REAL = {"coco": 67_000, "coco+vg": 51_000, "vg": 55_000}
 WAYS = ("bare loop", "ours", "ours, compared")
 
@@ -69,7 +69,7 @@ class Ready:
             write_shard(plan, number, self.references[number], self.files, galleries)
 
     def without_comparing(self, out: str) -> tuple[Plan, Galleries]:
-        """The same plan at another place, in which no photograph is compared with any."""
+        """The same plan at another place, in which no image is compared with any."""
         plan = msgspec.structs.replace(self.planned.plan, out=out)
         alone = [[_alone(planned) for planned in shard] for shard in self.contents.photographs]
         write_plan(plan, Contents(alone, self.contents.tables))
@@ -83,7 +83,7 @@ def _alone(planned: PlannedPhotograph) -> PlannedPhotograph:
 
 
 def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:
-    """What the least program does that copies photographs into a tar and proves each of them whole."""
+    """What the least program does that copies images into a tar and proves each of them whole."""
     with tarfile.open(path, "w") as tar:
         for planned in photographs:
             file = Path(planned.photograph.images[0].path)
@@ -92,7 +92,7 @@ def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:
 
 
 def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, float]:
-    """CPU milliseconds a photograph of the part, by way."""
+    """CPU milliseconds an image of the part, by way."""
     plan = ready.planned.plan
     shards = [n for n, shard in enumerate(plan.shards) if (shard.split, shard.part) == (TRAIN, part)]
     photographs = [planned for number in shards for planned in ready.contents.photographs[number]]
@@ -114,8 +114,8 @@ def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--each", type=int, default=1000, help="photographs of each part")
-    parser.add_argument("--held-out", type=int, default=5000, help="photographs to compare with")
+    parser.add_argument("--each", type=int, default=1000, help="images of each part")
+    parser.add_argument("--held-out", type=int, default=5000, help="images to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     photographs = real_photographs()

@@ -1,7 +1,7 @@
 """The script that one would write without this project: json.load, dictionaries, pycocotools, webdataset.
 
-It makes the same records by the same rules, with all of the files in memory; photographs are left out. With several
-processes, each writes its share of the photographs from the same loaded files.
+It makes the same records by the same rules, with all of the files in memory; images are left out. With several
+processes, each writes its share of the images from the same loaded files.
 
     python -m benchmarks.straightforward --coco runs/coco --vg runs/visual_genome --out runs/straightforward
 """
@@ -50,7 +50,7 @@ def load_visual_genome(folder: str) -> tuple[list[Json], dict[int, list[Json]]]:
 
 
 def merge(coco: dict[str, COCO], vg_images: list[Json]) -> list[Photograph]:
-    """Photographs as (split, COCO image or None, Visual Genome image or None)."""
+    """Images as (split, COCO image or None, Visual Genome image or None)."""
     by_id = {image["id"]: (split, image) for split in SPLITS for image in coco[split].dataset["images"]}
     by_flickr = collections.defaultdict(list)
     for split, image in by_id.values():

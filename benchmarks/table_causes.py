@@ -46,7 +46,7 @@ class Budget:
 @dataclass(frozen=True)
 class Options:
     """`mask_classes` is A; each of `steps` goes with each of `rates`, the toy preset's come first. GrabCut is slow,
-    so it is measured on `grabcut_images` photographs."""
+    so it is measured on `grabcut_images` images."""
 
     dataset: str
     detector: str
@@ -117,7 +117,7 @@ def main(options: Options) -> None:
     )
     rows = list(trained(frozen, a, options))
     few = replace(frozen, max_images=options.grabcut_images)
-    rows.append(found("grabcut", f"{options.grabcut_images} photographs", grabcut_row(few), a))
+    rows.append(found("grabcut", f"{options.grabcut_images} images", grabcut_row(few), a))
     print(f"{'':24}{'':24}{'B':>8}{'A':>8}{'B, boxes given':>16}")
     for each in rows:
         print(f"{each.method:24}{each.budget:24}{each.b:8.1f}{each.a:8.1f}{each.b_given:16.1f}")

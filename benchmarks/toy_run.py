@@ -109,7 +109,7 @@ class ToyRun:
         return model
 
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
-        """AP on the validation photographs: of A, of the rest as B, and of all."""
+        """AP on the validation images: of A, of the rest as B, and of all."""
         labels = evaluated_classes(self.data, "coco")
         photographs = [(image, Truth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")]
         found = find(photographs, models)

@@ -35,7 +35,7 @@ LEARNING_RATE = 1e-9
 
 @dataclass(frozen=True)
 class Options:
-    """Photographs of `height` × `width` with so many `objects` each; `classes` with the background, the first for the
+    """Images of `height` × `width` with so many `objects` each; `classes` with the background, the first for the
     comparison, the second for what more classes cost; `rounds` of all ways, `steps` in each."""
 
     height: int = 480
@@ -90,7 +90,7 @@ class PlantedProposals(nn.Module):
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]]
     ) -> tuple[list[Tensor], Losses]:
-        """The planted proposals xyxy [P, 4] of each photograph, and the RPN's losses."""
+        """The planted proposals xyxy [P, 4] of each image, and the RPN's losses."""
         _, losses = self.rpn(images, features, targets)
         return [self._planted(t["boxes"], size) for t, size in zip(targets, images.image_sizes, strict=True)], losses
 
@@ -185,7 +185,7 @@ def measured(ways: list[Way], options: Options) -> dict[Way, Cost]:
 
 
 def same_losses(options: Options) -> bool:
-    """Whether all five losses agree, on small photographs."""
+    """Whether all five losses agree, on small images."""
     small = replace(options, height=128, width=160, objects=min(options.objects, 4), rois=min(options.rois, 64))
     ours, theirs = (training_step(Way(model, options.classes[0]), small)() for model in ("ours", "torchvision"))
     return ours.keys() == theirs.keys() and all(

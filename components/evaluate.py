@@ -16,7 +16,7 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> str:
-    """Measure a model beside its class-agnostic baseline on the validation photographs.
+    """Measure a model beside its class-agnostic baseline on the validation images.
 
     Args:
         model: URI of the model.

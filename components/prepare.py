@@ -15,7 +15,7 @@ def prepare(
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     max_rejected: Optional[float] = None,  # noqa: UP045
 ) -> str:
-    """Merge the sources by photograph into one dataset of shards.
+    """Merge the sources by image into one dataset of shards.
 
     Args:
         sources: `NAME=coco:URI` or `NAME=vg:URI`, any number.

@@ -13,7 +13,7 @@ def train_detector(dataset: str, out: str, preset: str, seed: int) -> str:
         dataset: The dataset's URI.
         out: URI of the stage's folder: model, curves, checkpoints.
         preset: Name of the configuration.
-        seed: Seed of the weights and of the order of the photographs.
+        seed: Seed of the weights and of the order of the images.
 
     Returns:
         The detector's URI.

@@ -24,7 +24,7 @@ def train_masks(
         preset: Name of the configuration.
         kind: `transfer`, or `class_agnostic` for the baseline.
         mask_classes: The classes whose masks training sees (A); empty for what the preset says.
-        seed: Seed of the weights and of the order of the photographs.
+        seed: Seed of the weights and of the order of the images.
 
     Returns:
         The model's URI.

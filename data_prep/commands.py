@@ -17,21 +17,21 @@ def toy(
     seed: int = 0,
     style: Literal["hues", "pairs"] = "hues",
 ) -> None:
-    """Generate a toy world: photographs with annotations in COCO's and Visual Genome's original layouts.
+    """Generate a toy world: images with annotations in COCO's and Visual Genome's original layouts.
 
     Prepare it like the real data: `maskx data prepare` takes its `coco` and `visual_genome` folders.
 
     Args:
         out: Folder to make. It must not exist, or be empty.
-        images: How many training photographs, at least 20.
-        val_images: How many validation photographs, at least 5.
+        images: How many training images, at least 20.
+        val_images: How many validation images, at least 5.
         seed: Another number draws another world.
         style: What makes a class: "hues" is a hue and a texture, "pairs" is a pair of colours and harder.
     """
     from data_prep.toy_world import write_toy_world
 
     write_toy_world(out, images=images, val_images=val_images, seed=seed, style=style)
-    print(f"{out}: {images} training and {val_images} validation photographs, see {out / 'README.md'}")
+    print(f"{out}: {images} training and {val_images} validation images, see {out / 'README.md'}")
 
 
 def sources() -> None:
@@ -56,7 +56,7 @@ def prepare(
 ) -> None:
     """Make one dataset of shards from COCO, LVIS, Visual Genome and files of your own.
 
-    Photographs that several sources annotate are merged; other sources' copies of validation photographs stay out of
+    Images that several sources annotate are merged; other sources' copies of validation images stay out of
     training. Given again, a finished dataset is verified and an unfinished one completed.
 
     For example: maskx data prepare --source coco=coco:coco --source vg=vg:visual_genome --classes 3000 --out dataset
@@ -66,13 +66,13 @@ def prepare(
             (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), the same with
             lvis in place of coco, or `NAME=vg:FOLDER` (Visual Genome's own layout). Annotations may be in the zips that
             they are published in. NAME is yours: lower-case letters and digits. LVIS and Visual Genome find COCO's
-            photographs by id in the source named coco. Any place may be s3://BUCKET/PREFIX.
+            images by id in the source named coco. Any place may be s3://BUCKET/PREFIX.
         out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
         classes: How many of the most frequent Visual Genome synsets make classes; COCO-format classes are always in.
             By default all of them. The paper takes 3000.
-        limit: At most so many photographs of each split, for a first try.
-        max_rejected: The share of a source's photographs or objects that may be broken before this is refused.
-        shard_bytes: Bytes of photographs in a shard, about.
+        limit: At most so many images of each split, for a first try.
+        max_rejected: The share of a source's images or objects that may be broken before this is refused.
+        shard_bytes: Bytes of images in a shard, about.
         workers: How many processes of this machine write shards. The bytes are the same with any number.
         synsets: A table of COCO class name → synset in place of the one shipped, data_prep/format/coco_synsets.csv.
         runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
@@ -121,16 +121,16 @@ def verify(dataset: Positional[Uri]) -> None:
 
 
 def audit(dataset: Positional[Uri], *, against: str, limit: int | None = None, workers: int = 1) -> None:
-    """Prove that no held-out photograph is in a dataset's training side, by what the files show and by their ids.
+    """Prove that no held-out image is in a dataset's training side, by what the files show and by their ids.
 
-    Every training photograph is decoded and compared. Ends with status 1 if one is a copy; COCO's own photographs are
+    Every training image is decoded and compared. Ends with status 1 if one is a copy; COCO's own images are
     never thinned, so near-duplicates that COCO itself has are listed apart and are no failure.
 
     Args:
         dataset: Folder of a prepared dataset.
-        against: Folder of the held-out photographs, for example coco/val2017. Or a source as `prepare` takes it,
+        against: Folder of the held-out images, for example coco/val2017. Or a source as `prepare` takes it,
             coco=coco:FOLDER, whose files for training are passed over and whose ids are compared too.
-        limit: Compare at most so many training photographs, for a first try.
+        limit: Compare at most so many training images, for a first try.
         workers: How many processes decode and compare.
     """
     from data_prep.inspect.audit import audit as run
@@ -141,7 +141,7 @@ def audit(dataset: Positional[Uri], *, against: str, limit: int | None = None, w
     print(describe(found))
     if found.leaks:
         leaks = len({leak.key for leak in found.leaks})
-        raise DataError(f"{dataset}: {leaks} of its training photographs are held-out ones; prepare it again with them")
+        raise DataError(f"{dataset}: {leaks} of its training images are held-out ones; prepare it again with them")
 
 
 def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20) -> None:
@@ -149,7 +149,7 @@ def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20)
 
     Args:
         dataset: Folder of a prepared dataset.
-        key: Print this photograph's record instead, for example coco-000000216794.
+        key: Print this image's record instead, for example coco-000000216794.
         classes: How many of the most frequent classes to print.
     """
     from data_prep.format.reader import Dataset
@@ -165,7 +165,7 @@ def show(dataset: Positional[Uri], *, key: str | None = None, classes: int = 20)
 def browse(
     dataset: Positional[Uri], *, out: Uri | None = None, classes: int = 60, samples: int = 3, limit: int = 2000
 ) -> None:
-    """Write an HTML page to look at a dataset: counts, plots, and photographs of each class with boxes and masks.
+    """Write an HTML page to look at a dataset: counts, plots, and images of each class with boxes and masks.
 
     The page is one file that loads nothing from anywhere, so it opens from disk and can be passed on.
 
@@ -173,9 +173,9 @@ def browse(
         dataset: Folder of a prepared dataset.
         out: The page's name, ending in .html, or a folder for its index.html. By default NAME.html beside the
             dataset's folder NAME.
-        classes: How many of the most frequent classes to show with photographs; all of them are listed and searchable.
-        samples: Photographs of each of them.
-        limit: In how many photographs to count the boxes.
+        classes: How many of the most frequent classes to show with images; all of them are listed and searchable.
+        samples: Images of each of them.
+        limit: In how many images to count the boxes.
     """
     from data_prep.browse.page import BrowseOptions
     from data_prep.browse.page import browse as write_page

@@ -43,7 +43,7 @@ class DetectorConfig:
     """Weight of the box-regression losses against the classification ones."""
     classification_loss: ClassificationLossKind = "softmax"
     """`softmax`: over all classes, the paper's. Over some alone, for long-tailed data that is not annotated
-    exhaustively: `sampled`, the batch's and some drawn by frequency; `federated`, in each photograph those of which
+    exhaustively: `sampled`, the batch's and some drawn by frequency; `federated`, in each image those of which
     something is known there (`classification.py`)."""
     loss_classes: int = 50
     """How many more classes are drawn (`sampled`; `federated` where a record does not list absent ones). Zhou et al.
@@ -150,7 +150,7 @@ class Schedule:
     steps: int
     images_per_batch: int = 16
     learning_rates: tuple[float, ...] = (0.02,)
-    """More than one: each is tried, and the one with the lowest loss on photographs of A held back is kept."""
+    """More than one: each is tried, and the one with the lowest loss on images of A held back is kept."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -161,7 +161,7 @@ class Schedule:
     """Steps after which the learning rate is multiplied by 0.1 (decay `steps`)."""
     clip_norm: float | None = None
     flip: bool = True
-    """Mirror every other photograph, at random."""
+    """Mirror every other image, at random."""
     checkpoint_every: int = 1000
     log_every: int = 20
     compute: Compute = PLAIN

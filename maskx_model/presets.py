@@ -18,7 +18,7 @@ class DataConfig:
     max_rejected: float = 0.01
     """Share of a source's records that may be rejected before the run fails."""
     toy_images: int | None = None
-    """Photographs of the toy world to generate; None where the run brings its own data."""
+    """Images of the toy world to generate; None where the run brings its own data."""
     toy_val_images: int | None = None
 
 
@@ -75,7 +75,7 @@ def toy() -> Preset:
 
 
 def real_sample() -> Preset:
-    """A few hundred real photographs on two cores: shows that the path runs, too small to learn much."""
+    """A few hundred real images on two cores: shows that the path runs, too small to learn much."""
     small = toy()
     stage1 = replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,))
     return replace(

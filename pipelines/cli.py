@@ -31,7 +31,7 @@ GROUPS = {
     "evaluate": Group(
         "maskx_model.cli.commands", "measure AP on classes with and without masks in training; write a report"
     ),
-    "predict": Group("maskx_model.cli.commands", "find and segment the objects of photographs"),
+    "predict": Group("maskx_model.cli.commands", "find and segment the objects of images"),
     "study": Group(
         "maskx_model.study.commands",
         "compare variants of the mask head on classes held out; the paper's tables in small",

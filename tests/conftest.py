@@ -25,5 +25,5 @@ def real_sample() -> Path:
     """A folder with `coco/` and `visual_genome/` in their original layouts."""
     folder = os.environ.get("MASKX_REAL_SAMPLE")
     if not folder:
-        pytest.skip("MASKX_REAL_SAMPLE is not set: no real photographs to test on")
+        pytest.skip("MASKX_REAL_SAMPLE is not set: no real images to test on")
     return Path(folder)

@@ -16,7 +16,7 @@ from tests.readme import ROOT
 SMALL = {
     "postprocess": "--classes 40 --proposals 60 --objects 4 --repeats 1",
     "box_head": "--classes 40 --rois 16 --repeats 1",
-    "evaluation": "--photographs 12 --classes 30 --compared 8 --checked 5",
+    "evaluation": "--images 12 --classes 30 --compared 8 --checked 5",
     "inference": "--height 60 --width 80 --min-size 96 --classes 81 97 --repeats 1",
     "mask_last_layer": "--classes 40 --rois 4 --distinct 4 --repeats 1",
     "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
@@ -47,7 +47,7 @@ def test_a_benchmark_ends_with_its_figures(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
-def test_shards_of_real_photographs_are_measured(tmp_path: Path) -> None:
+def test_shards_of_real_images_are_measured(tmp_path: Path) -> None:
     assert last_line("shard_writing", "--each 8 --held-out 16 --rounds 1", tmp_path)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.full_scale --fraction 1
 
-Pixels are left out: every photograph is a sparse file of a plausible size, which planning finds and no more.
+Pixels are left out: every image is a sparse file of a plausible size, which planning finds and no more.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which photographs there are: ids, sizes, and which of Visual Genome's are COCO's, as columns."""
+"""Which images there are: ids, sizes, and which of Visual Genome's are COCO's, as columns."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ VG_WITH_COCO_ID, VG_WITH_FLICKR_ID_ONLY = 51_500, 500
 
 Ints = npt.NDArray[np.int64]
 
-# Width and height of a photograph, and how many in a hundred have it.
+# Width and height of an image, and how many in a hundred have it.
 _SIZES = ((640, 480, 42), (640, 427, 24), (480, 640, 14), (427, 640, 8), (500, 375, 5), (640, 360, 4), (612, 612, 3))
 
 
 @dataclass(frozen=True)
 class CocoImages:
-    """COCO's photographs by ascending id, int64[N] each; `val` is bool[N]."""
+    """COCO's images by ascending id, int64[N] each; `val` is bool[N]."""
 
     id: Ints
     width: Ints
@@ -29,7 +29,7 @@ class CocoImages:
 
 @dataclass(frozen=True)
 class VisualGenomeImages:
-    """Visual Genome's photographs by ascending id, int64[N] each; 0 stands for an id that is not known.
+    """Visual Genome's images by ascending id, int64[N] each; 0 stands for an id that is not known.
 
     `folder` is 0 for `VG_100K/`, 1 for `VG_100K_2/`.
     """
@@ -43,7 +43,7 @@ class VisualGenomeImages:
 
 
 def coco_images(fraction: float, rng: np.random.Generator) -> CocoImages:
-    """So many of COCO's photographs, split as COCO is."""
+    """So many of COCO's images, split as COCO is."""
     train, val = round(COCO_TRAIN * fraction), round(COCO_VAL * fraction)
     width, height = _sizes(train + val, rng)
     return CocoImages(
@@ -56,12 +56,12 @@ def coco_images(fraction: float, rng: np.random.Generator) -> CocoImages:
 
 
 def visual_genome_images(fraction: float, coco: CocoImages, rng: np.random.Generator) -> VisualGenomeImages:
-    """So many of Visual Genome's photographs; nearly half are COCO's, most in another size."""
+    """So many of Visual Genome's images; nearly half are COCO's, most in another size."""
     count = round(VG_IMAGES * fraction)
     named, flickr_only = round(VG_WITH_COCO_ID * fraction), round(VG_WITH_FLICKR_ID_ONLY * fraction)
     places = rng.permutation(count)[: named + flickr_only]
     copied = rng.permutation(len(coco.id))[: len(places)]
-    copied[1:named:1000] = copied[0:named:1000][: len(copied[1:named:1000])]  # two copies of one photograph
+    copied[1:named:1000] = copied[0:named:1000][: len(copied[1:named:1000])]  # two copies of one image
     width, height = _sizes(count, rng)
     width[places], height[places] = _resized(coco.width[copied], coco.height[copied], rng)
     coco_id, flickr_id = np.zeros(count, np.int64), np.zeros(count, np.int64)

@@ -3,7 +3,7 @@
     python -m benchmarks.metadata --fraction 1
 
 - `parse_and_encode`: a loop that parses every object with msgspec and encodes every mask, and does nothing else.
-- `records`, with one process and with two: plan, Beam graph, merged records written; photographs' bytes left out.
+- `records`, with one process and with two: plan, Beam graph, merged records written; images' bytes left out.
 - `straightforward`, with one process and with two: `benchmarks/straightforward.py`.
 
 All runs follow one another on the same machine. `ratio` is the time of `records` to that of `parse_and_encode`, each

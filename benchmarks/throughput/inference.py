@@ -1,4 +1,4 @@
-"""From a decoded photograph to its objects with masks over the whole of it."""
+"""From a decoded image to its objects with masks over the whole of it."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -25,7 +25,7 @@ def photographs() -> list[npt.NDArray[np.uint8]]:
 
 @torch.no_grad()
 def inference_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
-    """The model, and what finds the objects of the next photograph: ours as run lengths, torchvision's as bitmaps."""
+    """The model, and what finds the objects of the next image: ours as run lengths, torchvision's as bitmaps."""
     height, width = SHAPES[0]
     plan = inference.Options(height, width, options.min_size, device=options.device)
     ours = inference.our_model(way.classes, plan)

@@ -15,7 +15,7 @@ ROWS = 12
 
 def show_profile(model: nn.Module, step: Callable[[], object], steps: int, on_gpu: bool) -> None:
     """Run so many steps, the last ones of this model, and print in ms a step: for each part of the model the
-    processor's and the GPU's time of its forward, and the operators that took most."""
+    CPU's and the GPU's time of its forward, and the operators that took most."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     _name_parts(model)
     start = perf_counter()

@@ -31,7 +31,7 @@ def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], o
 
 
 def batches(way: Way, options: Options) -> list[list[Sample]]:
-    """Noise in photographs of all shapes; each batch begins with another."""
+    """Noise in images of all shapes; each batch begins with another."""
     kind = train_step.Way(way.model, way.classes)
     shapes = [train_step.Options(height, width, images=1, objects=options.objects) for height, width in SHAPES]
     samples = [train_step.photographs(kind, each)[0] for each in shapes]
@@ -52,7 +52,7 @@ def _our_step(model: MaskXRCNN, way: Way, options: Options, following: Iterator[
 def _torchvisions_step(
     model: nn.Module, way: Way, options: Options, following: Iterator[list[Sample]]
 ) -> Callable[[], object]:
-    """As torchvision's reference script trains; its loader has made tensors of photographs and bitmaps of masks."""
+    """As torchvision's reference script trains; its loader has made tensors of images and bitmaps of masks."""
     optimizer = _sgd(model)
     loaded: dict[str, tuple[Tensor, dict[str, Tensor]]] = {}
 

@@ -1,4 +1,4 @@
-"""What is measured: whose model, computed how, on which photographs."""
+"""What is measured: whose model, computed how, on which images."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -8,12 +8,12 @@ import torch
 from maskx_model.config import Compute
 
 SHAPES = ((480, 640), (640, 480), (427, 640), (640, 427), (375, 500), (500, 375), (612, 612), (426, 640))
-"""COCO's most usual photographs: (height, width)."""
+"""COCO's most usual images: (height, width)."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Photographs of COCO's usual shapes, scaled to `min_size` pixels at their shorter side; `images` in a batch of
+    """Images of COCO's usual shapes, scaled to `min_size` pixels at their shorter side; `images` in a batch of
     training, one at a time at inference; `classes` with the background. `warm_up` batches come before those that are
     measured, `steps`."""
 

@@ -3,8 +3,8 @@
     spans of annotation files → locate → references → group by shard ─┬→ write the held-out shards ─┐ (when done)
     and every shard                    └→ counts                      └→ write the training shards ←┘
 
-Only references cross between workers; records and photographs are read where the shard is written, and every file
-appears under its name when it is whole. A training shard leaves out copies of held-out photographs, so it is written
+Only references cross between workers; records and images are read where the shard is written, and every file
+appears under its name when it is whole. A training shard leaves out copies of held-out images, so it is written
 when all of those are. So the bytes are the same whatever the runner and the number of workers, and however often a
 worker is repeated.
 """
@@ -68,7 +68,7 @@ def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollect
     once = pipeline | "Once" >> beam.Impulse()
     numbers = once | "Spans and shards" >> beam.ParDo(ListSpansAndShards(out)) | "Deal them out" >> beam.Reshuffle()
     locate_each = beam.ParDo(Locate(out)).with_outputs(COUNTS, HELD_OUT, TRAIN)
-    located = numbers | "Locate each record's photograph" >> locate_each
+    located = numbers | "Locate each record's image" >> locate_each
     _ = once | "Write the counts" >> beam.ParDo(WriteCounts(out), beam.pvalue.AsList(located[COUNTS]))
     return (
         located[HELD_OUT] | "Group by held-out shard" >> beam.GroupByKey(),

@@ -1,4 +1,4 @@
-"""How many boxes a photograph has: counted on some of each split and part, as the index does not say."""
+"""How many boxes an image has: counted on some of each split and part, as the index does not say."""
 
 import sys
 from collections import defaultdict
@@ -22,7 +22,7 @@ BINS = 40
 
 @dataclass(frozen=True)
 class BoxCounts:
-    """Of the photographs of a split and part so many were `counted`; `boxes` in each that a source has annotated,
+    """Of the images of a split and part so many were `counted`; `boxes` in each that a source has annotated,
     int64[N] by source."""
 
     split: str
@@ -33,7 +33,7 @@ class BoxCounts:
 
 
 def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxCounts]:
-    """Count in up to `limit` photographs, as many of each split and part as there are or as its share allows."""
+    """Count in up to `limit` images, as many of each split and part as there are or as its share allows."""
     splits, parts = (np.array(dataset.index[name].to_pylist()) for name in ("split", "part"))
     groups = sorted(set(zip(splits.tolist(), parts.tolist(), strict=True)))
     counts = []
@@ -52,7 +52,7 @@ def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxC
 
 
 def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
-    """Photographs by their number of boxes, an outline in its colour for each source; the hundredth part with
+    """Images by their number of boxes, an outline in its colour for each source; the hundredth part with
     most goes into the last bin."""
     most = max(1, *(int(np.quantile(boxes, 0.99)) for boxes in counts.boxes.values()))
     edges = np.arange(0, most + 2 * max(1, most // BINS), max(1, most // BINS))
@@ -64,7 +64,7 @@ def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
             heights, _ = np.histogram(np.minimum(boxes, edges[-1]), edges)
             axes.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
             axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} in the mean")
-        axes.set(xlabel="boxes in a photograph", ylabel="photographs", xlim=(0, edges[-1]), ylim=(0, None))
+        axes.set(xlabel="boxes in an image", ylabel="photographs", xlim=(0, edges[-1]), ylim=(0, None))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""Which photographs show a class, and which of them the page shows: all from the index, without reading a record."""
+"""Which images show a class, and which of them the page shows: all from the index, without reading a record."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The index by class. `rows`: every (class, photograph) pair's row in the index, int64[N], ascending within a
+    """The index by class. `rows`: every (class, image) pair's row in the index, int64[N], ascending within a
     class; class `c` has those from `starts[c]` to `starts[c + 1]`, int64[K + 1]. `order`: a number for each
-    photograph that its key alone decides, uint64[rows of the index]."""
+    image that its key alone decides, uint64[rows of the index]."""
 
     rows: Integers
     starts: Integers
@@ -33,11 +33,11 @@ class Catalogue:
         return cls(rows, starts, order)
 
     def photographs(self, position: int) -> int:
-        """How many photographs show the class."""
+        """How many images show the class."""
         return int(self.starts[position + 1] - self.starts[position])
 
     def pick(self, position: int, synset: str, most: int) -> Integers:
-        """Rows of up to `most` photographs of the class: always the same ones, others for every class."""
+        """Rows of up to `most` images of the class: always the same ones, others for every class."""
         rows = self.rows[self.starts[position] : self.starts[position + 1]]
         distance = self.order[rows] ^ np.uint64(_number(synset))
         return rows[np.argsort(distance, kind="stable")[:most]]
@@ -48,7 +48,7 @@ class Catalogue:
 
 
 def _pairs(column: pa.ChunkedArray, vocabulary: Vocabulary) -> list[Integers]:
-    """For each source, position × photographs + row of every class that the index says it annotated in a photograph."""
+    """For each source, position × images + row of every class that the index says it annotated in a image."""
     column = column.combine_chunks()
     if isinstance(column, pa.ChunkedArray):  # an index without rows has no chunk to return
         return []

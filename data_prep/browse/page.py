@@ -1,4 +1,4 @@
-"""The page: counts, plots, every class, and photographs of the most frequent ones."""
+"""The page: counts, plots, every class, and images of the most frequent ones."""
 
 import itertools
 import sys
@@ -24,7 +24,7 @@ SOURCE_COLOURS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
 @dataclass(frozen=True)
 class BrowseOptions:
     """`classes`: how many of the most frequent ones are shown with pictures; `samples`: pictures of each; `limit`:
-    photographs whose boxes are counted."""
+    images whose boxes are counted."""
 
     classes: int = 60
     samples: int = 3
@@ -38,7 +38,7 @@ class BrowseOptions:
 
 @dataclass(frozen=True)
 class ListedClass:
-    """A class in the list: its position in the vocabulary, the photographs that show it, and the pictures drawn."""
+    """A class in the list: its position in the vocabulary, the images that show it, and the pictures drawn."""
 
     position: int
     described: VocabularyClass

@@ -1,4 +1,4 @@
-"""Photographs of a class with its objects drawn in."""
+"""Images of a class with its objects drawn in."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ LONG_EDGE = 360
 
 @dataclass(frozen=True)
 class Sample:
-    """A photograph's row, the source whose `objects` are drawn in, and the picture: its width and height in pixels, and
+    """An image's row, the source whose `objects` are drawn in, and the picture: its width and height in pixels, and
     the content of an `img`."""
 
     row: IndexRow
@@ -29,7 +29,7 @@ class Sample:
 
 
 def class_samples(dataset: Dataset, catalogue: Catalogue, position: int, most: int) -> list[Sample]:
-    """Up to `most` photographs of the class; raises DataError where a shard is damaged."""
+    """Up to `most` images of the class; raises DataError where a shard is damaged."""
     c = dataset.vocabulary.classes[position]
     rows = index_rows(dataset.index.take(catalogue.pick(position, c.synset, most)))
     return [_sample(dataset, row, c) for row in rows]

@@ -1,1 +1,1 @@
-"""Whether two files show the same photograph: found by what they show, whatever their names and ids say."""
+"""Whether two files show the same image: found by what they show, whatever their names and ids say."""

@@ -1,6 +1,6 @@
-"""Whether a candidate is a copy of a held-out photograph, decided on pixels.
+"""Whether a candidate is a copy of a held-out image, decided on pixels.
 
-A copy shows one window of the held-out photograph, all of it inside, and agrees with it in every block. The next frame
+A copy shows one window of the held-out image, all of it inside, and agrees with it in every block. The next frame
 of a burst does not: the camera moved, so its window reaches beyond an edge and near things shifted against far ones;
 or something in the picture moved, and its blocks differ. The limits lie between what `benchmarks/content.py` measures
 for copies (resized, recompressed, cropped) and for neighbours.
@@ -12,12 +12,12 @@ import numpy as np
 from data_prep.content.registration import Window, cut, register, smooth
 from data_prep.content.thumbnail import SIDE, WHOLE, Floats, Thumbnail, grid
 
-# How far a copy's window may leave the photograph's edges: crops are searched to 5 %, and found to a little more.
+# How far a copy's window may leave the image's edges: crops are searched to 5 %, and found to a little more.
 CROPPED = 0.065
 _BEYOND = 0.006
 
 _COARSE = 32
-# A line along a photograph's edge may be half cut off: the outermost pixels are not compared.
+# A line along an image's edge may be half cut off: the outermost pixels are not compared.
 _BORDER = 4
 _BLOCK = (SIDE - 2 * _BORDER) // 8
 _SMOOTHING = 2.0
@@ -31,7 +31,7 @@ _DETAIL = 5.0
 _TEXTURED = 2.5
 _LEAST_TEXTURED_BLOCKS = 4
 
-# Two files of one photograph correlate above 0.9, two different photographs hardly ever above this.
+# Two files of one image correlate above 0.9, two different images hardly ever above this.
 _SAME_PICTURE = 0.6
 _INSIDE = (0.025, 0.025, 0.025, 0.025)
 
@@ -63,7 +63,7 @@ def is_copy(held_out: Thumbnail, candidate: Thumbnail, start: Window) -> bool:
 
 
 def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
-    """Whether two files that are said to be one photograph may be: generous, only clear disagreement counts.
+    """Whether two files that are said to be one image may be: generous, only clear disagreement counts.
 
     A picture without texture agrees with every other one that has none.
     """

@@ -1,4 +1,4 @@
-"""The photographs that must not come into training, and the search among them for what a candidate is a copy of.
+"""The images that must not come into training, and the search among them for what a candidate is a copy of.
 
 Thousands of them are looked through in a fraction of the time that decoding the candidate takes: a matrix product with
 a coarse grid of each leaves a few per cent, the grids of sixteen windows of those leave about one, and that one is
@@ -44,7 +44,7 @@ Pictures = npt.NDArray[np.void]
 
 
 def describe(photograph: int, grey: Grey) -> Pictures:
-    """What is kept of a held-out photograph, PICTURE[1]; `grey` is its luminance, `photograph` a number of yours."""
+    """What is kept of a held-out image, PICTURE[1]; `grey` is its luminance, `photograph` a number of yours."""
     row = np.zeros(1, PICTURE)
     small = thumbnail(grey)
     row["photograph"] = photograph
@@ -57,7 +57,7 @@ def describe(photograph: int, grey: Grey) -> Pictures:
 
 
 class HeldOutPictures:
-    """Held-out photographs to search: blocks of PICTURE rows (mapped files may be), and the key of every row."""
+    """Held-out images to search: blocks of PICTURE rows (mapped files may be), and the key of every row."""
 
     def __init__(self, blocks: Sequence[Pictures], keys: Sequence[str]) -> None:
         self._keys = keys
@@ -73,7 +73,7 @@ class HeldOutPictures:
         return len(self._places)
 
     def copied_by(self, grey: Grey) -> str | None:
-        """The key of the held-out photograph that this one's luminance, uint8[height, width], is a copy of.
+        """The key of the held-out image that this one's luminance, uint8[height, width], is a copy of.
 
         None if it is none. Pictures without texture are found where their thumbnails are equal in every pixel.
         """
@@ -90,7 +90,7 @@ class HeldOutPictures:
         return None
 
     def _candidates(self, small: Thumbnail) -> Iterator[tuple[int, Margins]]:
-        """The photographs that look about like this one, each with the window that does most."""
+        """The images that look about like this one, each with the window that does most."""
         coarse, fine = grid(small), grid(small, WHOLE, _FINE)
         near = np.flatnonzero(self._middles @ coarse >= _LEAST_MIDDLE)
         likeness = self._windows[near] @ coarse

@@ -1,4 +1,4 @@
-"""Where in a held-out photograph a candidate lies: its window, found by fitting the one to the other."""
+"""Where in a held-out image a candidate lies: its window, found by fitting the one to the other."""
 
 from dataclasses import dataclass
 

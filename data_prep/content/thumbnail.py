@@ -1,4 +1,4 @@
-"""The small grey picture by which photographs are compared, and the coarse grids by which candidates are found."""
+"""The small grey picture by which images are compared, and the coarse grids by which candidates are found."""
 
 import hashlib
 from functools import cache

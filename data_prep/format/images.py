@@ -1,4 +1,4 @@
-"""From the bytes of a photograph to pixels, the same way everywhere."""
+"""From the bytes of an image to pixels, the same way everywhere."""
 
 import io
 import warnings
@@ -20,9 +20,9 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 @dataclass(frozen=True)
 class Luminance:
-    """What a photograph shows, without its colours.
+    """What an image shows, without its colours.
 
-    `width` and `height` are the photograph's in pixels; `grey`, uint8[rows, columns], may be smaller by 2, 4 or 8.
+    `width` and `height` are the image's in pixels; `grey`, uint8[rows, columns], may be smaller by 2, 4 or 8.
     """
 
     width: int

@@ -1,4 +1,4 @@
-"""`index.parquet`: a row per photograph, enough to find it, filter it and read it with one ranged read."""
+"""`index.parquet`: a row per image, enough to find it, filter it and read it with one ranged read."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -10,7 +10,7 @@ from data_prep.format.parquet import read_table, write_tables
 
 
 class IndexRow(msgspec.Struct, frozen=True):
-    """One photograph.
+    """One image.
 
     Offsets and lengths are bytes of the two tar members' contents in `shard` (a path below the dataset's URI);
     `ids` the image's id by source, `classes` the sorted distinct class names by source, `license` the source's

@@ -32,7 +32,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """A tar of `samples` photographs at `path` below the dataset's URI."""
+    """A tar of `samples` images at `path` below the dataset's URI."""
 
     path: str
     split: str
@@ -46,10 +46,10 @@ ToldBy = Literal["coco_id", "flickr_id", "content", "id_content_disagree"]
 
 
 class HeldOut(msgspec.Struct, frozen=True, order=True):
-    """An image that stays out of training for a photograph held out of it, whose key is `key`.
+    """An image that stays out of training for an image held out of it, whose key is `key`.
 
     `by`: what told. `coco_id` and `flickr_id` are the image's own ids, `content` is what its file shows;
-    `id_content_disagree`: its ids name that photograph (which need not be held out), but its file shows another.
+    `id_content_disagree`: its ids name that image (which need not be held out), but its file shows another.
     """
 
     source: str
@@ -64,7 +64,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
     and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
     being broken (each of those is a row of `rejects.parquet`). `files`: the other files, path → SHA-256. `held_out`:
-    every image that left training because it is a copy of a held-out photograph, or its ids and content disagree.
+    every image that left training because it is a copy of a held-out image, or its ids and content disagree.
     """
 
     version: str

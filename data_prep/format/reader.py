@@ -33,36 +33,36 @@ class Dataset:
 
     @cached_property
     def index(self) -> pa.Table:
-        """All photographs in the order of the shards, as a table (`index.SCHEMA`)."""
+        """All images in the order of the shards, as a table (`index.SCHEMA`)."""
         return read_index_table(f"{self.uri}/index.parquet")
 
     @cached_property
     def rows(self) -> list[IndexRow]:
-        """All photographs, in the order of the shards."""
+        """All images, in the order of the shards."""
         return index_rows(self.index)
 
     def find(self, key: str) -> IndexRow | None:
-        """The photograph with this key; None if there is none."""
+        """The image with this key; None if there is none."""
         position = pc.index(self.index["key"], key).as_py()
         return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
     def select(self, split: str, source: str) -> list[IndexRow]:
-        """The photographs of a split that `source` has annotated; raises DataError if there are none."""
+        """The images of a split that `source` has annotated; raises DataError if there are none."""
         rows = [row for row in self.rows if row.split == split and source in row.ids]
         if not rows:
-            raise DataError(f"{self.uri}: split {split!r} has no photograph of source {source!r}")
+            raise DataError(f"{self.uri}: split {split!r} has no image of source {source!r}")
         return rows
 
     def read_image(self, row: IndexRow) -> bytes:
-        """The photograph's bytes, as the source has them."""
+        """The image's bytes, as the source has them."""
         return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
 
     def read_record(self, row: IndexRow) -> Record:
-        """The photograph's annotations; raises DataError if the shard is damaged there."""
+        """The image's annotations; raises DataError if the shard is damaged there."""
         return self._decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
 
     def read_both(self, row: IndexRow) -> tuple[bytes, Record]:
-        """The photograph's bytes and its annotations, which stand side by side: one read."""
+        """The image's bytes and its annotations, which stand side by side: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
         return data[: row.image_length], self._decode(row, data[-row.record_length :])

@@ -1,4 +1,4 @@
-"""What is known of one photograph: the `<key>.json` beside each `<key>.jpg` in a shard.
+"""What is known of one image: the `<key>.json` beside each `<key>.jpg` in a shard.
 
 Annotations stand by source, as the source has them: its own class names (never an index, so another vocabulary
 does not rewrite the shards), its own ids and its own numbers. What a vocabulary makes of a class name is decided
@@ -14,7 +14,7 @@ SOURCE_NAME = re.compile(r"[a-z0-9]+")
 
 
 class Rle(msgspec.Struct, frozen=True, gc=False):
-    """A mask as compressed COCO run lengths over the whole photograph: `size` is (height, width)."""
+    """A mask as compressed COCO run lengths over the whole image: `size` is (height, width)."""
 
     size: tuple[int, int]
     counts: str
@@ -23,7 +23,7 @@ class Rle(msgspec.Struct, frozen=True, gc=False):
 class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One object of one source.
 
-    `bbox` is (x, y, width, height) in pixels of this photograph, `area` in square pixels (the mask's where the
+    `bbox` is (x, y, width, height) in pixels of this image, `area` in square pixels (the mask's where the
     source says so), `category` the source's own class name (`potted plant`, `bag.n.06`), `mask` absent where
     the source has a box only. `iscrowd=1` marks a region of many objects, never a positive.
     """
@@ -37,7 +37,7 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One photograph: `width` and `height` in pixels, `ids` and `objects` by source name.
+    """One image: `width` and `height` in pixels, `ids` and `objects` by source name.
 
     Where a source says so, also by source name: `negative`, the classes that were looked for and are not there, and
     `not_exhaustive`, those of which not every object is annotated.

@@ -1,6 +1,6 @@
-"""Proof on a finished dataset that no held-out photograph is in its training side, by ids and by what the files show.
+"""Proof on a finished dataset that no held-out image is in its training side, by ids and by what the files show.
 
-Nothing is taken from the dataset but its training photographs: every one is decoded again and compared with the
+Nothing is taken from the dataset but its training images: every one is decoded again and compared with the
 held-out files as they stand in their own folder.
 """
 
@@ -42,7 +42,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A training photograph that is a held-out one: its key, what told (`coco_id`, `flickr_id`, `content`), whose."""
+    """A training image that is a held-out one: its key, what told (`coco_id`, `flickr_id`, `content`), whose."""
 
     key: str
     by: str
@@ -70,7 +70,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Photograph:
-    """A training photograph: where its bytes are in its shard, and its ids."""
+    """A training image: where its bytes are in its shard, and its ids."""
 
     key: str
     shard: str
@@ -81,10 +81,10 @@ class _Photograph:
 
 
 def audit(uri: str, against: str, limit: int | None = None, workers: int = 1) -> Audit:
-    """Compare a dataset's training photographs, the first `limit` of them, with the held-out ones at `against`.
+    """Compare a dataset's training images, the first `limit` of them, with the held-out ones at `against`.
 
-    `against` is a folder of photographs, or a source as `prepare` takes it (`coco=coco:FOLDER`), of which the files
-    that are not for training are meant, and whose ids are compared as well. Raises DataError for a photograph that
+    `against` is a folder of images, or a source as `prepare` takes it (`coco=coco:FOLDER`), of which the files
+    that are not for training are meant, and whose ids are compared as well. Raises DataError for an image that
     cannot be decoded, as nothing is proved of it, and ConfigError for options out of range.
     """
     if workers < 1 or (limit is not None and limit < 1):
@@ -105,7 +105,7 @@ def audit(uri: str, against: str, limit: int | None = None, workers: int = 1) ->
 
 def describe(found: Audit) -> str:
     """What was compared and what was found, as text for a terminal."""
-    lines = [f"{found.training:,} training photographs compared with {found.held_out:,} held-out ones"]
+    lines = [f"{found.training:,} training images compared with {found.held_out:,} held-out ones"]
     for title, findings in (
         ("held out, and in training", found.leaks),
         ("near-duplicates that COCO itself has in training, left as they are", found.near_duplicates),
@@ -134,11 +134,11 @@ def _held_out(against: str) -> list[_Held]:
             raise ConfigError(f"--against {against}: has no file that is not for training; say NAME@val=… or a folder")
         return [_Held(image.path, image.path, image) for image in list_sources([*files]).coco_format]
     if not is_folder(against):
-        raise DataError(f"{against}: no such folder; give --against the folder of the held-out photographs")
+        raise DataError(f"{against}: no such folder; give --against the folder of the held-out images")
     folder = against.rstrip("/")
     held_out = [_Held(f"{folder}/{name}", name) for name in list_files(folder) if name.lower().endswith(_PICTURE)]
     if not held_out:
-        raise DataError(f"{against}: no photographs (.jpg, .jpeg, .png) below it to compare with")
+        raise DataError(f"{against}: no images (.jpg, .jpeg, .png) below it to compare with")
     return held_out
 
 
@@ -169,7 +169,7 @@ def _processes(workers: int) -> Iterator[_Map]:
 
 
 def _describe(uris: list[str], run: _Map) -> Pictures:
-    """The held-out photographs, in the order given."""
+    """The held-out images, in the order given."""
     bar = tqdm(total=len(uris), desc="audit: held out", unit="photograph", file=sys.stderr)
     described: list[Pictures] = []
     with bar:
@@ -185,7 +185,7 @@ def _describe_files(uris: list[str]) -> Pictures:
 
 @dataclass(frozen=True)
 class _Task:
-    """Training photographs that stand one after another in a shard, to compare with a file of PICTURE rows."""
+    """Training images that stand one after another in a shard, to compare with a file of PICTURE rows."""
 
     shard: str
     photographs: list[_Photograph]
@@ -193,7 +193,7 @@ class _Task:
 
 
 def _compare(uri: str, training: list[_Photograph], gallery: str, run: _Map) -> list[tuple[str, int]]:
-    """The key of each training photograph that is a copy, and which of the held-out ones it copies."""
+    """The key of each training image that is a copy, and which of the held-out ones it copies."""
     shards = itertools.groupby(training, key=lambda photograph: photograph.shard)
     tasks = [_Task(f"{uri}/{shard}", batch, gallery) for shard, own in shards for batch in _batches(list(own))]
     found: list[tuple[str, int]] = []

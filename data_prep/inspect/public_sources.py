@@ -11,7 +11,7 @@ from data_prep.inspect.show import Rows, table
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A download: its address, its size in bytes, and what prepare does with it: needs the photographs unpacked, reads
+    """A download: its address, its size in bytes, and what prepare does with it: needs the images unpacked, reads
     the annotations as they are."""
 
     url: str
@@ -32,10 +32,10 @@ class PublicSource:
     licence: str
 
 
-COCO_LICENCE = "annotations CC BY 4.0; each photograph under the Flickr licence that its record names (https://cocodataset.org/#termsofuse)"
+COCO_LICENCE = "annotations CC BY 4.0; each image under the Flickr licence that its record names (https://cocodataset.org/#termsofuse)"
 COCO_2017 = PublicSource(
     name="COCO 2017",
-    holds="118,287 photographs for training and 5,000 for validation, 80 classes, boxes and masks",
+    holds="118,287 images for training and 5,000 for validation, 80 classes, boxes and masks",
     page="https://cocodataset.org/#download",
     files=(
         PublicFile("http://images.cocodataset.org/zips/train2017.zip", 19_336_861_798, photographs=True),
@@ -48,7 +48,7 @@ COCO_2017 = PublicSource(
 )
 COCO_2014 = PublicSource(
     name="COCO 2014",
-    holds="the same photographs split another way: 82,783 and 40,504; give one release, not both",
+    holds="the same images split another way: 82,783 and 40,504; give one release, not both",
     page=COCO_2017.page,
     files=(
         PublicFile("http://images.cocodataset.org/zips/train2014.zip", 13_510_573_713, photographs=True),
@@ -61,7 +61,7 @@ COCO_2014 = PublicSource(
 )
 VISUAL_GENOME = PublicSource(
     name="Visual Genome 1.4",
-    holds="3.8 million boxes of some 8,000 synsets, no masks, in 108,077 photographs, 51,000 of them COCO's",
+    holds="3.8 million boxes of some 8,000 synsets, no masks, in 108,077 images, 51,000 of them COCO's",
     page="https://homes.cs.washington.edu/~ranjay/visualgenome/api.html",
     files=(
         PublicFile("https://cs.stanford.edu/people/rak248/VG_100K_2/images.zip", 9_731_705_982, photographs=True),
@@ -75,11 +75,11 @@ VISUAL_GENOME = PublicSource(
         "objects_v1_2.json.zip)"
     ),
     option="--source vg=vg:visual_genome",
-    licence="annotations CC BY 4.0; photographs from YFCC100M and COCO under their Flickr licences",
+    licence="annotations CC BY 4.0; images from YFCC100M and COCO under their Flickr licences",
 )
 LVIS = PublicSource(
     name="LVIS 1.0",
-    holds="masks of 1,203 classes in 119,979 of COCO 2017's photographs; its validation set has some of train2017",
+    holds="masks of 1,203 classes in 119,979 of COCO 2017's images; its validation set has some of train2017",
     page="https://www.lvisdataset.org/dataset",
     files=(
         PublicFile("https://dl.fbaipublicfiles.com/LVIS/lvis_v1_train.json.zip", 350_000_000),
@@ -90,11 +90,11 @@ LVIS = PublicSource(
         "(or the .json)"
     ),
     option="--source lvis=lvis:coco",
-    licence="annotations CC BY 4.0; photographs are COCO's",
+    licence="annotations CC BY 4.0; images are COCO's",
 )
 SOURCES = (COCO_2017, COCO_2014, VISUAL_GENOME, LVIS)
 
-# Half of Visual Genome's photographs are COCO's and stand in the dataset once; records take a few hundred bytes an
+# Half of Visual Genome's images are COCO's and stand in the dataset once; records take a few hundred bytes an
 # object with a mask, a hundred without.
 SHARED = 0.48
 RECORD_BYTES = 1_000_000_000
@@ -121,18 +121,16 @@ def _disk() -> str:
     coco, genome = _photographs([COCO_2017]), _photographs([VISUAL_GENOME])
     rows: Rows = [
         ("Disk, about", ""),
-        ("photographs of COCO 2017, unpacked", _size(coco)),
-        ("photographs of Visual Genome, unpacked", _size(genome)),
+        ("images of COCO 2017, unpacked", _size(coco)),
+        ("images of Visual Genome, unpacked", _size(genome)),
         ("the dataset of COCO 2017", _size(coco + RECORD_BYTES / 2)),
         (
-            "the dataset of both (photographs that they share stand in it once)",
+            "the dataset of both (images that they share stand in it once)",
             _size(coco + genome * (1 - SHARED) + RECORD_BYTES),
         ),
         ("scratch for annotation files that come zipped ($MASKX_SCRATCH)", _size(UNPACKED_JSON)),
     ]
-    return (
-        table(rows) + "\n\nFor a first try, `maskx data prepare --limit 1000` takes so many photographs of each split."
-    )
+    return table(rows) + "\n\nFor a first try, `maskx data prepare --limit 1000` takes so many images of each split."
 
 
 def _photographs(sources: Iterable[PublicSource]) -> int:

@@ -64,11 +64,11 @@ def describe_classes(vocabulary: Vocabulary, most: int) -> str:
 
 
 def describe_photograph(dataset: Dataset, key: str) -> str:
-    """One photograph's index row and record as JSON; raises DataError if the dataset has no such key."""
+    """One image's index row and record as JSON; raises DataError if the dataset has no such key."""
     row = dataset.find(key)
     if row is None:
         example = dataset.index["key"][0].as_py()
-        raise DataError(f"{dataset.uri}: has no photograph {key!r}; keys look like {example}")
+        raise DataError(f"{dataset.uri}: has no image {key!r}; keys look like {example}")
     shown = {"row": row, "record": dataset.read_record(row)}
     return msgspec.json.format(msgspec.json.encode(shown), indent=1).decode()
 

@@ -56,7 +56,7 @@ def _counts(dataset: Dataset) -> Iterator[str]:
     yield from _compare(dataset.uri, dataset.manifest, found)
     for shard in dataset.manifest.shards:
         if samples.get(shard.path, 0) != shard.samples:
-            yield f"{dataset.uri}/{shard.path}: {samples.get(shard.path, 0)} photographs, not {shard.samples}"
+            yield f"{dataset.uri}/{shard.path}: {samples.get(shard.path, 0)} images, not {shard.samples}"
 
 
 def _compare(uri: str, manifest: Manifest, found: dict[tuple[str, str], ShardCounts]) -> Iterator[str]:

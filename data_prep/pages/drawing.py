@@ -1,4 +1,4 @@
-"""Objects drawn onto a photograph: green and solid is A (masks in training), red and dashed is B (boxes only), as in
+"""Objects drawn onto an image: green and solid is A (masks in training), red and dashed is B (boxes only), as in
 the paper's Figures 4 and 5. The two hues stay apart for the colour-blind, and the dashes need no hue at all."""
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ OPACITY = 0.45
 
 @dataclass(frozen=True)
 class Shape:
-    """An object to draw: its box (x1, y1, x2, y2) in the photograph's pixels, its mask of the photograph's size if it
+    """An object to draw: its box (x1, y1, x2, y2) in the image's pixels, its mask of the image's size if it
     has one, whether its class is of A, and its label, which may be empty."""
 
     box: Rectangle
@@ -33,7 +33,7 @@ class Shape:
 
 
 def draw(image: Picture, shapes: Sequence[Shape], long_edge: int) -> Picture:
-    """Half-transparent masks, boxes and labels on a copy of the photograph (uint8[H, W, 3], RGB).
+    """Half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
 
     The result's longer side is `long_edge` pixels. The first shapes come out on top. In a crowd some labels are left
     out.
@@ -70,7 +70,7 @@ def _colour(rank: int, in_a: bool) -> Colour:
 
 
 def _blend(canvas: Picture, rle: Rle, colour: Colour) -> None:
-    """Mix the colour into the canvas where the mask (of the photograph's size) is set, and trace its outline."""
+    """Mix the colour into the canvas where the mask (of the image's size) is set, and trace its outline."""
     height, width = canvas.shape[:2]
     mask = coco_mask.decode({"size": list(rle.size), "counts": rle.counts})
     grey = Image.fromarray(mask * np.uint8(255)).resize((width, height), Image.Resampling.BILINEAR)

@@ -82,9 +82,9 @@ def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
 
 
 def _refuse_two_releases(images: list[SourceImage]) -> None:
-    """Two releases of one data set hold the same photographs in other splits: that would leak validation into training.
+    """Two releases of one data set hold the same images in other splits: that would leak validation into training.
 
-    Files of one's own may count from 1 in every split; those are different photographs. LVIS's ids are COCO's.
+    Files of one's own may count from 1 in every split; those are different images. LVIS's ids are COCO's.
     """
     first: dict[str, dict[int, SourceImage]] = {}
     for image in images:

@@ -1,7 +1,7 @@
-"""Which images of different sources are one photograph, and what stays out of training for that reason.
+"""Which images of different sources are one image, and what stays out of training for that reason.
 
 COCO-format images stand for themselves, but LVIS's join COCO's where it has them. A Visual Genome image joins the COCO
-photograph that its `coco_id` names, else the COCO-format photograph with its Flickr photo id; the COCO-format file, its
+image that its `coco_id` names, else the COCO-format image with its Flickr photo id; the COCO-format file, its
 size and its coordinates stand.
 """
 
@@ -22,7 +22,7 @@ ASPECT_RATIO_TOLERANCE = 0.01
 
 
 class Photograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One photograph: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations.
+    """One image: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations.
 
     `name` is what its key begins with: that copy's source, and the split where the source has its id in several.
     """
@@ -48,9 +48,9 @@ class Photograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass
 class Merged:
-    """All photographs; images left out, each with its reason's code; how many images stayed unmerged, by source.
+    """All images; images left out, each with its reason's code; how many images stayed unmerged, by source.
 
-    `held_out` names the images whose ids tie them to a photograph held out of training.
+    `held_out` names the images whose ids tie them to an image held out of training.
     """
 
     photographs: list[Photograph] = field(default_factory=list)
@@ -63,7 +63,7 @@ _Found = dict[int | None, tuple[SourceImage, ...]]
 
 
 class _Standing:
-    """The images that stand for a photograph, found by the ids that `naming` ones name them by."""
+    """The images that stand for an image, found by the ids that `naming` ones name them by."""
 
     def __init__(self, naming: Sequence[SourceImage]) -> None:
         self._by_coco_id: _Found = {i.coco_id: () for i in naming if i.coco_id is not None}
@@ -92,10 +92,10 @@ _Joined = dict[tuple[int, int], list[SourceImage]]
 
 
 def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merged:
-    """Unite images by photograph; `coco_format` comes in the order of the sources.
+    """Unite images by image; `coco_format` comes in the order of the sources.
 
     COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they are of its size, as masks cannot be
-    scaled; where there is none they stand themselves. An image that any of its ids ties to a photograph held out of
+    scaled; where there is none they stand themselves. An image that any of its ids ties to an image held out of
     training never comes out in training.
     """
     merged, joined = Merged(), _Joined()
@@ -119,7 +119,7 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
 def _join(
     images: list[SourceImage], standing: _Standing, fits: Fits, joined: _Joined, merged: Merged
 ) -> list[SourceImage]:
-    """Let each image join the one that stands for its photograph, or leave it out; returns those that join none."""
+    """Let each image join the one that stands for its image, or leave it out; returns those that join none."""
     alone = []
     for image in images:
         matches = standing.matches(image)
@@ -135,7 +135,7 @@ def _join(
 
 
 def _held_out(images: list[SourceImage], standing: _Standing, keys: dict[tuple[int, int], str]) -> Iterator[HeldOut]:
-    """The training images whose ids name a held-out photograph of another source; `keys` by the standing image."""
+    """The training images whose ids name a held-out image of another source; `keys` by the standing image."""
     for image in images:
         held_out = (m for m in standing.matches(image) if m.split != TRAIN and m.source != image.source)
         if image.split == TRAIN and (match := next(held_out, None)):
@@ -169,7 +169,7 @@ def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:
 
 
 def _name(together: list[tuple[SourceImage, ...]]) -> list[Photograph]:
-    """Give each photograph its name.
+    """Give each image its name.
 
     Annotation files of one's own often count from 1 in every split; there the key names the split as well.
     """

@@ -1,7 +1,7 @@
 """What prepare is about to do, on disk beside the dataset so that any worker can look it up.
 
-`plan.json` names the annotation files and the shards, `photographs.json` has each shard's list of photographs, one
-after the other, and `photographs.npy` where each begins; `tables/` tells for each annotation file which photograph an
+`plan.json` names the annotation files and the shards, `photographs.json` has each shard's list of images, one
+after the other, and `photographs.npy` where each begins; `tables/` tells for each annotation file which image an
 image id is. The plan is removed when the dataset is finished.
 """
 
@@ -18,7 +18,7 @@ from data_prep.plan.merge import Photograph
 from data_prep.sources.json_files import Span, map_file
 from data_prep.storage.storage import create, local_copy, read, read_range, write
 
-# Where an image id leads, if not to a photograph of a shard.
+# Where an image id leads, if not to an image of a shard.
 LEFT_OUT, REJECTED, UNKNOWN = -1, -2, -3
 
 TABLE = np.dtype([("id", "<i8"), ("shard", "<i4"), ("photograph", "<i4")])
@@ -40,7 +40,7 @@ class PlannedFile(msgspec.Struct, frozen=True):
 
 
 class PlannedPhotograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A photograph to write; size and version of its file tell whether it is still the one that was planned.
+    """An image to write; size and version of its file tell whether it is still the one that was planned.
 
     `copies` are the versions of the other images' files, None for one that has none.
     """
@@ -81,7 +81,7 @@ def counts_uri(out: str) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes to disk beside a plan and need not be held any longer: its shards' photographs, its files' tables."""
+    """What goes to disk beside a plan and need not be held any longer: its shards' images, its files' tables."""
 
     photographs: list[list[PlannedPhotograph]]
     tables: list[npt.NDArray[np.void]]
@@ -117,7 +117,7 @@ def read_plan(out: str) -> Plan:
 
 
 def read_photographs(out: str, shard: int) -> list[PlannedPhotograph]:
-    """A shard's photographs, in order."""
+    """A shard's images, in order."""
     folder = work_folder(out)
     start, end = _read_npy(f"{folder}/photographs.npy")[shard : shard + 2].tolist()
     data = read_range(f"{folder}/photographs.json", start, end - start)

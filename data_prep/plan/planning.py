@@ -1,4 +1,4 @@
-"""Before anything is written: list the sources, unite images by photograph, look for the files, deal out the shards."""
+"""Before anything is written: list the sources, unite images by image, look for the files, deal out the shards."""
 
 import hashlib
 from array import array
@@ -47,7 +47,7 @@ class Places:
         self._rows: dict[int, array[int]] = {}
 
     def put(self, images: Iterable[SourceImage], shard: int, photograph: int = 0) -> None:
-        """Note that images lead to a shard's photograph, or to none (LEFT_OUT, REJECTED)."""
+        """Note that images lead to a shard's image, or to none (LEFT_OUT, REJECTED)."""
         for image in images:
             self._rows.setdefault(image.file, array("q")).extend((image.id, shard, photograph))
 
@@ -74,7 +74,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     usable = list(_usable(merged.photographs, listing.tally, places))
     shards = deal(_limited(usable, limit, listing.tally, places), shard_bytes)
     if not shards:
-        raise DataError(f"{sources[0].folder}: not one photograph can be used; {top_rejects(listing.tally.rejects)}")
+        raise DataError(f"{sources[0].folder}: not one image can be used; {top_rejects(listing.tally.rejects)}")
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
             places.put(planned.photograph.images, number, position)
@@ -121,7 +121,7 @@ def _find(path: str, finders: Callable[[str], Callable[[str], FileInfo | None]])
 def _limited(
     photographs: list[PlannedPhotograph], limit: int | None, tally: Tally, places: Places
 ) -> list[PlannedPhotograph]:
-    """At most `limit` photographs of each split, the first in the shards' order."""
+    """At most `limit` images of each split, the first in the shards' order."""
     if limit is None:
         return photographs
     taken: list[PlannedPhotograph] = []
@@ -138,7 +138,7 @@ def _limited(
 
 
 def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> list[PlannedShard]:
-    """A training shard also depends on the held-out photographs that its own must not be copies of."""
+    """A training shard also depends on the held-out images that its own must not be copies of."""
     read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
     digests = [hashlib.sha256(read + msgspec.json.encode(photographs)) for photographs in shards]
     splits = [photographs[0].photograph.split for photographs in shards]
@@ -164,7 +164,7 @@ def _manifest_sources(listing: Listing) -> tuple[Source, ...]:
 
 
 def _exhaustive(kind: str, classes: tuple[Category, ...]) -> tuple[str, ...]:
-    """Of COCO-format files all classes; LVIS's are looked for in some photographs only."""
+    """Of COCO-format files all classes; LVIS's are looked for in some images only."""
     return tuple(c.name for c in classes) if kind == "coco" else ()
 
 

@@ -1,22 +1,22 @@
-"""How photographs are dealt into shards."""
+"""How images are dealt into shards."""
 
 import hashlib
 
 from data_prep.plan.plan import PlannedPhotograph
 
 # Readers deal shards out to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
-# less than 16 photographs would be all overhead, so that a dataset below 256 photographs has fewer.
+# less than 16 images would be all overhead, so that a dataset below 256 images has fewer.
 LEAST_SHARDS = 16
 LEAST_PHOTOGRAPHS = 16
 
 
 def order(key: str) -> bytes:
-    """Photographs are sorted by this: as good as shuffled, and the same everywhere."""
+    """Images are sorted by this: as good as shuffled, and the same everywhere."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def deal(photographs: list[PlannedPhotograph], shard_bytes: int) -> list[list[PlannedPhotograph]]:
-    """Photographs → shards of one split and part each and about equal size, by split, part and key order."""
+    """Images → shards of one split and part each and about equal size, by split, part and key order."""
     groups: dict[tuple[str, str], list[PlannedPhotograph]] = {}
     for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
         groups.setdefault((planned.photograph.split, planned.photograph.part), []).append(planned)

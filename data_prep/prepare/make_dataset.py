@@ -50,7 +50,7 @@ def make_dataset(options: PrepareOptions, run: Run) -> Manifest:
         return kept
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
-    _say(f"writing {sum(map(len, contents.photographs))} photographs into {shards} shards")
+    _say(f"writing {sum(map(len, contents.photographs))} images into {shards} shards")
     # The workers have the contents on disk; here they would only take room. What is left of planning goes through
     # one block of bytes: a few thousand small objects, each where it was made, would keep most of that room taken.
     packed = msgspec.json.encode(planned)

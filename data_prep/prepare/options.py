@@ -14,8 +14,8 @@ class PrepareOptions:
 
     `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
     lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
-    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: photographs in a shard, about.
-    `limit`: photographs of each split, None for all. `max_rejected`: share of a source's photographs or objects that
+    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: images in a shard, about.
+    `limit`: images of each split, None for all. `max_rejected`: share of a source's images or objects that
     may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
     `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """

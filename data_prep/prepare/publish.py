@@ -17,7 +17,7 @@ from data_prep.sources.reasons import LEFT_OUT_OBJECTS
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
-# A set of a few photographs is not refused for a handful of broken records: that many, but never above a quarter.
+# A set of a few images is not refused for a handful of broken records: that many, but never above a quarter.
 ALWAYS_ALLOWED = 10
 NEVER_ALLOWED = 4
 
@@ -37,7 +37,7 @@ def publish(
 ) -> Manifest:
     """Complete the dataset from the shards' results; `scanned` is what reading the annotation files counted.
 
-    Raises DataError, and writes nothing more, if more than `max_rejected` of a source's photographs or objects were
+    Raises DataError, and writes nothing more, if more than `max_rejected` of a source's images or objects were
     rejected, or if there are fewer synsets than `classes`.
     """
     out = planned.plan.out
@@ -49,7 +49,7 @@ def publish(
     check_nothing_lost(total)
     kept = [result for result in results if result.shard.samples]
     if not kept:
-        raise DataError(f"{out}: not one photograph can be used; {top_rejects(total.rejects)}")
+        raise DataError(f"{out}: not one image can be used; {top_rejects(total.rejects)}")
     counts = _class_counts(kept)
     vocabulary = build_vocabulary(planned.classes, table, total.synsets, counts, classes)
     _count_outside(total, counts, vocabulary)
@@ -148,7 +148,7 @@ def _add_counts(own: dict[str, int], counts: ShardCounts) -> None:
 
 
 def _remove_strays(out: str, results: list[ShardSummary]) -> None:
-    """Remove tars that are none of the dataset's: of an earlier run that was cut off, or without a photograph."""
+    """Remove tars that are none of the dataset's: of an earlier run that was cut off, or without a image."""
     wanted = {result.shard.path for result in results}
     for path in list_files(out):
         if _TAR.fullmatch(path) and path not in wanted:

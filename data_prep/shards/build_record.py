@@ -1,4 +1,4 @@
-"""From a photograph and what the annotation files say of it to its one record in the dataset."""
+"""From an image and what the annotation files say of it to its one record in the dataset."""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """What stays out of training for what it shows, whatever its ids say.
 
-A shard that is held out of training leaves its photographs' descriptions in the work folder. Against them the training
-photographs of other sources are compared when they are written. COCO's own training photographs are never thinned.
+A shard that is held out of training leaves its images' descriptions in the work folder. Against them the training
+images of other sources are compared when they are written. COCO's own training images are never thinned.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from data_prep.storage.storage import local_copy, read, write
 
 
 def pictures_path(plan: Plan, number: int) -> str:
-    """Where a held-out shard leaves the descriptions of its photographs."""
+    """Where a held-out shard leaves the descriptions of its images."""
     return f"{work_folder(plan.out)}/held_out/{plan.shards[number].path}.npy"
 
 
 def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> str:
-    """Leave a held-out shard's photographs, each described under its position there; returns the file's SHA-256."""
+    """Leave a held-out shard's images, each described under its position there; returns the file's SHA-256."""
     buffer = io.BytesIO()
     np.save(buffer, np.concatenate([np.zeros(0, PICTURE), *described]), allow_pickle=False)
     write(pictures_path(plan, number), buffer.getvalue())
@@ -37,7 +37,7 @@ def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> st
 
 
 class Galleries(dict[str, HeldOutPictures]):
-    """The held-out photographs that a source's training photographs must not be copies of: those of other sources.
+    """The held-out images that a source's training images must not be copies of: those of other sources.
 
     Read when first asked for; every held-out shard must be finished by then.
     """
@@ -61,12 +61,12 @@ class Galleries(dict[str, HeldOutPictures]):
 
 
 def copy_of(photograph: Photograph, grey: npt.NDArray[np.uint8], galleries: Galleries) -> str | None:
-    """The key of the held-out photograph that a training photograph, uint8[rows, columns], is a copy of, if any."""
+    """The key of the held-out image that a training image, uint8[rows, columns], is a copy of, if any."""
     return galleries[photograph.images[0].source].copied_by(grey) if photograph.split == TRAIN else None
 
 
 def disagreeing(planned: PlannedPhotograph, grey: npt.NDArray[np.uint8], read: Read = read) -> list[SourceImage]:
-    """The images that ids say to be this photograph, and whose own files clearly show another.
+    """The images that ids say to be this image, and whose own files clearly show another.
 
     One whose file is missing, cannot be read or is the very same is believed.
     """
@@ -74,7 +74,7 @@ def disagreeing(planned: PlannedPhotograph, grey: npt.NDArray[np.uint8], read: R
 
 
 def own_files(planned: PlannedPhotograph) -> list[SourceImage]:
-    """The copies of a photograph that have a file of their own."""
+    """The copies of an image that have a file of their own."""
     standing, *copies = planned.photograph.images
     files = zip(copies, planned.copies, strict=True)
     return [copy for copy, version in files if version is not None and copy.path != standing.path]

@@ -1,4 +1,4 @@
-"""A photograph's file, read once: proved whole and as listed, its bytes to be copied, its luminance to be compared."""
+"""An image's file, read once: proved whole and as listed, its bytes to be copied, its luminance to be compared."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _SIGNATURES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
 @dataclass(frozen=True)
 class PhotographFile:
-    """A whole photograph: the file's bytes, `jpg` or `png`, and its luminance, uint8[rows, columns], maybe reduced."""
+    """A whole image: the file's bytes, `jpg` or `png`, and its luminance, uint8[rows, columns], maybe reduced."""
 
     data: bytes
     extension: str

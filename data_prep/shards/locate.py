@@ -1,4 +1,4 @@
-"""From a span of an annotation file to references: which photograph each record belongs to, and where it stands.
+"""From a span of an annotation file to references: which image each record belongs to, and where it stands.
 
 Only references travel between workers, some 10 bytes for a record of any size; whoever writes a shard reads the
 records back from the files.

@@ -1,4 +1,4 @@
-"""A shard's photographs with what the annotation files say of them: read back from references, many at a time."""
+"""A shard's images with what the annotation files say of them: read back from references, many at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from data_prep.sources import coco, visual_genome_objects
 from data_prep.sources.coordinates import Frame
 from data_prep.sources.objects import Item, Objects
 
-# Objects of so many photographs are worked on together: it takes a few thousand for columns to be worth while.
+# Objects of so many images are worked on together: it takes a few thousand for columns to be worth while.
 AT_ONCE = 64
 _FILE = itemgetter(list(REFERENCE.fields or ()).index("file"))
 
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """What one annotation file says of a photograph."""
+    """What one annotation file says of a image."""
 
     file: PlannedFile
     objects: Objects
@@ -31,7 +31,7 @@ class Annotated:
 def annotated_photographs(
     plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]
 ) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
-    """A shard's photographs in order, each with what its references lead to, in the files' order.
+    """A shard's images in order, each with what its references lead to, in the files' order.
 
     `packed` are the references (`references.pack`) in any order; see `annotate`.
     """
@@ -41,7 +41,7 @@ def annotated_photographs(
 def annotate(
     plan: Plan, photographs: list[PlannedPhotograph], references: References, buffers: Mapping[int, mmap]
 ) -> Iterator[tuple[PlannedPhotograph, list[Annotated]]]:
-    """The photographs, each with what its references lead to; `buffers` are the mapped annotation files by number."""
+    """The images, each with what its references lead to; `buffers` are the mapped annotation files by number."""
     references = references[np.lexsort((references["offset"], references["file"], references["photograph"]))]
     ends = np.searchsorted(references["photograph"], np.arange(1, len(photographs) + 1))
     pieces = zip(photographs, np.split(references, ends), strict=False)

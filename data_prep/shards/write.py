@@ -1,4 +1,4 @@
-"""How a shard is written from references, photographs copied verbatim."""
+"""How a shard is written from references, images copied verbatim."""
 
 import hashlib
 import tarfile
@@ -45,7 +45,7 @@ class ShardSummary(msgspec.Struct, frozen=True):
 
 
 class ShardResult(ShardSummary, frozen=True):
-    """With a row of the index for each photograph."""
+    """With a row of the index for each image."""
 
     rows: list[IndexRow]
 
@@ -115,7 +115,7 @@ class _OpenShard:
     pictures: list[Pictures] = field(default_factory=list)
 
     def add(self, position: int, planned: PlannedPhotograph, annotated: list[Annotated], read_file: Read) -> None:
-        """Add a photograph with what annotates it, or count why it or one of its images is not there."""
+        """Add an image with what annotates it, or count why it or one of its images is not there."""
         photograph = planned.photograph
         try:
             file = read_photograph(photograph.images[0], read_file)
@@ -164,7 +164,7 @@ class _TarWriter:
         self._position = 0
 
     def add(self, photograph: Photograph, file: PhotographFile, record: Record) -> None:
-        """Append a photograph and its record."""
+        """Append an image and its record."""
         encoded = encode_record(record)
         image_offset = self._member(f"{photograph.key}.{file.extension}", file.data)
         record_offset = self._member(f"{photograph.key}.json", encoded)

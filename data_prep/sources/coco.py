@@ -62,7 +62,7 @@ class _License(msgspec.Struct):
 
 
 class Image(msgspec.Struct):
-    """A photograph as the file lists it."""
+    """An image as the file lists it."""
 
     id: Id
     width: Length
@@ -148,7 +148,7 @@ def _categories(path: str, data: msgspec.Raw | None) -> tuple[Category, ...]:
 
 
 def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
-    """A photograph as all sources list it; its path is empty where the file name leads out of the image folder."""
+    """An image as all sources list it; its path is empty where the file name leads out of the image folder."""
     files = lists.files
     name = image.file_name
     leads_out = not name or name.startswith("/") or ".." in name.split("/") or "\0" in name

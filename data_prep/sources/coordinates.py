@@ -1,4 +1,4 @@
-"""From a copy's coordinates to those of the photograph that stands: scaled, rounded to 0.01 pixels, clipped."""
+"""From a copy's coordinates to those of the image that stands: scaled, rounded to 0.01 pixels, clipped."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _EXACT_BELOW = 1e6
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a copy's coordinates lie in a photograph of `width` × `height` pixels: scaled by `x` and `y`."""
+    """Where a copy's coordinates lie in an image of `width` × `height` pixels: scaled by `x` and `y`."""
 
     width: int
     height: int

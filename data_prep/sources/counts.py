@@ -30,7 +30,7 @@ class Tally(msgspec.Struct):
         increase(self.left_out.setdefault(source, {}), reason, count)
 
     def reject_photograph(self, image: SourceImage, error: BrokenError) -> None:
-        """Note that a photograph is broken, and what was seen."""
+        """Note that an image is broken, and what was seen."""
         place = "/".join(image.path.split("/")[-2:])
         seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
         self.rejects.append(

@@ -1,4 +1,4 @@
-"""A photograph as one source lists it."""
+"""An image as one source lists it."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `name` is its file's path below `folder` (empty where the record's file name leads out of it), `listed` the file
     that lists it (below the source's folder), at byte `offset`; `file` the number of the annotation file with its
-    objects, in which `id` is unique. `coco_id` and `flickr_id` tell whether two sources mean the same photograph.
+    objects, in which `id` is unique. `coco_id` and `flickr_id` tell whether two sources mean the same image.
     `negative` are the classes that are known not to be in it, `not_exhaustive` those of which not every object is
     annotated.
     """

@@ -2,7 +2,7 @@
 
 A file is never held as Python objects: msgspec splits it into views of the mapped bytes, and whoever needs an item
 decodes that item. A span is half a megabyte of items; it is what one worker reads at a time. Larger ones would not stay
-in the processor's cache, and their copies would go back to the system each time.
+in the CPU's cache, and their copies would go back to the system each time.
 """
 
 import mmap

@@ -25,9 +25,9 @@ Segmentation = list[list[float]] | RawRle | None
 
 
 def to_rles(segmentations: Sequence[Segmentation], sizes: Sequence[tuple[int, int]]) -> list[Rle | BrokenError | None]:
-    """Each one's mask over the whole photograph of that size (height, width), as pycocotools' evaluator would make it.
+    """Each one's mask over the whole image of that size (height, width), as pycocotools' evaluator would make it.
 
-    None where there is none, a BrokenError for what is not a mask of the photograph. Objects of one polygon, nine in
+    None where there is none, a BrokenError for what is not a mask of the image. Objects of one polygon, nine in
     ten, are rasterised together: they take half the time so, others would gain nothing.
     """
     found = _of_single_polygons(segmentations, sizes)
@@ -72,7 +72,7 @@ def _of_polygons(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
 def _of_run_lengths(given: RawRle, size: tuple[int, int]) -> Rle:
     height, width = size
     if given.size != size:
-        raise BrokenError("bad_mask", f"size {given.size}, photograph {size}")
+        raise BrokenError("bad_mask", f"size {given.size}, image {size}")
     if isinstance(given.counts, str):
         _check_counts(_decompress(given.counts), height * width)
         return Rle(size, given.counts)
@@ -91,12 +91,12 @@ def mask_area(mask: Rle) -> float:
 
 
 def _check_polygons(polygons: list[list[float]], height: int, width: int) -> None:
-    """Rasterising costs time and memory along the outline, so points must lie in or near the photograph."""
+    """Rasterising costs time and memory along the outline, so points must lie in or near the image."""
     for polygon in polygons:
         if not _is_polygon(polygon):
             raise BrokenError("bad_mask", f"a polygon of {len(polygon)} numbers")
         if min(polygon) < -max(height, width) or max(polygon) > REACH * max(height, width):
-            raise BrokenError("bad_mask", "a polygon far outside the photograph")
+            raise BrokenError("bad_mask", "a polygon far outside the image")
 
 
 def _check_counts(counts: list[int], pixels: int) -> None:

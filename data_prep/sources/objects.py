@@ -1,4 +1,4 @@
-"""What comes of the objects that an annotation file has for a photograph."""
+"""What comes of the objects that an annotation file has for a image."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

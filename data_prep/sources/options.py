@@ -39,7 +39,7 @@ class CocoFiles:
 
 @dataclass(frozen=True)
 class VisualGenomeFolder:
-    """A folder with `image_data.json`, `objects.json` and the photographs in `VG_100K/` and `VG_100K_2/`."""
+    """A folder with `image_data.json`, `objects.json` and the images in `VG_100K/` and `VG_100K_2/`."""
 
     source: str
     folder: str
@@ -113,7 +113,7 @@ def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
 
 
 def _zipped(folder: str) -> Iterator[str]:
-    """The names of COCO's annotation files whose zip is there, and the photographs too."""
+    """The names of COCO's annotation files whose zip is there, and the images too."""
     for split, year in itertools.product(("train", "val"), (2014, 2017)):
         name = f"instances_{split}{year}.json"
         if is_folder(f"{folder}/{split}{year}") and any(map(exists, published_in(f"{folder}/annotations/{name}"))):

@@ -16,13 +16,13 @@ Array = npt.NDArray[Any]
 
 FINE = 5
 REACH = 2
-"""A polygon of a photograph lies within so many of its longer sides from the upper left corner."""
+"""A polygon of an image lies within so many of its longer sides from the upper left corner."""
 LARGEST = 1e5
 """With numbers up to here no error of rounding is as large as `_DOUBTFUL`."""
 _DOUBTFUL = 1e-3
 
 _PLACE_BITS = 32
-"""The lower bits of a key, int64, are a place in the photograph, column by column; the others its polygon's number."""
+"""The lower bits of a key, int64, are a place in the image, column by column; the others its polygon's number."""
 
 
 class _Edges(NamedTuple):
@@ -44,10 +44,10 @@ class _RunLengths(NamedTuple):
 
 
 def rasterise(polygons: list[list[float]], heights: Array, widths: Array) -> tuple[list[str], list[bool]]:
-    """The compressed run lengths of each polygon (x, y, x, y, …) over a photograph of that height and width, int32 [P].
+    """The compressed run lengths of each polygon (x, y, x, y, …) over an image of that height and width, int32 [P].
 
     The second list says which are sure: where it has False, for a number below 0, beyond `REACH` or above `LARGEST`,
-    the first is meaningless. A polygon has three points or more, a photograph fewer than 2^31 pixels.
+    the first is meaningless. A polygon has three points or more, an image fewer than 2^31 pixels.
     """
     counts = np.fromiter(map(len, polygons), np.int64, len(polygons))
     numbers = np.fromiter(chain.from_iterable(polygons), np.float64, int(counts.sum()))
@@ -59,7 +59,7 @@ def rasterise(polygons: list[list[float]], heights: Array, widths: Array) -> tup
     ends = (np.arange(len(polygons)) << _PLACE_BITS) + heights * widths.astype(np.int64)
     edges = _crossing(_edges(numbers.reshape(-1, 2), counts // 2))
     keys = np.concatenate([_crossings(edges, heights, widths), ends])
-    keys.sort(kind="stable")  # most of a walk is in order; numpy's quicksort is slow on some processors
+    keys.sort(kind="stable")  # most of a walk is in order; numpy's quicksort is slow on some CPUs
     return _texts(_run_lengths(keys, ends)), sure.tolist()
 
 
@@ -145,7 +145,7 @@ def _walked_to(walk: _Walk, fine: Array) -> Array:
 
 
 def _run_lengths(keys: Array, photograph_ends: Array) -> _RunLengths:
-    """From keys in order, those of the photographs' ends among them. Two crossings in one place undo each other."""
+    """From keys in order, those of the images' ends among them. Two crossings in one place undo each other."""
     again = np.flatnonzero(keys[1:] == keys[:-1])
     if len(again):
         kept = np.ones(len(keys), np.bool_)

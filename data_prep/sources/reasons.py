@@ -3,47 +3,47 @@
 LEFT_OUT_OBJECTS = {
     "no_synset": "objects without a synset",
     "several_synsets": "objects with more than one synset",
-    "photograph_left_out": "objects of photographs that are left out",
-    "photograph_rejected": "objects of photographs that were rejected",
+    "photograph_left_out": "objects of images that are left out",
+    "photograph_rejected": "objects of images that were rejected",
 }
 IN_THE_SHARDS = {
     "outside_vocabulary": "objects of a class outside the vocabulary (in the shards, passed over in training)",
-    "aspect_ratio": "photographs not merged, as the copies' aspect ratios are more than 1 % apart, or their sizes "
+    "aspect_ratio": "images not merged, as the copies' aspect ratios are more than 1 % apart, or their sizes "
     "differ where there are masks (they stand alone)",
 }
 LEFT_OUT_PHOTOGRAPHS = {
-    "copy_of_val": "photographs that show what a photograph held out of training shows",
-    "id_content_disagree": "photographs whose ids name one photograph and whose files show another",
-    "aspect_ratio_val": "photographs not merged with a validation photograph of another aspect ratio",
-    "val_in_train": "photographs held out of training, which another source has for training",
-    "also_in_val": "photographs whose ids name two others, one of them for validation",
-    "copy_rejected": "photographs merged with one that was rejected",
-    "duplicate": "second copies of a photograph that is merged already",
-    "beyond_limit": "photographs beyond the limit asked for",
+    "copy_of_val": "images that show what an image held out of training shows",
+    "id_content_disagree": "images whose ids name one image and whose files show another",
+    "aspect_ratio_val": "images not merged with a validation image of another aspect ratio",
+    "val_in_train": "images held out of training, which another source has for training",
+    "also_in_val": "images whose ids name two others, one of them for validation",
+    "copy_rejected": "images merged with one that was rejected",
+    "duplicate": "second copies of an image that is merged already",
+    "beyond_limit": "images beyond the limit asked for",
 }
 LEFT_OUT = {**LEFT_OUT_OBJECTS, **IN_THE_SHARDS, **LEFT_OUT_PHOTOGRAPHS}
 
 HELD_OUT = {
-    "coco_id": "whose coco_id names a photograph held out of training",
-    "content": "whose file shows a photograph held out of training",
-    "flickr_id": "whose Flickr photo id is that of a photograph held out of training",
-    "id_content_disagree": "whose ids name one photograph and whose file shows another",
+    "coco_id": "whose coco_id names an image held out of training",
+    "content": "whose file shows an image held out of training",
+    "flickr_id": "whose Flickr photo id is that of an image held out of training",
+    "id_content_disagree": "whose ids name one image and whose file shows another",
 }
 
 REJECTED = {
-    "bad_file_name": "photographs whose file name leads out of the image folder",
-    "bad_mask": "objects whose segmentation is not a mask of the photograph",
-    "bad_size": "photographs listed with a width or height below 1",
+    "bad_file_name": "images whose file name leads out of the image folder",
+    "bad_mask": "objects whose segmentation is not a mask of the image",
+    "bad_size": "images listed with a width or height below 1",
     "duplicate_id": "image records with the id of an earlier one",
     "malformed": "records that lack a field or hold a wrong type",
-    "missing_file": "photographs without a file",
-    "not_jpeg_or_png": "photographs that are neither JPEG nor PNG",
-    "outside_image": "objects wholly outside the photograph",
-    "size_mismatch": "photographs whose pixels are not as many as listed",
-    "too_large": "photographs beyond 90 megapixels",
+    "missing_file": "images without a file",
+    "not_jpeg_or_png": "images that are neither JPEG nor PNG",
+    "outside_image": "objects wholly outside the image",
+    "size_mismatch": "images whose pixels are not as many as listed",
+    "too_large": "images beyond 90 megapixels",
     "unknown_category": "objects of a category that the file does not list",
     "unknown_image": "annotations of an image that the source does not list",
-    "unreadable": "photographs that do not decode",
+    "unreadable": "images that do not decode",
     "zero_size": "objects without an area",
 }
 

@@ -51,7 +51,7 @@ _synset_map = msgspec.json.Decoder(dict[str, str])
 def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeListing:
     """Read what the folder lists; `number` is the number of `objects.json` among all annotation files."""
     if not any(is_folder(f"{folder.folder}/{name}") for name in PHOTOGRAPH_FOLDERS):
-        raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the photographs")
+        raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the images")
     path = f"{folder.folder}/image_data.json"
     buffer = map_file(path)
     held = {name: place for place in reversed(PHOTOGRAPH_FOLDERS) for name in list_files(f"{folder.folder}/{place}")}

@@ -107,7 +107,7 @@ def info(uri: str) -> FileInfo | None:
 
 def _look_at(path: str) -> FileInfo | None:
     try:
-        found = os.stat(path)  # noqa: PTH116  a Path for each of 226,000 photographs costs more than looking at them
+        found = os.stat(path)  # noqa: PTH116  a Path for each of 226,000 images costs more than looking at them
     except OSError as error:
         if error.errno in _NO_SUCH_FILE:
             return None

@@ -1,7 +1,7 @@
-"""Which photographs there are, in which files each stands, and under which ids.
+"""Which images there are, in which files each stands, and under which ids.
 
-Everything here follows from the photograph's number alone, by fixed strides, so that every trouble of the
-real files occurs in the smallest world too and a larger world only adds photographs.
+Everything here follows from the image's number alone, by fixed strides, so that every trouble of the
+real files occurs in the smallest world too and a larger world only adds images.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SMALLEST_IMAGES, SMALLEST_VAL_IMAGES = 20, 5  # fewer, and some troubles would n
 
 @dataclass(frozen=True)
 class Entry:
-    """A photograph by split and number (from 1), before it is drawn."""
+    """An image by split and number (from 1), before it is drawn."""
 
     split: Split
     number: int
@@ -63,7 +63,7 @@ class Entry:
 
     @property
     def vg_knows_coco_id(self) -> bool:
-        """False where COCO lacks the photograph and for some that it has: an id test misses those."""
+        """False where COCO lacks the image and for some that it has: an id test misses those."""
         if self.split == "train":
             return self.in_coco and self.number % 11 != 4
         return self.number % 20 != 1 and self.vg_knows_flickr_id
@@ -95,7 +95,7 @@ class Entry:
         return f"visual_genome/VG_100K{'' if self.vg_id % 2 else '_2'}/{self.vg_id}.jpg"
 
     def random(self, seed: int, style: Style, purpose: Literal["drawing", "vg_copy"]) -> np.random.Generator:
-        """A generator of this photograph's own, so that none depends on how many others there are."""
+        """A generator of this image's own, so that none depends on how many others there are."""
         purposes = {"drawing": 0, "vg_copy": 1}
         return np.random.default_rng(
             [seed, STYLES.index(style), SPLITS.index(self.split), self.number, purposes[purpose]]
@@ -103,6 +103,6 @@ class Entry:
 
 
 def entries(images: int, val_images: int) -> Iterator[Entry]:
-    """All photographs, the training side first."""
+    """All images, the training side first."""
     train = (Entry("train", number) for number in range(1, images + 1))
     return chain(train, (Entry("val", number) for number in range(1, val_images + 1)))

@@ -30,7 +30,7 @@ class InstancesFile:
         self._annotations: list[dict[str, Any]] = []
 
     def add(self, entry: Entry, photograph: Photograph) -> None:
-        """Adds a photograph and its objects; rare classes are unknown to COCO and stay out."""
+        """Adds an image and its objects; rare classes are unknown to COCO and stay out."""
         height, width, _ = photograph.pixels.shape
         self._images.append(_image(entry, height, width))
         known = [member for member in photograph.objects if member.toy_class in self._category_ids]
@@ -52,7 +52,7 @@ class InstancesFile:
     def document(self) -> dict[str, Any]:
         """The file's content, with COCO's keys in COCO's order."""
         return {
-            "info": {"description": f"Toy world, generated photographs, {self._split}", "version": "1.0", "year": 2017},
+            "info": {"description": f"Toy world, generated images, {self._split}", "version": "1.0", "year": 2017},
             "licenses": LICENCES,
             "categories": [
                 {"supercategory": member.supercategory, "id": self._category_ids[member], "name": member.name}

@@ -70,7 +70,7 @@ def place_pair(
 
 
 def place_crowd(rng: np.random.Generator, toy_class: ToyClass, frame: Frame) -> list[Piece]:
-    """Seven to ten small objects of one class close together, in an empty photograph."""
+    """Seven to ten small objects of one class close together, in an empty image."""
     pieces = []
     for number in range(rng.integers(7, 11)):
         column, row = number % 4, number // 4

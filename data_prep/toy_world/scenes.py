@@ -1,4 +1,4 @@
-"""One photograph of the toy world: overlapping objects of one group in pairs, on grey clutter."""
+"""One image of the toy world: overlapping objects of one group in pairs, on grey clutter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ SQUARE, LANDSCAPE = (128, 128), (96, 128)  # height, width in pixels
 LANDSCAPE_SHARE = 0.1
 TWO_PAIRS_SHARE = 0.6
 SINGLES_SHARES = (0.6, 0.3, 0.1)  # of no, one, two objects on their own beside one pair
-RARE_SHARE = 0.37  # photographs with a rare object, where rare classes may occur: 8 % of all objects
+RARE_SHARE = 0.37  # images with a rare object, where rare classes may occur: 8 % of all objects
 SMALLEST_PART = 10  # pixels; a smaller part of an object, peeping out behind another, is not annotated
 CAMERA_NOISE = 3.0  # standard deviation in grey levels
 
 
 @dataclass(frozen=True)
 class SeenObject:
-    """An object as the finished photograph shows it.
+    """An object as the finished image shows it.
 
     ``coverage`` is (height, width) float32, the share of each pixel in which the object is seen, after
     everything in front of it. Members of a crowd are listed one by one with ``in_crowd`` set.
@@ -50,7 +50,7 @@ class Photograph:
 
 
 def draw_photograph(rng: np.random.Generator, style: Style, *, with_rare: bool, with_crowd: bool) -> Photograph:
-    """Draws a photograph of two to five objects, or of a crowd with others, from ``rng`` alone.
+    """Draws an image of two to five objects, or of a crowd with others, from ``rng`` alone.
 
     ``with_rare`` lets rare classes occur; ``with_crowd`` puts a cluster of small objects in it.
     """

@@ -16,8 +16,8 @@ def sources_or_toy_world(
     Args:
         given: sources that are there; if there are any, they are the answer.
         toy_world: else the folder of a toy world, written now unless the same one stands there.
-        images: its training photographs; None for a run that is meant for data of its own.
-        val_images: its validation photographs.
+        images: its training images; None for a run that is meant for data of its own.
+        val_images: its validation images.
         seed: its seed.
 
     Raises:

@@ -14,7 +14,7 @@ Box = tuple[int, int, int, int]  # x, y, w, h in pixels, integers as Visual Geno
 URL = "https://visual-genome.invalid"
 FIRST_OBJECT_ID = 1_000_001
 STRAY_IMAGE_ID = 2_900_001  # in objects.json, not in image_data.json
-NEAR_EDGE = 8  # pixels; boxes that end nearer to the photograph's edge may reach past it
+NEAR_EDGE = 8  # pixels; boxes that end nearer to the image's edge may reach past it
 
 # Which of every hundred objects are troubled, and how. Fixed places rather than chance: the rates are exact
 # and the smallest world has each trouble.
@@ -30,7 +30,7 @@ _EDGE_STRIDE = 12  # of the objects near an edge, one in so many has a box past 
 class VisualGenomeFiles:
     """Collects the two files and counts, by split, what is wrong in them.
 
-    Photographs whose JPEG is damaged carry no other trouble, so that the counts can be checked one by one.
+    Images whose JPEG is damaged carry no other trouble, so that the counts can be checked one by one.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class VisualGenomeFiles:
     def add(
         self, entry: Entry, members: tuple[SeenObject, ...], size: tuple[int, int], drawn_size: tuple[int, int]
     ) -> None:
-        """Adds a photograph of ``size`` (width, height); ``members`` are on the ``drawn_size`` canvas."""
+        """Adds an image of ``size`` (width, height); ``members`` are on the ``drawn_size`` canvas."""
         url = f"{URL}/{entry.vg_path.removeprefix('visual_genome/')}"
         self.image_data.append(
             {
@@ -63,7 +63,7 @@ class VisualGenomeFiles:
         self.objects.append({"image_id": entry.vg_id, "objects": records, "image_url": url})
 
     def add_stray_record(self) -> None:
-        """Adds to `objects.json` a record of a photograph that `image_data.json` does not know."""
+        """Adds to `objects.json` a record of an image that `image_data.json` does not know."""
         stray = self._record("grey stone", ["stone.n.01"], (10, 10, 30, 30))
         self.objects.append(
             {
@@ -139,7 +139,7 @@ def _distances_to_edges(box: Box, size: tuple[int, int]) -> tuple[int, int, int,
 
 
 def _past_edge(box: Box, size: tuple[int, int]) -> Box:
-    """The box with its side that is nearest to the photograph's edge pulled three pixels past it."""
+    """The box with its side that is nearest to the image's edge pulled three pixels past it."""
     distances = _distances_to_edges(box, size)
     nearest = distances.index(min(distances))
     grown = distances[nearest] + 3

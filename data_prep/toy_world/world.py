@@ -36,8 +36,8 @@ OWN_LONG_EDGES = (128, 136, 144, 152, 160)
 
 _README = """# A toy world
 
-Generated photographs in the original layouts of COCO and Visual Genome: style {style}, seed {seed},
-{images} training and {val_images} validation photographs. Overlapping objects on grey clutter; only its
+Generated images in the original layouts of COCO and Visual Genome: style {style}, seed {seed},
+{images} training and {val_images} validation images. Overlapping objects on grey clutter; only its
 appearance tells an object's class. `coco/` has boxes and masks of 60 classes, `visual_genome/` boxes of those
 and of 12 rarer ones. The classes fall into five groups that are alike: `mask_classes/without_group_N.txt` lists
 the 48 classes that keep their masks when group N is held out. `troubles.json` counts what is wrong in the files
@@ -50,13 +50,13 @@ def write_toy_world(
 ) -> None:
     """Writes a toy world into the new folder ``out``, which appears only when it is whole.
 
-    Every file is a pure function of (images, val_images, seed, style), and a photograph of (seed, style,
+    Every file is a pure function of (images, val_images, seed, style), and an image of (seed, style,
     its split and number) alone.
 
     Args:
         out: folder to make; may exist if it is empty.
-        images: training photographs: 25 % in COCO only, 35 % in both, 40 % in Visual Genome only; at least 20.
-        val_images: photographs of COCO's val2017, a quarter of them in Visual Genome too; at least 5.
+        images: training images: 25 % in COCO only, 35 % in both, 40 % in Visual Genome only; at least 20.
+        val_images: images of COCO's val2017, a quarter of them in Visual Genome too; at least 5.
         seed: any number from 0.
         style: "hues" (a class is a hue and a texture) or "pairs" (a class is a pair of colours, harder).
 
@@ -132,9 +132,9 @@ def _long_edge(entry: Entry, seed: int, style: Style) -> int:
 def _add_to_visual_genome(
     folder: Path, files: VisualGenomeFiles, entry: Entry, photograph: Photograph, long_edge: int
 ) -> None:
-    """Writes the photograph at Visual Genome's size, unless it is the missing one, and adds its records."""
+    """Writes the image at Visual Genome's size, unless it is the missing one, and adds its records."""
     height, width, _ = photograph.pixels.shape
-    size = (long_edge, round(height * long_edge / width))  # drawn photographs are never taller than wide
+    size = (long_edge, round(height * long_edge / width))  # drawn images are never taller than wide
     files.add(entry, photograph.objects, size, (width, height))
     resized = Image.fromarray(photograph.pixels).resize(size, Image.Resampling.BICUBIC)
     _write_jpeg(folder / entry.vg_path, np.asarray(resized), VG_QUALITY, entry.vg_damage)

@@ -45,14 +45,14 @@ def detector(
         out: Folder for the trained detector, its checkpoints and its curves.
         preset: Which configuration to train: toy, real_sample, coco_r50 or vg3000_r101.
         source: Whose boxes to train on, by the name it was prepared under. By default what the preset says.
-        seed: Seed of the weights and of the order of the photographs.
+        seed: Seed of the weights and of the order of the images.
         pretrained: Start from torchvision's Faster or Mask R-CNN (preset coco_r50): COCO_V1 to download its weights, or
             a .pth file of them. A dataset of COCO's classes alone takes them as they are and trains nothing; with
             others among them, COCO's begin with their rows, the others with new ones, and training goes on.
         weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
             `none` for random ones. With a file or `none`, nothing is downloaded.
         classification_loss: Classes that each RoI is told from: all (`softmax`, the presets'); the batch's and some
-            drawn by frequency (`sampled`); or, in each photograph, those that are annotated or known to be absent there
+            drawn by frequency (`sampled`); or, in each image, those that are annotated or known to be absent there
             (`federated`, for LVIS; where the source does not list absent ones, as Visual Genome, drawn ones).
         loss_classes: How many classes are drawn; 50 in the presets.
         learning_rate: The highest, after the warm-up.
@@ -137,9 +137,9 @@ def masks(
             weights, or a .pth file of them. Its layers before the class weights begin stage 2; they have seen the
             masks of all of COCO's classes, B's too. With --kind class_specific --mlp none --class-bias the whole of
             it is taken and nothing trained; the detector must come from the same weights.
-        learning_rate: The highest, after the warm-up. Presets that try several keep what is best on photographs that
+        learning_rate: The highest, after the warm-up. Presets that try several keep what is best on images that
             are held back.
-        seed: Seed of the weights and of the order of the photographs.
+        seed: Seed of the weights and of the order of the images.
         branch: The mask branch.
         compute: How it is computed.
     """
@@ -227,7 +227,7 @@ def joint(
         classification_loss: As in `maskx train detector`.
         loss_classes: As in `maskx train detector`.
         learning_rate: The highest, after the warm-up.
-        seed: Seed of the weights and of the order of the photographs.
+        seed: Seed of the weights and of the order of the images.
         branch: The mask branch.
         compute: How it is computed.
     """
@@ -277,14 +277,14 @@ def evaluate(
         dataset: A prepared dataset with a validation split.
         out: Folder for metrics.json, per_class.csv, report.html and the predictions in COCO's results format.
         baseline: The folder of a class-agnostic model to compare with.
-        split: The photographs to measure on.
+        split: The images to measure on.
         source: The source whose annotations are taken for the truth.
         protocol: `coco` measures the classes that the source annotates exhaustively. `lvis` measures all that it
-            annotates, each in those photographs alone where it is annotated or known to be absent, on 300 detections a
-            photograph, and tells AP of rare, common and frequent classes too: for LVIS and Visual Genome.
+            annotates, each in those images alone where it is annotated or known to be absent, on 300 detections a
+            image, and tells AP of rare, common and frequent classes too: for LVIS and Visual Genome.
         masks: Where masks come from: the `model`, or `grabcut`, which segments its boxes by colour without learning
             (a detector's folder will do; it knows of no classes with masks, so that all are B). The paper's baseline.
-        max_images: Stop after this many photographs, for a first look.
+        max_images: Stop after this many images, for a first look.
         compute: How it is computed.
     """
     from maskx_model.report.evaluate import evaluate as run
@@ -311,7 +311,7 @@ def predict(
     tracking_uri: str | None = None,
     compute: Annotated[Compute, arg(name="")] = PLAIN,
 ) -> None:
-    """Find and segment the objects of photographs: overlay pictures, and results in COCO's format.
+    """Find and segment the objects of images: overlay pictures, and results in COCO's format.
 
     Args:
         model: The folder of a trained model, or a registered one such as models:/maskx@champion.
@@ -324,7 +324,7 @@ def predict(
     from maskx_model.inference.batch import predict_files
 
     count = predict_files(model, inputs, out, min_score=min_score, tracking_uri=tracking_uri, compute=compute)
-    print(f"{count} photographs segmented: pictures and results.json are in {out}")
+    print(f"{count} images segmented: pictures and results.json are in {out}")
 
 
 def register(

@@ -1,6 +1,6 @@
-"""What neither training nor inference takes, and how it is said: by the photograph's key or its place in the batch.
+"""What neither training nor inference takes, and how it is said: by the image's key or its place in the batch.
 
-Good input, though it teaches or finds nothing: photographs without objects, objects without masks, crowds, batches
+Good input, though it teaches or finds nothing: images without objects, objects without masks, crowds, batches
 without a class of A, RoIs without a positive. Their losses are 0 with a graph, and the step counts.
 """
 
@@ -17,7 +17,7 @@ from maskx_model.model.input_checks import first_true
 
 
 def check_sample(sample: Sample, classes: int) -> None:
-    """Raises DataError, naming the photograph, for pixels that are not bytes (so none is NaN), lists of other lengths,
+    """Raises DataError, naming the image, for pixels that are not bytes (so none is NaN), lists of other lengths,
     boxes that are not finite or have no area, and labels that the detector's `classes` foreground classes lack.
 
     `Reader` leaves empty boxes out, so what is refused here did not come from a prepared dataset, or was prepared for
@@ -44,7 +44,7 @@ def check_sample(sample: Sample, classes: int) -> None:
 
 
 def check_features(features: Tensor, samples: Sequence[Sample]) -> None:
-    """Raises DataError, naming the photographs, for RoI features of a frozen detector that are not finite."""
+    """Raises DataError, naming the images, for RoI features of a frozen detector that are not finite."""
     if not torch.isfinite(features).all():
         raise DataError(
             f"{', '.join(sample.key for sample in samples)}: the detector's RoI features are not finite "

@@ -1,4 +1,4 @@
-"""Batches of photographs as a training asks for them: read and decoded ahead where a GPU would wait for them."""
+"""Batches of images as a training asks for them: read and decoded ahead where a GPU would wait for them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from data_prep.format.index import IndexRow
 from maskx_model.data.samples import Reader, Sample, mirrored
 
 PROCESSES = 4
-"""Each decodes some 100 photographs of COCO's size in a second."""
+"""Each decodes some 100 images of COCO's size in a second."""
 BLOCK = 16
 POOL = 16 * BLOCK
 
@@ -54,7 +54,7 @@ class TrainingBatches(TorchDataset[list[Sample]]):
 
 
 def load_batches(samples: TrainingBatches, steps: range, device: torch.device) -> Iterable[list[Sample]]:
-    """The batches of those steps, in order. For a GPU, processes of their own make them ahead; on processors, which
+    """The batches of those steps, in order. For a GPU, processes of their own make them ahead; on CPUs, which
     have no core to spare, each is made when it is its turn."""
     processes = 0 if device.type == "cpu" else min(PROCESSES, os.cpu_count() or 1)
     # Forked ones would share the connections to an object store.

@@ -1,8 +1,8 @@
 """From a finished dataset to samples and batches of one source's annotations.
 
-Training order: batch `b` is a pure function of (seed, b). Blocks of neighbouring photographs are shuffled, pools of
+Training order: batch `b` is a pure function of (seed, b). Blocks of neighbouring images are shuffled, pools of
 some blocks are shuffled within, so that a disk or object store sees sequential reads, any step is found at once, and
-an epoch visits every photograph exactly once.
+an epoch visits every image exactly once.
 """
 
 import io
@@ -30,7 +30,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Sample:
-    """A photograph with one source's annotations: image uint8 [H, W, 3] RGB, boxes xyxy float32 [N, 4] in pixels,
+    """An image with one source's annotations: image uint8 [H, W, 3] RGB, boxes xyxy float32 [N, 4] in pixels,
     labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or it is not to be seen).
 
     `negative` and `not_exhaustive`: labels of the classes known to be absent, and of those of which not every object is
@@ -46,7 +46,7 @@ class Sample:
     not_exhaustive: tuple[int, ...] = ()
 
     def image_tensor(self, device: torch.device | None = None) -> Tensor:
-        """float32 [3, H, W] in 0..1, on `device` (None: the processor)."""
+        """float32 [3, H, W] in 0..1, on `device` (None: the CPU)."""
         return to_tensor(self.image, device)
 
     def target(self) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ class Sample:
 
 
 def to_tensor(image: npt.NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
-    """uint8 [H, W, 3] → float32 [3, H, W] in 0..1, on `device` (None: the processor), to which the bytes go."""
+    """uint8 [H, W, 3] → float32 [3, H, W] in 0..1, on `device` (None: the CPU), to which the bytes go."""
     if device is None or device.type == "cpu":
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
     return torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous().float() / 255
@@ -88,7 +88,7 @@ class Reader:
         self.index = dataset.vocabulary.index(source)
 
     def sample(self, row: IndexRow) -> Sample:
-        """The photograph of that row."""
+        """The image of that row."""
         data, record = self.dataset.read_both(row)
         image = decode_rgb(data, f"{self.dataset.uri}/{row.shard}: {row.key}.jpg")
         return self.from_record(image, record)
@@ -148,7 +148,7 @@ def mirrored(sample: Sample) -> Sample:
 
 
 def iterate(dataset: Dataset, split: str, source: str) -> Iterator[tuple[npt.NDArray[np.uint8], Record]]:
-    """Every photograph of a split that `source` has annotated, in the shards' order, read as a WebDataset stream:
+    """Every image of a split that `source` has annotated, in the shards' order, read as a WebDataset stream:
     image uint8 [H, W, 3] RGB and its record. Raises DataError if there is none."""
     parts = {row.part for row in dataset.select(split, source)}
     uris = [

@@ -47,13 +47,13 @@ def average_precision(
 ) -> APTable:
     """AP of `found[i]` against `truths[i]` for each of `classes` (positions in the vocabulary), as pycocotools has it.
 
-    At most 100 instances of a class and photograph count. Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels)
+    At most 100 instances of a class and image count. Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels)
     are those of the annotation's `area` and of the instance's box or, for masks, mask. For masks, an object that its
     source gave no mask is ignored like a crowd that fills its box. Where nothing is found AP is 0. `federated`: only
     detections of verified classes count, as `federated_ap` says.
 
-    Each class is measured for itself, on the photographs in which it is or was found: no other photograph has a part
-    in its AP, and time and memory grow with objects and instances, not with classes times photographs.
+    Each class is measured for itself, on the images in which it is or was found: no other image has a part
+    in its AP, and time and memory grow with objects and instances, not with classes times images.
     """
     order = tuple(sorted(classes))
     values = np.full((len(order), len(METRICS)), np.nan)
@@ -72,7 +72,7 @@ def average_precision(
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the classes are: int64 [N] each, sorted by `label`, in the order of photographs within one."""
+    """Where the classes are: int64 [N] each, sorted by `label`, in the order of images within one."""
 
     label: npt.NDArray[np.int64]
     photograph: npt.NDArray[np.int64]
@@ -80,7 +80,7 @@ class _Places:
 
     @classmethod
     def of(cls, labels: "Sequence[Sequence[int] | npt.NDArray[np.int64]]") -> "_Places":
-        """`labels[i][j]` is the class of number j in photograph i."""
+        """`labels[i][j]` is the class of number j in image i."""
         counts = [len(each) for each in labels]
         everything = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
         order = np.argsort(everything, kind="stable")
@@ -88,6 +88,6 @@ class _Places:
         return cls(everything[order], np.repeat(np.arange(len(counts)), counts)[order], number[order])
 
     def at(self, label: int) -> list[tuple[int, int]]:
-        """(photograph, number in it) of all that are of that class."""
+        """(image, number in it) of all that are of that class."""
         first, last = np.searchsorted(self.label, [label, label + 1])
         return list(zip(self.photograph[first:last].tolist(), self.number[first:last].tolist(), strict=True))

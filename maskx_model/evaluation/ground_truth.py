@@ -8,7 +8,7 @@ from data_prep.format.records import Annotation, Record
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known to be in one photograph: the objects of the evaluated classes, `labels[i]` of `objects[i]`.
+    """What is known to be in one image: the objects of the evaluated classes, `labels[i]` of `objects[i]`.
 
     `labels` are positions in the vocabulary. Crowds are among the objects: what lies on one is neither right nor wrong.
     `negative` are the classes known to be absent, `not_exhaustive` those of which not every object is annotated: COCO's

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def check_instances(truths: "Sequence[Truth]", found: "Sequence[Instances]", classes: int, what: str) -> None:
-    """Raises DataError, which names photograph and instance, where a box or score is not finite, a box ends before it
-    begins, a label is none of the vocabulary's `classes`, or a mask has another size than its photograph.
+    """Raises DataError, which names image and instance, where a box or score is not finite, a box ends before it
+    begins, a label is none of the vocabulary's `classes`, or a mask has another size than its image.
 
     `what` says whose instances they are. To have found nothing is fine.
     """

@@ -1,8 +1,8 @@
-"""LVIS's AP, for classes that were not looked for in every photograph (federated annotation).
+"""LVIS's AP, for classes that were not looked for in every image (federated annotation).
 
-What is known of a class differs from photograph to photograph: it is annotated there, or known to be absent, or nobody
+What is known of a class differs from image to image: it is annotated there, or known to be absent, or nobody
 looked. Detections count only where their class is annotated or known to be absent; where not every object of it is
-annotated, those that match none are neither right nor wrong. Of a photograph the 300 best detections count.
+annotated, those that match none are neither right nor wrong. Of an image the 300 best detections count.
 """
 
 from collections import Counter
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from maskx_model.results.instances import Instances
 
 DETECTIONS = 300
-"""Detections of a photograph that count at most, of all classes together."""
+"""Detections of an image that count at most, of all classes together."""
 SCORE_THRESHOLD = 1e-4
 """What is asked of a detector: so many classes share a score that the right one may have little of it."""
 RARE, COMMON = 10, 100
-"""A class is rare up to so many training photographs, common up to so many, and frequent above."""
+"""A class is rare up to so many training images, common up to so many, and frequent above."""
 
 
 def federated_average_precision(
@@ -63,7 +63,7 @@ def annotated_classes(data: Dataset, source: str) -> dict[str, int]:
 
 def frequency_bins(rows: Sequence[IndexRow], source: str, labels: Mapping[str, int]) -> dict[str, frozenset[int]]:
     """`rare`, `common` and `frequent` (LVIS's APr, APc, APf): the classes that `source` annotates in at most 10, at
-    most 100, and more photographs of the split `train`. Empty where the dataset has no such photograph."""
+    most 100, and more images of the split `train`. Empty where the dataset has no such image."""
     training = [row.classes.get(source, []) for row in rows if row.split == "train" and source in row.ids]
     if not training:
         return {}

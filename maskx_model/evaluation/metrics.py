@@ -44,7 +44,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     `ap`: of masks on predicted boxes. `ap_gt_boxes`: of masks on ground-truth boxes of the right class, every score 1.
     `box_ap`: of boxes. Where only boxes were measured there is no mask AP: `ap` and `ap_gt_boxes` are empty.
     `details`: `mask`, `mask_gt_boxes` or `box` → kind → set → each of COCO's six AP metrics.
-    `images`: photographs measured on. `known_absent`: in how many pairs of a photograph and a class that class is known
+    `images`: images measured on. `known_absent`: in how many pairs of an image and a class that class is known
     to be absent (LVIS's protocol; None by COCO's, which takes every class for looked for). `made_from`: hashes of
     models and dataset, and the choices.
     """

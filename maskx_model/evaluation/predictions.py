@@ -1,4 +1,4 @@
-"""Masks on predicted boxes and on ground-truth boxes: what models find in the photographs they are measured on.
+"""Masks on predicted boxes and on ground-truth boxes: what models find in the images they are measured on.
 
 Models that share a frozen detector (§3.2) have equal boxes, scores and features, so only their masks differ: the
 detector runs once for all of them.
@@ -25,8 +25,8 @@ from maskx_model.results.instances import Instances
 
 @dataclass(frozen=True)
 class Found:
-    """What one model found. `predicted[i]`: in photograph i, with the model's own boxes. `given[i]`: its masks for that
-    photograph's ground-truth boxes of the right class, crowds and objects without a mask left out, every score 1; empty
+    """What one model found. `predicted[i]`: in image i, with the model's own boxes. `given[i]`: its masks for that
+    image's ground-truth boxes of the right class, crowds and objects without a mask left out, every score 1; empty
     where only boxes were looked for."""
 
     predicted: list[Instances]
@@ -38,8 +38,8 @@ def find(
     models: Mapping[str, MaskXRCNN],
     only_verified: bool = False,
 ) -> dict[str, Found]:
-    """Run every model on every photograph, uint8[H, W, 3] RGB, by both protocols. `only_verified`: what is found of
-    classes that nobody looked for in a photograph is left out, unsegmented."""
+    """Run every model on every image, uint8[H, W, 3] RGB, by both protocols. `only_verified`: what is found of
+    classes that nobody looked for in an image is left out, unsegmented."""
     found = {kind: Found([], []) for kind in models}
     leaders = _leaders({kind: model.detector for kind, model in models.items()})
     for image, truth in photographs:
@@ -103,7 +103,7 @@ def find_grabcut(
 
 
 def ground_truth_boxes(truth: Truth) -> tuple[Tensor, Tensor]:
-    """Boxes xyxy float32[N, 4], clipped to the photograph, and labels int64[N] (0-based) of its objects with masks."""
+    """Boxes xyxy float32[N, 4], clipped to the image, and labels int64[N] (0-based) of its objects with masks."""
     boxes, labels = [], []
     for label, thing in zip(truth.labels, truth.objects, strict=True):
         x, y, width, height = thing.bbox

@@ -1,4 +1,4 @@
-"""How a model is measured: by COCO's protocol, or by LVIS's where classes are not looked for in every photograph."""
+"""How a model is measured: by COCO's protocol, or by LVIS's where classes are not looked for in every image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ ProtocolName = Literal["coco", "lvis"]
 @dataclass(frozen=True)
 class Protocol:
     """`classes`: a source's class names → positions in the vocabulary, of the classes that are measured. `bins`: sets
-    of them by how frequent they are. `federated`: detections of classes that nobody looked for in a photograph do not
+    of them by how frequent they are. `federated`: detections of classes that nobody looked for in an image do not
     count there."""
 
     average_precision: Callable[..., APTable]
@@ -37,7 +37,7 @@ class Protocol:
 
     def ask(self, detector: "FasterRCNN") -> None:
         """Have the detector give what counts: by COCO's protocol it is used as it is configured, by LVIS's it gives 300
-        detections of a photograph, down to a score of 0.0001."""
+        detections of an image, down to a score of 0.0001."""
         if self.federated:
             detector.roi_heads.detections_per_img = DETECTIONS
             detector.roi_heads.score_thresh = SCORE_THRESHOLD

@@ -1,4 +1,4 @@
-"""AP of one class by COCO's procedure, in a document of only those photographs in which it is or was found."""
+"""AP of one class by COCO's procedure, in a document of only those images in which it is or was found."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 IouType = Literal["bbox", "segm"]
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 MOST, MOST_FEDERATED = 100, 300
-"""Instances of a class and photograph that count at most, the best ones."""
+"""Instances of a class and image that count at most, the best ones."""
 
 
 @dataclass(frozen=True)
 class ClassDocument:
-    """A class as category 1: its photographs, objects and instances in COCO's formats, or in LVIS's (`federated`).
+    """A class as category 1: its images, objects and instances in COCO's formats, or in LVIS's (`federated`).
 
     `label` is its position in the vocabulary.
     """
@@ -41,7 +41,7 @@ class ClassDocument:
         self.annotations.append(entry | (_mask_of(thing) if self.iou_type == "segm" else {}))
 
     def add_instance(self, truth: "Truth", instances: "Instances", number: int) -> None:
-        """Instance `number` of those found in the photograph of `truth`."""
+        """Instance `number` of those found in the image of `truth`."""
         result = self._photographed(truth) | {"score": float(instances.scores[number])}
         if self.iou_type == "segm":
             result["segmentation"] = _rle(instances.masks[number])

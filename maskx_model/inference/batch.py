@@ -1,4 +1,4 @@
-"""`maskx predict`: photographs in, overlay pictures and COCO results out."""
+"""`maskx predict`: images in, overlay pictures and COCO results out."""
 
 import io
 import itertools
@@ -43,16 +43,16 @@ def predict_files(
     tracking_uri: str | None = None,
     compute: Compute = PLAIN,
 ) -> int:
-    """Segment every photograph among the inputs (files, and folders with all below them); returns how many.
+    """Segment every image among the inputs (files, and folders with all below them); returns how many.
 
     `model`: a model folder, or a registered model (`models:/maskx@champion`; `tracking_uri` says where), computed as
-    `compute` says. Writes to `out` an overlay `<name>.png` for each photograph, laid out as below the input folder,
-    with the objects of at least `min_score`; then `images.json` (which photograph has which id, and the categories) and
+    `compute` says. Writes to `out` an overlay `<name>.png` for each image, laid out as below the input folder,
+    with the objects of at least `min_score`; then `images.json` (which image has which id, and the categories) and
     `results.json`, a plain list in COCO's results format of *all* objects the model found:
     `COCO("images.json").loadRes("results.json")`.
 
     Raises DataError if there is nothing to do, CheckpointError or TrackingError for a model that cannot be had, and
-    DataError at the end, when all others are done, if photographs could not be read.
+    DataError at the end, when all others are done, if images could not be read.
     """
     if not 0 <= min_score <= 1:
         raise ConfigError(f"min_score: a score lies between 0 and 1, got {min_score}")
@@ -66,18 +66,16 @@ def predict_files(
         write(out / "images.json", _describe(images, segmenter.vocabulary))
     if unreadable:
         listed = "; ".join(unreadable[:NAMED_IN_ERROR]) + ("; …" if len(unreadable) > NAMED_IN_ERROR else "")
-        raise DataError(
-            f"{len(unreadable)} of {len(photographs)} photographs could not be read, {out} lacks them: {listed}"
-        )
+        raise DataError(f"{len(unreadable)} of {len(photographs)} images could not be read, {out} lacks them: {listed}")
     return len(images)
 
 
 def find_photographs(inputs: Sequence[Path], out: Path) -> list[Photograph]:
-    """The photographs among the inputs, each once, folders in alphabetical order; hidden files and what lies in `out`
+    """The images among the inputs, each once, folders in alphabetical order; hidden files and what lies in `out`
     are passed over. Overlays get distinct names. Raises DataError for an input that is not there, or if there are none.
     """
     if not inputs:
-        raise DataError("no photographs were named; name files, or folders of them")
+        raise DataError("no images were named; name files, or folders of them")
     chosen: dict[Path, Photograph] = {}
     taken: set[Path] = set()
     for each in inputs:
@@ -86,9 +84,7 @@ def find_photographs(inputs: Sequence[Path], out: Path) -> list[Photograph]:
                 overlay = _free_name(below.with_suffix(".png"), taken)
                 chosen[path.resolve()] = Photograph(path, overlay)
     if not chosen:
-        raise DataError(
-            f"{', '.join(map(str, inputs))}: no JPEG or PNG files there; name a photograph or a folder of them"
-        )
+        raise DataError(f"{', '.join(map(str, inputs))}: no JPEG or PNG files there; name an image or a folder of them")
     return list(chosen.values())
 
 
@@ -115,7 +111,7 @@ def _free_name(wanted: Path, taken: set[Path]) -> Path:
 def _segment_all(
     segmenter: Segmenter, photographs: Sequence[Photograph], out: Path, min_score: float, results: BinaryIO
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Draw each photograph and write its results as they come; returns entries of `images.json`, and what was wrong."""
+    """Draw each image and write its results as they come; returns entries of `images.json`, and what was wrong."""
     images: list[dict[str, Any]] = []
     unreadable: list[str] = []
     categories = category_ids(segmenter.vocabulary)

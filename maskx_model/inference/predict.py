@@ -1,4 +1,4 @@
-"""From decoded photographs to instances with whole-image masks."""
+"""From decoded images to instances with whole-image masks."""
 
 from collections.abc import Sequence
 

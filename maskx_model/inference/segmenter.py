@@ -1,4 +1,4 @@
-"""A trained model ready for photographs: what `maskx predict` and the registered model share, so that they agree."""
+"""A trained model ready for images: what `maskx predict` and the registered model share, so that they agree."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,9 +40,9 @@ class Segmenter:
         return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes), compute)
 
     def segment(self, image: npt.NDArray[np.uint8]) -> "Instances":
-        """All objects of one photograph, uint8 RGB [H, W, 3].
+        """All objects of one image, uint8 RGB [H, W, 3].
 
-        One at a time: padded to a common size, a photograph's result would depend on its neighbours in the batch.
+        One at a time: padded to a common size, an image's result would depend on its neighbours in the batch.
         """
         from maskx_model.inference.predict import predict
         from maskx_model.training.precision import in_precision_of

@@ -11,7 +11,7 @@ from maskx_model.masks.pasting import encode_part
 
 MARGIN = 0.5
 """What surrounds a box by this share of its sides is looked at as background, and no more: the cost is the box's, not
-the photograph's."""
+the image's."""
 SMALLEST_SIDE = 4
 """Pixels. A smaller box is filled: its colours are too few to be told apart."""
 ITERATIONS = 5

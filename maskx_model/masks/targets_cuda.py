@@ -1,6 +1,6 @@
 """Mask targets of many RoIs at once: the sums of `targets.py` without a loop over objects, for GPUs.
 
-Every object's edges are filled up to as many as the longest list has, with pairs that cancel out. On processors, where
+Every object's edges are filled up to as many as the longest list has, with pairs that cancel out. On CPUs, where
 work counts and not the number of steps, that is several times slower than object by object.
 """
 

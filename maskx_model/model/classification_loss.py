@@ -1,13 +1,13 @@
 """What the box head's classifier is trained on: every class at every RoI, or some of them (`DetectorConfig`).
 
 `softmax`, the paper's: cross-entropy over background and all K classes. Every class that is not a RoI's own is pushed
-down there: right where each photograph is annotated with all its objects of all classes, as COCO is; wrong where
+down there: right where each image is annotated with all its objects of all classes, as COCO is; wrong where
 classes were not looked for (LVIS, Visual Genome), and hard on rare classes, which are seldom pulled up.
 
 `sampled`: the softmax over background, the positive classes of the batch, and N more classes drawn with a probability
 that grows with the root of their frequency. One set for all RoIs of the batch.
 
-`federated`: for each photograph the softmax over background and the classes of which something is known there: those
+`federated`: for each image the softmax over background and the classes of which something is known there: those
 annotated in it, and those that its record says are absent. A class of which not every object is annotated there is left
 out at RoIs that matched nothing: they may show it. RoIs that matched an object of another class do count against it.
 Where a record names no absent class, N more classes are drawn in their place, as in `sampled`: that is the Federated
@@ -33,10 +33,10 @@ from data_prep.format.vocabulary import Vocabulary
 from maskx_model.config import DetectorConfig
 
 FREQUENCY_POWER = 0.5
-"""Zhou et al. 2021: classes are drawn by the root of the number of photographs that show them."""
+"""Zhou et al. 2021: classes are drawn by the root of the number of images that show them."""
 
 ClassificationLoss = Callable[[nn.Linear, Tensor, Sequence[Tensor], Sequence[dict[str, Tensor]]], Tensor]
-"""The classifier, features of RoIs [R, D] (at least one), and for each photograph the labels of its RoIs, int64 [R_i]
+"""The classifier, features of RoIs [R, D] (at least one), and for each image the labels of its RoIs, int64 [R_i]
 (0 is background), and its target as `Sample.target` has it → the mean over all RoIs, a float32 scalar."""
 
 
@@ -56,9 +56,9 @@ class ClassSampler:
 
     @classmethod
     def of(cls, photographs: Tensor, count: int) -> "ClassSampler":
-        """Weights from how many photographs show each label, int64 [K + 1].
+        """Weights from how many images show each label, int64 [K + 1].
 
-        A class that none shows counts as one photograph's: never drawn it would never be told from background.
+        A class that none shows counts as one image's: never drawn it would never be told from background.
         """
         weights = photographs.clamp(min=1).float() ** FREQUENCY_POWER
         weights[0] = 0
@@ -93,14 +93,14 @@ def federated_loss(
     labels: Sequence[Tensor],
     targets: Sequence[dict[str, Tensor]],
 ) -> Tensor:
-    """Cross-entropy over background and what is known of the classes in each photograph: a `ClassificationLoss`.
+    """Cross-entropy over background and what is known of the classes in each image: a `ClassificationLoss`.
 
     Of the targets it needs `labels`, `negative` and `not_exhaustive`.
     """
     own = torch.cat(list(labels))
     verified = [_with_background(*_verified(sampler, target)) for target in targets]
     columns = torch.cat(verified).unique()
-    # For each photograph, which columns count: [I, L].
+    # For each image, which columns count: [I, L].
     matched = torch.stack([torch.isin(columns, known) for known in verified])
     partly = torch.stack([torch.isin(columns, target["not_exhaustive"]) for target in targets])
     photograph = torch.repeat_interleave(torch.tensor([len(each) for each in labels], device=own.device))
@@ -110,7 +110,7 @@ def federated_loss(
 
 
 def _verified(sampler: ClassSampler, target: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Labels annotated in the photograph, and those known, or without a list taken, to be absent: int64 each."""
+    """Labels annotated in the image, and those known, or without a list taken, to be absent: int64 each."""
     positive = target["labels"][target["labels"] > 0]
     if len(target["negative"]):
         return positive, target["negative"]
@@ -129,7 +129,7 @@ def _logits(classifier: nn.Linear, features: Tensor, columns: Tensor) -> Tensor:
 def choose_loss(
     config: DetectorConfig, rows: Sequence[IndexRow], source: str, vocabulary: Vocabulary
 ) -> ClassificationLoss:
-    """The configured loss; classes are as frequent as in those training photographs, by `source`'s annotations."""
+    """The configured loss; classes are as frequent as in those training images, by `source`'s annotations."""
     if config.classification_loss == "softmax":
         return softmax_loss
     sampler = ClassSampler.of(photographs_by_label(rows, source, vocabulary), config.loss_classes)
@@ -137,7 +137,7 @@ def choose_loss(
 
 
 def photographs_by_label(rows: Sequence[IndexRow], source: str, vocabulary: Vocabulary) -> Tensor:
-    """How many photographs show each label by `source`'s annotations: int64 [K + 1], background 0."""
+    """How many images show each label by `source`'s annotations: int64 [K + 1], background 0."""
     index = vocabulary.index(source)
     shown = ({index[name] + 1 for name in row.classes.get(source, []) if name in index} for row in rows)
     labels = [label for each in shown for label in each]

@@ -90,7 +90,7 @@ class MaskXRCNN(nn.Module):
         batch, _ = self.detector.transform(list(images), None)
         sizes = [(int(h), int(w)) for h, w in batch.image_sizes]
         original = [(image.shape[-2], image.shape[-1]) for image in images]
-        # Channels last is faster on processors, for the convolutions and for RoIAlign.
+        # Channels last is faster on CPUs, for the convolutions and for RoIAlign.
         tensors = batch.tensors.contiguous(memory_format=torch.channels_last)
         return Encoded(tensors, self.detector.backbone(tensors), sizes, original)
 

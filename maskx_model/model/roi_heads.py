@@ -67,7 +67,7 @@ def regression_loss(predictor: FastRCNNPredictor, features: Tensor, labels: Tens
 
 
 class MatchedRois(NamedTuple):
-    """For each photograph: RoIs xyxy [P, 4] in the network's pixels, which object each was matched to, int64 [P], and
+    """For each image: RoIs xyxy [P, 4] in the network's pixels, which object each was matched to, int64 [P], and
     its label, int64 [P] (0 is background)."""
 
     rois: list[Tensor]

@@ -33,7 +33,7 @@ def why_not_champion(record: RunRecord, champion: Mapping[str, str] | None) -> s
     if champion is None:
         return None
     if champion.get("test_set") != record.test_set:
-        return "it was measured on other photographs, or with other classes in A and B"
+        return "it was measured on other images, or with other classes in A and B"
     if record.mask_ap_b is None or record.mask_ap_b < float(champion.get("mask_ap_b", "-inf")):
         return f"its mask AP on B is {record.mask_ap_b}, the champion's {champion.get('mask_ap_b')}"
     return None

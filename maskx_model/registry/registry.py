@@ -1,7 +1,7 @@
 """The model registry: versions of a name, of which the alias `champion` is the one to use.
 
 A new version becomes the champion when its mask AP on B is at least the present champion's, measured on the same
-photographs and the same A; otherwise it is the `challenger`, and `promote` is for people who know better.
+images and the same A; otherwise it is the `challenger`, and `promote` is for people who know better.
 """
 
 import re
@@ -119,7 +119,7 @@ def _log_pyfunc(model: str, run_id: str) -> Any:
     import mlflow
 
     with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # MLflow advises an input example, which would be a photograph of somebody's data set.
+        # MLflow advises an input example, which would be an image of somebody's data set.
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         return mlflow.pyfunc.log_model(
             name="model",

@@ -42,7 +42,7 @@ class RunRecord:
     """A trained and evaluated model: how it was made, how good it is, and the files to look at.
 
     `kind` is that of its mask branch, `mask_ap_b` its mask AP on B in percent points (None where B has no objects),
-    `test_set` a hash of the photographs and the classes of B that it was measured on,
+    `test_set` a hash of the images and the classes of B that it was measured on,
     `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their folder in
     MLflow.
     """

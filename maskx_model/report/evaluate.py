@@ -50,13 +50,13 @@ def evaluate(
     """Measure a model, and a baseline beside it, on the classes of `source`; write a report.
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
-    only in the photographs where it is annotated or known to be absent (`federated_ap`). Where the source has no masks
+    only in the images where it is annotated or known to be absent (`federated_ap`). Where the source has no masks
     only boxes are measured, and a detector will do. It also does with `masks` `grabcut`, Table 2's baseline: GrabCut
     segments the model's boxes, and nothing else of it is used.
 
     Writes `<out>/metrics.json`, `per_class.csv`, `predictions-<kind>.json` (COCO's results format; by LVIS's protocol
     only what counts) with `categories.json`, `report.html` (one page, pictures inside) and `pictures/`, all or nothing;
-    if `out` holds the same evaluation already, that one is returned. `max_images`: only the first photographs of the
+    if `out` holds the same evaluation already, that one is returned. `max_images`: only the first images of the
     split. `stages`: further model folders whose training curves the report shows. `device`: by default a GPU where
     there is one. `compute`: how the models are computed.
 
@@ -111,7 +111,7 @@ def _origin(
     data: Dataset, models: Sequence[str], curves: Sequence[str], split: str, source: str, max_images: int | None
 ) -> Origin:
     if max_images is not None and max_images < 1:
-        raise ConfigError(f"max_images: at least one photograph is needed, got {max_images}")
+        raise ConfigError(f"max_images: at least one image is needed, got {max_images}")
     return {
         "dataset": sha256(manifest_uri(data.uri)),
         "models": ",".join(model_hash(uri) for uri in models),

@@ -19,7 +19,7 @@ FEW_PHOTOGRAPHS = 1000
 
 @dataclass(frozen=True)
 class Shown:
-    """A photograph of the report: its key, licence as the source has it, why it is shown, and its panels."""
+    """An image of the report: its key, licence as the source has it, why it is shown, and its panels."""
 
     key: str
     licence: str | None
@@ -79,9 +79,9 @@ def _sides(evaluation: Evaluation) -> dict[str, tuple[int, str, str]]:
         "B": ("On B", "never traced in training"),
         "A": ("On A", "traced in training"),
         "all": ("On all", "A and B together" if "A" in members else "whatever their frequency"),
-        "rare": ("Rare", f"in at most {RARE} training photographs"),
-        "common": ("Common", f"in at most {COMMON} training photographs"),
-        "frequent": ("Frequent", f"in more than {COMMON} training photographs"),
+        "rare": ("Rare", f"in at most {RARE} training images"),
+        "common": ("Common", f"in at most {COMMON} training images"),
+        "frequent": ("Frequent", f"in more than {COMMON} training images"),
     }
     sizes = {name: members.count(name) for name in words} | {"all": len(evaluation.per_class)}
     shown = [name for name in words if name == "all" or (sizes[name] and (name != "B" or sizes["A"]))]

@@ -1,4 +1,4 @@
-"""Which photographs a report shows, and each as panels side by side: what is there, and what each model found."""
+"""Which images a report shows, and each as panels side by side: what is there, and what each model found."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ Reason = Literal["gain", "random", "failure"]
 
 @dataclass(frozen=True)
 class Choice:
-    """A photograph to show: its position among those measured on, and why it was picked, in words."""
+    """An image to show: its position among those measured on, and why it was picked, in words."""
 
     position: int
     reason: Reason
@@ -44,7 +44,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class _Photograph:
-    """How well the shown masks cover the objects of a photograph (mean IoU, 0..1): all of them and those of B by the
+    """How well the shown masks cover the objects of an image (mean IoU, 0..1): all of them and those of B by the
     model, those of B by the baseline. None where it has no such object."""
 
     position: int
@@ -64,7 +64,7 @@ def choose(
     """Up to `each` of the largest gains on B, of random picks and of failures: the same ones for the same input.
 
     The last kind in `found` is the model in question, the first the baseline, if there are two. An object is covered
-    as well as the shown mask of its class that fits it best. Photographs without any mask to compare are left out.
+    as well as the shown mask of its class that fits it best. Images without any mask to compare are left out.
     """
     photographs = [_rated(i, key, truths[i], found, in_a) for i, key in enumerate(keys)]
     left = sorted((p for p in photographs if p.everything is not None), key=lambda p: p.order)
@@ -87,7 +87,7 @@ def named(kind: str) -> str:
 def panels(
     image: Picture, truth: Truth, seen: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
 ) -> list[Panel]:
-    """The photograph (uint8[H, W, 3], RGB) with its ground truth, then with what each kind of model found."""
+    """The image (uint8[H, W, 3], RGB) with its ground truth, then with what each kind of model found."""
     edge = min(max(*image.shape[:2], SMALLEST_LONG_EDGE), LARGEST_PANEL)
     there = draw_instances(image, _as_instances(truth), names, in_a, long_edge=edge, show_scores=False)
     drawn = [Panel("ground truth", there)]

@@ -56,12 +56,12 @@ def holdout(
         variants: Those to compare, of the default's and `mlp-paper`; the class-agnostic head always takes part.
         folds: How many folds to make of the classes with masks, at random.
         fold_classes: The folds by text files with a class name per line, instead. Best are folds that resemble the
-            classes without masks: if those stand together in photographs, so should a fold's.
+            classes without masks: if those stand together in images, so should a fold's.
         seeds: Seeds of the heads' weights and batches; each trains all anew.
         jobs: Heads at once, one thread each. By default as many as there are cores, or one on a GPU.
-        split: The photographs to measure on.
-        max_images: Measure on this many photographs only. With few of them AP is both too high and a matter of luck.
-        rois_at_most: Train on this many boxes at most, of photographs in a random order.
+        split: The images to measure on.
+        max_images: Measure on this many images only. With few of them AP is both too high and a matter of luck.
+        rois_at_most: Train on this many boxes at most, of images in a random order.
         steps: Steps of each head's training, if not the preset's: its 90,000 for ResNets are for one model, here each
             variant, fold and seed has as many. Its milestones move with them.
         learning_rate: The highest, after the warm-up; by default the preset's first.
@@ -114,9 +114,9 @@ def tables(
         seeds: Seeds of detectors, heads' weights and batches.
         embedding: A text file of word vectors, for the row of Table 1a that takes them; without it that row is not run.
         jobs: Heads at once, one thread each. By default as many as there are cores, or one on a GPU.
-        split: The photographs to measure on.
-        max_images: Measure on this many photographs only. With few of them AP is both too high and a matter of luck.
-        rois_at_most: Train on this many boxes at most, of photographs in a random order.
+        split: The images to measure on.
+        max_images: Measure on this many images only. With few of them AP is both too high and a matter of luck.
+        rois_at_most: Train on this many boxes at most, of images in a random order.
         steps: Steps of each head's training, if not the preset's; its milestones move with them. Detectors and models
             that are trained end to end keep theirs.
         learning_rate: The highest of the heads' training, after the warm-up; by default the preset's first.

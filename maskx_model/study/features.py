@@ -1,6 +1,6 @@
 """Frozen RoI features, computed once and kept on disk: to train heads on, and to measure them by.
 
-Stage 2 changes nothing in front of the mask branch (§3.2), so that variants of it need the photographs no more than
+Stage 2 changes nothing in front of the mask branch (§3.2), so that variants of it need the images no more than
 once. They are float16: 25 kB a box at the toy preset's 64 channels, 100 kB at 256.
 """
 
@@ -35,7 +35,7 @@ IMAGES_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class BoxFeatures:
-    """N boxes of the photographs measured on: `photograph` int64 [N], which one each is in; `boxes` xyxy float32
+    """N boxes of the images measured on: `photograph` int64 [N], which one each is in; `boxes` xyxy float32
     [N, 4] in its pixels; `labels` int64 [N] (1-based); `scores` float32 [N]; RoI features float16 [N, C, 14, 14],
     or [N, 0] where none are kept."""
 
@@ -54,7 +54,7 @@ class BoxFeatures:
 def training_rois(
     detector: FasterRCNN, reader: Reader, rows: Sequence[IndexRow], rois_at_most: int, **kind: Any
 ) -> Tensors:
-    """RoIs of the photographs' objects with masks, from photographs in a random order until there are enough.
+    """RoIs of the images' objects with masks, from images in a random order until there are enough.
 
     `kind`: `per_object` and `kind` of `cached_rois`. Raises DataError where there is none.
     """

@@ -28,7 +28,7 @@ def listed_folds(
 ) -> tuple[Fold, ...]:
     """Folds from files of class names (or other choices that `resolve_mask_classes` knows).
 
-    For folds that resemble B, where a user knows how: classes of B that stand together in photographs are held out
+    For folds that resemble B, where a user knows how: classes of B that stand together in images are held out
     best by folds of classes that do. Raises ConfigError for a class outside A, one in two folds, and a fold that
     leaves no class to train on.
     """

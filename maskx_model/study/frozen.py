@@ -42,7 +42,7 @@ IMAGES_OF_A_FILE = 100
 """Whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections of each."""
 
 BOXES_AT_ONCE = 32
-"""Whose masks are made together: their features stay in a processor's cache, which is half as fast again as 256."""
+"""Whose masks are made together: their features stay in a CPU's cache, which is half as fast again as 256."""
 
 ClassAP = dict[int, float]
 """AP, 0-100, of each class that has an object, by its position in the vocabulary."""
@@ -53,7 +53,7 @@ class Frozen:
     """The detector's folder, the dataset, and where features are kept (`features`, a folder that several may share).
 
     Only classes of `masks_of` (positions in the vocabulary) ever show a mask to a head; `measured` are the classes
-    whose AP is asked for, on the photographs of `split`. With `targets` `grabcut` no mask is shown, but what GrabCut
+    whose AP is asked for, on the images of `split`. With `targets` `grabcut` no mask is shown, but what GrabCut
     makes of boxes. `embedding` is the file of word vectors, for heads whose T takes them. An object of this kind holds
     no more than its settings until it is used, and so travels to other processes.
     """
@@ -73,7 +73,7 @@ class Frozen:
 
     def __post_init__(self) -> None:
         if self.max_images is not None and self.max_images < 1:
-            raise ConfigError(f"max_images: at least one photograph is needed, got {self.max_images}")
+            raise ConfigError(f"max_images: at least one image is needed, got {self.max_images}")
         if self.rois_at_most < 1:
             raise ConfigError(f"rois_at_most: at least one RoI is needed to train on, got {self.rois_at_most}")
 
@@ -92,7 +92,7 @@ class Frozen:
 
     @cached_property
     def rows(self) -> list[IndexRow]:
-        """The photographs measured on."""
+        """The images measured on."""
         return self.data.select(self.split, self.preset.stage2_source)[: self.max_images]
 
     @cached_property
@@ -203,7 +203,7 @@ class Frozen:
         return {label: ap for label, ap in table.by_class().items() if ap is not None}
 
     def instances(self, model: MaskXRCNN, kind: str, classes: Sequence[int]) -> list[Instances]:
-        """What the model finds of those classes in each photograph, on `predicted` or `given` boxes."""
+        """What the model finds of those classes in each image, on `predicted` or `given` boxes."""
         found: list[Instances] = []
         for part in self._parts:
             boxes = part.boxes(kind).of_classes(classes)
@@ -222,7 +222,7 @@ class Frozen:
 
 @dataclass(frozen=True)
 class _Part:
-    """Some of the photographs measured on: what is in them, and what is kept of them (`measured_boxes`)."""
+    """Some of the images measured on: what is in them, and what is kept of them (`measured_boxes`)."""
 
     truths: Sequence[Truth]
     tensors: Tensors
@@ -232,7 +232,7 @@ class _Part:
         return BoxFeatures(**{field.name: self.tensors[f"{kind}/{field.name}"] for field in fields(BoxFeatures)})
 
     def instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
-        """The boxes by photograph; `masks`: float32 [N, 28, 28] in 0..1, in their order."""
+        """The boxes by image; `masks`: float32 [N, 28, 28] in 0..1, in their order."""
         found = []
         for number, truth in enumerate(self.truths):
             rows = (boxes.photograph == number).nonzero()[:, 0]

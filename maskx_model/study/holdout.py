@@ -102,7 +102,7 @@ def _check_photographs(frozen: Frozen, folds: Sequence[Fold]) -> None:
             names = ", ".join(frozen.data.vocabulary.names[label] for label in fold)
             raise DataError(
                 f"{frozen.dataset}: split {frozen.split!r} has no object with a mask of the fold of {names}; choose "
-                "other folds, or more photographs"
+                "other folds, or more images"
             )
 
 

@@ -115,14 +115,14 @@ def _check_photographs(frozen: Frozen, a: Sequence[int]) -> None:
     if not shown & set(a) or not shown - set(a):
         raise DataError(
             f"{frozen.dataset}: split {frozen.split!r} has no object with a mask of a class "
-            f"{'outside' if shown & set(a) else 'of'} the mask classes to measure; choose others, or more photographs"
+            f"{'outside' if shown & set(a) else 'of'} the mask classes to measure; choose others, or more images"
         )
 
 
 def _seed_rows(
     frozen: Frozen, methods: Sequence[str], a: tuple[int, ...], chosen: str, seed: int, options: TablesOptions, out: str
 ) -> dict[str, Row]:
-    """Every method's row with one seed. Heads come first, then what takes whole photographs."""
+    """Every method's row with one seed. Heads come first, then what takes whole images."""
     folder, found = f"{out}/rows", dict[str, Row]()
     for training, of_heads in (
         ("stage-wise", frozen),

@@ -11,7 +11,7 @@ from maskx_model.data.samples import Sample
 
 
 def training_batch(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:
-    """The photographs scaled, normalised and padded on the detector's device, and for each its target: boxes xyxy
+    """The images scaled, normalised and padded on the detector's device, and for each its target: boxes xyxy
     float32 [N, 4] in the network's pixels, labels int64 [N], and the rest of `Sample.target`.
 
     Raises DataError for a sample that cannot be trained on (`check_sample`).

@@ -44,7 +44,7 @@ def fit_joint(
 
     `start`: a trained detector to go on from; None begins with ImageNet weights, or the random ones that the
     configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
-    photograph shows a class of A.
+    image shows a class of A.
     """
     torch.manual_seed(seed)
     count = len(data.vocabulary)

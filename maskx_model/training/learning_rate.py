@@ -53,7 +53,7 @@ def choose_learning_rate(
 
 
 def _loss(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> Tensor:
-    own = rois.to(embeddings.device)  # kept RoIs are in the processor's memory
+    own = rois.to(embeddings.device)  # kept RoIs are in the CPU's memory
     return mask_loss(branch(own.features.float(), own.labels, embeddings), own.targets)
 
 

@@ -51,7 +51,7 @@ def train(
     if it had never stopped: batches are a function of the step, and so is the seed of everything random in it.
 
     Raises DivergedError for a loss, a gradient or a weight that is not finite, naming the step and, with `keys`, the
-    photographs of its batch. Module and checkpoint stay as a good step left them.
+    images of its batch. Module and checkpoint stay as a good step left them.
     """
     optimizer = _optimizer(module, schedule)
     device = next(module.parameters()).device
@@ -74,7 +74,7 @@ def train(
             if to_save:
                 check_weights(module)
         except FloatingPointError as error:
-            of = f" (photographs {', '.join(keys(batch))})" if keys else ""
+            of = f" (images {', '.join(keys(batch))})" if keys else ""
             raise DivergedError(
                 f"{title}, step {step}{of}: {error}; lower the learning rate (--learning-rate)"
             ) from None

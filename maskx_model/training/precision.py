@@ -17,7 +17,7 @@ def in_precision_of(compute: Compute, device: str | torch.device) -> AbstractCon
 
 
 def compile_backbone(detector: FasterRCNN, compute: Compute) -> None:
-    """Have the backbone compiled at its first use, for photographs of all sizes, if `compute` says so. Names and values
+    """Have the backbone compiled at its first use, for images of all sizes, if `compute` says so. Names and values
     of its weights stay."""
     if compute.compile_backbone:
         detector.backbone.compile(dynamic=True)

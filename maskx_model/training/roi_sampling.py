@@ -75,16 +75,16 @@ def rois_with_masks(
     chosen: MatchedRois,
     sizes: Sequence[tuple[int, int]],
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Of the RoIs of photographs, the positive ones whose object has a mask, each with the mask of the very object it
+    """Of the RoIs of images, the positive ones whose object has a mask, each with the mask of the very object it
     was matched to: the mask loss is filtered to A here.
 
-    `sizes`: (height, width) of each photograph in the network's pixels. Returns RoIs [R_i, 4] of each photograph, and
+    `sizes`: (height, width) of each image in the network's pixels. Returns RoIs [R_i, 4] of each image, and
     of all together labels int64 [R] and targets float32 [R, 28, 28].
     """
     masks = [mask for sample in samples for mask in sample.masks]
     counts = [len(sample.masks) for sample in samples]
     rois, labels = torch.cat(chosen.rois), torch.cat(chosen.labels)
-    # Of each photograph: how many objects the ones before it have, and what its masks' pixels are to the network's.
+    # Of each image: how many objects the ones before it have, and what its masks' pixels are to the network's.
     before = [0, *accumulate(counts)][:-1]
     scales = [
         (sample.image.shape[1] / width, sample.image.shape[0] / height)
@@ -152,7 +152,7 @@ def _some_of_each(matched: Tensor, positive: Tensor, objects: int, count: int) -
 def cached_rois(
     detector: FasterRCNN, batches: Iterator[list[Sample]], per_object: int, kind: RoiKind = "proposals"
 ) -> RoiBatch:
-    """All RoIs of those photographs in memory, features as float16; raises DataError where those are not finite."""
+    """All RoIs of those images in memory, features as float16; raises DataError where those are not finite."""
     parts = []
     for samples in batches:
         part = sampled_rois(detector, samples, per_object, kind)

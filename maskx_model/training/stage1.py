@@ -41,7 +41,7 @@ def fit_detector(
     torch.manual_seed(seed)
     schedule = preset.stage1
     detector = (load() if load else build_detector(preset.detector, len(data.vocabulary))).train()
-    # Channels last is a fifth faster on processors, and what tensor cores want.
+    # Channels last is a fifth faster on CPUs, and what tensor cores want.
     detector.to(resolve_device(device), memory_format=torch.channels_last)
     compile_backbone(detector, schedule.compute)
     rows = data.select("train", preset.stage1_source)
@@ -67,7 +67,7 @@ def train_on_photographs(
     title: str,
     place: Place,
 ) -> bytes:
-    """`train` on those rows' photographs as the schedule asks for them, at its first learning rate."""
+    """`train` on those rows' images as the schedule asks for them, at its first learning rate."""
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
     device = next(module.parameters()).device
 
@@ -82,7 +82,7 @@ def train_on_photographs(
 
 @dataclass(frozen=True)
 class DetectorStep:
-    """One forward of a detector in training: the photographs as the network sees them, their pyramid, the RoIs drawn,
+    """One forward of a detector in training: the images as the network sees them, their pyramid, the RoIs drawn,
     and the losses."""
 
     images: ImageList

@@ -25,7 +25,7 @@ from maskx_model.training.precision import compile_backbone, in_precision_of
 from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
 
 HELD_BACK = 10
-"""With several learning rates to choose from, every tenth photograph is held back to choose by."""
+"""With several learning rates to choose from, every tenth image is held back to choose by."""
 CACHE_SEED = 7
 
 
@@ -55,15 +55,15 @@ def fit_masks(
     training, held_back = split_rows(rows, preset.stage2)
     if not training:
         raise DataError(
-            f"{data.uri}: only one photograph shows a class of A, too few to hold one back and choose a learning rate "
-            "by it; prepare more photographs, or set one learning rate (--learning-rate)"
+            f"{data.uri}: only one image shows a class of A, too few to hold one back and choose a learning rate "
+            "by it; prepare more images, or set one learning rate (--learning-rate)"
         )
     rois = roi_source(detector, reader, training, preset.stage2, seed)
     held_back_rois = cached(detector, reader, held_back, preset.stage2) if held_back else None
     if held_back_rois is not None and len(held_back_rois) == 0:
         raise DataError(
-            f"{data.uri}: no object of A with a mask is in the {len(held_back)} photographs held back to choose a "
-            "learning rate by; prepare more photographs, or set one learning rate (--learning-rate)"
+            f"{data.uri}: no object of A with a mask is in the {len(held_back)} images held back to choose a "
+            "learning rate by; prepare more images, or set one learning rate (--learning-rate)"
         )
 
     def new_model() -> MaskXRCNN:
@@ -84,11 +84,11 @@ def freeze(detector: FasterRCNN) -> None:
 
 
 def rows_with_masks(data: Dataset, source: str, reader: Reader, classes: tuple[int, ...]) -> list[IndexRow]:
-    """The training photographs on which a class of A stands; raises DataError if there are none."""
+    """The training images on which a class of A stands; raises DataError if there are none."""
     wanted = {name for name, position in reader.index.items() if position in set(classes)}
     rows = [row for row in data.select("train", source) if not wanted.isdisjoint(row.classes.get(source, ()))]
     if not rows:
-        raise DataError(f"{data.uri}: no training photograph of source {source!r} shows a class of A")
+        raise DataError(f"{data.uri}: no training image of source {source!r} shows a class of A")
     return rows
 
 
@@ -102,7 +102,7 @@ def split_rows(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[Index
 def roi_source(
     detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule, seed: int
 ) -> RoiSource:
-    """Batches of RoIs from a step on: from memory, or from photographs as they come."""
+    """Batches of RoIs from a step on: from memory, or from images as they come."""
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
@@ -120,7 +120,7 @@ def roi_source(
 
 
 def cached(detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
-    """The RoIs of those photographs, in memory."""
+    """The RoIs of those images, in memory."""
     torch.manual_seed(CACHE_SEED)
     progress = tqdm(rows, desc="RoI features", unit="image", mininterval=1)
     groups = ([reader.sample(row) for row in group] for group in _groups(progress, 8))

@@ -27,7 +27,7 @@ def make_step(
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad()
         total.backward()
-        # Not before: a GPU would have nothing to do while the processor waits for the loss.
+        # Not before: a GPU would have nothing to do while the CPU waits for the loss.
         if not torch.isfinite(total):
             parts = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
             raise FloatingPointError(f"the loss is not finite ({parts})")

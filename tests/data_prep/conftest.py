@@ -16,7 +16,7 @@ Prepare = Callable[..., Manifest]
 
 @pytest.fixture(scope="session")
 def toy_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 training and 20 validation photographs, with every trouble that the toy world has."""
+    """40 training and 20 validation images, with every trouble that the toy world has."""
     out = tmp_path_factory.mktemp("toy") / "original"
     write_toy_world(out, images=40, val_images=20)
     return out

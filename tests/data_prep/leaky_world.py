@@ -1,4 +1,4 @@
-"""Source folders in which Visual Genome has COCO's photographs under other ids, and other photographs under theirs."""
+"""Source folders in which Visual Genome has COCO's images under other ids, and other images under theirs."""
 
 from pathlib import Path
 from typing import Any

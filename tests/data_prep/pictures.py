@@ -1,4 +1,4 @@
-"""Small pictures with the look of photographs, their copies, and their neighbours in a burst."""
+"""Small pictures with the look of images, their copies, and their neighbours in a burst."""
 
 import io
 
@@ -21,7 +21,7 @@ CROPS = {
 
 
 def scene(seed: int, width: int = 320, height: int = 240) -> Picture:
-    """Clouds of every size, as photographs have them, and some discs with edges; another scene for every seed."""
+    """Clouds of every size, as images have them, and some discs with edges; another scene for every seed."""
     rng = np.random.default_rng(seed)
     picture = np.full((height, width, 3), rng.uniform(80, 170, 3), np.float32)
     for cells in (2, 4, 8, 16, 32, 64):

@@ -27,7 +27,7 @@ CATEGORIES = [{"id": 1, "name": "cat"}, {"id": 3, "name": "potted plant"}]
 
 
 def jpeg(seed: int = 0, size: tuple[int, int] = SIZE, kind: str = "JPEG") -> bytes:
-    """A photograph's file, another for every seed."""
+    """An image's file, another for every seed."""
     colour = np.random.default_rng(seed).integers(0, 255, 3)
     buffer = io.BytesIO()
     Image.fromarray(np.full((size[1], size[0], 3), colour, np.uint8)).save(buffer, kind)
@@ -49,7 +49,7 @@ def coco_object(number: int, image: int, **fields: Any) -> dict[str, Any]:
 def write_coco(
     folder: Path, images: list[Any], annotations: list[Any], split: str = "train", categories: list[Any] = CATEGORIES
 ) -> None:
-    """A COCO-format annotation file and its photographs in COCO's own layout; images without a size get none."""
+    """A COCO-format annotation file and its images in COCO's own layout; images without a size get none."""
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     (folder / f"{split}2017").mkdir(exist_ok=True)
     document = {"images": images, "annotations": annotations, "categories": categories}
@@ -83,7 +83,7 @@ LVIS_CATEGORIES = [
 
 
 def write_lvis(folder: Path, images: list[Any], annotations: list[Any], split: str = "train") -> None:
-    """LVIS's file of a split, and COCO's photographs in COCO's folders beside it."""
+    """LVIS's file of a split, and COCO's images in COCO's folders beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     document = {"info": {}, "licenses": [], "images": images, "annotations": annotations, "categories": LVIS_CATEGORIES}
     (folder / f"lvis_v1_{split}.json").write_text(json.dumps(document))
@@ -140,7 +140,7 @@ def prepare_plainly(
 
 
 def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
-    """The way from annotation files to records alone, without photographs' pixels, shards and Beam.
+    """The way from annotation files to records alone, without images' pixels, shards and Beam.
 
     Raises RuntimeError if an object is lost on it.
     """

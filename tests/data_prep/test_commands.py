@@ -54,10 +54,10 @@ def test_show_prints_counts_classes_and_reasons(toy_dataset: Path, capsys: pytes
     assert "the 3 most frequent" in out
 
 
-def test_show_prints_a_photographs_record(toy_dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_a_images_record(toy_dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = Dataset.open(str(toy_dataset)).rows[0]
     assert row.shard in typed(capsys, "show", str(toy_dataset), "--key", row.key)[1]
-    assert "has no photograph 'nobody'" in typed(capsys, "show", str(toy_dataset), "--key", "nobody")[2]
+    assert "has no image 'nobody'" in typed(capsys, "show", str(toy_dataset), "--key", "nobody")[2]
 
 
 def test_without_a_dataset_one_sentence_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_dataset(toy_folder: Path) -> Dataset:
-    """The tiny toy world as a dataset: 40 photographs to train on, 8 to validate, sources `coco` and `vg`."""
+    """The tiny toy world as a dataset: 40 images to train on, 8 to validate, sources `coco` and `vg`."""
     return Dataset.open(str(toy_folder / "dataset"))
 
 
@@ -38,5 +38,5 @@ def _make(folder: Path) -> None:
     if not (folder / "original").exists():
         write_toy_world(folder / "original", images=IMAGES, val_images=VAL_IMAGES)
     sources = (f"coco=coco:{folder}/original/coco", f"vg=vg:{folder}/original/visual_genome")
-    # So few photographs that the world's one broken file is more than the usual ceiling.
+    # So few images that the world's one broken file is more than the usual ceiling.
     prepare(PrepareOptions(sources=sources, out=str(folder / "dataset"), max_rejected=0.5))

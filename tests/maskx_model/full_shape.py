@@ -1,4 +1,4 @@
-"""The paper's large run on a few photographs: its preset, a world of 3,001 classes, and a script for one stage."""
+"""The paper's large run on a few images: its preset, a world of 3,001 classes, and a script for one stage."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ OUT_OF_FASHION = "red striped"
 
 
 def preset(weights: str) -> Preset:
-    """`vg3000_r101` in all but sizes and steps: photographs of 320 pixels, one at a time, three steps a stage.
+    """`vg3000_r101` in all but sizes and steps: images of 320 pixels, one at a time, three steps a stage.
 
     `weights`: a file of ResNet-101's. The score threshold is one that a model of so few steps can reach: 1 in 3,000.
     """

@@ -1,4 +1,4 @@
-"""Photographs with known objects, and small detectors whose weights are not at their starting point."""
+"""Images with known objects, and small detectors whose weights are not at their starting point."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def sample(
     size: tuple[int, int] = (64, 64),
     seed: int = 0,
 ) -> Sample:
-    """A photograph of noise, `size` (height, width), with those objects."""
+    """An image of noise, `size` (height, width), with those objects."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
     return Sample(
         key=f"coco-{seed:012d}",
@@ -47,7 +47,7 @@ def sample(
 
 
 def busy_samples(seed: int, count: int = 2, classes: int = 5, size: tuple[int, int] | None = None) -> list[Sample]:
-    """Photographs of several sizes, or of one (height, width), each with four objects whose masks are ellipses."""
+    """Images of several sizes, or of one (height, width), each with four objects whose masks are ellipses."""
     rng = np.random.default_rng(seed)
     samples = []
     for number in range(count):

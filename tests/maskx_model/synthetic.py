@@ -1,4 +1,4 @@
-"""Photographs that were never taken: random objects, and detections that are right, nearly right, and wrong."""
+"""Images that were never taken: random objects, and detections that are right, nearly right, and wrong."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ HEIGHT, WIDTH = 120, 160
 
 
 def ellipse(box: npt.NDArray[np.float64], height: int = HEIGHT, width: int = WIDTH) -> Rle:
-    """The ellipse in a box (x1, y1, x2, y2), as a mask of the whole photograph."""
+    """The ellipse in a box (x1, y1, x2, y2), as a mask of the whole image."""
     y, x = np.mgrid[:height, :width] + 0.5
     x1, y1, x2, y2 = box
     inside = ((x - (x1 + x2) / 2) / (x2 - x1) * 2) ** 2 + ((y - (y1 + y2) / 2) / (y2 - y1) * 2) ** 2 <= 1

@@ -1,4 +1,4 @@
-"""A finished dataset of synthetic photographs, and untrained models that fit it."""
+"""A finished dataset of synthetic images, and untrained models that fit it."""
 
 import io
 import tarfile
@@ -50,7 +50,7 @@ def write_dataset(
     split: str = "val",
     claimed: Sequence[Record] | None = None,
 ) -> str:
-    """All photographs in one shard; each object is an ellipse in a colour of its own. With `claimed` the photographs
+    """All images in one shard; each object is an ellipse in a colour of its own. With `claimed` the images
     show the records, but these are what is written beside them."""
     with tarfile.open(_parent(folder / split / "coco-000000.tar"), "w") as tar:
         for record, told in zip(records, claimed or records, strict=True):

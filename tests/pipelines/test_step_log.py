@@ -54,8 +54,8 @@ def test_steps_are_announced_by_name_and_timed(log: StepLog, finished: list[str]
 
 def test_kfps_own_lines_go_to_the_log_file_only(log: StepLog) -> None:
     log.write(EXECUTOR)
-    log.write("    four photographs left out[KFP Executor 2026-11-01 10:00:00,000 INFO]: a cache\n\n--------\n")
-    assert shown(log) == "      four photographs left out\n"
+    log.write("    four images left out[KFP Executor 2026-11-01 10:00:00,000 INFO]: a cache\n\n--------\n")
+    assert shown(log) == "      four images left out\n"
     assert isinstance(log.log, io.StringIO)
     assert "executor_input" in log.log.getvalue()
 

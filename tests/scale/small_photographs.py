@@ -1,6 +1,6 @@
-"""As many photographs as COCO 2017 and Visual Genome have, each real and some 60 pixels wide.
+"""As many images as COCO 2017 and Visual Genome have, each real and some 60 pixels wide.
 
-Crops of the real sample's photographs are encoded once and linked under many names. What must come of them follows
+Crops of the real sample's images are encoded once and linked under many names. What must come of them follows
 from their numbers alone, so that it can be counted without preparing anything.
 """
 
@@ -19,7 +19,7 @@ TRAIN, VAL, GENOME = 118_000, 5_000, 103_000
 FIRST_VAL, FIRST_GENOME = 200_000, 300_000
 WIDTH, HEIGHT = 64, 48
 CROPS = 12
-# Of Visual Genome's images these many are, in this order: COCO's training photographs, its validation photographs by
+# Of Visual Genome's images these many are, in this order: COCO's training images, its validation images by
 # their COCO id, those by their Flickr id alone; the others stand alone.
 COPIES_OF_TRAIN, COPIES_OF_VAL, SAME_FLICKR_ID = 51_000, 2_000, 500
 CLASSES = 80
@@ -28,7 +28,7 @@ SYNSETS = 400
 
 @dataclass
 class Expected:
-    """What the dataset must say: photographs by (split, part), objects kept by source, photographs rejected by source,
+    """What the dataset must say: images by (split, part), objects kept by source, images rejected by source,
     and objects of Visual Genome without a synset and without a size."""
 
     photographs: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Files that hold a picture each. Those of validation are of photographs that no other picture is of."""
+    """Files that hold a picture each. Those of validation are of images that no other picture is of."""
 
     train: list[Path]
     val: list[Path]
@@ -55,7 +55,7 @@ class _Pictures:
 
 
 def is_damaged(number: int) -> bool:
-    """Whether the file of the photograph with this id is cut off: one in a thousand."""
+    """Whether the file of the image with this id is cut off: one in a thousand."""
     return number % 1000 == 7
 
 
@@ -117,7 +117,7 @@ def _write_coco(folder: Path, pictures: _Pictures, expected: Expected) -> None:
 
 
 def _is_copied(number: int) -> bool:
-    """Whether Visual Genome has the COCO photograph with this id too."""
+    """Whether Visual Genome has the COCO image with this id too."""
     return number <= COPIES_OF_TRAIN or 0 <= number - FIRST_VAL < COPIES_OF_VAL + SAME_FLICKR_ID
 
 
@@ -162,7 +162,7 @@ def _write_genome(folder: Path, pictures: _Pictures, expected: Expected) -> None
 
 
 def _original(position: int) -> int | None:
-    """The id of the COCO photograph that this image of Visual Genome is."""
+    """The id of the COCO image that this image of Visual Genome is."""
     if position < COPIES_OF_TRAIN:
         return position + 1
     copied = position - COPIES_OF_TRAIN

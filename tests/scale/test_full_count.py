@@ -1,4 +1,4 @@
-"""All of it once, on as many photographs as the real data sets have: prepared through a kill, verified, shown."""
+"""All of it once, on as many images as the real data sets have: prepared through a kill, verified, shown."""
 
 import os
 import signal

@@ -126,7 +126,7 @@ def test_an_outage_fails_the_job_rejects_nothing_and_a_second_run_completes_it(
         flaky.shards = 2
         with pytest.raises(StorageError, match=r"object storage failed.*try again"):
             prepare(options(f"{store}/original", f"{store}/dataset"))
-        with pytest.raises(StorageError):  # a photograph that cannot be read now is not a broken one
+        with pytest.raises(StorageError):  # an image that cannot be read now is not a broken one
             read_photograph(SourceImage("coco", 0, 1, 8, 8, "train", f"{store}/original", "a.jpg", "a.json", 0))
     use_endpoint(s3_endpoint)
     finished = [path for path in list_files(f"{store}/dataset") if path.endswith(".tar")]

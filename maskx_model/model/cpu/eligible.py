@@ -1,4 +1,4 @@
-"""Where a layer may take a way of its own on processors: at inference, in float32."""
+"""Where a layer may take a way of its own on CPUs: at inference, in float32."""
 
 import torch
 from torch import Tensor, nn

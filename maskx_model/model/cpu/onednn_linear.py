@@ -1,4 +1,4 @@
-"""Fully connected layers on processors by oneDNN, as torch does convolutions: on some processors twice as fast as the
+"""Fully connected layers on CPUs by oneDNN, as torch does convolutions: on some CPUs twice as fast as the
 library that torch uses for matrix products, and nowhere slower."""
 
 import torch

@@ -1,4 +1,4 @@
-"""RoIAlign on processors as a sum of feature rows: the numbers of torchvision's, in a tenth of the time.
+"""RoIAlign on CPUs as a sum of feature rows: the numbers of torchvision's, in a tenth of the time.
 
 A bin's value is a weighted sum of at most sixteen positions of the feature map, the same for all channels. With the
 channels of a position side by side in memory that is one vectorised call; torchvision's kernel walks through each
@@ -15,7 +15,7 @@ from torchvision.ops.poolers import _setup_scales
 
 
 class RowRoIAlign(MultiScaleRoIAlign):
-    """torchvision's RoIAlign over a pyramid; on processors by `roi_align_rows`. Its sampling ratio is above 0."""
+    """torchvision's RoIAlign over a pyramid; on CPUs by `roi_align_rows`. Its sampling ratio is above 0."""
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pyramid levels [N, C, H, W], boxes xyxy [R_n, 4] of each image in its pixels → [R, C, *output_size]."""

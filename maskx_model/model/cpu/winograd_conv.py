@@ -1,4 +1,4 @@
-"""3×3 convolutions on processors by Winograd's minimal filtering, F(4×4, 3×3) of Lavin & Gray: a quarter of the
+"""3×3 convolutions on CPUs by Winograd's minimal filtering, F(4×4, 3×3) of Lavin & Gray: a quarter of the
 multiplications of the direct sum that oneDNN takes, and its precision.
 
 Outputs are made in tiles of 4 × 4. A tile's 6 × 6 inputs become 36 others of each channel, on each of which the

@@ -25,7 +25,7 @@ BESIDE = "data_prep.beam.process"
 
 @pytest.fixture
 def small(tmp_path: Path) -> dict[str, Any]:
-    """Options that make a dataset of two photographs."""
+    """Options that make a dataset of two images."""
     write_coco(tmp_path / "coco", [coco_image(1), coco_image(2)], [coco_object(1, 1)])
     return {"sources": (f"coco=coco:{tmp_path}/coco",), "out": f"{tmp_path}/out"}
 

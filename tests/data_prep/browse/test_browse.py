@@ -161,7 +161,7 @@ def test_objects_of_the_class_are_drawn_a_green_and_b_red(tmp_path: Path) -> Non
         assert abs(corner - colour).sum() < abs(corner - other).sum()
 
 
-def test_boxes_are_counted_on_so_many_photographs_and_no_more(toy_dataset: Path) -> None:
+def test_boxes_are_counted_on_so_many_images_and_no_more(toy_dataset: Path) -> None:
     dataset = Dataset.open(str(toy_dataset))
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
     few, every = count_boxes(dataset, catalogue, 12), count_boxes(dataset, catalogue, 10_000)

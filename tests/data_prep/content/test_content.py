@@ -1,4 +1,4 @@
-"""A copy of a held-out photograph is found by what it shows; its neighbour in a burst is not one."""
+"""A copy of a held-out image is found by what it shows; its neighbour in a burst is not one."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def test_a_resized_recompressed_cropped_copy_is_found(gallery: HeldOutPictures, 
 
 
 @pytest.mark.parametrize("colour", [0, 255])
-def test_a_photograph_with_a_frame_around_it_is_found_with_a_part_of_the_frame(colour: int) -> None:
+def test_an_image_with_a_frame_around_it_is_found_with_a_part_of_the_frame(colour: int) -> None:
     for seed in range(6):
         framed = scene(seed)
         framed[:6] = framed[-6:] = framed[:, :6] = framed[:, -6:] = colour
@@ -43,7 +43,7 @@ def test_a_photograph_with_a_frame_around_it_is_found_with_a_part_of_the_frame(c
             assert held_out(framed).copied_by(grey(copied(framed, crop))) == "val-0"
 
 
-def test_another_photograph_is_a_copy_of_none(gallery: HeldOutPictures) -> None:
+def test_another_image_is_a_copy_of_none(gallery: HeldOutPictures) -> None:
     assert [gallery.copied_by(grey(encoded(scene(seed)))) for seed in range(100, 200)] == [None] * 100
 
 
@@ -105,11 +105,11 @@ def test_nothing_is_a_copy_where_nothing_is_held_out() -> None:
     assert HeldOutPictures([], []).copied_by(grey(encoded(scene(0)))) is None
 
 
-def test_the_first_of_two_equal_held_out_photographs_is_named() -> None:
+def test_the_first_of_two_equal_held_out_images_is_named() -> None:
     assert held_out(scene(3), scene(3)).copied_by(grey(copied(scene(3), scale=0.5))) == "val-0"
 
 
-def test_two_files_of_one_photograph_agree_even_cropped_and_two_photographs_do_not() -> None:
+def test_two_files_of_one_image_agree_even_cropped_and_two_images_do_not() -> None:
     for seed in SCENES:
         one = thumbnail(grey(encoded(scene(seed))))
         assert all(same_picture(one, thumbnail(grey(copied(scene(seed), crop, 0.5)))) for crop in CROPS)
@@ -119,7 +119,7 @@ def test_two_files_of_one_photograph_agree_even_cropped_and_two_photographs_do_n
     assert np.mean(disagree) > 0.9
 
 
-def test_pictures_without_texture_agree_with_each_other_but_not_with_a_photograph() -> None:
+def test_pictures_without_texture_agree_with_each_other_but_not_with_an_image() -> None:
     sky, night = (thumbnail(grey(encoded(FLAT[name]))) for name in ("noon", "night"))
     assert same_picture(sky, night)
     assert not same_picture(night, thumbnail(grey(encoded(scene(0)))))

@@ -1,4 +1,4 @@
-"""Photographs become RGB pixels as the source's coordinates mean them, or are refused."""
+"""Images become RGB pixels as the source's coordinates mean them, or are refused."""
 
 import io
 from collections import Counter
@@ -38,7 +38,7 @@ def test_exif_orientation_is_ignored_as_the_boxes_ignore_it() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_truncated_photograph_is_refused_by_name(share: float) -> None:
+def test_a_truncated_image_is_refused_by_name(share: float) -> None:
     data = encoded()
     with pytest.raises(DataError, match="photo: not a readable image"):
         decode_rgb(data[: int(len(data) * share)], "photo")
@@ -79,7 +79,7 @@ HURTS = st.tuples(st.sampled_from(["cut", "flip", "drop", "blank", "insert"]), s
 
 @settings(max_examples=1000)
 @given(st.sampled_from(PHOTOGRAPHS), st.lists(HURTS, min_size=1, max_size=4))
-def test_a_damaged_photograph_is_refused_by_both_decoders_or_by_none(
+def test_a_damaged_image_is_refused_by_both_decoders_or_by_none(
     data: bytes, hurts: list[tuple[str, float, int]]
 ) -> None:
     for hurt, place, size in hurts:
@@ -108,7 +108,7 @@ def size_found(data: bytes, whole: bool) -> tuple[int, int] | None:
 
 
 @pytest.mark.slow
-def test_thousands_of_damaged_real_photographs_meet_the_same_verdict(real_sample: Path) -> None:
+def test_thousands_of_damaged_real_images_meet_the_same_verdict(real_sample: Path) -> None:
     rng = np.random.default_rng(0)
     verdicts: Counter[bool] = Counter()
     for path in sorted((real_sample / "coco/val2017").glob("*.jpg"))[:50]:

@@ -15,7 +15,7 @@ from tests.data_prep.test_commands import typed
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`leaky` was prepared without COCO's validation photographs, `sound` with them."""
+    """`leaky` was prepared without COCO's validation images, `sound` with them."""
     folder = write_world(tmp_path_factory.mktemp("world"))
     coco, vg = sources(folder)
     train = f"coco=coco:{folder}/coco/annotations/instances_train2017.json,{folder}/coco/train2017"
@@ -36,17 +36,17 @@ def test_a_planted_leak_is_found_by_content_and_by_id(world: Path, workers: int)
     assert (found.training, found.held_out, found.near_duplicates) == (6, 2, ())
 
 
-def test_a_folder_of_photographs_is_enough(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_images_is_enough(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, sentence = typed(capsys, "audit", f"{world}/leaky", "--against", f"{world}/coco/val2017")
     assert code == 1
     assert "vg-0000000011  content  000000000002.jpg" in out
-    assert "2 of its training photographs are held-out ones" in sentence
+    assert "2 of its training images are held-out ones" in sentence
 
 
 def test_a_sound_dataset_passes(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = typed(capsys, "audit", f"{world}/sound", "--against", f"coco=coco:{world}/coco")
     assert code == 0
-    assert "3 training photographs compared with 2 held-out ones" in out
+    assert "3 training images compared with 2 held-out ones" in out
     assert "held out, and in training: 0" in out
 
 
@@ -58,14 +58,14 @@ def test_near_duplicates_of_cocos_own_are_told_apart_and_are_no_failure(
     assert code == 1
     own = out.partition("near-duplicates that COCO itself has")[2]
     assert re.search(r"coco-000000000001 +content +1\.jpg", own)
-    assert "1 of its training photographs" in sentence  # Visual Genome's copy of it, which has no id
+    assert "1 of its training images" in sentence  # Visual Genome's copy of it, which has no id
     coco = world / "coco"
     alone = f"coco=coco:{coco}/annotations/instances_train2017.json,{coco}/train2017"
     prepare_plainly(tmp_path / "alone", alone)
     assert typed(capsys, "audit", f"{tmp_path}/alone", "--against", str(tmp_path))[0] == 0
 
 
-def test_a_photograph_with_a_held_out_coco_id_is_a_leak_even_of_coco(world: Path) -> None:
+def test_an_image_with_a_held_out_coco_id_is_a_leak_even_of_coco(world: Path) -> None:
     coco = world / "coco"
     again = f"coco@val=coco:{coco}/annotations/instances_train2017.json,{coco}/train2017"
     assert (
@@ -78,7 +78,7 @@ def test_a_limit_compares_so_many(world: Path) -> None:
     assert audit(f"{world}/sound", f"{world}/coco/val2017", limit=2).training == 2
 
 
-def test_a_held_out_photograph_that_does_not_decode_ends_in_one_sentence(world: Path, tmp_path: Path) -> None:
+def test_a_held_out_image_that_does_not_decode_ends_in_one_sentence(world: Path, tmp_path: Path) -> None:
     (tmp_path / "sky.jpg").write_bytes(encoded(gradient(90, 200, 0)))
     put(tmp_path / "sky.jpg", (tmp_path / "sky.jpg").read_bytes()[:-200])
     with pytest.raises(DataError, match=r"sky\.jpg: not a readable image"):
@@ -90,7 +90,7 @@ def test_what_cannot_be_compared_with_is_refused_by_name(world: Path, tmp_path: 
     train = f"coco=coco:{world}/coco/annotations/instances_train2017.json,{world}/coco/train2017"
     for against, error, words in (
         (f"{tmp_path}/none", DataError, "no such folder"),
-        (f"{tmp_path}/empty", DataError, "no photographs"),
+        (f"{tmp_path}/empty", DataError, "no images"),
         (train, ConfigError, "no file that is not for training"),
         (f"vg=vg:{world}/vg", ConfigError, "no file that is not for training"),
     ):

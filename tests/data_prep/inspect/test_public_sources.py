@@ -17,12 +17,12 @@ def test_every_page_address_and_licence_is_printed() -> None:
 
 
 def test_the_disk_for_both_is_less_than_for_each_alone() -> None:
-    """The photographs that they share stand in the dataset once."""
+    """The images that they share stand in the dataset once."""
     sizes = {
         line.rpartition("  ")[0].strip(): line.split()[-2] for line in describe_sources().splitlines() if "GB" in line
     }
     both = float(next(size for name, size in sizes.items() if name.startswith("the dataset of both")))
-    alone = [float(size) for name, size in sizes.items() if name.startswith("photographs of")]
+    alone = [float(size) for name, size in sizes.items() if name.startswith("images of")]
     assert max(alone) < both < sum(alone)
 
 

@@ -1,4 +1,4 @@
-"""Images of different sources become one photograph, and none of validation comes into training."""
+"""Images of different sources become one image, and none of validation comes into training."""
 
 from collections import Counter
 from typing import Any
@@ -53,12 +53,12 @@ def test_a_coco_id_means_the_source_named_coco_only() -> None:
 
 
 @pytest.mark.parametrize("ids", [{"coco_id": 5}, {"flickr_id": 77}])
-def test_a_validation_photograph_takes_its_copy_out_of_training(ids: dict[str, int]) -> None:
+def test_a_validation_image_takes_its_copy_out_of_training(ids: dict[str, int]) -> None:
     merged = merge([image("cocoval", 5, flickr_id=77)], [image("vg", 9, **ids)])
     assert keys(merged) == {"coco-000000000005": ("val", "coco+vg")}
 
 
-def test_every_image_whose_ids_name_a_held_out_photograph_of_another_source_is_listed() -> None:
+def test_every_image_whose_ids_name_a_held_out_image_of_another_source_is_listed() -> None:
     coco = [image("coco", 1), image("cocoval", 5, flickr_id=77), image("cocoval", 6)]
     lvis = [image("lvis", 1), image("lvis", 6)]
     genome = [
@@ -81,13 +81,13 @@ def test_another_aspect_ratio_is_not_merged_but_counted() -> None:
     assert merged.unmerged == Counter(vg=1)
 
 
-def test_another_aspect_ratio_of_a_validation_photograph_is_left_out() -> None:
+def test_another_aspect_ratio_of_a_validation_image_is_left_out() -> None:
     merged = merge([image("cocoval", 1)], [image("vg", 9, coco_id=1, width=500, height=385)])
     assert [(left.id, reason) for left, reason in merged.left_out] == [(9, "aspect_ratio_val")]
     assert keys(merged) == {"coco-000000000001": ("val", "coco")}
 
 
-def test_ids_that_name_a_training_and_a_validation_photograph_leave_it_out() -> None:
+def test_ids_that_name_a_training_and_a_validation_image_leave_it_out() -> None:
     merged = merge([image("coco", 1), image("cocoval", 2, flickr_id=77)], [image("vg", 9, coco_id=1, flickr_id=77)])
     assert [reason for _, reason in merged.left_out] == ["also_in_val"]
 
@@ -157,7 +157,7 @@ vg_images = st.builds(
 
 
 def names(one: SourceImage, other: SourceImage) -> bool:
-    """Whether an id of the one says that the other is the same photograph."""
+    """Whether an id of the one says that the other is the same image."""
     coco_id = other.id if other.source == "coco" else other.coco_id
     same_flickr_photo = one.flickr_id is not None and one.flickr_id == other.flickr_id
     return same_flickr_photo or (one.coco_id is not None and one.coco_id == coco_id)

@@ -69,7 +69,7 @@ def check_members(dataset: Path) -> None:
         "a/" * 3000,
     ],
 )
-def test_a_photographs_file_name_cannot_name_a_file_elsewhere(name: str, tmp_path: Path) -> None:
+def test_a_images_file_name_cannot_name_a_file_elsewhere(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(jpeg(7))
     write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(1, 1)])
     amend(tmp_path / "coco", [coco_image(1), coco_image(2, file_name=name.format(folder=tmp_path))])
@@ -118,7 +118,7 @@ def huge_png() -> bytes:
 
 
 def huge_jpeg() -> bytes:
-    """A photograph whose header says that it is as large as a JPEG can be."""
+    """An image whose header says that it is as large as a JPEG can be."""
     data = jpeg(1)
     frame = data.index(b"\xff\xc0")
     return data[: frame + 5] + struct.pack(">HH", 65_500, 65_500) + data[frame + 9 :]

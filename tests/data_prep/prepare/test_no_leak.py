@@ -1,4 +1,4 @@
-"""No photograph held out of training comes into it through another source, whatever the ids say."""
+"""No image held out of training comes into it through another source, whatever the ids say."""
 
 import json
 import re
@@ -26,11 +26,11 @@ def world(tmp_path: Path) -> Path:
 
 
 def training(uri: Path) -> dict[str, set[str]]:
-    """Key → sources of every training photograph."""
+    """Key → sources of every training image."""
     return {row.key: set(row.ids) for row in Dataset.open(str(uri)).rows if row.split == "train"}
 
 
-def test_what_shows_a_held_out_photograph_stays_out_of_training_and_is_listed(world: Path) -> None:
+def test_what_shows_a_held_out_image_stays_out_of_training_and_is_listed(world: Path) -> None:
     manifest = prepare_plainly(world / "out", *sources(world))
     assert training(world / "out") == {"coco-000000000001": {"coco"}, "vg-0000000012": {"vg"}, "vg-0000000013": {"vg"}}
     assert manifest.held_out == (
@@ -52,10 +52,10 @@ def test_show_counts_what_left_training_by_what_told(world: Path) -> None:
 def test_the_page_counts_them_too(world: Path) -> None:
     prepare_plainly(world / "out", *sources(world))
     page = Path(browse(f"{world}/out", f"{world}/page.html", BrowseOptions(1, 1, 1))).read_text(encoding="utf-8")
-    assert "(kept out of training: whose ids name one photograph and whose file shows another)" in page
+    assert "(kept out of training: whose ids name one image and whose file shows another)" in page
 
 
-def test_what_ids_and_content_tell_alike_stands_with_the_held_out_photograph(world: Path) -> None:
+def test_what_ids_and_content_tell_alike_stands_with_the_held_out_image(world: Path) -> None:
     prepare_plainly(world / "out", *sources(world))
     dataset = Dataset.open(str(world / "out"))
     row = next(row for row in dataset.rows if row.key == "coco-000000000003")
@@ -63,7 +63,7 @@ def test_what_ids_and_content_tell_alike_stands_with_the_held_out_photograph(wor
     assert [a.id for a in dataset.read_record(row).objects["vg"]] == [160, 161]
 
 
-def test_cocos_own_training_photographs_are_never_thinned(tmp_path: Path) -> None:
+def test_cocos_own_training_images_are_never_thinned(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1, **FULL)], [coco_object(1, 1)])
     write_coco(tmp_path / "coco", [coco_image(2, **FULL)], [coco_object(2, 2)], "val")
     for path in (tmp_path / "coco").glob("*/*.jpg"):
@@ -87,7 +87,7 @@ def test_a_source_of_ones_own_is_compared_with_other_sources_and_not_with_itself
     assert prepare_plainly(tmp_path / "one", both[1]).held_out == ()
 
 
-def test_two_skies_are_two_photographs_and_the_same_sky_twice_is_one(tmp_path: Path) -> None:
+def test_two_skies_are_two_images_and_the_same_sky_twice_is_one(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1, **FULL)], [coco_object(1, 1)])
     write_coco(tmp_path / "coco", [coco_image(2, **FULL)], [coco_object(2, 2)], "val")
     sky, other = encoded(gradient(130, 220, 2)), encoded(gradient(135, 215, 3))
@@ -131,7 +131,7 @@ def test_a_held_out_shard_is_finished_only_with_what_others_are_compared_with(wo
     assert Dataset.open(str(unfinished)).manifest.shards == expected.shards
 
 
-def test_another_held_out_photograph_makes_training_shards_anew(world: Path, unfinished: Path) -> None:
+def test_another_held_out_image_makes_training_shards_anew(world: Path, unfinished: Path) -> None:
     put(world / "coco/val2017/000000000002.jpg", encoded(scene(99)))
     manifest = prepare(PrepareOptions(sources=sources(world), out=str(unfinished), max_rejected=1.0))
     assert "vg-0000000011" in training(unfinished)

@@ -61,7 +61,7 @@ def test_the_toy_worlds_troubles_are_counted_one_by_one(toy_original: Path, toy_
 _VG_TROUBLES = ("without_synset", "two_synsets", "zero_width", "box_past_edge")
 
 
-def test_every_photograph_that_is_whole_comes_out(toy_original: Path, toy_dataset: Path) -> None:
+def test_every_image_that_is_whole_comes_out(toy_original: Path, toy_dataset: Path) -> None:
     rows = Dataset.open(str(toy_dataset)).rows
     for split, number in (("train", 40 - 2 - 1), ("val", 20)):  # two truncated, one missing
         names_of_copies = [row for row in rows if row.split == split and row.part == "vg"]
@@ -74,7 +74,7 @@ def test_every_photograph_that_is_whole_comes_out(toy_original: Path, toy_datase
             assert len(own) + len(names_of_copies) == number
 
 
-def test_photographs_are_the_sources_bytes(toy_original: Path, toy_dataset: Path) -> None:
+def test_images_are_the_sources_bytes(toy_original: Path, toy_dataset: Path) -> None:
     dataset = Dataset.open(str(toy_dataset))
     for row in dataset.rows:
         if "coco" in row.ids:
@@ -85,7 +85,7 @@ def test_photographs_are_the_sources_bytes(toy_original: Path, toy_dataset: Path
         assert dataset.read_image(row) == path.read_bytes()
 
 
-def test_no_validation_photograph_is_in_training_by_id_or_flickr_id(toy_original: Path, toy_dataset: Path) -> None:
+def test_no_validation_image_is_in_training_by_id_or_flickr_id(toy_original: Path, toy_dataset: Path) -> None:
     val = read_json(toy_original / "coco/annotations/instances_val2017.json")["images"]
     val_ids = {image["id"] for image in val}
     val_flickr_ids = {int(image["flickr_url"].split("/")[-1].split("_")[0]) for image in val}

@@ -36,7 +36,7 @@ def both(folder: Path) -> tuple[str, str]:
     return f"coco=coco:{folder}/coco", f"vg=vg:{folder}/vg"
 
 
-def test_a_photograph_of_two_sources_stands_once_with_the_objects_of_each(tmp_path: Path) -> None:
+def test_an_image_of_two_sources_stands_once_with_the_objects_of_each(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(5, 1)])
     write_vg(tmp_path / "vg", [vg_image(9, coco_id=1, width=80, height=60)], {9: [vg_object(7)]})
     manifest = prepare_plainly(tmp_path / "out", *both(tmp_path))
@@ -51,7 +51,7 @@ def test_a_photograph_of_two_sources_stands_once_with_the_objects_of_each(tmp_pa
     }
 
 
-def test_a_photograph_without_objects_still_comes_out(tmp_path: Path) -> None:
+def test_an_image_without_objects_still_comes_out(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [])
     write_vg(tmp_path / "vg", [vg_image(9), vg_image(10)], {9: []})
     prepare_plainly(tmp_path / "out", *both(tmp_path))
@@ -171,7 +171,7 @@ def test_a_number_that_no_index_can_hold_is_malformed(tmp_path: Path, fields: di
     assert manifest.rejected == {"vg": {"malformed": 1}}
 
 
-def test_what_merged_with_a_rejected_photograph_is_accounted_for(tmp_path: Path) -> None:
+def test_what_merged_with_a_rejected_image_is_accounted_for(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1), coco_image(2)], [])
     write_vg(tmp_path / "vg", [vg_image(9, coco_id=1)], {9: [vg_object(7)]})
     (tmp_path / "coco/train2017/000000000001.jpg").unlink()
@@ -205,10 +205,10 @@ def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
         prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")
 
 
-def test_a_dataset_of_which_no_photograph_is_there_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_of_which_no_image_is_there_is_refused(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [])
     (tmp_path / "coco/train2017/000000000001.jpg").unlink()
-    with pytest.raises(DataError, match=r"not one photograph can be used; missing_file 1×"):
+    with pytest.raises(DataError, match=r"not one image can be used; missing_file 1×"):
         prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")
 
 

@@ -1,4 +1,4 @@
-"""Photographs are dealt into shards of equal size, and every photograph is looked at before it is copied."""
+"""Images are dealt into shards of equal size, and every image is looked at before it is copied."""
 
 import io
 from pathlib import Path
@@ -31,9 +31,7 @@ photographs = st.lists(
 
 
 @given(photographs, st.integers(1, 10**5))
-def test_every_photograph_is_dealt_once_by_split_and_in_key_order(
-    given_: list[PlannedPhotograph], shard_bytes: int
-) -> None:
+def test_every_image_is_dealt_once_by_split_and_in_key_order(given_: list[PlannedPhotograph], shard_bytes: int) -> None:
     shards = deal(given_, shard_bytes)
     assert all(shards)
     assert all(len({p.photograph.split for p in shard}) == 1 for shard in shards)
@@ -49,7 +47,7 @@ def test_the_order_given_does_not_matter(given_: list[PlannedPhotograph], shard_
     assert deal(shuffled, shard_bytes) == deal(given_, shard_bytes)
 
 
-def test_there_are_sixteen_shards_where_there_are_photographs_for_them() -> None:
+def test_there_are_sixteen_shards_where_there_are_images_for_them() -> None:
     enough = [planned(number) for number in range(LEAST_SHARDS * LEAST_PHOTOGRAPHS)]
     assert len(deal(enough, 10**9)) == LEAST_SHARDS
     assert len(deal(enough[:40], 10**9)) == 2
@@ -61,7 +59,7 @@ def test_shards_are_of_about_the_size_asked_for() -> None:
     assert {len(shard) for shard in shards} == {10}
 
 
-def test_a_photograph_is_read_verbatim(tmp_path: Path) -> None:
+def test_an_image_is_read_verbatim(tmp_path: Path) -> None:
     for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
         (tmp_path / name).write_bytes(jpeg(kind=kind))
     for name, kind, extension in (("a.jpg", "JPEG", "jpg"), ("b.png", "PNG", "png")):
@@ -79,7 +77,7 @@ def test_a_photograph_is_read_verbatim(tmp_path: Path) -> None:
         (jpeg(kind="BMP"), "not_jpeg_or_png"),
     ],
 )
-def test_a_photograph_that_is_not_what_was_listed_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
+def test_an_image_that_is_not_what_was_listed_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(BrokenError) as caught:
         read_photograph(at(tmp_path / "a.jpg"))

@@ -87,7 +87,7 @@ a_folder_is_reused = settings(suppress_health_check=list(HealthCheck), max_examp
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of three sources; each test puts annotation files of its own beside them."""
+    """Images of three sources; each test puts annotation files of its own beside them."""
     folder = tmp_path_factory.mktemp("any")
     write_coco(folder / "coco", [{"id": 1, "width": 40, "height": 30, "file_name": "000000000001.jpg"}], [])
     write_lvis(folder / "lvis", [lvis_image(1), lvis_image(2)], [])

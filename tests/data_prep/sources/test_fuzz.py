@@ -39,7 +39,7 @@ COMPRESSED = {"size": [30, 40], "counts": "hb0n0ja0"}
 
 
 def write_world(folder: Path) -> None:
-    """COCO, LVIS, and Visual Genome in its last release and its first, of the same few photographs."""
+    """COCO, LVIS, and Visual Genome in its last release and its first, of the same few images."""
     objects = [coco_object(5, 1), coco_object(6, 2, iscrowd=1, segmentation=RLE), coco_object(7, 2, segmentation=None)]
     images = [coco_image(1, license=1, flickr_url="http://x/77_a.jpg"), coco_image(2), coco_image(3)]
     write_coco(folder / "coco", images, objects)

@@ -1,4 +1,4 @@
-"""LVIS: its masks join COCO's photographs, its lists of classes are kept, and what is held out stays so."""
+"""LVIS: its masks join COCO's images, its lists of classes are kept, and what is held out stays so."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def splits(folder: Path) -> dict[str, tuple[str, str]]:
     return {row.key: (row.split, row.part) for row in Dataset.open(str(folder / "out")).rows}
 
 
-def test_its_objects_join_cocos_photograph_with_its_lists(tmp_path: Path) -> None:
+def test_its_objects_join_cocos_image_with_its_lists(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(5, 1)])
     image = lvis_image(1, neg_category_ids=[2, 1], not_exhaustive_category_ids=[3])
     write_lvis(tmp_path / "lvis", [image], [lvis_object(8, 1, category_id=2)])
@@ -53,7 +53,7 @@ def test_its_objects_join_cocos_photograph_with_its_lists(tmp_path: Path) -> Non
     assert manifest.counts["train"]["coco+lvis"]["lvis_masks"] == 1
 
 
-def test_a_photograph_that_nobody_has_looked_through_has_no_lists(tmp_path: Path) -> None:
+def test_an_image_that_nobody_has_looked_through_has_no_lists(tmp_path: Path) -> None:
     write_lvis(tmp_path / "lvis", [lvis_image(1)], [])
     _, records = prepared(tmp_path)
     assert (records["lvis-000000000001"].negative, records["lvis-000000000001"].not_exhaustive) == ({}, {})
@@ -77,7 +77,7 @@ def test_no_class_of_it_is_exhaustive_and_its_synsets_are_its_own(tmp_path: Path
     ]
 
 
-def test_alone_it_stands_with_its_own_photographs_and_ids(tmp_path: Path) -> None:
+def test_alone_it_stands_with_its_own_images_and_ids(tmp_path: Path) -> None:
     write_lvis(tmp_path / "lvis", [lvis_image(1)], [lvis_object(8, 1)])
     write_lvis(tmp_path / "lvis", [lvis_image(2), lvis_image(3, "val2017")], [lvis_object(8, 3)], "val")
     prepared(tmp_path)
@@ -122,7 +122,7 @@ def test_visual_genomes_copy_of_what_lvis_holds_out_leaves_training_without_coco
     }
 
 
-def test_three_sources_of_one_photograph_are_one(tmp_path: Path) -> None:
+def test_three_sources_of_one_image_are_one(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(5, 1)])
     write_lvis(tmp_path / "lvis", [lvis_image(1)], [lvis_object(8, 1)])
     write_vg(tmp_path / "vg", [vg_image(9, coco_id=1)], {9: [vg_object(7)]})
@@ -135,7 +135,7 @@ def test_three_sources_of_one_photograph_are_one(tmp_path: Path) -> None:
     }
 
 
-def test_a_photograph_in_both_of_its_files_is_refused(tmp_path: Path) -> None:
+def test_an_image_in_both_of_its_files_is_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write_lvis(tmp_path / "lvis", [lvis_image(1)], [], split)
     with pytest.raises(DataError, match=r"lvis_v1_val\.json: image 1 stands in lvis_v1_train\.json too"):

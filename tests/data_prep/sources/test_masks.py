@@ -95,7 +95,7 @@ def test_no_segmentation_is_no_mask(nothing: Segmentation) -> None:
         RawRle((HEIGHT, WIDTH), "o"),
     ],
 )
-def test_what_is_no_mask_of_the_photograph_is_rejected(broken: Segmentation) -> None:
+def test_what_is_no_mask_of_the_image_is_rejected(broken: Segmentation) -> None:
     with pytest.raises(BrokenError) as caught:
         to_rle(broken, HEIGHT, WIDTH)
     assert caught.value.reason == "bad_mask"

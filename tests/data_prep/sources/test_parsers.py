@@ -1,4 +1,4 @@
-"""From one record of a source to an annotation: numbers verbatim, boxes in the photograph, the rest with a reason."""
+"""From one record of a source to an annotation: numbers verbatim, boxes in the image, the rest with a reason."""
 
 import json
 from typing import Any
@@ -103,7 +103,7 @@ def test_whatever_visual_genome_holds_is_taken_left_out_or_rejected(fields: dict
 
 
 @given(coordinates, coordinates, coordinates, coordinates, st.integers(1, 200), st.integers(1, 200))
-def test_a_visual_genome_box_lies_within_the_photograph(
+def test_a_visual_genome_box_lies_within_the_image(
     x: float, y: float, w: float, h: float, width: int, height: int
 ) -> None:
     try:

@@ -47,7 +47,7 @@ def test_coco_2014_is_laid_out_as_2017_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["", "annotations/"])
 @pytest.mark.parametrize("zipped", ["", ".zip"])
-def test_lvis_is_a_folder_with_its_files_and_cocos_photographs(tmp_path: Path, place: str, zipped: str) -> None:
+def test_lvis_is_a_folder_with_its_files_and_cocos_images(tmp_path: Path, place: str, zipped: str) -> None:
     (tmp_path / "annotations").mkdir()
     for split in ("train", "val"):
         (tmp_path / f"{place}lvis_v1_{split}.json{zipped}").write_text("{}")

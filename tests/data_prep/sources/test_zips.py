@@ -60,7 +60,7 @@ def test_zipped_files_give_the_dataset_that_the_files_give(tmp_path: Path, objec
     assert prepare_plainly(tmp_path / "zipped", *sources) == plain
 
 
-def test_of_a_zip_only_the_splits_whose_photographs_are_there_are_taken(tmp_path: Path) -> None:
+def test_of_a_zip_only_the_splits_whose_images_are_there_are_taken(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [])
     file = tmp_path / "coco/annotations/instances_train2017.json"
     pack(tmp_path / "coco/annotations_trainval2017.zip", {f"annotations/{file.name}": file.read_bytes()})

@@ -53,7 +53,7 @@ def test_same_choices_give_the_same_bytes_and_another_seed_another_world(tmp_pat
     assert all(first[name] != other[name] for name in jpegs)
 
 
-def test_a_photograph_does_not_depend_on_how_many_there_are(world: Path, tmp_path: Path) -> None:
+def test_an_image_does_not_depend_on_how_many_there_are(world: Path, tmp_path: Path) -> None:
     write_toy_world(tmp_path / "small", images=20, val_images=5)
     large = contents(world)
     jpegs = {name: content for name, content in contents(tmp_path / "small").items() if name.endswith(".jpg")}
@@ -200,7 +200,7 @@ def test_visual_genomes_files_have_their_layout(world: Path) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_shared_photographs_have_another_size_and_scaled_boxes_in_visual_genome(world: Path) -> None:
+def test_shared_images_have_another_size_and_scaled_boxes_in_visual_genome(world: Path) -> None:
     coco = read(world, "coco/annotations/instances_train2017.json")
     coco_images = {image["id"]: image for image in coco["images"]}
     shared = [r for r in read(world, "visual_genome/image_data.json") if r["coco_id"] in coco_images]

@@ -33,7 +33,7 @@ ALL_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background_
 
 
 def small_coco_r50() -> Preset:
-    """The preset itself, for small photographs; stage 2 of one step."""
+    """The preset itself, for small images; stage 2 of one step."""
     preset = coco_r50()
     return replace(
         preset,
@@ -71,7 +71,7 @@ def torchvisions(build: Callable[..., FasterRCNN] = fasterrcnn_resnet50_fpn) -> 
 
 
 def spread_over_classes(model: FasterRCNN) -> None:
-    """Logits of mean 0 and deviation 1.5 over the RoIs of the photograph, so that many classes are found."""
+    """Logits of mean 0 and deviation 1.5 over the RoIs of the image, so that many classes are found."""
     predictor = model.roi_heads.box_predictor
     vectors: list[Tensor] = []
     watching = model.roi_heads.box_head.register_forward_hook(lambda _, __, output: vectors.append(output))

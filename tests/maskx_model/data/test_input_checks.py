@@ -1,4 +1,4 @@
-"""What neither training nor inference takes: refused with the photograph's key or place, before anything changes."""
+"""What neither training nor inference takes: refused with the image's key or place, before anything changes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,7 +86,7 @@ def test_a_bad_sample_is_refused_by_its_key_before_anything_changes(training: Tr
 
 
 @TRAININGS
-def test_a_photograph_without_objects_beside_others_is_good(training: Training) -> None:
+def test_an_image_without_objects_beside_others_is_good(training: Training) -> None:
     training(new_model(), [*busy_samples(0), sample([], [])])
 
 
@@ -117,7 +117,7 @@ def test_at_inference_bytes_are_refused_by_their_place_and_so_is_an_empty_batch(
 
 
 def segment(boxes: list[list[float]], labels: list[int]) -> list[Rle]:
-    """Masks on one photograph, for labels 0-based."""
+    """Masks on one image, for labels 0-based."""
     given = np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)
     (masks,) = segment_boxes(new_model().eval(), [IMAGE.image], [given[0]], [given[1]])
     return masks
@@ -138,7 +138,7 @@ def test_a_given_box_that_is_not_finite_is_refused_at_inference() -> None:
 @pytest.mark.parametrize(
     "box", [[10, 10, 10, 10], [10, 10, 10, 40], [40, 40, 10, 10], [-9, -9, -1, -1], [500, 500, 600, 600]]
 )
-def test_a_given_box_without_area_or_outside_the_photograph_has_at_most_a_line_for_a_mask(box: list[float]) -> None:
+def test_a_given_box_without_area_or_outside_the_image_has_at_most_a_line_for_a_mask(box: list[float]) -> None:
     (mask,) = segment([box], [2])
     assert mask.size == IMAGE.image.shape[:2]
     assert bitmap(mask).sum() <= 31
@@ -149,7 +149,7 @@ def test_no_box_to_segment_is_good() -> None:
 
 
 @pytest.mark.parametrize("cached_proposals", [None, 1])
-def test_a_detector_that_diverged_is_found_out_by_its_features_and_the_photographs_named(
+def test_a_detector_that_diverged_is_found_out_by_its_features_and_the_images_named(
     cached_proposals: int | None,
 ) -> None:
     model = new_model()

@@ -22,7 +22,7 @@ NAMES = ["cup", "tree", "dog"]
 
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """24 photographs of three classes; the vocabulary has a fourth, which is Visual Genome's alone."""
+    """24 images of three classes; the vocabulary has a fourth, which is Visual Genome's alone."""
     folder = tmp_path_factory.mktemp("loader") / "data"
     records, _ = random_world(0, 24, NAMES)
     return Dataset.open(write_dataset(folder, records, NAMES, split="train"))
@@ -39,7 +39,7 @@ def equal(a: Sample, b: Sample) -> bool:
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, POOL, 3 * POOL + 5])
-def test_every_epoch_visits_every_photograph_once(count: int) -> None:
+def test_every_epoch_visits_every_image_once(count: int) -> None:
     for epoch in range(3):
         assert sorted(training_order(count, 0, epoch)) == list(range(count))
 
@@ -68,7 +68,7 @@ def test_a_batch_is_a_function_of_its_step_alone(synthetic: Dataset) -> None:
         assert all(equal(a, b) for a, b in zip(one_at_a_time[step], expected[step], strict=True))
 
 
-def test_batches_run_through_all_photographs_before_any_comes_again(synthetic: Dataset) -> None:
+def test_batches_run_through_all_images_before_any_comes_again(synthetic: Dataset) -> None:
     rows = synthetic.select("train", "coco")
     batches = TrainingBatches(Reader(synthetic, "coco"), rows, 5, seed=0, flip=False)
     keys = [sample.key for step in range(24) for sample in batches[step]]  # 120 = 5 epochs of 24, across batches
@@ -89,7 +89,7 @@ def test_about_half_are_mirrored_and_not_the_same_ones_in_every_epoch(synthetic:
     assert epochs[0] != epochs[1]
 
 
-def test_mirrored_twice_is_the_same_photograph() -> None:
+def test_mirrored_twice_is_the_same_image() -> None:
     for sample in busy_samples(0, count=4):
         once = mirrored(sample)
         assert not np.array_equal(once.image, sample.image)
@@ -109,7 +109,7 @@ def test_masks_and_boxes_go_along_into_the_mirror() -> None:
     assert torch.equal(once.labels, sample.labels)
 
 
-def test_a_mirrored_photograph_without_masks_has_none() -> None:
+def test_a_mirrored_image_without_masks_has_none() -> None:
     (sample,) = busy_samples(1, count=1)
     hidden = Sample(sample.key, sample.image, sample.boxes, sample.labels, (None,) * 4)
     assert mirrored(hidden).masks == (None,) * 4
@@ -123,7 +123,7 @@ def thing(category: str, bbox: tuple[float, float, float, float], iscrowd: int =
     return Annotation(1, category, bbox, 1.0, iscrowd, rle(np.ones((40, 60), dtype=bool)))
 
 
-def test_boxes_are_clipped_to_the_photograph_and_empty_ones_left_out(synthetic: Dataset) -> None:
+def test_boxes_are_clipped_to_the_image_and_empty_ones_left_out(synthetic: Dataset) -> None:
     record = record_of(
         thing("cup", (-5, -5, 30, 20)),
         thing("tree", (50, 30, 30, 30)),
@@ -164,7 +164,7 @@ def test_a_source_has_its_own_objects_and_names(toy_dataset: Dataset) -> None:
         assert all(position is not None and names[position] for position in expected)
 
 
-def test_a_photograph_without_objects_gives_empty_boxes(synthetic: Dataset) -> None:
+def test_an_image_without_objects_gives_empty_boxes(synthetic: Dataset) -> None:
     sample = Reader(synthetic, "coco").from_record(np.zeros((40, 60, 3), np.uint8), record_of())
     assert sample.boxes.shape == (0, 4) and sample.boxes.dtype == torch.float32
     assert sample.labels.shape == (0,) and sample.labels.dtype == torch.int64
@@ -181,7 +181,7 @@ def test_pixels_become_floats_in_the_networks_order() -> None:
 
 @pytest.mark.parametrize("source", ["coco", "vg"])
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_a_stream_yields_every_photograph_of_the_source_once(toy_dataset: Dataset, split: str, source: str) -> None:
+def test_a_stream_yields_every_image_of_the_source_once(toy_dataset: Dataset, split: str, source: str) -> None:
     rows = toy_dataset.select(split, source)
     seen = list(iterate(toy_dataset, split, source))
     assert sorted(record.key for _, record in seen) == sorted(row.key for row in rows)
@@ -194,9 +194,9 @@ def test_a_stream_yields_every_photograph_of_the_source_once(toy_dataset: Datase
 
 
 def test_a_split_or_source_that_is_not_there_is_said_so(toy_dataset: Dataset) -> None:
-    with pytest.raises(DataError, match="split 'test' has no photograph of source 'coco'"):
+    with pytest.raises(DataError, match="split 'test' has no image of source 'coco'"):
         next(iterate(toy_dataset, "test", "coco"))
-    with pytest.raises(DataError, match="split 'train' has no photograph of source 'lvis'"):
+    with pytest.raises(DataError, match="split 'train' has no image of source 'lvis'"):
         toy_dataset.select("train", "lvis")
 
 

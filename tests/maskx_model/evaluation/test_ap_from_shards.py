@@ -37,7 +37,7 @@ def test_toy_world(toy_coco: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_real_photographs(real_sample: Path, tmp_path: Path) -> None:
+def test_real_images(real_sample: Path, tmp_path: Path) -> None:
     assert_same_ap(real_sample / "coco", tmp_path)
 
 

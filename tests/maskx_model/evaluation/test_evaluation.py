@@ -34,7 +34,7 @@ NAMES = ["cup", "<script>alert(1)</script>", "Tür & Tor"]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`data` with 16 photographs, and models `transfer`, `class_agnostic` and `detector` with equal detectors."""
+    """`data` with 16 images, and models `transfer`, `class_agnostic` and `detector` with equal detectors."""
     folder = tmp_path_factory.mktemp("world")
     records, _ = random_world(0, 16, NAMES)
     write_dataset(folder / "data", records, NAMES)
@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mediocre(world: Path) -> Measured:
-    """As if a mediocre model had been run on the photographs."""
+    """As if a mediocre model had been run on the images."""
     data = Dataset.open(f"{world}/data")
     rows = data.select("val", "coco")
     truths = [Truth.of(data.read_record(row), "coco", evaluated_classes(data, "coco")) for row in rows]
@@ -169,7 +169,7 @@ def test_the_same_evaluation_is_not_made_twice(world: Path, evaluated: Evaluatio
     assert (world / "out/report.html").stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_a_model_alone_and_fewer_photographs(world: Path) -> None:
+def test_a_model_alone_and_fewer_images(world: Path) -> None:
     result = evaluate(f"{world}/transfer", f"{world}/data", f"{world}/alone", max_images=3)
     assert list(result.ap) == ["transfer"]
     assert result.images == 3
@@ -202,7 +202,7 @@ def test_an_older_evaluation_is_replaced(world: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"split": "test"}, DataError, "split 'test' has no photograph"),
+        ({"split": "test"}, DataError, "split 'test' has no image"),
         ({"source": "vg"}, DataError, "source 'vg' annotates no class"),
         ({"max_images": 0}, ConfigError, "max_images"),
         ({"model": "detector"}, CheckpointError, "a detector without masks"),

@@ -1,4 +1,4 @@
-"""Detections that make no sense are named, not measured; photographs with nothing in them are fine."""
+"""Detections that make no sense are named, not measured; images with nothing in them are fine."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_what_is_no_detection_is_named(broken: Callable[[Instances], Instances],
         measure(truths, {"transfer": Found(found, found)}, {0, 1, 2}, {0}, NAMES, {})
 
 
-def test_photographs_without_objects_or_without_detections_are_measured() -> None:
+def test_images_without_objects_or_without_detections_are_measured() -> None:
     truths, found = world()
     empty = [Truth(t.image_id, t.height, t.width, (), ()) for t in truths]
     nothing = [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]

@@ -1,4 +1,4 @@
-"""AP where not every class was looked for in every photograph, against LVIS's definition written out in plain loops."""
+"""AP where not every class was looked for in every image, against LVIS's definition written out in plain loops."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ Overlaps = npt.NDArray[np.float64]
 
 
 def federated_world(seed: int, photographs: int) -> tuple[list[Truth], list[Instances]]:
-    """Without crowds, which LVIS has none of; each class is absent for sure from a few photographs, and in a few not
+    """Without crowds, which LVIS has none of; each class is absent for sure from a few images, and in a few not
     every object of it is annotated."""
     rng = np.random.default_rng(seed)
     records, found = random_world(seed, photographs, NAMES)
@@ -139,7 +139,7 @@ def test_what_is_found_of_a_class_that_nobody_looked_for_counts_neither_way() ->
     assert _ap([there, partly], [right, wrong]) == pytest.approx(100)
 
 
-def test_of_a_photograph_the_300_best_count_and_of_those_what_was_looked_for() -> None:
+def test_of_an_image_the_300_best_count_and_of_those_what_was_looked_for() -> None:
     boxes = random_boxes(np.random.default_rng(0), 320)
     labels = np.arange(320) % 2
     many = Instances(boxes.astype(np.float32), labels, np.linspace(0.9, 0.1, 320, dtype=np.float32), [])
@@ -168,7 +168,7 @@ def test_the_best_known_mask_counts_for_masks() -> None:
     assert federated_average_precision([truth], [seen], "segm", [4]).by_class()[4] == 0
 
 
-def test_bins_are_by_training_photographs_of_the_source() -> None:
+def test_bins_are_by_training_images_of_the_source() -> None:
     labels = {"rare": 0, "often": 1, "common": 2, "common too": 2, "never": 3}
     often = [_row(["often", "common"] if i < 10 else ["often"], "train") for i in range(101)]
     rows = [*often, _row(["common too", "common", "not in the vocabulary"], "train"), _row(["never"] * 20, "val")]

@@ -63,7 +63,7 @@ def test_every_class_that_the_source_annotates_is_measured(
 
 def test_the_page_says_what_is_measured_and_shows_no_masks(boxes_of_vg: tuple[Path, Evaluation]) -> None:
     page = (boxes_of_vg[0] / "out/report.html").read_text()
-    assert "a detection costs nothing in a photograph without its class" in page
+    assert "a detection costs nothing in an image without its class" in page
     assert "predicted boxes" not in page
     assert "<th>rare</th>" in page
 

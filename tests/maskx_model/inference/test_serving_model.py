@@ -38,7 +38,7 @@ print(json.dumps({"found": found, "code": [maskx_model.__path__[0], data_prep.__
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registered model in `mlflow.db`, its folder `model`, and photographs of three sizes in `photos`."""
+    """A registered model in `mlflow.db`, its folder `model`, and images of three sizes in `photos`."""
     folder = tmp_path_factory.mktemp("world")
     write_dataset(folder / "data", random_world(0, 2, NAMES)[0], NAMES)
     write_model(folder / "model", NAMES, "transfer")
@@ -135,7 +135,7 @@ def test_the_signature_says_what_goes_in_and_comes_out(served: Any) -> None:
     assert signature.outputs.input_names() == ["boxes", "labels", "scores", "masks"]
 
 
-def test_a_grey_photograph_is_read_as_any_other(served: Any) -> None:
+def test_a_grey_image_is_read_as_any_other(served: Any) -> None:
     file = io.BytesIO()
     Image.linear_gradient("L").save(file, "jpeg")
     (found,) = served.predict(pd.DataFrame({"image": [file.getvalue()]}))

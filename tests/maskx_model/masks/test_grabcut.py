@@ -111,7 +111,7 @@ NAMES = ["cup", "dog", "cat"]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`val`, ellipses of one colour each, and `detector` and `transfer`, which share a detector. `train` and `lied`:
-    the same photographs to train on, but in the latter every object has another one's mask."""
+    the same images to train on, but in the latter every object has another one's mask."""
     folder = tmp_path_factory.mktemp("world")
     records = random_world(0, 8, NAMES)[0]
     write_dataset(folder / "val", records, NAMES)

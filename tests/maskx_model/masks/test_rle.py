@@ -41,7 +41,7 @@ def test_any_run_lengths_are_read_empty_ones_among_them(counts: list[int]) -> No
     assert mirrored_mask(mask) == rle(bitmap(mask))  # a single column
 
 
-def test_a_whole_photographs_mask_is_one_run() -> None:
+def test_a_whole_images_mask_is_one_run() -> None:
     full, empty = rle(np.ones((800, 1333), bool)), rle(np.zeros((800, 1333), bool))
     assert mask_edges(full).tolist() == [0, 800 * 1333] and mask_edges(empty).tolist() == []
     assert mirrored_mask(full) == full and mirrored_mask(empty) == empty

@@ -26,7 +26,7 @@ SIDE = st.one_of(st.sampled_from([0.0, -3.0, 1e-3, 1.0, 28.0, 56.0]), st.floats(
 
 @st.composite
 def boxes_anywhere(draw: st.DrawFn) -> Tensor:
-    """xyxy [R, 4]: inside the photograph, past its edges, beside it; tiny, huge, without area, turned round."""
+    """xyxy [R, 4]: inside the image, past its edges, beside it; tiny, huge, without area, turned round."""
     corners = draw(st.lists(st.tuples(COORDINATE, COORDINATE, SIDE, SIDE), min_size=1, max_size=6))
     return torch.tensor([(x, y, x + w, y + h) for x, y, w, h in corners])
 
@@ -54,7 +54,7 @@ def test_targets_equal_torchvisions_for_any_mask_and_any_box(
 
 
 @pytest.mark.parametrize("size", [(800, 1333), (1333, 800)])
-def test_targets_equal_torchvisions_on_a_large_photograph(size: tuple[int, int]) -> None:
+def test_targets_equal_torchvisions_on_a_large_image(size: tuple[int, int]) -> None:
     height, width = size
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width]
@@ -74,7 +74,7 @@ def test_a_mask_of_very_many_edges_is_summed_in_parts() -> None:
     assert_equal(mask_targets([noise], boxes, only), torchvisions([noise], boxes, only))
 
 
-def test_memory_is_that_of_the_rois_not_of_the_photograph() -> None:
+def test_memory_is_that_of_the_rois_not_of_the_image() -> None:
     side = 20_000  # as a bitmap 400 MB
     column = side * np.arange(10_000, 12_000)
     mask = encode_edges(np.stack([column + 10_000, column + 12_000], axis=1).ravel(), (side, side))
@@ -121,7 +121,7 @@ def test_a_roi_of_an_object_without_a_mask_is_an_error() -> None:
 def test_targets_made_together_are_those_made_one_by_one(
     drawn: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], boxes: Tensor
 ) -> None:
-    other = np.pad(~drawn, ((2, 0), (0, 9)))  # of a photograph of another size
+    other = np.pad(~drawn, ((2, 0), (0, 9)))  # of an image of another size
     masks, matched = [rle(drawn), None, rle(other)], torch.arange(len(boxes)) % 2 * 2
     expected = mask_targets(masks, boxes, matched)
     for values_at_once in (1, 100, 2**20):

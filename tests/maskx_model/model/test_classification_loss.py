@@ -1,4 +1,4 @@
-"""The box head's classification losses: all classes, a sample of them, or what is known of them in each photograph."""
+"""The box head's classification losses: all classes, a sample of them, or what is known of them in each image."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -107,7 +107,7 @@ def test_a_sampled_loss_leaves_all_rows_outside_the_sample_alone() -> None:
     assert touched == set(bias.nonzero()[:, 0].tolist())
 
 
-def test_a_federated_loss_touches_what_is_known_in_a_photograph() -> None:
+def test_a_federated_loss_touches_what_is_known_in_an_image() -> None:
     _, _, weight, _ = run(losses(4)["federated"], LABELS[1:], TARGETS[1:])
     assert rows_with_gradient(weight) == {0, 3, 5, 1, 8, 12, 2, 9}
 
@@ -115,7 +115,7 @@ def test_a_federated_loss_touches_what_is_known_in_a_photograph() -> None:
 def test_a_federated_loss_is_each_rois_own_softmax_over_what_counts_there() -> None:
     features, classifier = features_and_classifier(5)
     logits = classifier(features)
-    # Of each RoI: its label, and the labels in its softmax by its photograph's annotations and lists.
+    # Of each RoI: its label, and the labels in its softmax by its image's annotations and lists.
     of_rois = [(0, [0, 3, 5, 1, 8]), (3, [0, 3, 5, 1, 8]), (0, [0, 2, 9]), (0, [0, 2, 9]), (12, [0, 2, 9, 12])]
     by_hand = [-logits[i, counted].log_softmax(0)[counted.index(label)] for i, (label, counted) in enumerate(of_rois)]
     value = run(losses(4)["federated"], LABELS[1:], TARGETS[1:])[0]
@@ -140,7 +140,7 @@ def test_without_an_object_background_is_told_from_the_classes_drawn(name: str) 
     assert 5 <= len(rows_with_gradient(weight)) <= 9
 
 
-def test_more_photographs_mean_more_draws_by_their_root_and_no_class_is_left_out() -> None:
+def test_more_images_mean_more_draws_by_their_root_and_no_class_is_left_out() -> None:
     drawn = ClassSampler.of(torch.tensor([50, 1, 16, 100, 0]), 1)
     torch.manual_seed(0)
     counts = torch.cat([drawn.others(torch.tensor([3])) for _ in range(6000)]).bincount(minlength=5)
@@ -150,7 +150,7 @@ def test_more_photographs_mean_more_draws_by_their_root_and_no_class_is_left_out
     assert len(sampler(50).others(torch.arange(1, CLASSES + 1))) == 0
 
 
-def test_frequencies_are_the_photographs_that_show_a_class(toy_dataset: Dataset) -> None:
+def test_frequencies_are_the_images_that_show_a_class(toy_dataset: Dataset) -> None:
     rows, vocabulary = toy_dataset.select("train", "coco"), toy_dataset.vocabulary
     counts = photographs_by_label(rows, "coco", vocabulary)
     assert counts.shape == (len(vocabulary) + 1,) and counts[0] == 0
@@ -187,7 +187,7 @@ def test_only_the_classification_of_a_whole_detector_changes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_empty_photographs_train_on_and_crowds_that_leave_no_roi_give_zero(name: str) -> None:
+def test_empty_images_train_on_and_crowds_that_leave_no_roi_give_zero(name: str) -> None:
     detector = new_detector(CLASSES)
     empty = replace(sample([], []), negative=(2, 5))
     values = detector_losses(detector, [empty, sample([], [], size=(50, 90))], 1.0, losses(4)[name])

@@ -184,7 +184,7 @@ def test_anchors_in_a_crowd_are_ignored_and_the_others_labelled() -> None:
     assert found[0].tolist() == [-1.0, 1.0, 0.0]
 
 
-def test_a_photograph_of_nothing_but_a_crowd_has_no_positive_and_finite_losses() -> None:
+def test_an_image_of_nothing_but_a_crowd_has_no_positive_and_finite_losses() -> None:
     detector = new_detector()
     torch.manual_seed(0)
     image = sample([(5, 5, 60, 60)], [CROWD_LABEL])
@@ -193,7 +193,7 @@ def test_a_photograph_of_nothing_but_a_crowd_has_no_positive_and_finite_losses()
     assert losses["loss_box_reg"] == 0 and losses["loss_rpn_box_reg"] == 0
 
 
-def test_photographs_that_crowds_fill_give_box_losses_of_zero_and_leave_the_batch_norm_alone() -> None:
+def test_images_that_crowds_fill_give_box_losses_of_zero_and_leave_the_batch_norm_alone() -> None:
     detector = new_detector()
     before = {name: value.clone() for name, value in detector.roi_heads.state_dict().items()}
     full = sample([(0, 0, 64, 64)], [CROWD_LABEL])
@@ -204,7 +204,7 @@ def test_photographs_that_crowds_fill_give_box_losses_of_zero_and_leave_the_batc
     assert all(torch.equal(value, before[name]) for name, value in detector.roi_heads.state_dict().items())
 
 
-def test_photographs_without_objects_and_of_other_sizes_train_together() -> None:
+def test_images_without_objects_and_of_other_sizes_train_together() -> None:
     detector = new_detector()
     torch.manual_seed(0)
     losses = detector_losses(detector, [*busy_samples(0), sample([], [], size=(50, 90))], 1.0)

@@ -103,7 +103,7 @@ def test_the_same_model_is_registered_once(world: Path, uri: str, client: Any) -
         ("elsewhere", 90.0, {"dataset": "another"}, "1"),
     ],
 )
-def test_the_champion_is_replaced_by_a_model_as_good_on_the_same_photographs(
+def test_the_champion_is_replaced_by_a_model_as_good_on_the_same_images(
     world: Path, uri: str, client: Any, name: str, ap_b: float, made_from: dict[str, str], champion: str
 ) -> None:
     register(f"{world}/one", measured(world, "one", 20.0), name, uri)

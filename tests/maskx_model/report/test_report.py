@@ -149,7 +149,7 @@ def test_pictures_are_gains_random_ones_and_failures_each_once(
     assert all("0% class-agnostic" in c.caption for c in choices[:4])
 
 
-def test_which_photographs_are_picked_at_random_does_not_hang_on_the_model(
+def test_which_images_are_picked_at_random_does_not_hang_on_the_model(
     photographs: tuple[list[str], list[Truth], dict[str, Found]],
 ) -> None:
     """With no gains to take first, the random ones are the same for any two models."""
@@ -167,7 +167,7 @@ def test_which_photographs_are_picked_at_random_does_not_hang_on_the_model(
     assert picks[0] == picks[1]
 
 
-def test_photographs_without_objects_are_not_picked() -> None:
+def test_images_without_objects_are_not_picked() -> None:
     empty = Truth(1, 120, 160, (), ())
     nothing = nothing_like(random_world(0, 1, NAMES)[1])
     assert choose(["coco-1"], [empty], {"transfer": Found(nothing, nothing)}, IN_A) == []

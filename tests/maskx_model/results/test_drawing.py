@@ -1,4 +1,4 @@
-"""Overlays: the right colours at the right places, readable at any size, and the photograph untouched."""
+"""Overlays: the right colours at the right places, readable at any size, and the image untouched."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import ellipse
 
 GREY = np.full((120, 160, 3), 128, np.uint8)
-NAMES = ["cup", "<script>", "a class with a name that is much longer than any photograph is wide " * 3]
+NAMES = ["cup", "<script>", "a class with a name that is much longer than any image is wide " * 3]
 
 
 def one(label: int, score: float = 0.9, box: tuple[float, float, float, float] = (30, 40, 110, 100)) -> Instances:
@@ -31,7 +31,7 @@ def test_a_is_green_and_b_is_red() -> None:
     assert all(red[0] == max(red) for red in REDS)
 
 
-def test_the_photograph_shows_through_the_mask_and_is_untouched_outside() -> None:
+def test_the_image_shows_through_the_mask_and_is_untouched_outside() -> None:
     before = GREY.copy()
     picture = draw_instances(GREY, one(0), NAMES, {0})
     assert np.array_equal(GREY, before)
@@ -57,9 +57,7 @@ def test_what_scores_too_low_is_left_out() -> None:
         ((3, 900), None, (3, 900)),
     ],
 )
-def test_small_photographs_are_enlarged(
-    shape: tuple[int, int], long_edge: int | None, expected: tuple[int, int]
-) -> None:
+def test_small_images_are_enlarged(shape: tuple[int, int], long_edge: int | None, expected: tuple[int, int]) -> None:
     height, width = shape
     box = (0.0, 0.0, float(width), float(height))
     instances = Instances(
@@ -71,7 +69,7 @@ def test_small_photographs_are_enlarged(
     assert picture.dtype == np.uint8
 
 
-def test_nothing_found_gives_the_photograph_back() -> None:
+def test_nothing_found_gives_the_image_back() -> None:
     nothing = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
     assert (draw_instances(GREY, nothing, NAMES, {0}) == 128).all()
 

@@ -1,4 +1,4 @@
-"""Kept features give what the photographs give."""
+"""Kept features give what the images give."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_head_sees_only_the_classes_that_it_is_trained_on(frozen: Frozen) -> N
     assert torch.equal(*weights)
 
 
-def test_masks_of_kept_features_are_those_of_the_photographs(frozen: Frozen) -> None:
+def test_masks_of_kept_features_are_those_of_the_images(frozen: Frozen) -> None:
     model = frozen.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
     images = [decode_rgb(frozen.data.read_image(row), row.key) for row in frozen.rows]
     found = find(zip(images, frozen.truths, strict=True), {"transfer": model})["transfer"]
@@ -79,7 +79,7 @@ def test_features_are_bounded(frozen: Frozen, tmp_path: Path) -> None:
     assert len(few.training("jittered")) == 7
 
 
-def test_some_photographs_at_a_time_give_what_all_together_give(frozen: Frozen, tmp_path: Path) -> None:
+def test_some_images_at_a_time_give_what_all_together_give(frozen: Frozen, tmp_path: Path) -> None:
     model = frozen.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
     with patch("maskx_model.study.frozen.IMAGES_OF_A_FILE", 7):
         parts = replace(frozen, features=str(tmp_path))

@@ -74,7 +74,7 @@ def test_a_damaged_row_is_named(result: Holdout, toy_dataset: Dataset, detector:
     row.write_bytes(whole)
 
 
-def test_a_fold_that_no_photograph_shows_is_told_before_heads_are_trained(
+def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
     toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="split 'val' has no object with a mask of the fold of"):
@@ -123,7 +123,7 @@ def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: Preset
         (HoldoutOptions(folds=1), "30 classes make 2 to 30 folds"),
         (HoldoutOptions(seeds=()), "seeds: at least one"),
         (HoldoutOptions(seeds=(1, 1)), "seeds: at least one is needed, and none twice"),
-        (HoldoutOptions(max_images=0), "max_images: at least one photograph is needed, got 0"),
+        (HoldoutOptions(max_images=0), "max_images: at least one image is needed, got 0"),
         (HoldoutOptions(rois_at_most=0), "rois_at_most: at least one RoI is needed to train on, got 0"),
         (HoldoutOptions(jobs=0), "jobs: at least one process"),
         (HoldoutOptions(variants=("mlp",)), "variant 'mlp' does not exist"),

@@ -1,6 +1,6 @@
 """Checked against others' code: torchvision's Mask R-CNN with the same weights and the same draws learns the same.
 
-The masks are of every class, the mask weights class-specific, the MLP off: what is left is Mask R-CNN. The photographs
+The masks are of every class, the mask weights class-specific, the MLP off: what is left is Mask R-CNN. The images
 have the network's size, for torchvision scales masks to it and we do not.
 """
 

@@ -186,7 +186,7 @@ def test_golden_losses(kind: MaskKind, expected: float) -> None:
 
 
 def with_other_masks(record: Record, of: set[str]) -> Record:
-    """The record with every mask of those classes moved to the photograph's left half."""
+    """The record with every mask of those classes moved to the image's left half."""
     left = np.zeros((record.height, record.width), dtype=bool)
     left[:, : record.width // 2] = True
     objects = [msgspec.structs.replace(a, mask=rle(left)) if a.category in of else a for a in record.objects["coco"]]
@@ -221,7 +221,7 @@ def test_no_mask_of_b_reaches_a_gradient_of_any_part(toy_dataset: Dataset) -> No
         [sample([], []), sample([(5, 5, 30, 30)], [2])],
         [sample([(0, 0, 64, 64)], [CROWD_LABEL])] * 2,
     ],
-    ids=["no object of A", "crowds that fill the photographs"],
+    ids=["no object of A", "crowds that fill the images"],
 )
 def test_a_batch_without_a_positive_of_a_has_a_mask_loss_of_zero_that_keeps_its_graph(
     kind: MaskKind, samples: list[Sample]

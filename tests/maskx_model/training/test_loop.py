@@ -200,7 +200,7 @@ def test_a_step_that_fails_changes_neither_weights_nor_running_statistics_nor_th
         return [f"p{next(n for n, each in enumerate(steps) if torch.equal(each, batch))}"]
 
     schedule, place = schedule_of(6), Place(str(tmp_path), ORIGIN)
-    with pytest.raises(MaskxError, match=rf"test, step 4 \(photographs p4\): {message}; lower the learning rate"):
+    with pytest.raises(MaskxError, match=rf"test, step 4 \(images p4\): {message}; lower the learning rate"):
         train(net, batches, spoiled(net, how, steps[4]), schedule, 0.05, 1, "test", place, keys)
     train(without_it, lambda start: steps[start:4], spoiled(without_it, how, steps[4]), schedule, 0.05, 1, "test")
     assert_unchanged(net, state_of(without_it))

@@ -120,7 +120,7 @@ def test_auto_is_float32_on_processors() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_compiled_backbone_gives_the_same_for_photographs_of_all_sizes(device: str) -> None:
+def test_a_compiled_backbone_gives_the_same_for_images_of_all_sizes(device: str) -> None:
     detector = new_detector().to(device).eval()
     images = [torch.rand(2, 3, height, width).to(device) for height, width in ((64, 96), (96, 64), (64, 64))]
     with torch.no_grad():

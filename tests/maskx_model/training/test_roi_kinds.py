@@ -84,7 +84,7 @@ def test_jitter_is_a_function_of_the_seed() -> None:
     assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2))
 
 
-def test_rois_are_kept_with_the_masks_of_their_objects_in_the_photographs_own_pixels() -> None:
+def test_rois_are_kept_with_the_masks_of_their_objects_in_the_images_own_pixels() -> None:
     left = np.zeros((100, 60), bool)
     left[:, :30] = True
     photograph = sample([(0, 0, 60, 100), (0, 0, 30, 50)], [3, 4], [rle(left), None], size=(100, 60))
@@ -99,7 +99,7 @@ def test_rois_are_kept_with_the_masks_of_their_objects_in_the_photographs_own_pi
 
 
 def planted(records: list[Record]) -> list[Record]:
-    """The same photographs, where each object of B has an absurd mask: noise over the whole photograph."""
+    """The same images, where each object of B has an absurd mask: noise over the whole image."""
     b = {name for i, name in enumerate(NAMES) if i not in IN_A}
     rng = np.random.default_rng(1)
     return [
@@ -119,7 +119,7 @@ def planted(records: list[Record]) -> list[Record]:
 
 
 class World:
-    """Two datasets of the same photographs, the second with absurd masks of B; and what is learned from them."""
+    """Two datasets of the same images, the second with absurd masks of B; and what is learned from them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -45,7 +45,7 @@ def gradients(rois: RoiBatch, classes: int) -> list[Tensor]:
 
 
 def with_other_masks(record: Record, of: set[str]) -> Record:
-    """The record with every mask of those classes moved to the photograph's other half."""
+    """The record with every mask of those classes moved to the image's other half."""
     left = np.zeros((record.height, record.width), dtype=bool)
     left[:, : record.width // 2] = True
     objects = [msgspec.structs.replace(a, mask=rle(left)) if a.category in of else a for a in record.objects["coco"]]
@@ -117,7 +117,7 @@ def test_a_crowd_is_never_a_roi(cached_proposals: int | None, kind: RoiKind) -> 
 
 
 @EVERY_WAY
-def test_photographs_without_objects_or_masks_give_an_empty_batch(cached_proposals: int | None, kind: RoiKind) -> None:
+def test_images_without_objects_or_masks_give_an_empty_batch(cached_proposals: int | None, kind: RoiKind) -> None:
     nothing = [sample([], []), sample([(5, 5, 30, 30)], [2]), sample([(0, 0, 60, 60)], [CROWD_LABEL], [EVERYWHERE])]
     rois = rois_of(nothing, cached_proposals, kind=kind)
     assert rois.features.shape == (0, DETECTOR.fpn_channels, 14, 14)
@@ -125,7 +125,7 @@ def test_photographs_without_objects_or_masks_give_an_empty_batch(cached_proposa
     assert all(not g.any() for g in gradients(rois, 5))
 
 
-def test_targets_fit_photographs_of_other_sizes_than_the_networks() -> None:
+def test_targets_fit_images_of_other_sizes_than_the_networks() -> None:
     """With no proposals the RoIs are the ground-truth boxes: scaled for the network and back for the mask."""
     samples = busy_samples(5, count=4)
     rois = rois_of(samples, cached_proposals=0)

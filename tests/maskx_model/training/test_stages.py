@@ -78,7 +78,7 @@ def assert_same_model_of_other_cadence(a: str | Path, b: str | Path) -> None:
         ("masks", tiny(STEPS), "rate-0.01/checkpoint"),
         ("masks_cached", tiny_cached(STEPS), "rate-0.001/checkpoint"),
     ],
-    ids=["from photographs", "from memory, in the second learning rate"],
+    ids=["from images", "from memory, in the second learning rate"],
 )
 def test_a_mask_branch_killed_in_training_ends_in_the_same_weights(
     toy_dataset: Dataset, detector: str, tmp_path: Path, stage: str, preset: Preset, checkpoints: str
@@ -229,7 +229,7 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_source_that_the_dataset_lacks_is_refused(toy_dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no photograph of source 'lvis'"):
+    with pytest.raises(DataError, match="no image of source 'lvis'"):
         train_detector(toy_dataset.uri, f"{tmp_path}/out", replace(tiny(2), stage1_source="lvis"))
     with pytest.raises(ConfigError, match="source 'vg' has no masks at all"):
         train_masks(toy_dataset.uri, "any", f"{tmp_path}/out", replace(tiny(2), stage2_source="vg"))
@@ -239,9 +239,7 @@ def test_a_diverged_training_says_so_and_its_checkpoint_is_not_gone_on_with_unde
     toy_dataset: Dataset, tmp_path: Path
 ) -> None:
     diverging = replace(tiny(3), stage1=replace(tiny(3).stage1, learning_rates=(1e30,), clip_norm=None))
-    with pytest.raises(
-        MaskxError, match=r"stage 1, step [12] \(photographs (coco|vg)-\d+, .*\): the loss is not finite"
-    ):
+    with pytest.raises(MaskxError, match=r"stage 1, step [12] \(images (coco|vg)-\d+, .*\): the loss is not finite"):
         train_detector(toy_dataset.uri, str(tmp_path), diverging)
     assert not (tmp_path / "manifest.json").exists()
     with pytest.raises(CheckpointError, match="belongs to a training with another seed"):
@@ -252,7 +250,7 @@ NAMES = ["cup", "tree", "dog"]
 
 
 def small_world(folder: Path, records: list[Record]) -> str:
-    """A dataset of those photographs, and `detector`, an untrained one for it."""
+    """A dataset of those images, and `detector`, an untrained one for it."""
     dataset = write_dataset(folder / "data", records, NAMES, split="train")
     train_detector(dataset, f"{folder}/detector", replace(tiny(1), stage1_source="coco"))
     return dataset
@@ -265,15 +263,15 @@ def without(records: list[Record], name: str) -> list[Record]:
     return [msgspec.structs.replace(record, objects={"coco": kept(record)}) for record in records]
 
 
-def test_no_photograph_of_a_class_of_a_is_an_error(tmp_path: Path) -> None:
+def test_no_image_of_a_class_of_a_is_an_error(tmp_path: Path) -> None:
     records, _ = random_world(0, 6, NAMES)
     dataset = small_world(tmp_path, without(records, "cup"))
     (tmp_path / "a.txt").write_text("cup\n")
-    with pytest.raises(DataError, match="no training photograph of source 'coco' shows a class of A"):
+    with pytest.raises(DataError, match="no training image of source 'coco' shows a class of A"):
         train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/out", tiny(1), mask_classes=f"{tmp_path}/a.txt")
 
 
-def test_photographs_of_nothing_but_crowds_teach_nothing_and_do_no_harm(tmp_path: Path) -> None:
+def test_images_of_nothing_but_crowds_teach_nothing_and_do_no_harm(tmp_path: Path) -> None:
     whole = rle(torch.ones(120, 160, dtype=torch.bool).numpy())
     crowd = Annotation(1, "cup", (0, 0, 159, 119), 100.0, iscrowd=1, mask=whole)
     records = [Record(f"coco-{i:012d}", 160, 120, {"coco": i}, {"coco": [crowd]}) for i in range(1, 4)]
@@ -284,10 +282,10 @@ def test_photographs_of_nothing_but_crowds_teach_nothing_and_do_no_harm(tmp_path
         train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/cached", tiny_cached(2), mask_classes="coco")
 
 
-def test_one_photograph_is_too_few_to_choose_a_learning_rate_by(tmp_path: Path) -> None:
+def test_one_image_is_too_few_to_choose_a_learning_rate_by(tmp_path: Path) -> None:
     records, _ = random_world(0, 6, NAMES)
     dataset = small_world(tmp_path, [record for record in records if record.objects["coco"]][:1])
-    with pytest.raises(DataError, match="only one photograph shows a class of A, too few to hold one back"):
+    with pytest.raises(DataError, match="only one image shows a class of A, too few to hold one back"):
         train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/out", tiny_cached(1), mask_classes="coco")
 
 

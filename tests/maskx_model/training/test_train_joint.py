@@ -162,11 +162,11 @@ def test_a_detector_that_does_not_fit_is_refused(toy_dataset: Dataset, whole: Pa
         train_masks(toy_dataset.uri, str(whole), f"{tmp_path}/out", tiny(1))
 
 
-def test_without_a_photograph_of_a_class_of_a_there_is_nothing_to_learn(tmp_path: Path) -> None:
+def test_without_an_image_of_a_class_of_a_there_is_nothing_to_learn(tmp_path: Path) -> None:
     records, _ = random_world(0, 6, ["cup", "tree", "dog"])
     for record in records:
         record.objects["coco"][:] = [a for a in record.objects["coco"] if a.category != "cup"]
     dataset = write_dataset(tmp_path / "data", records, ["cup", "tree", "dog"], split="train")
     (tmp_path / "a.txt").write_text("cup\n")
-    with pytest.raises(DataError, match="no training photograph of source 'coco' shows a class of A"):
+    with pytest.raises(DataError, match="no training image of source 'coco' shows a class of A"):
         train_joint(dataset, f"{tmp_path}/out", tiny(1), mask_classes=f"{tmp_path}/a.txt")
