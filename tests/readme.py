@@ -1,18 +1,28 @@
-"""The README's commands, to be checked and run: `python -m tests.readme 'after the demo'` runs that block."""
+"""The READMEs' commands, to be checked and run: `python -m tests.readme 'after the demo'` runs that block."""
 
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("data_prep", "maskx_model", "components", "pipelines", "infra")
 BLOCK = re.compile(r"(?:<!-- (?P<name>[^>]*) -->\n)?```sh\n(?P<lines>.*?)```", re.DOTALL)
 
 
+def documents() -> Iterator[Path]:
+    """The README, CONTRIBUTING, and every Markdown file of a package."""
+    yield ROOT / "README.md"
+    yield ROOT / "CONTRIBUTING.md"
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.md"))
+
+
 def blocks() -> list[tuple[str, list[str]]]:
-    """Each block's name (empty where it has none) and its command lines."""
-    found = BLOCK.finditer((ROOT / "README.md").read_text())
-    return [(block["name"] or "", block["lines"].splitlines()) for block in found]
+    """Each block's name (empty where it has none) and its commands, continued lines joined."""
+    matches = [match for document in documents() for match in BLOCK.finditer(document.read_text())]
+    return [(match["name"] or "", match["lines"].replace("\\\n", "").splitlines()) for match in matches]
 
 
 def block(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the README tells users to type exists, and what it can run here runs."""
+"""What the READMEs tell users to type exists, and what it can run here runs."""
 
 import re
 import shlex
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from data_prep.toy_world import write_toy_world
-from tests.readme import ROOT, block, blocks
+from tests.readme import ROOT, block, blocks, documents
 
+PYTHON = ("data_prep", "maskx_model", "components", "pipelines")
 MASKX = str(Path(sys.executable).parent / "maskx")
 LINES = [
     line.removeprefix(".venv/bin/") for _, lines in blocks() for line in lines if line.startswith(".venv/bin/maskx")
@@ -34,10 +35,22 @@ def test_the_make_targets_of_the_readme_exist() -> None:
     assert named <= targets
 
 
-def test_the_pictures_and_files_that_the_readme_names_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    for path in [*re.findall(r"!\[[^]]*\]\(([^)]*)\)", text), "DATA_LICENSES.md", "pipelines/maskx_vg3000.yaml"]:
+def test_the_pictures_and_files_that_a_document_names_exist() -> None:
+    for document in documents():
+        text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+        for path in re.findall(r"\]\(((?!https?:)[^)#]+)\)", text):
+            assert (document.parent / path).exists(), f"{document.relative_to(ROOT)}: {path}"
+    for path in ["DATA_LICENSES.md", "pipelines/maskx_vg3000.yaml"]:
         assert (ROOT / path).exists(), path
+
+
+def test_every_package_has_a_readme_that_can_be_read_at_once() -> None:
+    packages = {file.parent for top in PYTHON for file in (ROOT / top).rglob("__init__.py")}
+    assert packages
+    for package in packages - {folder for folder in packages if folder.name == "templates"}:
+        lines = (package / "README.md").read_text().count("\n")
+        assert 5 <= lines <= 60, f"{package.relative_to(ROOT)}/README.md: {lines} lines"
+    assert (ROOT / "README.md").read_text().count("\n") <= 150
 
 
 def test_own_data_is_prepared_as_the_readme_says(tmp_path: Path) -> None:
