@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _log_pyfunc(model: str, run_id: str) -> Any:
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         return mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(__file__).with_name("serving_model.py")),
+            python_model=str(files("maskx_model.inference") / "serving_model.py"),
             artifacts={"model": str(_copy_model(model, Path(folder)))},
             code_paths=_copy_code(Path(folder)),
             signature=_signature(),
@@ -141,17 +142,18 @@ def _copy_model(model: str, folder: Path) -> Path:
 
 
 def _copy_code(folder: Path) -> list[str]:
-    """The two packages that the model's code imports, as MLflow wants them: a folder each."""
-    room = Path(__file__).parent
-    for package, parts in ((room, ["."]), (room.parent / "data_prep", ["__init__.py", "format"])):
+    """Copy what the model's code imports and return its two packages' folders."""
+    model = files("maskx_model")
+    data = files("data_prep")
+    for package, parts in ((model, ["."]), (data, ["__init__.py", "format", "pages", "storage"])):
+        source, target = Path(str(package)), folder / "code" / package.name
         for part in parts:
-            source, target = package / part, folder / "code" / package.name / part
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            if (source / part).is_dir():
+                shutil.copytree(source / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-    return [str(folder / "code" / name) for name in ("maskx_model", "data_prep")]
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / part, target / part)
+    return [str(folder / "code" / package.name) for package in (model, data)]
 
 
 def _signature() -> Any:
