@@ -23,7 +23,7 @@ DATA = "/data"  # where every step sees the volume
 SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over through it
 
 
-@dsl.pipeline(name=NAME, description="Learning to segment every thing: data → detector → masks → evaluation → registry")
+@dsl.pipeline(name=NAME, description="Learning to segment every thing: data, detector, masks, evaluation, registry")
 def maskx_vg3000(
     root: str,
     tracking_uri: str,
@@ -36,7 +36,7 @@ def maskx_vg3000(
     registered_name: str = "maskx",
     volume_claim: str = "maskx",
     accelerator_type: str = "nvidia.com/gpu",
-    accelerator_count: int = 1,
+    accelerator_count: str = "1",
     gpu_node_selector: dict[str, str] = {},  # noqa: B006
     gpu_tolerations: list[dict[str, str]] = [],  # noqa: B006
 ) -> str:
@@ -55,7 +55,8 @@ def maskx_vg3000(
         registered_name: Name in the model registry.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators for each training and for the evaluation; 0 to use CPUs.
+        accelerator_count: Accelerators for each training and for the evaluation; "0" to use CPUs. Text, as all
+            that becomes a resource: KFP's driver requests nothing for a number.
         gpu_node_selector: Labels of the nodes on which those steps run.
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 

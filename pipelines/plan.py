@@ -20,15 +20,13 @@ def arguments_of(out: Path, preset: str, data: Path | None, mask_classes: str | 
     chosen = get_preset(preset)
     if data is None and chosen.data.toy_images is None:
         raise ConfigError(f"preset {preset} brings no data: pass --data DIR, a folder with coco/ and visual_genome/")
-    original = data or out / "original"
-    toy_classes = original / "mask_classes" / f"{chosen.mask_classes}.txt"  # the toy world brings its lists as files
     return {
         "root": str(out),
         "sources": [] if data is None else sources_of(data),
         "preset": preset,
         "classes": chosen.data.classes or 0,  # kfp.local cannot leave a parameter without a default open
         "max_rejected": chosen.data.max_rejected,
-        "mask_classes": mask_classes or (str(toy_classes) if chosen.data.toy_images else chosen.mask_classes),
+        "mask_classes": mask_classes or "",
         "seed": seed,
     }
 

@@ -1,5 +1,7 @@
 """The product pipeline as it is compiled: what a cluster is asked to do."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "registered_name": "maskx",
         "volume_claim": "maskx",
         "accelerator_type": "nvidia.com/gpu",
-        "accelerator_count": 1,
+        "accelerator_count": "1",
         "gpu_node_selector": {},
         "gpu_tolerations": [],
     }
@@ -79,6 +81,49 @@ def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes
         assert settings["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
         assert settings["nodeSelector"]["nodeSelectorJson"] == {"componentInputParameter": "gpu_node_selector"}
         assert settings["tolerations"][0]["tolerationJson"] == {"componentInputParameter": "gpu_tolerations"}
+
+
+def pod_fields(executor: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The fields of a step's container or pod that an input of the step fills: path and the input's name."""
+    if isinstance(executor, dict):
+        if "componentInputParameter" in executor and isinstance(executor["componentInputParameter"], str):
+            yield path, executor["componentInputParameter"]
+        for key, value in executor.items():
+            yield from pod_fields(value, f"{path}/{key}")
+    elif isinstance(executor, list):
+        for value in executor:
+            yield from pod_fields(value, path)
+    elif isinstance(executor, str):
+        yield from ((path, name) for name in re.findall(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}", executor))
+
+
+def test_every_resource_and_pod_field_hangs_on_a_parameter_of_the_type_that_the_server_reads(
+    documents: list[dict[str, Any]],
+) -> None:
+    """KFP's driver reads resources and names as text and skips others without a word; only what Kubernetes itself takes
+    as an object (node selector) or as a list (tolerations) is one."""
+    spec, platform = documents
+    inputs = spec["root"]["inputDefinitions"]["parameters"]
+    tasks = spec["root"]["dag"]["tasks"].values()
+    arguments = {
+        spec["components"][task["componentRef"]["name"]]["executorLabel"]: task["inputs"]["parameters"]
+        for task in tasks
+    }
+    objects = {"/nodeSelector/nodeSelectorJson": "STRUCT", "/tolerations/tolerationJson": "LIST"}
+    fields = 0
+    for label, executor in spec["deploymentSpec"]["executors"].items():
+        of_pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].get(label, {})
+        for path, name in [*pod_fields(executor["container"].get("resources", {})), *pod_fields(of_pod)]:
+            own = arguments[label].get(name, {"componentInputParameter": name})
+            parameter = own["componentInputParameter"].removeprefix("pipelinechannel--")
+            assert inputs[parameter]["parameterType"] == objects.get(path, "STRING"), f"{label}{path}: {parameter}"
+            fields += 1
+    assert fields >= 20
+
+
+def test_the_compiled_text_is_ascii() -> None:
+    """A database in latin1 refuses a run whose description has any other character."""
+    assert BESIDE.read_text(encoding="utf-8").isascii()
 
 
 def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
