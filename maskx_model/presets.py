@@ -39,7 +39,7 @@ class Preset:
     stage2_source: str
     """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too."""
     mask_classes: str
-    """A: `voc`, `non-voc`, `coco`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
+    """A: `voc`, `non-voc`, `coco`, `toy`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
 
 
 def toy() -> Preset:
@@ -70,7 +70,7 @@ def toy() -> Preset:
         joint=stage1,
         stage1_source="vg",
         stage2_source="coco",
-        mask_classes="without_group_0",
+        mask_classes="toy",
     )
 
 

@@ -1,7 +1,6 @@
 """From the bytes of an image to pixels, the same way everywhere."""
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from data_prep.storage.errors import DataError
 
 MAX_PIXELS = 90_000_000
-
-# Pillow only warns between its limit and twice that; here the limit is one.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+"""Larger images are refused before they are decoded. Pillow itself only warns up to twice its limit."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,14 @@ def decode_luminance(data: bytes, name: str, least: int) -> Luminance:
 def _open(data: bytes, name: str) -> Iterator[Image.Image]:
     """The image, still to be decoded within the block; whatever is wrong with it becomes a DataError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                yield image
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DataError(
+                    f"{name}: not a readable image ({width} × {height} pixels; at most 90 megapixels are read)"
+                )
+            yield image
     except UnidentifiedImageError:  # its own text holds a memory address
         raise DataError(f"{name}: not a readable image (of no known format)") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{name}: not a readable image ({error})") from None

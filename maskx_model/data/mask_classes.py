@@ -1,5 +1,7 @@
 """A: the classes whose masks a run may see. The rest of the vocabulary is B."""
 
+from importlib.resources import files
+
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import info, read
@@ -17,7 +19,8 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
 
     `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of COCO's 80 among them
     that PASCAL VOC has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of COCO's that the
-    paper's Figure 3 drew, or a file with a class name per line. Raises ConfigError for anything else, for names that
+    paper's Figure 3 drew, `toy` for the demo's 48 classes of the generated world, or a file with a class name per
+    line. Raises ConfigError for anything else, for names that
     the vocabulary lacks, and for a class without a single mask.
     """
     masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
@@ -33,6 +36,8 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
         chosen = _of_coco(masked, vocabulary, _figure_3_categories(choice))
     elif choice.startswith("random:"):
         chosen = _random_classes(choice, masked)
+    elif choice == "toy":
+        chosen = _toy_classes(masked, vocabulary)
     else:
         chosen = _listed_classes(choice, vocabulary, frozenset(masked))
     if not chosen:
@@ -42,6 +47,13 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
 
 def _of_coco(masked: list[int], vocabulary: Vocabulary, ids: frozenset[int]) -> list[int]:
     return [i for i in masked if coco_id(vocabulary.classes[i]) in ids]
+
+
+def _toy_classes(masked: list[int], vocabulary: Vocabulary) -> list[int]:
+    """Groups 1 to 4 of the generated world's five; group 0 is the demo's B."""
+    names = files("maskx_model.data").joinpath("toy_mask_classes.txt").read_text(encoding="utf-8").splitlines()
+    in_a = {vocabulary.find(name) for name in names}
+    return [i for i in masked if i in in_a]
 
 
 def _random_classes(choice: str, masked: list[int]) -> list[int]:
@@ -90,7 +102,8 @@ def figure_3_splits() -> dict[tuple[int, int], frozenset[int]]:
 def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -> list[int]:
     if info(path) is None:
         raise ConfigError(
-            f"mask classes {path!r}: neither voc, non-voc, coco, random:N:seed, figure3:N:trial nor a file that exists"
+            f"mask classes {path!r}: neither voc, non-voc, coco, toy, random:N:seed, figure3:N:trial nor a file that "
+            "exists"
         )
     try:
         text = read(path).decode()

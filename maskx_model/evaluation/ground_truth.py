@@ -1,7 +1,10 @@
 """The objects that are known to be in an image: what predictions are matched to."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from data_prep.format.records import Annotation, Record
 
@@ -38,3 +41,15 @@ class Truth:
             for names in (record.negative, record.not_exhaustive)
         )
         return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)
+
+
+def fingerprint(truths: Sequence[Truth], names: Sequence[str]) -> str:
+    """SHA-256 of the images' ids and objects, with classes by name: equal for two datasets, whatever their vocabularies
+    and training images, if their validation records are."""
+    digest = hashlib.sha256()
+    for truth in truths:
+        classes = [
+            [names[i] for i in some] for some in (truth.labels, sorted(truth.negative), sorted(truth.not_exhaustive))
+        ]
+        digest.update(msgspec.json.encode([truth.image_id, truth.height, truth.width, classes, truth.objects]))
+    return digest.hexdigest()

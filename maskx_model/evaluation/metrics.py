@@ -44,9 +44,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     `ap`: of masks on predicted boxes. `ap_gt_boxes`: of masks on ground-truth boxes of the right class, every score 1.
     `box_ap`: of boxes. Where only boxes were measured there is no mask AP: `ap` and `ap_gt_boxes` are empty.
     `details`: `mask`, `mask_gt_boxes` or `box` → kind → set → each of COCO's six AP metrics.
-    `images`: images measured on. `known_absent`: in how many pairs of an image and a class that class is known
-    to be absent (LVIS's protocol; None by COCO's, which takes every class for looked for). `made_from`: hashes of
-    models and dataset, and the choices.
+    `images`: images measured on. `ground_truth`: SHA-256 of their records (`fingerprint`). `known_absent`: in how many
+    pairs of an image and a class that class is known to be absent (LVIS's protocol; None by COCO's, which takes every
+    class for looked for). `made_from`: hashes of models and dataset, and the choices.
     """
 
     ap: Numbers
@@ -55,6 +55,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     details: dict[str, dict[str, dict[str, dict[str, float | None]]]]
     per_class: tuple[ClassResult, ...]
     images: int
+    ground_truth: str
     made_from: Origin
     known_absent: int | None = None
 
@@ -76,6 +77,7 @@ def measure(
     `bins`: further sets of classes, by name. `masks`: False if only boxes are to be measured. Raises DataError for
     instances that make no sense.
     """
+    from maskx_model.evaluation.ground_truth import fingerprint
     from maskx_model.evaluation.protocols import PROTOCOLS
 
     def table(kind: str, iou_type: "IouType", given: bool = False) -> "APTable":
@@ -104,6 +106,7 @@ def measure(
         details={what: details[what] for what in MEASURES if what in details},
         per_class=_per_class(truths, tables, sorted(classes), a, names, bins),
         images=len(truths),
+        ground_truth=fingerprint(truths, names),
         made_from=made_from,
         known_absent=sum(len(t.negative) for t in truths) if PROTOCOLS[protocol].federated else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskx_model.registry.mlflow_run import connected, resolve_tracking_uri
-from maskx_model.registry.run_record import RunRecord
+from maskx_model.registry.run_record import COMPARED, RunRecord
 from maskx_model.registry.versions import aliases_of, check_name, version_number
 
 CHAMPION = "champion"
@@ -33,10 +33,12 @@ def why_not_champion(record: RunRecord, champion: Mapping[str, str] | None) -> s
     if champion is None:
         return None
     if champion.get("test_set") != record.test_set:
-        return "it was measured on other images, or with other classes in A and B"
-    if record.mask_ap_b is None or record.mask_ap_b < float(champion.get("mask_ap_b", "-inf")):
-        return f"its mask AP on B is {record.mask_ap_b}, the champion's {champion.get('mask_ap_b')}"
-    return None
+        return "it was measured on other images, or with other classes in B"
+    for name, title in COMPARED.items():
+        if name in champion and name in record.ap:
+            own, present = record.ap[name], float(champion[name])
+            return f"its {title} is {own:.2f}, the champion's {present:.2f}" if own < present else None
+    return "no AP was measured of both"
 
 
 def give_alias(client: Any, name: str, version: Any, record: RunRecord) -> None:

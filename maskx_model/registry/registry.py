@@ -1,7 +1,8 @@
 """The model registry: versions of a name, of which the alias `champion` is the one to use.
 
-A new version becomes the champion when its mask AP on B is at least the present champion's, measured on the same
-images and the same A; otherwise it is the `challenger`, and `promote` is for people who know better.
+A new version becomes the champion when its AP is at least the present champion's, measured on the same ground truth and
+the same B; otherwise it is the `challenger`. Compared is the first of mask AP on B, on all classes, and box AP that
+both have. `promote` is for people who know better.
 """
 
 import re
@@ -102,8 +103,7 @@ def _create_version(client: Any, name: str, model: str, run_id: str, record: Run
     logged = _log_pyfunc(model, run_id)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
     tags = {"model_sha256": record.model_sha256, "kind": record.kind, "test_set": record.test_set}
-    if record.mask_ap_b is not None:
-        tags["mask_ap_b"] = str(record.mask_ap_b)
+    tags |= {name: str(value) for name, value in record.ap.items()}
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     return client.create_model_version(

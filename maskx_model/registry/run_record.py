@@ -17,6 +17,9 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.presets import get_preset
 
+COMPARED = {"mask_ap_b": "mask AP on B", "mask_ap": "mask AP on all classes", "box_ap": "box AP on all classes"}
+"""What promotion compares, and what people call it: the first that both models have."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -41,15 +44,15 @@ class DatasetReference:
 class RunRecord:
     """A trained and evaluated model: how it was made, how good it is, and the files to look at.
 
-    `kind` is that of its mask branch, `mask_ap_b` its mask AP on B in percent points (None where B has no objects),
-    `test_set` a hash of the images and the classes of B that it was measured on,
+    `kind` is that of its mask branch, `ap` what promotion compares (`COMPARED`; percent points, where measured),
+    `test_set` a hash of the ground truth and the classes of B that it was measured on,
     `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their folder in
     MLflow.
     """
 
     model_sha256: str
     kind: str
-    mask_ap_b: float | None
+    ap: dict[str, float]
     test_set: str
     parameters: dict[str, str]
     metrics: dict[str, float]
@@ -79,8 +82,8 @@ def gather(model: str, evaluation: str, stages: tuple[str, ...], dataset: str | 
     return RunRecord(
         model_sha256=model_hash(model),
         kind=kind,
-        mask_ap_b=results.ap[kind]["B"],
-        test_set=_test_set(results.made_from, description["mask_classes"]),
+        ap=_compared(results, kind),
+        test_set=_test_set(results),
         parameters={key: str(value) for key, value in flatten(parameters, ".")},
         metrics={key: value for key, value in flatten(numbers, "/") if value is not None},
         curves=tuple(curve for stage in dict.fromkeys((*stages, model)) for curve in read_curves(stage)),
@@ -134,10 +137,23 @@ def _read_evaluation(evaluation: str, model: str) -> Evaluation:
     return results
 
 
-def _test_set(measured: Origin, mask_classes: list[int]) -> str:
-    """A hash of what AP on B was measured on: two models with equal ones can be compared by it."""
-    choices = [measured.get(key) for key in ("dataset", "split", "source", "max_images", "protocol")]
-    return hashlib.sha256(msgspec.json.encode([*choices, mask_classes])).hexdigest()
+def _compared(results: Evaluation, kind: str) -> dict[str, float]:
+    measured = {
+        "mask_ap_b": results.ap[kind]["B"],
+        "mask_ap": results.ap[kind]["all"],
+        "box_ap": results.box_ap[kind]["all"],
+    }
+    return {name: number for name in COMPARED if (number := measured[name]) is not None}
+
+
+def _test_set(results: Evaluation) -> str:
+    """A hash of the validation records and of B: two models with equal ones can be compared.
+
+    Training images have no part in it, so that training on more of them gives a model that can be compared.
+    """
+    choices = [results.made_from.get(key) for key in ("split", "source", "max_images", "protocol")]
+    b = sorted(each.name for each in results.per_class if each.set == "B")
+    return hashlib.sha256(msgspec.json.encode([results.ground_truth, *choices, b])).hexdigest()
 
 
 def _preset_settings(name: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from data_prep.storage.errors import ConfigError, DataError
 from pipelines.plan import arguments_of
 
 
-def test_the_toy_run_brings_its_own_data_and_its_own_list_of_classes() -> None:
+def test_the_toy_run_brings_its_own_data() -> None:
     arguments = arguments_of(Path("runs/demo"), "toy", data=None, mask_classes=None, seed=3)
     assert arguments["root"] == "runs/demo"
     assert arguments["sources"] == []
-    assert arguments["mask_classes"] == "runs/demo/original/mask_classes/without_group_0.txt"
+    assert arguments["mask_classes"] == ""  # the preset's own
     assert arguments["seed"] == 3
 
 
@@ -21,7 +21,7 @@ def test_a_data_folder_is_read_by_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "visual_genome").mkdir()
     arguments = arguments_of(Path("out"), "real_sample", tmp_path, mask_classes=None, seed=0)
     assert arguments["sources"] == [f"coco=coco:{tmp_path}/coco", f"vg=vg:{tmp_path}/visual_genome"]
-    assert arguments["mask_classes"] == "voc"
+    assert arguments["mask_classes"] == ""
     (tmp_path / "visual_genome").rmdir()
     assert arguments_of(Path("out"), "coco_r50", tmp_path, "coco", 0)["sources"] == [f"coco=coco:{tmp_path}/coco"]
 

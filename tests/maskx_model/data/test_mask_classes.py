@@ -7,6 +7,7 @@ import pytest
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.storage.errors import ConfigError
+from data_prep.toy_world import class_groups
 from maskx_model.data.coco_classes import coco_ids
 from maskx_model.data.mask_classes import VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
 
@@ -85,6 +86,14 @@ def test_the_toy_worlds_files_leave_twelve_classes_out(toy_dataset: Dataset, toy
         assert len(chosen) == len(seen) > 12
 
 
+def test_the_demos_a_is_the_generated_world_without_its_first_group(toy_dataset: Dataset) -> None:
+    vocabulary = toy_dataset.vocabulary
+    masked = resolve_mask_classes("coco", vocabulary, "coco")
+    first_group = {vocabulary.find(name) for name in class_groups("hues")[0]}
+    assert resolve_mask_classes("toy", vocabulary, "coco") == tuple(i for i in masked if i not in first_group)
+    assert not first_group.isdisjoint(masked)
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
@@ -97,7 +106,7 @@ def test_the_toy_worlds_files_leave_twelve_classes_out(toy_dataset: Dataset, toy
         ("figure3:25:1", r"for example figure3:20:1"),
         ("figure3:20:6", r"a trial from 1 to 5"),
         ("figure3:twenty:1", r"write figure3:N:trial"),
-        ("vox", r"'vox': neither voc, non-voc, coco, random:N:seed, figure3:N:trial nor a file that exists"),
+        ("vox", r"'vox': neither voc, non-voc, coco, toy, random:N:seed, figure3:N:trial nor a file that exists"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_explained(vocabulary: Vocabulary, choice: str, message: str) -> None:

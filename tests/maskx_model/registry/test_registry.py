@@ -16,8 +16,9 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.presets import get_preset
 from maskx_model.registry.mlflow_run import TrackingError, connected, resolve_tracking_uri
-from maskx_model.registry.promotion import promote
+from maskx_model.registry.promotion import promote, why_not_champion
 from maskx_model.registry.registry import REQUIREMENTS, fetched_model, register
+from maskx_model.registry.run_record import RunRecord
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -52,12 +53,18 @@ def aliases(client: Any, name: str) -> dict[str, str]:
     return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
 
 
-def measured(world: Path, model: str, ap_b: float, **made_from: str) -> str:
-    """An evaluation of the model with another AP on B, and other choices in how it was made."""
+def measured(
+    world: Path, model: str, ap_b: float | None, ap: float = 30.0, ground_truth: str | None = None, **made_from: str
+) -> str:
+    """An evaluation of the model with other mask AP on B and on all classes, and made in another way."""
     evaluation = msgspec.json.decode((world / f"evaluation-{model}/metrics.json").read_bytes(), type=Evaluation)
-    numbers = {"transfer": {**evaluation.ap["transfer"], "B": ap_b}}
-    changed = msgspec.structs.replace(evaluation, ap=numbers, made_from={**evaluation.made_from, **made_from})
-    folder = world / f"evaluation-{model}-{ap_b}-{len(made_from)}"
+    changed = msgspec.structs.replace(
+        evaluation,
+        ap={"transfer": {**evaluation.ap["transfer"], "B": ap_b, "all": ap}},
+        ground_truth=ground_truth or evaluation.ground_truth,
+        made_from={**evaluation.made_from, **made_from},
+    )
+    folder = world / f"evaluation-{model}-{ap_b}-{ap}-{ground_truth}-{len(made_from)}"
     folder.mkdir(exist_ok=True)
     (folder / "metrics.json").write_bytes(msgspec.json.encode(changed))
     return str(folder)
@@ -100,17 +107,40 @@ def test_the_same_model_is_registered_once(world: Path, uri: str, client: Any) -
         ("better", 21.0, {}, "2"),
         ("equal", 20.0, {}, "2"),
         ("worse", 19.0, {}, "1"),
-        ("elsewhere", 90.0, {"dataset": "another"}, "1"),
+        ("elsewhere", 90.0, {"ground_truth": "another"}, "1"),
+        ("on-more-training-images", 21.0, {"dataset": "another"}, "2"),
     ],
 )
 def test_the_champion_is_replaced_by_a_model_as_good_on_the_same_images(
-    world: Path, uri: str, client: Any, name: str, ap_b: float, made_from: dict[str, str], champion: str
+    world: Path, uri: str, client: Any, name: str, ap_b: float, made_from: dict[str, Any], champion: str
 ) -> None:
     register(f"{world}/one", measured(world, "one", 20.0), name, uri)
     assert aliases(client, name) == {"champion": "1"}
     register(f"{world}/two", measured(world, "two", ap_b, **made_from), name, uri)
     challenger = {} if champion == "2" else {"challenger": "2"}
     assert aliases(client, name) == {"champion": champion, **challenger}
+
+
+@pytest.mark.parametrize(("name", "ap", "champion"), [("none-better", 31.0, "2"), ("none-worse", 29.0, "1")])
+def test_where_b_is_empty_mask_ap_on_all_classes_decides(
+    world: Path, uri: str, client: Any, name: str, ap: float, champion: str
+) -> None:
+    register(f"{world}/one", measured(world, "one", None), name, uri)
+    register(f"{world}/two", measured(world, "two", None, ap), name, uri)
+    assert aliases(client, name)["champion"] == champion
+
+
+def test_the_first_ap_that_both_have_decides() -> None:
+    def reason(own: dict[str, float], champion: dict[str, str]) -> str | None:
+        record = RunRecord("", "transfer", own, "same", {}, {}, (), None, {})
+        return why_not_champion(record, {"test_set": "same", **champion})
+
+    assert reason({"mask_ap_b": 9.0, "mask_ap": 40.0}, {"mask_ap_b": "10", "mask_ap": "30"}) == (
+        "its mask AP on B is 9.00, the champion's 10.00"
+    )
+    assert reason({"mask_ap": 31.0, "box_ap": 1.0}, {"mask_ap_b": "10", "mask_ap": "30", "box_ap": "2"}) is None
+    assert reason({"box_ap": 1.0}, {"box_ap": "2"}) == "its box AP on all classes is 1.00, the champion's 2.00"
+    assert reason({}, {"box_ap": "2"}) == "no AP was measured of both"
 
 
 def test_a_champion_that_was_replaced_does_not_come_back_by_registering_again(

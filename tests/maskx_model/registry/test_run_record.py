@@ -36,7 +36,7 @@ def test_settings_numbers_curves_and_files_of_all_steps_are_gathered(world: Path
     assert record.parameters["model.mask.kind"] == "transfer"
     assert record.parameters["made_from.detector.seed"] == "0"
     assert record.parameters["preset.name"] == "toy"
-    assert record.metrics["ap/transfer/B"] == record.mask_ap_b
+    assert record.metrics["ap/transfer/B"] == record.ap["mask_ap_b"]
     assert {curve.name for curve in record.curves} == {
         "detector/loss",
         "detector/loss_mask",
@@ -68,7 +68,7 @@ def test_models_measured_on_other_classes_have_another_test_set(world: Path, tmp
     both = write_model(tmp_path / "both", NAMES, "transfer", mask_classes=(0, 1))
     evaluate(both, f"{world}/data", f"{tmp_path}/evaluation")
     record = gather(both, f"{tmp_path}/evaluation", (), None, None)
-    assert record.mask_ap_b is None
+    assert "mask_ap_b" not in record.ap
     assert record.test_set != gather_from(world).test_set
 
 
