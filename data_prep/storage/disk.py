@@ -63,6 +63,7 @@ def create(uri: str) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -86,18 +87,32 @@ def _told_if_full(uri: str) -> Iterator[None]:
 
 @contextmanager
 def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
-    """A folder of another name that takes its own when it is whole."""
+    """A folder of another name that takes its own when it is whole and on disk."""
     path = local_path(uri)
     partial = _partial(path)
     try:
         with _told_if_full(uri):
             partial.mkdir(parents=True)
             yield partial
+            for folder, _, names in os.walk(partial):
+                for name in names:
+                    _sync(Path(folder, name))
+                _sync(Path(folder))
             if path.exists():
                 shutil.rmtree(path)
             partial.rename(path)
+            _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def info(uri: str) -> FileInfo | None:

@@ -1,5 +1,6 @@
 """Checkpoints of a training: safetensors for tensors, JSON for the rest, the marker last."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ from maskx_model.artifacts.tensors import load_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
+logger = logging.getLogger(__name__)
+
+KEPT = 2
+"""Checkpoints that stay: the newest, and the one to go back to if the newest is damaged."""
 MARKER = "state.json"
 """The file of a checkpoint that is there when all others are."""
 
@@ -39,7 +44,10 @@ class _TrainingHeader(msgspec.Struct, frozen=True):
 
 
 def save_training_state(folder: str, state: TrainingState, made_from: Origin) -> None:
-    """Write the checkpoint of that step, then remove older ones; a kill at any moment leaves a whole one."""
+    """Write the checkpoint of that step, keep the one before it, and remove older ones.
+
+    A kill or a power failure at any moment leaves a whole checkpoint.
+    """
     from safetensors.torch import save_file
 
     checkpoints, name = f"{folder}/checkpoint", f"step-{state.step:08d}"
@@ -48,25 +56,43 @@ def save_training_state(folder: str, state: TrainingState, made_from: Origin) ->
         save_file(tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)
         (partial / MARKER).write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from)))
-    for other in {path.partition("/")[0] for path in list_files(checkpoints)} - {name}:
+    present = {path.partition("/")[0] for path in list_files(checkpoints)}
+    kept = sorted(each for each in present if each.startswith("step-"))[-KEPT:]
+    for other in present - set(kept):
         remove_folder(f"{checkpoints}/{other}")
 
 
 def load_training_state(folder: str, made_from: Origin) -> TrainingState | None:
-    """The folder's newest checkpoint, or None to begin; raises CheckpointError if it belongs to another training."""
+    """The folder's newest checkpoint that is whole, or None to begin.
+
+    A damaged checkpoint is passed over, with a warning, where an older one is whole. Raises CheckpointError if none of
+    them is, or if a checkpoint belongs to another training.
+    """
     checkpoints = f"{folder}/checkpoint"
     files = set(list_files(checkpoints))
     steps = {path.partition("/")[0] for path in files if path.startswith("step-")}
     if not is_on_disk(checkpoints):  # where a folder does not appear at once, the upload of one may have been cut off
         steps = {step for step in steps if f"{step}/{MARKER}" in files}
-    if not steps:
-        return None
-    newest = f"{checkpoints}/{max(steps)}"
+    damage: CheckpointError | None = None
+    for step in sorted(steps, reverse=True):
+        try:
+            header, state = _read_state(f"{checkpoints}/{step}")
+        except CheckpointError as error:
+            logger.warning("%s; looking for an older one", error)
+            damage = damage or error
+            continue
+        check_same_origin(f"{checkpoints}/{step}: belongs to", header.made_from, made_from)
+        return state
+    if damage is not None:
+        raise CheckpointError(f"{damage}; delete {checkpoints} to begin again")
+    return None
+
+
+def _read_state(uri: str) -> tuple[_TrainingHeader, TrainingState]:
     try:
-        header = msgspec.json.decode(read(f"{newest}/{MARKER}"), type=_TrainingHeader)
-        metrics = read(f"{newest}/metrics.jsonl")
+        header = msgspec.json.decode(read(f"{uri}/{MARKER}"), type=_TrainingHeader)
+        metrics = read(f"{uri}/metrics.jsonl")
     except (DataError, msgspec.DecodeError) as error:
-        problem = error if isinstance(error, DataError) else f"{newest}/{MARKER}: {error}"
-        raise CheckpointError(f"{problem}; the checkpoint is damaged, delete {newest} to begin again") from None
-    check_same_origin(f"{newest}: belongs to", header.made_from, made_from)
-    return TrainingState(header.step, load_tensors(f"{newest}/state.safetensors"), metrics)
+        problem = error if isinstance(error, DataError) else f"{uri}/{MARKER}: {error}"
+        raise CheckpointError(f"{problem}; the checkpoint is damaged") from None
+    return header, TrainingState(header.step, load_tensors(f"{uri}/state.safetensors"), metrics)

@@ -61,7 +61,7 @@ def test_going_on_after_a_stop_gives_the_same_weights_and_metrics(tmp_path: Path
 
     with pytest.raises(StopError):
         run(stopped, schedule_of(10, optimizer), place, stopping)
-    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["step-00000006"]
+    assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["step-00000003", "step-00000006"]
     torch.manual_seed(12345)  # a new process is in no known random state
     assert run(resumed, schedule_of(10, optimizer), place) == expected
     for name, value in whole.state_dict().items():
@@ -142,7 +142,7 @@ def test_no_checkpoint_means_to_begin(tmp_path: Path) -> None:
 def test_a_checkpoint_that_was_cut_is_named(tmp_path: Path, name: str) -> None:
     trained_place(tmp_path)
     file = tmp_path / "checkpoint" / "step-00000003" / name
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    cut_in_half(file)
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
         load_training_state(str(tmp_path), ORIGIN)
 
@@ -153,6 +153,35 @@ def test_a_checkpoint_that_lacks_a_file_is_named(tmp_path: Path, name: str) -> N
     (tmp_path / "checkpoint" / "step-00000003" / name).unlink()
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
         load_training_state(str(tmp_path), ORIGIN)
+
+
+def cut_in_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, Path.unlink])
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
+    tmp_path: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, place = small_net(), Place(str(tmp_path), ORIGIN)
+    expected = run(whole, schedule_of(10), place)
+    checkpoints = tmp_path / "checkpoint"
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["step-00000006", "step-00000009"]
+    damage(checkpoints / "step-00000009" / name)
+    state = load_training_state(str(tmp_path), ORIGIN)
+    assert state is not None and state.step == 6
+    assert "step-00000009" in caplog.text and "looking for an older one" in caplog.text
+    resumed = small_net()
+    assert run(resumed, schedule_of(10), place) == expected
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_an_older_checkpoint_of_another_training_is_refused_too(tmp_path: Path) -> None:
+    run(small_net(), schedule_of(10), Place(str(tmp_path), ORIGIN))
+    cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
+    with pytest.raises(CheckpointError, match="step-00000006: belongs to a training with another seed"):
+        load_training_state(str(tmp_path), {**ORIGIN, "seed": 1})
 
 
 def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path: Path) -> None:
