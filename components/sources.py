@@ -1,4 +1,6 @@
-"""KFP component: name the original data, generating the toy world where a preset asks for it and none is brought."""
+"""KFP component: check what the run is asked for, and name its original data."""
+
+from typing import Optional
 
 from kfp import dsl
 
@@ -6,20 +8,42 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
-def sources(given: list[str], preset: str, toy_world: str, seed: int) -> list[str]:
-    """Name the sources to prepare: those given, or else the toy world of the preset, generated here.
+def sources(
+    given: list[str],
+    preset: str,
+    toy_world: str,
+    seed: int,
+    mask_classes: str,
+    classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
+    max_rejected: Optional[float] = None,  # noqa: UP045
+) -> list[str]:
+    """Check the pipeline's parameters, then name the sources to prepare: those given, or else the preset's toy world.
+
+    A mistake that no retry can mend fails here, before anything expensive, and this step is not tried again.
 
     Args:
         given: Sources as `maskx data prepare` takes them, `NAME=coco:URI` or `NAME=vg:URI`; may be empty.
         preset: Name of the configuration, which says how large its toy world is.
         toy_world: Folder to write the toy world to.
-        seed: Seed of the toy world.
+        seed: Seed of the toy world and of the trainings.
+        mask_classes: The classes whose masks training sees (A); empty for what the preset says.
+        classes: How many of the most frequent synsets make the vocabulary; 0 for all.
+        max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
 
     Returns:
         The sources: `given`, or the toy world's.
     """
+    from data_prep.prepare.options import PrepareOptions
+    from data_prep.sources.options import parse_sources
     from data_prep.toy_world.sources import sources_or_toy_world
+    from maskx_model.config import check_seed
+    from maskx_model.data.mask_classes import check_choice
     from maskx_model.presets import get_preset
 
-    data = get_preset(preset).data
-    return sources_or_toy_world(given, toy_world, data.toy_images, data.toy_val_images, seed)
+    chosen = get_preset(preset)
+    check_seed(seed)
+    check_choice(mask_classes or chosen.mask_classes)
+    named = sources_or_toy_world(given, toy_world, chosen.data.toy_images, chosen.data.toy_val_images, seed)
+    parse_sources(tuple(named))
+    PrepareOptions(tuple(named), toy_world, classes or None, max_rejected=max_rejected or 0.0)
+    return named

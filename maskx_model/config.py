@@ -195,3 +195,9 @@ class MaskSchedule(Schedule):
     """With rois `jittered`: as many jittered boxes of each object, and one more in place of the ground truth's."""
     rois_per_batch: int = 48
     """RoIs of one step, when they are cached."""
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError for a seed below 0."""
+    if seed < 0:
+        raise ConfigError(f"seed: a number from 0 is needed, got {seed}")

@@ -26,5 +26,5 @@ def compiled(image: str = IMAGE, retries: bool = True) -> str:
         return text
     documents = list(yaml.safe_load_all(text))
     for task in documents[0]["root"]["dag"]["tasks"].values():
-        del task["retryPolicy"]
+        task.pop("retryPolicy", None)
     return str(yaml.safe_dump_all(documents, sort_keys=False))

@@ -16,7 +16,7 @@ from components.train_detector import train_detector
 from components.train_masks import train_masks
 
 NAME = "maskx-vg3000"
-RETRIES = 3  # spot machines are taken away; training goes on from its last checkpoint
+RETRIES = 3  # spot machines are taken away, and training resumes; the first step checks what no retry can mend
 BACKOFF = "60s"
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind → step and folder
 DATA = "/data"  # where every step sees the volume
@@ -63,7 +63,15 @@ def maskx_vg3000(
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
-    original = original_sources(given=sources, preset=preset, toy_world=f"{root}/original", seed=seed)
+    original = original_sources(
+        given=sources,
+        preset=preset,
+        toy_world=f"{root}/original",
+        seed=seed,
+        mask_classes=mask_classes,
+        classes=classes,
+        max_rejected=max_rejected,
+    ).set_display_name("check-and-sources")
     dataset = prepare(
         sources=original.output, out=f"{root}/dataset", preset=preset, classes=classes, max_rejected=max_rejected
     )
@@ -106,5 +114,7 @@ def maskx_vg3000(
         )
     for task in (original, dataset, detector, transfer, class_agnostic, evaluation, registered):
         kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
-        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF).set_caching_options(False)
+        task.set_caching_options(False)
+    for task in (dataset, detector, transfer, class_agnostic, evaluation, registered):
+        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF)
     return registered.output  # type: ignore[no-any-return]

@@ -14,6 +14,21 @@ FIGURE_3_TRIALS = 5
 FIGURE_3_SEED = 3
 
 
+def check_choice(choice: str) -> None:
+    """Raise ConfigError for a choice that `resolve_mask_classes` refuses whatever the data: it can be checked first."""
+    if choice in {"coco", "voc", "non-voc", "toy"}:
+        return
+    if choice.startswith("figure3:"):
+        _figure_3_categories(choice)
+    elif choice.startswith("random:"):
+        _random_numbers(choice)
+    elif info(choice) is None:
+        raise ConfigError(
+            f"mask classes {choice!r}: neither voc, non-voc, coco, toy, random:N:seed, figure3:N:trial nor a file that "
+            "exists"
+        )
+
+
 def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tuple[int, ...]:
     """Positions in the vocabulary, in order, of the classes in A.
 
@@ -24,6 +39,7 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     the vocabulary lacks, and for a class without a single mask.
     """
     masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
+    check_choice(choice)
     if not masked:
         raise ConfigError(f"mask classes: source {source!r} has no masks at all")
     if choice == "coco":
@@ -59,14 +75,21 @@ def _toy_classes(masked: list[int], vocabulary: Vocabulary) -> list[int]:
 def _random_classes(choice: str, masked: list[int]) -> list[int]:
     import numpy as np
 
-    try:
-        count, seed = (int(number) for number in choice.removeprefix("random:").split(":"))
-        generator = np.random.default_rng(seed)
-    except ValueError:
-        raise ConfigError(f"mask classes {choice!r}: write random:N:seed, for example random:20:0") from None
+    count, seed = _random_numbers(choice)
+    generator = np.random.default_rng(seed)
     if not 0 < count <= len(masked):
         raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were asked for")
     return sorted(generator.choice(masked, count, replace=False).tolist())
+
+
+def _random_numbers(choice: str) -> tuple[int, int]:
+    try:
+        count, seed = (int(number) for number in choice.removeprefix("random:").split(":"))
+    except ValueError:
+        count = seed = -1
+    if seed < 0:
+        raise ConfigError(f"mask classes {choice!r}: write random:N:seed, for example random:20:0")
+    return count, seed
 
 
 def _figure_3_categories(choice: str) -> frozenset[int]:
@@ -100,11 +123,6 @@ def figure_3_splits() -> dict[tuple[int, int], frozenset[int]]:
 
 
 def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -> list[int]:
-    if info(path) is None:
-        raise ConfigError(
-            f"mask classes {path!r}: neither voc, non-voc, coco, toy, random:N:seed, figure3:N:trial nor a file that "
-            "exists"
-        )
     try:
         text = read(path).decode()
     except UnicodeDecodeError as error:

@@ -48,7 +48,7 @@ class MaskXRCNN(nn.Module):
         self.mask_branch = MaskBranch(config.mask, config.detector.fpn_channels, config.detector.box_dim, num_classes)
         width = config.mask.embedding_dim
         self.register_buffer("word_vectors", None if width is None else torch.zeros(num_classes + 1, width))
-        self._w_seg: tuple[list[tuple[int, int]], Tensor] | None = None
+        self._w_seg: tuple[list[object], Tensor] | None = None
 
     def embeddings(self, labels: Tensor | None = None) -> Tensor:
         """What T sees of every label, [K + 1, D], or of those labels int64 [L], [L, D]: `class_embeddings`."""
@@ -64,10 +64,13 @@ class MaskXRCNN(nn.Module):
 
     @torch.no_grad()
     def w_seg(self) -> Tensor:
-        """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight has changed."""
+        """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight or the precision has
+        changed."""
         vectors = [] if self.word_vectors is None else [self.word_vectors]
         weights = [*self.mask_branch.parameters(), *class_weights(self.detector), *vectors]
-        state = [(weight.data_ptr(), weight._version) for weight in weights] + [(self.mask_branch.training, 0)]
+        kind = weights[0].device.type
+        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        state = [*((weight.data_ptr(), weight._version) for weight in weights), self.mask_branch.training, precision]
         if self._w_seg is None or self._w_seg[0] != state:
             embeddings = self.embeddings()
             labels = torch.arange(len(embeddings), device=embeddings.device)

@@ -15,7 +15,7 @@ from data_prep.storage.errors import CheckpointError, ConfigError
 from data_prep.storage.storage import info, sha256
 from maskx_model.artifacts.model_folder import LoadedModel, is_finished, load_model, model_hash, save_model
 from maskx_model.artifacts.origin import Origin
-from maskx_model.config import DetectorConfig, MaskKind, ModelConfig
+from maskx_model.config import DetectorConfig, MaskKind, ModelConfig, check_seed
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.presets import Preset
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
 
     from maskx_model.model.mask_branch import MaskBranch
-
-
-ADDED_SETTINGS = {
-    "classification_loss": "softmax",
-    "loss_classes": 50,
-    "compute": {"precision": "float32", "compile_backbone": False},
-}
-"""Fields that the configuration did not have at first, and the value that changes nothing: models trained before them
-are still those of the same settings."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +185,7 @@ def _weights_file(preset: Preset) -> Origin:
 
 
 def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
-    if seed < 0:
-        raise ConfigError(f"seed: a number from 0 is needed, got {seed}")
+    check_seed(seed)
     return {
         "dataset": sha256(manifest_uri(data.uri)),
         "vocabulary": data.vocabulary.hash,
@@ -206,18 +196,8 @@ def _origin(data: Dataset, config: object, schedule: object, source: str, seed: 
 
 
 def settings_hash(*settings: object) -> str:
-    """SHA-256 of the settings as JSON. `ADDED_SETTINGS` count only where they are not the default."""
-    return hashlib.sha256(msgspec.json.encode(_without_added(msgspec.to_builtins(settings)))).hexdigest()
-
-
-def _without_added(settings: object) -> object:
-    if isinstance(settings, dict):
-        return {
-            name: _without_added(value)
-            for name, value in settings.items()
-            if name not in ADDED_SETTINGS or value != ADDED_SETTINGS[name]
-        }
-    return [_without_added(each) for each in settings] if isinstance(settings, list | tuple) else settings
+    """SHA-256 of the settings as JSON, with every field, so that a default that changes is another setting."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.to_builtins(settings))).hexdigest()
 
 
 def finished(out: str, made_from: Origin) -> bool:

@@ -49,3 +49,11 @@ def test_masks_equal_those_of_the_branch_in_training(kind: MaskKind) -> None:
             for parameter in [*model.mask_branch.parameters(), *model.detector.roi_heads.box_predictor.parameters()]:
                 parameter.mul_(1.5)
     assert not torch.allclose(before, model.w_seg())
+
+
+def test_w_seg_of_another_precision_is_not_taken_from_the_cache() -> None:
+    model = model_of()
+    expected = model.w_seg().clone()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.w_seg().dtype == torch.bfloat16
+    assert torch.equal(model.w_seg(), expected)
