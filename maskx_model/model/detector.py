@@ -9,9 +9,7 @@ from torchvision.models.detection.rpn import RPNHead
 
 from maskx_model.config import DetectorConfig
 from maskx_model.model.backbones import build_backbone
-from maskx_model.model.cpu.onednn_linear import use_onednn
 from maskx_model.model.cpu.roi_align import RowRoIAlign
-from maskx_model.model.cpu.winograd_conv import use_winograd
 from maskx_model.model.roi_heads import SparseRoIHeads
 from maskx_model.model.rpn import CrowdAwareRPN
 
@@ -47,8 +45,6 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
     # The two parts keep everything that torchvision has set up; only the methods below differ.
     detector.rpn.__class__ = CrowdAwareRPN
     detector.roi_heads.__class__ = SparseRoIHeads
-    use_winograd(detector.rpn.head)
-    use_onednn(detector.roi_heads)
     if config.box_head == "pooled":
         for layer in (detector.roi_heads.box_predictor.cls_score, detector.roi_heads.box_predictor.bbox_pred):
             nn.init.zeros_(layer.weight)

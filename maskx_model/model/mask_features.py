@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskx_model.config import MaskConfig
-from maskx_model.model.cpu.winograd_conv import use_winograd
 
 HOURGLASS_BLOCKS = {10: (1, 1), 20: (1, 2, 2), 32: (2, 2, 2, 2), 52: (2, 2, 2, 2, 2, 4)}
 """Residual blocks at each resolution, from 28 × 28 down, by the layers of the whole head on its longest way."""
@@ -22,7 +21,6 @@ def build_features(config: MaskConfig, in_channels: int) -> nn.Sequential:
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-    use_winograd(features)
     return features
 
 
