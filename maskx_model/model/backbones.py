@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet50, resnet101
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops import FeaturePyramidNetwork
 
 from data_prep.storage.errors import CheckpointError, ConfigError
 from data_prep.storage.storage import info, local_copy
 from maskx_model.config import DetectorConfig
-from maskx_model.model.folded_batch_norm import fold_frozen_norms
+from maskx_model.model.folded_batch_norm import AppliedBatchNorm2d, fold_batch_norms
 
 RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 
@@ -25,14 +25,14 @@ def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
     """
     if config.backbone == "slim":
         return SlimPyramid(config.fpn_channels)
-    resnet = RESNETS[config.backbone](weights=None, norm_layer=FrozenBatchNorm2d)
+    resnet = RESNETS[config.backbone](weights=None, norm_layer=AppliedBatchNorm2d)
     if load_weights and config.weights is not None:
         try:
             resnet.load_state_dict(_imagenet_weights(config.backbone, config.weights))
         except RuntimeError as error:
             problem = str(error)[:200]
             raise CheckpointError(f"{config.weights}: not the weights of a {config.backbone} ({problem} …)") from None
-    fold_frozen_norms(resnet)
+    fold_batch_norms(resnet)
     # Stem and first stage stay frozen, as the authors do.
     pyramid: nn.Module = _resnet_fpn_extractor(resnet, trainable_layers=3)
     return pyramid
