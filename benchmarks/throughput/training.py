@@ -10,9 +10,9 @@ from benchmarks import mask_targets, train_step
 from benchmarks.throughput.ways import SHAPES, Options, Way
 from benchmarks.torchvisions import torchvisions_model
 from maskx_model.data.samples import Sample
+from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.precision import compile_backbone, in_precision_of
 from maskx_model.training.step import Losses, make_step
 
 

@@ -321,7 +321,7 @@ def predict(
         tracking_uri: MLflow's server for a registered model; by default a file, mlflow.db, in the working folder.
         compute: How it is computed.
     """
-    from maskx_model.inference.batch import predict_files
+    from maskx_model.inference.predict_files import predict_files
 
     count = predict_files(model, inputs, out, min_score=min_score, tracking_uri=tracking_uri, compute=compute)
     print(f"{count} images segmented: pictures and results.json are in {out}")

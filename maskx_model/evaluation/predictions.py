@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.records import Rle
 from maskx_model.data.samples import to_tensor
 from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.masks.pasting import paste
 from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
 from maskx_model.results.instances import Instances
+from maskx_model.results.predict import segment_boxes, to_instances
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def find(
             encoded, detected = seen[leaders[kind]]
             given = {"boxes": boxes.to(tensor), "labels": labels.to(tensor.device) + 1}
             given["scores"] = torch.ones(len(boxes))
-            found[kind].predicted.append(_segmented(model, encoded, detected))
-            found[kind].given.append(_segmented(model, encoded, given))
+            found[kind].predicted.append(segment_boxes(model, encoded, detected))
+            found[kind].given.append(segment_boxes(model, encoded, given))
     return found
 
 
@@ -72,7 +71,7 @@ def find_boxes(
         seen: dict[str, Instances] = {}
         for kind, detector in detectors.items():
             if leaders[kind] == kind:
-                seen[kind] = _instances(_counted(detector([tensor])[0], truth, only_verified), [])
+                seen[kind] = to_instances(_counted(detector([tensor])[0], truth, only_verified), [])
             found[kind].predicted.append(seen[leaders[kind]])
     return found
 
@@ -96,7 +95,7 @@ def find_grabcut(
             detected = _counted(detector([tensor])[0], truth, only_verified)
             for each, instances in ((detected, found[kind].predicted), (given, found[kind].given)):
                 masks = grabcut_masks(image, each["boxes"].cpu().numpy())
-                instances.append(_instances(each, masks.masks))
+                instances.append(to_instances(each, masks.masks))
                 count, filled = count + len(masks.masks), filled + masks.filled
     print(f"GrabCut found no foreground in {filled} of {count} boxes: their masks are the boxes", file=sys.stderr)
     return found
@@ -120,20 +119,6 @@ def _counted(detected: dict[str, Tensor], truth: Truth, only_verified: bool) -> 
     labels = detected["labels"]
     kept = torch.isin(labels, torch.tensor(sorted(truth.verified), dtype=torch.int64, device=labels.device) + 1)
     return {name: values[kept] for name, values in detected.items()}
-
-
-def _segmented(model: MaskXRCNN, encoded: Encoded, detected: dict[str, Tensor]) -> Instances:
-    masks = model.segment(encoded, [detected["boxes"]], [detected["labels"]])[0]
-    return _instances(detected, paste(masks, detected["boxes"], encoded.original_sizes[0]))
-
-
-def _instances(detected: dict[str, Tensor], masks: list[Rle]) -> Instances:
-    return Instances(
-        boxes=detected["boxes"].cpu().numpy(),
-        labels=detected["labels"].cpu().numpy() - 1,
-        scores=detected["scores"].cpu().numpy(),
-        masks=masks,
-    )
 
 
 def _leaders(detectors: Mapping[str, FasterRCNN]) -> dict[str, str]:

@@ -30,8 +30,8 @@ class Segmenter:
         """Load a model folder, onto the GPU where there is one; raises CheckpointError for one that is missing,
         damaged, or a detector alone."""
         from maskx_model.artifacts.model_folder import load_model
+        from maskx_model.model.compute import compile_backbone
         from maskx_model.model.maskx_rcnn import MaskXRCNN
-        from maskx_model.training.precision import compile_backbone
 
         loaded = load_model(uri)
         if not isinstance(loaded.model, MaskXRCNN):
@@ -44,8 +44,8 @@ class Segmenter:
 
         One at a time: padded to a common size, an image's result would depend on its neighbours in the batch.
         """
-        from maskx_model.inference.predict import predict
-        from maskx_model.training.precision import in_precision_of
+        from maskx_model.model.compute import in_precision_of
+        from maskx_model.results.predict import predict
 
         with in_precision_of(self.compute, next(self.model.parameters()).device):
-            return predict(self.model, [image])[0]
+            return predict(self.model, image)

@@ -5,13 +5,20 @@ For a RoI of class c: logits = F · w_seg[c] + MLP(F). The K × 28 × 28 output 
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
 
 from maskx_model.config import MaskConfig, MlpBranch
+from maskx_model.model.cpu.roi_align import RowRoIAlign
 from maskx_model.model.mask_features import build_features
 from maskx_model.model.transfer import TransferFunction
 
 ROI_SIZE = 14
 MASK_SIZE = 28
+
+
+def mask_roi_pool(detector: FasterRCNN) -> RowRoIAlign:
+    """Returns the mask head's RoIAlign to 14 × 14, on the pyramid levels that the box head uses."""
+    return RowRoIAlign(detector.roi_heads.box_roi_pool.featmap_names, output_size=ROI_SIZE, sampling_ratio=2)
 
 
 class MaskBranch(nn.Module):

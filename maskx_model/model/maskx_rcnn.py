@@ -11,8 +11,7 @@ from torchvision.models.detection import FasterRCNN
 from maskx_model.config import ModelConfig
 from maskx_model.model.detector import build_detector, class_weights
 from maskx_model.model.input_checks import check_given, check_images
-from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
-from maskx_model.model.roi_pooling import mask_roi_pool
+from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch, mask_roi_pool
 from maskx_model.model.transfer import class_embeddings
 
 

@@ -81,9 +81,8 @@ def evaluate(
 
     from maskx_model.evaluation.ground_truth import Truth
     from maskx_model.evaluation.protocols import PROTOCOLS
-    from maskx_model.model.device import resolve_device
+    from maskx_model.model.compute import in_precision_of, resolve_device
     from maskx_model.report.folder import write_evaluation
-    from maskx_model.training.precision import in_precision_of
 
     rules, measured = PROTOCOLS[protocol], masks if _has_masks(data, source) else None
     labels = rules.classes(data, source)
@@ -172,8 +171,8 @@ def _find(
     compute: Compute,
 ) -> dict[str, "Found"]:
     from maskx_model.evaluation.predictions import find, find_boxes, find_grabcut
+    from maskx_model.model.compute import compile_backbone
     from maskx_model.model.maskx_rcnn import MaskXRCNN
-    from maskx_model.training.precision import compile_backbone
 
     whole = {kind: each.model for kind, each in models.items() if isinstance(each.model, MaskXRCNN)}
     detectors = {kind: whole[kind].detector if kind in whole else each.model for kind, each in models.items()}

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data_prep.storage.errors import DataError, MaskxError
 from data_prep.storage.storage import exists, read, sha256, write
 from maskx_model.config import MaskConfig, MaskSchedule
-from maskx_model.model.device import resolve_device
+from maskx_model.model.compute import resolve_device
 from maskx_model.study.frozen import ClassAP, Frozen
 from maskx_model.study.variants import Variant
 

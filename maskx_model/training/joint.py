@@ -13,14 +13,13 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
 from maskx_model.data.samples import Reader, Sample
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
-from maskx_model.model.device import resolve_device
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_branch import mask_roi_pool
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.model.roi_pooling import mask_roi_pool
 from maskx_model.presets import Preset
 from maskx_model.training.loop import Place
-from maskx_model.training.precision import compile_backbone
 from maskx_model.training.roi_sampling import rois_with_masks
 from maskx_model.training.stage1 import detector_step, train_on_photographs
 from maskx_model.training.stage2 import rows_with_masks

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from maskx_model.config import MaskSchedule
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.loop import DivergedError, Place, train
 from maskx_model.training.roi_sampling import RoiBatch

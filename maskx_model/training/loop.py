@@ -14,8 +14,8 @@ from tqdm import tqdm
 from data_prep.storage.errors import MaskxError
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
+from maskx_model.model.compute import in_precision_of
 from maskx_model.training.checkpoint import TrainingState, load_training_state, save_training_state
-from maskx_model.training.precision import in_precision_of
 from maskx_model.training.step import Losses, check_weights, make_step
 
 Batch = TypeVar("Batch")

@@ -13,8 +13,8 @@ from maskx_model.config import RoiKind
 from maskx_model.data.input_checks import check_features
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
+from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.roi_heads import MatchedRois
-from maskx_model.model.roi_pooling import mask_roi_pool
 from maskx_model.training.batch import training_batch
 
 JITTER = 0.1

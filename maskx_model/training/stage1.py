@@ -15,13 +15,12 @@ from maskx_model.config import Schedule
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.samples import Reader, Sample
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
-from maskx_model.model.device import resolve_device
 from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.presets import Preset
 from maskx_model.training.batch import training_batch
 from maskx_model.training.loop import Place, train
-from maskx_model.training.precision import compile_backbone
 from maskx_model.training.step import Losses
 
 

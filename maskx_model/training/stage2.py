@@ -16,12 +16,12 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.samples import Reader
+from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
 from maskx_model.training.loop import Place
-from maskx_model.training.precision import compile_backbone, in_precision_of
 from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
 
 HELD_BACK = 10

@@ -18,7 +18,7 @@ from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
 from maskx_model.data.samples import iterate
-from maskx_model.inference.batch import predict_files
+from maskx_model.inference.predict_files import predict_files
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.registry import fetched_model, register
 from maskx_model.report.evaluate import evaluate

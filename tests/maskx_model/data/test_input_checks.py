@@ -15,8 +15,8 @@ from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.artifacts.model_folder import LoadedModel, load_model, save_model
 from maskx_model.config import ModelConfig
 from maskx_model.data.samples import Sample
-from maskx_model.inference.predict import segment_boxes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.results.predict import segment_boxes
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
 from maskx_model.training.stage1 import detector_losses
@@ -118,9 +118,10 @@ def test_at_inference_bytes_are_refused_by_their_place_and_so_is_an_empty_batch(
 
 def segment(boxes: list[list[float]], labels: list[int]) -> list[Rle]:
     """Masks on one image, for labels 0-based."""
-    given = np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)
-    (masks,) = segment_boxes(new_model().eval(), [IMAGE.image], [given[0]], [given[1]])
-    return masks
+    model = new_model().eval()
+    box_tensor, label_tensor = torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64) + 1
+    ground_truth = {"boxes": box_tensor, "labels": label_tensor, "scores": torch.ones(len(boxes))}
+    return segment_boxes(model, model.encode([IMAGE.image_tensor()]), ground_truth).masks
 
 
 @pytest.mark.parametrize("label", [-1, 5, 3000])

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 from PIL import Image
 
-from maskx_model.inference.batch import predict_files
+from maskx_model.inference.predict_files import predict_files
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate

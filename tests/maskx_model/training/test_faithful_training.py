@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.data.samples import Sample
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stage1 import detector_losses

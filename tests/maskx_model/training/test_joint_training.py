@@ -14,7 +14,7 @@ from data_prep.format.records import Record
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig, TransferInput
 from maskx_model.data.samples import Reader, Sample
 from maskx_model.model.crowds import CROWD_LABEL
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois

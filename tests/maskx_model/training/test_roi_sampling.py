@@ -14,8 +14,8 @@ from maskx_model.config import RoiKind
 from maskx_model.data.samples import Reader, Sample
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.crowds import CROWD_LABEL
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.transfer import class_embeddings
 from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample

@@ -18,9 +18,10 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError, Ma
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest, save_model
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind, ModelConfig
-from maskx_model.inference.predict import predict, segment_boxes
+from maskx_model.data.samples import to_tensor
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
+from maskx_model.results.predict import predict, segment_boxes
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
 from tests.maskx_model.samples import rle
@@ -163,7 +164,7 @@ def test_of_several_learning_rates_the_one_with_the_lowest_loss_held_back_is_kep
 
 
 @pytest.mark.parametrize("kind", ["transfer", "class_agnostic", "class_specific"])
-def test_a_trained_model_predicts_and_segments_given_boxes(
+def test_a_trained_model_predicts_and_segments_ground_truth_boxes(
     toy_dataset: Dataset, detector: str, tmp_path: Path, kind: MaskKind
 ) -> None:
     train_masks(toy_dataset.uri, detector, str(tmp_path), tiny(2), kind=kind)
@@ -174,16 +175,22 @@ def test_a_trained_model_predicts_and_segments_given_boxes(
     loaded.model.detector.roi_heads.score_thresh = 0.0
     pixels = torch.randint(0, 256, (2, 50, 70, 3), dtype=torch.uint8).numpy()
     images = [pixels[0], pixels[1, :40]]
-    for instances, image in zip(predict(loaded.model, images), images, strict=True):
+    for image in images:
+        instances = predict(loaded.model, image)
         assert len(instances.scores) == len(instances.labels) == len(instances.masks) == len(instances.boxes) > 0
         assert sorted(instances.scores, reverse=True) == list(instances.scores)
         assert instances.labels.min() >= 0 and instances.labels.max() < len(toy_dataset.vocabulary)
         assert {mask.size for mask in instances.masks} == {image.shape[:2]}
         assert instances.boxes.min() >= 0 and bool((instances.boxes.max(0)[2:] <= image.shape[1::-1]).all())
-    boxes = [torch.tensor([[5.0, 5.0, 30.0, 30.0]]).numpy(), torch.zeros(0, 4).numpy()]
-    given = segment_boxes(loaded.model, images, boxes, [torch.tensor([3]).numpy(), torch.zeros(0).numpy()])
-    assert [len(masks) for masks in given] == [1, 0]
-    assert given[0][0].size == (50, 70)
+    encoded = loaded.model.encode([to_tensor(images[0])])
+    for boxes, labels in ((torch.tensor([[5.0, 5.0, 30.0, 30.0]]), [4]), (torch.zeros(0, 4), [])):
+        ground_truth = {
+            "boxes": boxes,
+            "labels": torch.tensor(labels, dtype=torch.int64),
+            "scores": torch.ones(len(boxes)),
+        }
+        masks = segment_boxes(loaded.model, encoded, ground_truth).masks
+        assert [mask.size for mask in masks] == [(50, 70)] * len(boxes)
 
 
 def test_a_detector_of_another_vocabulary_is_refused(toy_dataset: Dataset, detector: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
-from maskx_model.inference.batch import find_photographs, predict_files
+from maskx_model.inference.predict_files import find_photographs, predict_files
 from tests.maskx_model.synthetic_dataset import write_model
 
 NAMES = ["cup", "chair"]
