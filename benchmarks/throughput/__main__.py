@@ -97,7 +97,7 @@ def identical(options: Options) -> dict[str, bool]:
 
 def main(options: Options) -> None:
     """Measure, compare, print."""
-    name = torch.cuda.get_device_name() if options.device != "cpu" else "processor"
+    name = torch.cuda.get_device_name() if options.device != "cpu" else "CPU"
     print_settings(("torch", "torchvision"), **vars(options), runs_on=name, threads=torch.get_num_threads())
     ways, report = all_ways(options), {}
     for kind, prepare, images in (("training", training_step, options.images), ("inference", inference_step, 1)):

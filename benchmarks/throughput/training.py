@@ -34,7 +34,7 @@ def batches(way: Way, options: Options) -> list[list[Sample]]:
     """Noise in images of all shapes; each batch begins with another."""
     kind = train_step.Way(way.model, way.classes)
     shapes = [train_step.Options(height, width, images=1, objects=options.objects) for height, width in SHAPES]
-    samples = [train_step.photographs(kind, each)[0] for each in shapes]
+    samples = [train_step.noise_samples(kind, each)[0] for each in shapes]
     starts = range(len(samples))
     return [[samples[(start + number) % len(samples)] for number in range(options.images)] for start in starts]
 

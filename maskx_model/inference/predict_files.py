@@ -28,8 +28,8 @@ NAMED_IN_ERROR = 5
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """A file to predict on, and its overlay's path below the output folder."""
+class InputImage:
+    """An image file to predict on, and its overlay's path below the output folder."""
 
     path: Path
     overlay: Path
@@ -43,53 +43,54 @@ def predict_files(
     tracking_uri: str | None = None,
     compute: Compute = PLAIN,
 ) -> int:
-    """Segment every image among the inputs (files, and folders with all below them); returns how many.
+    """Segments every image among the inputs (files, and folders with everything below them); returns their number.
 
-    `model`: a model folder, or a registered model (`models:/maskx@champion`; `tracking_uri` says where), computed as
-    `compute` says. Writes to `out` an overlay `<name>.png` for each image, laid out as below the input folder,
-    with the objects of at least `min_score`; then `images.json` (which image has which id, and the categories) and
-    `results.json`, a plain list in COCO's results format of *all* objects the model found:
+    `model`: a model folder, or a registered model (`models:/maskx@champion`; from the MLflow store `tracking_uri`),
+    computed as `compute` requires. Writes to `out` an overlay `<name>.png` for each image, in the layout of the input
+    folder, with the objects of at least `min_score`; then `images.json` (each image's id, and the categories) and
+    `results.json`, a plain list in COCO's results format of *all* detections:
     `COCO("images.json").loadRes("results.json")`.
 
-    Raises DataError if there is nothing to do, CheckpointError or TrackingError for a model that cannot be had, and
-    DataError at the end, when all others are done, if images could not be read.
+    Raises ConfigError for a `min_score` outside 0..1, DataError without an input image, CheckpointError or
+    TrackingError for a model that cannot be loaded, and DataError at the end, when all others are done, if images
+    cannot be read.
     """
     if not 0 <= min_score <= 1:
         raise ConfigError(f"min_score: a score lies between 0 and 1, got {min_score}")
-    photographs = find_photographs(inputs, out)
+    found = find_images(inputs, out)
     with _model_folder(model, tracking_uri) as folder:
         segmenter = Segmenter.load(folder, compute)
     for stale in ("results.json", "images.json"):
         (out / stale).unlink(missing_ok=True)
     with create(out / "results.json") as results:
-        images, unreadable = _segment_all(segmenter, photographs, out, min_score, results)
+        images, unreadable = _segment_all(segmenter, found, out, min_score, results)
         write(out / "images.json", _describe(images, segmenter.vocabulary))
     if unreadable:
         listed = "; ".join(unreadable[:NAMED_IN_ERROR]) + ("; …" if len(unreadable) > NAMED_IN_ERROR else "")
-        raise DataError(f"{len(unreadable)} of {len(photographs)} images could not be read, {out} lacks them: {listed}")
+        raise DataError(f"{len(unreadable)} of {len(found)} images could not be read, {out} lacks them: {listed}")
     return len(images)
 
 
-def find_photographs(inputs: Sequence[Path], out: Path) -> list[Photograph]:
-    """The images among the inputs, each once, folders in alphabetical order; hidden files and what lies in `out`
-    are passed over. Overlays get distinct names. Raises DataError for an input that is not there, or if there are none.
+def find_images(inputs: Sequence[Path], out: Path) -> list[InputImage]:
+    """Finds the images among the inputs, each once, folders in alphabetical order, without hidden files and files in
+    `out`. Overlays get distinct names. Raises DataError for an input that does not exist, and without an image.
     """
     if not inputs:
         raise DataError("no images were named; name files, or folders of them")
-    chosen: dict[Path, Photograph] = {}
+    chosen: dict[Path, InputImage] = {}
     taken: set[Path] = set()
     for each in inputs:
         for path, below in _list(each, out):
             if path.resolve() not in chosen:
                 overlay = _free_name(below.with_suffix(".png"), taken)
-                chosen[path.resolve()] = Photograph(path, overlay)
+                chosen[path.resolve()] = InputImage(path, overlay)
     if not chosen:
         raise DataError(f"{', '.join(map(str, inputs))}: no JPEG or PNG files there; name an image or a folder of them")
     return list(chosen.values())
 
 
 def _list(given: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Files to read, each with its path below the input."""
+    """Lists files to read, each with its path below the input."""
     if given.is_file():
         return [(given, Path(given.name))]
     if not given.is_dir():
@@ -101,7 +102,7 @@ def _list(given: Path, out: Path) -> list[tuple[Path, Path]]:
 
 
 def _free_name(wanted: Path, taken: set[Path]) -> Path:
-    """The name, or `<name>-2.png` … if it is taken, also where upper and lower case are the same."""
+    """Returns the name, or `<name>-2.png` … if it is taken; upper and lower case count as the same."""
     candidates = itertools.chain([wanted], (wanted.with_stem(f"{wanted.stem}-{n}") for n in itertools.count(2)))
     name = next(each for each in candidates if Path(str(each).lower()) not in taken)
     taken.add(Path(str(name).lower()))
@@ -109,23 +110,23 @@ def _free_name(wanted: Path, taken: set[Path]) -> Path:
 
 
 def _segment_all(
-    segmenter: Segmenter, photographs: Sequence[Photograph], out: Path, min_score: float, results: BinaryIO
+    segmenter: Segmenter, inputs: Sequence[InputImage], out: Path, min_score: float, results: BinaryIO
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Draw each image and write its results as they come; returns entries of `images.json`, and what was wrong."""
+    """Draws each image and writes its results at once; returns the entries of `images.json` and the errors."""
     images: list[dict[str, Any]] = []
     unreadable: list[str] = []
     categories = category_ids(segmenter.vocabulary)
     separator = b"[\n"
-    for photograph in tqdm(photographs, "predict", unit="photograph"):
+    for image in tqdm(inputs, "predict", unit="image"):
         try:
-            pixels = decode_rgb(photograph.path.read_bytes(), str(photograph.path))
+            pixels = decode_rgb(image.path.read_bytes(), str(image.path))
         except (DataError, OSError) as error:
             unreadable.append(str(error))
             continue
         instances = segmenter.segment(pixels)
         drawn = draw_instances(pixels, instances, segmenter.vocabulary.names, segmenter.mask_classes, min_score)
-        write(out / photograph.overlay, _png(drawn))
-        images.append(_entry(len(images) + 1, photograph, pixels))
+        write(out / image.overlay, _png(drawn))
+        images.append(_entry(len(images) + 1, image, pixels))
         for result in to_results(len(images), instances, categories):
             results.write(separator + msgspec.json.encode(result))
             separator = b",\n"
@@ -133,9 +134,9 @@ def _segment_all(
     return images, unreadable
 
 
-def _entry(image_id: int, photograph: Photograph, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def _entry(image_id: int, image: InputImage, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
     height, width = pixels.shape[:2]
-    names = {"file_name": str(photograph.path), "overlay": photograph.overlay.as_posix()}
+    names = {"file_name": str(image.path), "overlay": image.overlay.as_posix()}
     return {"id": image_id, "width": width, "height": height, **names}
 
 

@@ -17,11 +17,11 @@ RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 
 
 def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
-    """The backbone with its FPN. It maps images, float32 [N, 3, H, W], to an ordered dict of levels, finest first,
+    """Builds the backbone with its FPN: images float32 [N, 3, H, W] → an ordered dict of levels, finest first,
     each [N, out_channels, H / stride, W / stride].
 
-    `load_weights` is False where a checkpoint follows. Raises ConfigError or CheckpointError if the ImageNet
-    weights asked for cannot be had.
+    `load_weights` is False where a checkpoint is loaded afterwards. Raises ConfigError for ImageNet weights with an
+    unknown name, CheckpointError for a file that is not the weights of this backbone or cannot be downloaded.
     """
     if config.backbone == "slim":
         return SlimPyramid(config.fpn_channels)
@@ -57,7 +57,10 @@ def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
 
 
 def load_pth(path: str) -> dict[str, Tensor]:
-    """The one door for PyTorch files from outside: tensors by name only, never code; else raises CheckpointError."""
+    """Loads a PyTorch file from outside: the only function that does. It loads named tensors and never runs code.
+
+    Raises CheckpointError for a file that cannot be read, holds anything else, or has numbers that are not finite.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, ImportError, AttributeError) as error:
@@ -102,7 +105,7 @@ class SlimPyramid(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions beside a 1×1 one."""
+    """Adds two 3×3 convolutions and a 1×1 shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -118,4 +121,5 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] → [N, out_channels, H / stride, W / stride]."""
         return torch.relu(self.body(x) + self.shortcut(x))

@@ -60,7 +60,7 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
 
 
 def class_weights(detector: FasterRCNN) -> tuple[Tensor, Tensor]:
-    """w_cls, [K + 1, D], and w_box, [K + 1, 4 D]: the last layer's rows by label, background's first (§3.1)."""
+    """Returns w_cls, [K + 1, D], and w_box, [K + 1, 4 D]: the last layer's rows by label, background's first (§3.1)."""
     predictor = detector.roi_heads.box_predictor
     w_cls: Tensor = predictor.cls_score.weight
     w_box: Tensor = predictor.bbox_pred.weight
@@ -71,7 +71,7 @@ BOX_ROI_SIZE = 7
 
 
 def build_box_head(config: DetectorConfig) -> nn.Module:
-    """[R, fpn_channels, 7, 7] → [R, box_dim]."""
+    """Builds the box head: RoI features [R, fpn_channels, 7, 7] → vectors [R, box_dim]."""
     if config.box_head == "pooled":
         return PooledBoxHead(config.fpn_channels, config.box_dim)
     head: nn.Module = TwoMLPHead(config.fpn_channels * BOX_ROI_SIZE**2, config.box_dim)
@@ -79,8 +79,9 @@ def build_box_head(config: DetectorConfig) -> nn.Module:
 
 
 class PooledBoxHead(nn.Module):
-    """Ours, for small detectors trained from scratch: a fully connected layer for where, beside convolutions averaged
-    over the RoI for what. Textures are learned once for all positions, in a fraction of the steps."""
+    """A box head for small detectors trained from scratch (not in the paper): a fully connected layer for where, and
+    convolutions averaged over the RoI for what. It learns textures once for all positions, in a fraction of the steps.
+    """
 
     def __init__(self, in_channels: int, box_dim: int) -> None:
         super().__init__()

@@ -5,10 +5,10 @@ from torch import Tensor
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy of logits [R, M, M] against targets [R, M, M] in 0..1 (float32 scalar).
+    """Computes the mean binary cross-entropy of logits [R, M, M] against targets [R, M, M] in 0..1 (float32 scalar).
 
-    Only the logit map of each RoI's own class is here, which is all that the paper's K × M × M loss looks at.
-    Without a RoI it is 0 with a graph, so that every parameter still gets a gradient.
+    Each RoI has the logit map of its own class only, and the paper's K × M × M loss uses no other. Without a RoI the
+    loss is 0 with a graph, so that every parameter still gets a gradient.
     """
     if len(logits) == 0:
         return logits.sum() * 0

@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
-from maskx_model.inference.predict_files import find_photographs, predict_files
+from maskx_model.inference.predict_files import find_images, predict_files
 from tests.maskx_model.synthetic_dataset import write_model
 
 NAMES = ["cup", "chair"]
@@ -19,7 +19,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer")
 
 
-def photograph(path: Path, width: int = 100, height: int = 80) -> Path:
+def image_file(path: Path, width: int = 100, height: int = 80) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.linear_gradient("L").resize((width, height)).convert("RGB").save(path)
     return path
@@ -27,33 +27,33 @@ def photograph(path: Path, width: int = 100, height: int = 80) -> Path:
 
 def test_folders_are_searched_for_images_of_any_depth_and_spelling(tmp_path: Path) -> None:
     for name in ("b/x.JPG", "b/deep/x.png", "a.jpeg", "b/.x.png", ".hidden/x.png"):
-        photograph(tmp_path / name)
+        image_file(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no image")
-    found = find_photographs([tmp_path], tmp_path / "out")
+    found = find_images([tmp_path], tmp_path / "out")
     assert [str(each.path.relative_to(tmp_path)) for each in found] == ["a.jpeg", "b/deep/x.png", "b/x.JPG"]
     assert [each.overlay.as_posix() for each in found] == ["a.png", "b/deep/x.png", "b/x.png"]
 
 
 def test_overlays_of_images_with_one_name_have_different_names(tmp_path: Path) -> None:
-    inputs = [photograph(tmp_path / name) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
-    found = find_photographs(inputs, tmp_path / "out")
+    inputs = [image_file(tmp_path / name) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
+    found = find_images(inputs, tmp_path / "out")
     assert [str(each.overlay) for each in found] == ["x.png", "x-2.png", "x-3.png", "X-4.png"]
 
 
 def test_an_image_named_twice_is_read_once(tmp_path: Path) -> None:
-    file = photograph(tmp_path / "x.png")
-    assert len(find_photographs([file, tmp_path, file], tmp_path / "out")) == 1
+    file = image_file(tmp_path / "x.png")
+    assert len(find_images([file, tmp_path, file], tmp_path / "out")) == 1
 
 
 def test_overlays_of_an_earlier_run_are_not_taken_for_images(tmp_path: Path, model: str) -> None:
-    photograph(tmp_path / "x.png")
+    image_file(tmp_path / "x.png")
     for _ in range(2):
         assert predict_files(model, [tmp_path], tmp_path / "out") == 1
 
 
 def test_results_are_cocos_and_name_all_objects_whatever_is_drawn(tmp_path: Path, model: str) -> None:
-    photograph(tmp_path / "in/wide.jpg", 160, 90)
-    photograph(tmp_path / "in/sub/tall.png", 90, 160)
+    image_file(tmp_path / "in/wide.jpg", 160, 90)
+    image_file(tmp_path / "in/sub/tall.png", 90, 160)
     assert predict_files(model, [tmp_path / "in"], tmp_path / "out", min_score=1.0) == 2
     assert Image.open(tmp_path / "out/sub/tall.png").size == (270, 480)
     results = COCO(str(tmp_path / "out/images.json")).loadRes(str(tmp_path / "out/results.json"))
@@ -68,7 +68,7 @@ def test_results_are_cocos_and_name_all_objects_whatever_is_drawn(tmp_path: Path
 
 
 def test_an_unreadable_image_is_named_at_the_end_when_the_others_are_done(tmp_path: Path, model: str) -> None:
-    good = photograph(tmp_path / "in/good.png")
+    good = image_file(tmp_path / "in/good.png")
     (tmp_path / "in/bad.png").write_bytes(good.read_bytes()[:200])
     (tmp_path / "in/empty.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"2 of 3 images could not be read.*bad\.png.*empty\.jpg"):
@@ -86,7 +86,7 @@ def test_no_image_gives_an_empty_list_of_results(tmp_path: Path, model: str) -> 
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path: Path, model: str) -> None:
-    file = photograph(tmp_path / "x.png")
+    file = image_file(tmp_path / "x.png")
     detector = write_model(tmp_path / "detector", NAMES, None)
     (tmp_path / "nothing").mkdir()
     out = tmp_path / "out"

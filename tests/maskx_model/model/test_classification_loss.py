@@ -21,7 +21,7 @@ from maskx_model.model.classification_loss import (
     ClassSampler,
     choose_loss,
     federated_loss,
-    photographs_by_label,
+    image_counts_by_label,
     sampled_loss,
     softmax_loss,
 )
@@ -134,7 +134,7 @@ def test_a_class_that_is_not_annotated_exhaustively_is_no_negative_where_nothing
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_without_an_object_background_is_told_from_the_classes_drawn(name: str) -> None:
+def test_without_an_object_background_is_separated_from_the_classes_drawn(name: str) -> None:
     value, _, weight, bias = run(losses(4)[name], [[0, 0], []], [target([]), target([], [], [3])])
     assert torch.isfinite(value) and bias[0] < 0
     assert 5 <= len(rows_with_gradient(weight)) <= 9
@@ -152,7 +152,7 @@ def test_more_images_mean_more_draws_by_their_root_and_no_class_is_left_out() ->
 
 def test_frequencies_are_the_images_that_show_a_class(toy_dataset: Dataset) -> None:
     rows, vocabulary = toy_dataset.select("train", "coco"), toy_dataset.vocabulary
-    counts = photographs_by_label(rows, "coco", vocabulary)
+    counts = image_counts_by_label(rows, "coco", vocabulary)
     assert counts.shape == (len(vocabulary) + 1,) and counts[0] == 0
     for name, position in vocabulary.index("coco").items():
         assert counts[position + 1] == sum(name in row.classes["coco"] for row in rows)

@@ -50,8 +50,8 @@ def test_full_shape(folder: Path) -> None:
         f"model register --model {masks} --evaluation {evaluation} --name full --tracking-uri {tracking}"
     )
     assert registered.split()[-1] == "models:/full/1"
-    photograph = min((folder / "original/coco/val2017").iterdir())
-    maskx(f"predict models:/full@champion {photograph} --out {folder}/found --tracking-uri {tracking}")
+    image = min((folder / "original/coco/val2017").iterdir())
+    maskx(f"predict models:/full@champion {image} --out {folder}/found --tracking-uri {tracking}")
     check_predictions(folder / "found")
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MEMORY_LIMIT
 
