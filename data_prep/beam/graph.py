@@ -9,7 +9,7 @@ when all of those are. So the bytes are the same whatever the runner and the num
 worker is repeated.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,14 +19,13 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from data_prep.beam.engine import Engine
-from data_prep.beam.runners import job_name, lay_out, log_no_tracebacks_of_ours
+from data_prep.beam.runners import hide_known_errors, job_name, run_graph
 from data_prep.plan.merge import TRAIN
 from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table
 from data_prep.shards.held_out import Galleries
 from data_prep.shards.locate import References, locate, pack
 from data_prep.shards.write import is_finished, write_shard
 from data_prep.sources.counts import Tally, sum_tallies
-from data_prep.sources.memory import return_large_blocks
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, remove, write
 
@@ -37,20 +36,15 @@ COUNTS, HELD_OUT = "counts", "held out"
 HELD_BYTES = 1 << 22
 
 
-def write_shards(out: str, engine: Engine) -> Callable[[], None]:
-    """What writes every shard of the plan that then stands at `out`, and what was counted in the annotation files.
+def write_shards(out: str, engine: Engine) -> None:
+    """Write every shard of the plan at `out`, and the counts of the annotation files beside the plan.
 
-    Both raise as `engines.lay_out` says; the latter also DataError if the workers wrote to disks of their own.
+    Raises ConfigError and DataError as `run_graph` does; DataError also if the workers wrote to disks of their own.
     """
-    run_graph = lay_out(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
-
-    def run() -> None:
-        remove(counts_uri(out))
-        run_graph()
-        if not exists(counts_uri(out)):
-            raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
-
-    return run
+    remove(counts_uri(out))
+    run_graph(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
+    if not exists(counts_uri(out)):
+        raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
 
 
 def build_graph(pipeline: beam.Pipeline, out: str) -> None:
@@ -83,8 +77,7 @@ class PlannedDoFn(beam.DoFn):
         self.out = out
 
     def setup(self) -> None:
-        log_no_tracebacks_of_ours()
-        return_large_blocks()
+        hide_known_errors()
         self.plan = read_plan(self.out)
         self.files = MappedFiles(self.plan)
 

@@ -22,7 +22,6 @@ from data_prep.plan.sharding import deal, order
 from data_prep.sources.coco import Category
 from data_prep.sources.counts import Tally
 from data_prep.sources.images import SourceImage
-from data_prep.sources.memory import return_large_blocks
 from data_prep.sources.options import SourceFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import DataError
@@ -61,7 +60,6 @@ class Places:
 
 def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
     """Plan a dataset; raises DataError where a source cannot be read or nothing is left to write."""
-    return_large_blocks()
     listing = list_sources(sources)
     merged = merge(listing.coco_format, listing.others)
     places = Places()

@@ -8,7 +8,7 @@ import pytest
 from data_prep.format.reader import Dataset
 from data_prep.inspect.verify import find_problems
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.shards.image_file import read_photograph
 from data_prep.sources.images import SourceImage
 from data_prep.storage import s3_client

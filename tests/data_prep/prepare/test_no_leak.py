@@ -13,7 +13,7 @@ from data_prep.inspect.show import describe
 from data_prep.inspect.verify import find_problems
 from data_prep.plan.plan import read_plan, work_folder
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.shards.write import is_finished, result_path
 from tests.data_prep.leaky_world import FULL, put, sources, write_genome, write_world
 from tests.data_prep.pictures import copied, encoded, gradient, scene

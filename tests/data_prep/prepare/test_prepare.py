@@ -21,7 +21,7 @@ from data_prep.format.records import decode_record
 from data_prep.format.rejects import read_rejects
 from data_prep.inspect.verify import find_problems
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
