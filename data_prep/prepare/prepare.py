@@ -15,11 +15,12 @@ from data_prep.beam.graph import write_shards
 from data_prep.format.manifest import Manifest
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
+from data_prep.prepare.ceiling import check_ceiling
 from data_prep.prepare.finished import describe_run, finished_dataset, run_uri
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.publish import Parameters, check_ceiling, publish
+from data_prep.prepare.publish import Parameters, publish
 from data_prep.prepare.vocabulary import read_synset_table
-from data_prep.sources.counts import Tally
+from data_prep.sources.counts import Counts
 from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import StorageError
 from data_prep.storage.storage import list_files, read, write
@@ -28,17 +29,17 @@ _log = logging.getLogger(__name__)
 
 
 def prepare(options: PrepareOptions) -> Manifest:
-    """Make the dataset and return its manifest; verify and keep a finished one that the options still describe.
+    """Make the dataset and return its manifest; a finished one that the options still describe is verified and kept.
 
-    An unfinished dataset is completed: its shards are verified and kept. Raises DataError or ConfigError; then no
-    manifest has been written.
+    An unfinished dataset is completed: its finished shards are verified and reused. Raises DataError or ConfigError;
+    then no manifest has been written.
     """
     options = replace(options, out=options.out.rstrip("/"))
     out = options.out
     table = read_synset_table(options.synsets)
     _log.info("reading what the sources list")
     planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
-    check_ceiling(planned.tally, options.max_rejected)
+    check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
     run = describe_run(planned.plan, options.sources)
     if manifest := finished_dataset(out, planned, parameters, run):
@@ -46,11 +47,11 @@ def prepare(options: PrepareOptions) -> Manifest:
         return manifest
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
-    _log.info("writing %d images into %d shards", sum(map(len, contents.photographs)), shards)
+    _log.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
     del contents  # the workers read it from the plan
     with _progress(out, shards):
         write_shards(out, options.engine)
-    scanned = msgspec.json.decode(read(counts_uri(out)), type=Tally)
+    scanned = msgspec.json.decode(read(counts_uri(out)), type=Counts)
     write(run_uri(out), msgspec.json.format(msgspec.json.encode(run), indent=1))
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 

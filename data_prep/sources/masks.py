@@ -6,7 +6,7 @@ from data_prep.format.records import Rle
 from data_prep.format.rle import check_mask, encode_polygons, encode_run_lengths
 from data_prep.sources.reasons import BrokenError
 
-# A polygon of an image lies within so many of its longer sides from the upper left corner.
+# Points of a polygon lie at most this many longer sides of the image from its upper left corner.
 REACH = 2
 
 
@@ -23,7 +23,7 @@ Segmentation = list[list[float]] | RawRle | None
 def to_rle(segmentation: Segmentation, size: tuple[int, int]) -> Rle | None:
     """The mask over the whole image of `size` (height, width), as pycocotools' evaluator would make it.
 
-    None where there is no segmentation; raises BrokenError for what is not a mask of the image.
+    None where there is no segmentation; raises BrokenError if it is no mask of the image.
     """
     if not segmentation:
         return None

@@ -1,4 +1,4 @@
-"""The engine is a choice: what is refused, with which words, and what becomes of a job whose worker is killed."""
+"""Engines: what is refused and with which words; a job whose worker is killed ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Masks are the ones that COCO's evaluator would make, and what is no mask is rejected before it can do harm."""
+"""Masks are the ones that COCO's evaluator would make, and anything else is rejected before it can do harm."""
 
 import numpy as np
 import pytest
@@ -38,9 +38,7 @@ def test_polygons_become_the_evaluators_mask(drawn: list[list[float]]) -> None:
     polygons(st.floats(0, 60) | st.integers(0, 60).map(float) | st.integers(0, 600).map(lambda x: x / 10), most=40),
 )
 @settings(max_examples=300)
-def test_polygons_of_many_objects_become_the_evaluators_masks(
-    height: int, width: int, drawn: list[list[float]]
-) -> None:
+def test_polygons_of_any_corners_become_the_evaluators_masks(height: int, width: int, drawn: list[list[float]]) -> None:
     inside = [polygon for polygon in drawn if max(polygon) <= 2 * max(height, width)]
     objects = [inside[number : number + number % 4 + 1] for number in range(len(inside))]
     found = [to_rle(polygons, (height, width)) for polygons in objects]
