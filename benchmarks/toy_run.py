@@ -10,7 +10,7 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
 from data_prep.toy_world.classes import Style
 from maskx_model.artifacts.model_folder import load_model

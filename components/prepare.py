@@ -28,7 +28,7 @@ def prepare(
         The dataset's URI.
     """
     from data_prep.prepare.options import PrepareOptions
-    from data_prep.prepare.run import prepare as run
+    from data_prep.prepare.prepare import prepare as run
     from maskx_model.presets import get_preset
 
     data = get_preset(preset).data

@@ -82,10 +82,10 @@ def prepare(
     """
     import logging
 
-    from data_prep.prepare.options import PrepareOptions
-    from data_prep.prepare.run import prepare as run
-
     logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
+    from data_prep.prepare.options import PrepareOptions
+    from data_prep.prepare.prepare import prepare as run
+
     options = PrepareOptions(
         sources=source,
         out=out,

@@ -174,7 +174,7 @@ def test_presets_and_command_files_need_no_heavy_library() -> None:
 
 def test_files_on_disk_need_no_library_for_object_storage() -> None:
     modules = [
-        "data_prep.prepare.make_dataset",
+        "data_prep.prepare.prepare",
         "data_prep.inspect.verify",
         "maskx_model.training.stages",
         "maskx_model.report.evaluate",

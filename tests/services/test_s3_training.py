@@ -10,7 +10,7 @@ import torch
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import list_files, read
 from data_prep.toy_world import write_toy_world

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
 from maskx_model.evaluation.coco_ap import average_precision
 from maskx_model.evaluation.ground_truth import Truth

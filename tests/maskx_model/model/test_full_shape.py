@@ -16,7 +16,7 @@ from torchvision.models import resnet101
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from maskx_model.artifacts.model_folder import read_model_manifest
 from tests.maskx_model.full_shape import CLASSES, OUT_OF_FASHION, STEPS, preset, write_world
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
