@@ -10,10 +10,11 @@ import msgspec
 
 from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
+from data_prep.format.rle import mask_area
 from data_prep.sources.images import SourceImage, side
 from data_prep.sources.json_files import Span, map_file, read_span
 from data_prep.sources.layout import Layout, object_layout
-from data_prep.sources.masks import Segmentation, mask_area, to_rles
+from data_prep.sources.masks import Segmentation, to_rle
 from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
 from data_prep.sources.reasons import BrokenError
@@ -190,23 +191,17 @@ def take(items: list[Item], categories: dict[int, str]) -> None:
     What is malformed or has no area is rejected. Where the file gives no area, it is the mask's, or the box's without a
     mask.
     """
-    sound: list[tuple[Item, _Annotation]] = []
     for item in items:
         try:
-            sound.append((item, _judged(item.data, categories)))
+            found = _judged(item.data, categories)
+            mask = to_rle(found.segmentation, (item.frame.height, item.frame.width))
         except BrokenError as error:
             item.into.rejected.append(Broken(item.offset, item.data, error.reason, error.seen))
-    masks = to_rles(
-        [found.segmentation for _, found in sound], [(item.frame.height, item.frame.width) for item, _ in sound]
-    )
-    for (item, found), mask in zip(sound, masks, strict=True):
-        if isinstance(mask, BrokenError):
-            item.into.rejected.append(Broken(item.offset, item.data, mask.reason, mask.seen))
-        else:
-            category, area = categories[found.category_id], found.area
-            if area is None:
-                area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
-            item.into.annotations.append(Annotation(found.id, category, found.bbox, area, found.iscrowd, mask))
+            continue
+        category, area = categories[found.category_id], found.area
+        if area is None:
+            area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
+        item.into.annotations.append(Annotation(found.id, category, found.bbox, area, found.iscrowd, mask))
 
 
 def _judged(data: bytes, categories: dict[int, str]) -> _Annotation:
