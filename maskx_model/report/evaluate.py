@@ -50,7 +50,7 @@ def evaluate(
     """Measure a model, and a baseline beside it, on the classes of `source`; write a report.
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
-    only in the images where it is annotated or known to be absent (`federated_ap`). Where the source has no masks
+    only in the images where it is annotated or known to be absent (`average_precision`). Where the source has no masks
     only boxes are measured, and a detector will do. It also does with `masks` `grabcut`, Table 2's baseline: GrabCut
     segments the model's boxes, and nothing else of it is used.
 
@@ -178,7 +178,7 @@ def _find(
     whole = {kind: each.model for kind, each in models.items() if isinstance(each.model, MaskXRCNN)}
     detectors = {kind: whole[kind].detector if kind in whole else each.model for kind, each in models.items()}
     for detector in detectors.values():
-        rules.ask(detector)
+        rules.configure(detector)
         compile_backbone(detector, compute)
     if masks == "grabcut":
         return find_grabcut(photographs, detectors, only_verified=rules.federated)

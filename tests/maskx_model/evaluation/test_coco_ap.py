@@ -12,9 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.records import Annotation, Record
-from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.coco_ap import METRICS, IouType, average_precision
 from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.single_class_ap import METRICS, IouType
 from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
 

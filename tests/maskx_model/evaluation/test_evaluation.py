@@ -22,7 +22,7 @@ from maskx_model.evaluation.ground_truth import Truth
 from maskx_model.evaluation.measured import Measured
 from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import Found, find, ground_truth_boxes
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.report.evaluate import evaluate
 from maskx_model.report.folder import write_evaluation
@@ -49,7 +49,7 @@ def mediocre(world: Path) -> Measured:
     """As if a mediocre model had been run on the images."""
     data = Dataset.open(f"{world}/data")
     rows = data.select("val", "coco")
-    truths = [Truth.of(data.read_record(row), "coco", evaluated_classes(data, "coco")) for row in rows]
+    truths = [Truth.of(data.read_record(row), "coco", exhaustive_classes(data, "coco")) for row in rows]
     _, found = random_world(0, 16, NAMES)
     everything = {"transfer": Found(found, found)}
     made_from: Origin = {"split": "val", "source": "coco"}

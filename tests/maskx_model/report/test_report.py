@@ -16,7 +16,7 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.ground_truth import Truth
 from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import Found
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.report.curves import training_curves
 from maskx_model.report.page import Report, Shown, render
 from maskx_model.report.pictures import Panel, choose, panels, shown
@@ -50,7 +50,7 @@ def report(
     keys, truths, models = photographs
     data = Dataset.open(write_dataset(tmp_path_factory.mktemp("report") / "data", random_world(0, 30, NAMES)[0], NAMES))
     made_from: Origin = {"split": "<b>val</b>", "source": "coco", "max_images": None}
-    result = measure(truths, models, evaluated_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
+    result = measure(truths, models, exhaustive_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
     panel = Panel("<i>transfer</i>", np.zeros((60, 80, 3), np.uint8), "<u>nothing found</u>")
     pictures = [Shown(keys[0], "Attribution <License>", "gain", "Overlap <em>", [panel] * 3)]
     curves = [("masks <transfer>", b'{"step":20,"loss":1.0,"loss_mask":1.0}\n{"step":40,"loss":0.5,"loss_mask":0.5}\n')]
