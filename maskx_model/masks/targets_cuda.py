@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_prep.format.records import Rle
-from maskx_model.masks.rle import mask_edges
+from data_prep.format.rle import mask_edges
 from maskx_model.model.mask_branch import MASK_SIZE
 
 VALUES_AT_ONCE = 2**20
