@@ -24,10 +24,10 @@ from benchmarks.detected_world import detected_world
 from benchmarks.process_tree import measured
 from benchmarks.settings import print_settings
 from maskx_model.evaluation.coco_ap import METRICS, APTable, IouType, average_precision
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.results.instances import Instances
 
-FullSize = tuple[list[Truth], list[Instances]]
+FullSize = tuple[list[GroundTruth], list[Instances]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class Reference:
             "annotations": self._annotations(truths),
         }
 
-    def _shape(self, truth: Truth, each: Instances, i: int) -> dict[str, Any]:
+    def _shape(self, truth: GroundTruth, each: Instances, i: int) -> dict[str, Any]:
         if self.iou_type == "segm":
             return {"segmentation": {"size": [truth.height, truth.width], "counts": each.masks[i].counts}}
         x1, y1, x2, y2 = each.boxes[i].astype(np.float64).tolist()
         return {"bbox": [x1, y1, x2 - x1, y2 - y1]}
 
-    def _annotations(self, truths: list[Truth]) -> list[dict[str, Any]]:
+    def _annotations(self, truths: list[GroundTruth]) -> list[dict[str, Any]]:
         annotations: list[dict[str, Any]] = []
         for truth in truths:
             for label, thing in zip(truth.labels, truth.objects, strict=True):

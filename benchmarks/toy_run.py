@@ -17,9 +17,9 @@ from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.samples import Reader, iterate
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
-from maskx_model.evaluation.predictions import find
+from maskx_model.evaluation.predictions import predict
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
@@ -111,8 +111,10 @@ class ToyRun:
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
         """AP on the validation images: of A, of the rest as B, and of all."""
         labels = exhaustive_classes(self.data, "coco")
-        photographs = [(image, Truth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")]
-        found = find(photographs, models)
+        photographs = [
+            (image, GroundTruth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")
+        ]
+        found = predict(photographs, models)
         truths = [truth for _, truth in photographs]
         return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
 

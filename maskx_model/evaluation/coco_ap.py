@@ -12,7 +12,7 @@ from data_prep.format.records import Annotation
 from data_prep.format.rle import coco_object
 
 if TYPE_CHECKING:
-    from maskx_model.evaluation.ground_truth import Truth
+    from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.results.instances import Instances
 
 IouType = Literal["bbox", "segm"]
@@ -48,7 +48,7 @@ class APTable:
 
 
 def average_precision(
-    truths: Sequence["Truth"],
+    truths: Sequence["GroundTruth"],
     found: "Sequence[Instances]",
     iou_type: IouType,
     classes: Collection[int],
@@ -80,13 +80,13 @@ def average_precision(
     return APTable(tuple(order), values)
 
 
-def _image_ids(truths: Sequence["Truth"]) -> npt.NDArray[np.int64]:
+def _image_ids(truths: Sequence["GroundTruth"]) -> npt.NDArray[np.int64]:
     """Small numbers in the order of the images' ids, int64 [N]: equal scores are ranked in that order."""
     return np.unique([truth.image_id for truth in truths], return_inverse=True)[1]
 
 
 def _ground_truth(
-    truths: Sequence["Truth"], found: "Sequence[Instances]", iou_type: IouType, classes: Sequence[int]
+    truths: Sequence["GroundTruth"], found: "Sequence[Instances]", iou_type: IouType, classes: Sequence[int]
 ) -> hotcoco.COCO:
     ids = _image_ids(truths)
     objects = [each for truth in truths for each in truth.objects]
@@ -130,8 +130,8 @@ def _detections(
     rows = np.column_stack([images, boxes, scores, labels])
     if iou_type == "bbox" or not len(rows):
         return ground_truth.load_res(rows)
-    masks: list[dict[str, Any] | list[list[float]]] = [coco_object(mask) for each in found for mask in each.masks]
-    detections = ground_truth.load_res(rows, segmentation=masks)
+    masks = [coco_object(mask) for each in found for mask in each.masks]
+    detections = ground_truth.load_res(rows, segmentation=[*masks])
     detections.update_anns(ids=np.arange(len(rows)) + 1, area=hotcoco.mask.area(masks))
     return detections
 

@@ -11,8 +11,8 @@ from maskx_model.evaluation.instance_checks import check_instances
 
 if TYPE_CHECKING:
     from maskx_model.evaluation.coco_ap import APTable, IouType
-    from maskx_model.evaluation.ground_truth import Truth
-    from maskx_model.evaluation.predictions import Found
+    from maskx_model.evaluation.ground_truth import GroundTruth
+    from maskx_model.evaluation.predictions import Predictions
     from maskx_model.evaluation.protocols import ProtocolName
 
 MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
@@ -60,8 +60,8 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def measure(
-    truths: Sequence["Truth"],
-    found: Mapping[str, "Found"],
+    truths: Sequence["GroundTruth"],
+    found: Mapping[str, "Predictions"],
     classes: Collection[int],
     in_a: Collection[int],
     names: Sequence[str],
@@ -81,7 +81,7 @@ def measure(
     from maskx_model.evaluation.protocols import PROTOCOLS
 
     def table(kind: str, iou_type: "IouType", given: bool = False) -> "APTable":
-        instances = found[kind].given if given else found[kind].predicted
+        instances = found[kind].on_ground_truth_boxes if given else found[kind].on_predicted_boxes
         check_instances(truths, instances, len(names), kind)
         return average_precision(truths, instances, iou_type, classes, PROTOCOLS[protocol].federated)
 
@@ -113,7 +113,7 @@ def measure(
 
 
 def _per_class(
-    truths: Sequence["Truth"],
+    truths: Sequence["GroundTruth"],
     tables: Mapping[str, Mapping[str, "APTable"]],
     classes: Sequence[int],
     in_a: Collection[int],

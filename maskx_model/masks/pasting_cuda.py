@@ -35,10 +35,10 @@ def _resampled_rows(maps: Tensor, first: Tensor, last: Tensor, length: int) -> T
     extent = (last - first + 1).clamp(min=1)[:, None]
     at = ((pixel + 0.5) * (count / extent.float()) - 0.5).clamp(min=0)
     low = at.long().clamp(max=count - 1)
-    share = (at - low)[:, :, None]
+    fraction = (at - low)[:, :, None]
     inside = ((pixel >= 0) & (pixel < extent))[:, :, None]
     each = torch.arange(len(maps), device=maps.device)[:, None]
-    mixed = maps[each, low] * (1 - share) + maps[each, (low + 1).clamp(max=count - 1)] * share
+    mixed = maps[each, low] * (1 - fraction) + maps[each, (low + 1).clamp(max=count - 1)] * fraction
     return mixed * inside
 
 

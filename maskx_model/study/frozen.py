@@ -23,7 +23,7 @@ from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
 from maskx_model.data.samples import Reader
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.coco_ap import METRICS, average_precision
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.masks.pasting import paste
@@ -95,11 +95,11 @@ class Frozen:
         return self.data.select(self.split, self.preset.stage2_source)[: self.max_images]
 
     @cached_property
-    def truths(self) -> list[Truth]:
+    def truths(self) -> list[GroundTruth]:
         """What is in them, of every class that the source annotates exhaustively."""
         source = self.preset.stage2_source
         labels = exhaustive_classes(self.data, source)
-        return [Truth.of(self.data.read_record(row), source, labels) for row in self.rows]
+        return [GroundTruth.of(self.data.read_record(row), source, labels) for row in self.rows]
 
     @cached_property
     def shown(self) -> frozenset[int]:
@@ -223,7 +223,7 @@ class Frozen:
 class _Part:
     """Some of the images measured on: what is in them, and what is kept of them (`measured_boxes`)."""
 
-    truths: Sequence[Truth]
+    truths: Sequence[GroundTruth]
     tensors: Tensors
 
     def boxes(self, kind: str) -> BoxFeatures:
