@@ -20,7 +20,7 @@ import tyro
 from benchmarks.settings import print_settings
 from data_prep.format.reader import Dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.presets import get_preset
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.jobs import Job, Row, run_jobs
@@ -113,7 +113,7 @@ def main(options: Options) -> None:
         features=f"{options.out}/features",
         preset=preset,
         masks_of=resolve_mask_classes("coco", data.vocabulary, source),
-        measured=tuple(sorted(evaluated_classes(data, source).values())),
+        measured=tuple(sorted(exhaustive_classes(data, source).values())),
     )
     rows = list(trained(frozen, a, options))
     few = replace(frozen, max_images=options.grabcut_images)

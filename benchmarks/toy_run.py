@@ -17,10 +17,10 @@ from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.samples import Reader, iterate
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
-from maskx_model.evaluation.predictions import find
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.predictions import predict
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
 from maskx_model.study.frozen import of_classes
@@ -82,7 +82,7 @@ class ToyRun:
     @cached_property
     def classes(self) -> frozenset[int]:
         """All classes that AP is measured on."""
-        return frozenset(evaluated_classes(self.data, "coco").values())
+        return frozenset(exhaustive_classes(self.data, "coco").values())
 
     @cached_property
     def rois(self) -> tuple[RoiBatch, RoiBatch]:
@@ -110,9 +110,11 @@ class ToyRun:
 
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
         """AP on the validation images: of A, of the rest as B, and of all."""
-        labels = evaluated_classes(self.data, "coco")
-        photographs = [(image, Truth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")]
-        found = find(photographs, models)
+        labels = exhaustive_classes(self.data, "coco")
+        photographs = [
+            (image, GroundTruth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")
+        ]
+        found = predict(photographs, models)
         truths = [truth for _, truth in photographs]
         return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
 

@@ -71,7 +71,7 @@ def noise_samples(way: Way, options: Options) -> list[Sample]:
     for number in range(options.images):
         rng = np.random.default_rng(number)
         shape = mask_targets.Options(options.height, options.width, options.objects, options.objects)
-        masks, boxes, _ = mask_targets.photograph(shape, seed=number)
+        masks, boxes, _ = mask_targets.masks_and_rois(shape, seed=number)
         boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 4)
         image = rng.integers(0, 256, (options.height, options.width, 3)).astype(np.uint8)
         labels = torch.from_numpy(rng.integers(1, way.classes, options.objects))

@@ -45,7 +45,7 @@ EXTRAS = {
     "apache_beam": "data",
     "boto3": "s3",
     "cv2": "data",
-    "faster_coco_eval": "train",
+    "hotcoco": "train",
     "jinja2": "data",
     "matplotlib": "data",
     "mlflow": "train",

@@ -19,9 +19,9 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle, decode_record
+from data_prep.format.rle import mirror_mask
 from data_prep.storage.storage import read
 from maskx_model.config import MaskTargets
-from maskx_model.masks.rle import mirrored_mask
 from maskx_model.model.crowds import CROWD_LABEL
 
 Box = tuple[float, float, float, float]
@@ -143,7 +143,7 @@ def mirrored(sample: Sample) -> Sample:
         sample,
         image=np.ascontiguousarray(sample.image[:, ::-1]),
         boxes=boxes,
-        masks=tuple(mask and mirrored_mask(mask) for mask in sample.masks),
+        masks=tuple(mask and mirror_mask(mask) for mask in sample.masks),
     )
 
 

@@ -22,7 +22,7 @@ from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, write
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.data.samples import Reader, to_tensor
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.roi_sampling import RoiBatch, cached_rois
@@ -78,7 +78,7 @@ def training_rois(
 
 def measured_boxes(
     model: MaskXRCNN,
-    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
+    photographs: Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]],
     measured: Sequence[int],
 ) -> Tensors:
     """What any head on this detector is measured by: `predicted/…` are detections, `given/…` ground-truth boxes, both

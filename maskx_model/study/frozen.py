@@ -22,11 +22,10 @@ from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
 from maskx_model.data.samples import Reader
 from maskx_model.data.word_vectors import class_vectors
-from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.coco_ap import METRICS, average_precision
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
-from maskx_model.evaluation.protocols import evaluated_classes
-from maskx_model.evaluation.single_class_ap import METRICS
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.masks.pasting import paste
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
@@ -96,11 +95,11 @@ class Frozen:
         return self.data.select(self.split, self.preset.stage2_source)[: self.max_images]
 
     @cached_property
-    def truths(self) -> list[Truth]:
+    def truths(self) -> list[GroundTruth]:
         """What is in them, of every class that the source annotates exhaustively."""
         source = self.preset.stage2_source
-        labels = evaluated_classes(self.data, source)
-        return [Truth.of(self.data.read_record(row), source, labels) for row in self.rows]
+        labels = exhaustive_classes(self.data, source)
+        return [GroundTruth.of(self.data.read_record(row), source, labels) for row in self.rows]
 
     @cached_property
     def shown(self) -> frozenset[int]:
@@ -214,7 +213,7 @@ class Frozen:
     def box_ap50(self) -> ClassAP:
         """Box AP at IoU 0.5 of every class that the source annotates exhaustively: no mask takes part in it."""
         found = [each for part in self._parts for each in part.instances(part.boxes("all"), None)]
-        classes = tuple(evaluated_classes(self.data, self.preset.stage2_source).values())
+        classes = tuple(exhaustive_classes(self.data, self.preset.stage2_source).values())
         table = average_precision(self.truths, found, "bbox", classes)
         at_half = table.values[:, METRICS.index("AP50")].tolist()
         return {label: ap for label, ap in zip(table.classes, at_half, strict=True) if not math.isnan(ap)}
@@ -224,7 +223,7 @@ class Frozen:
 class _Part:
     """Some of the images measured on: what is in them, and what is kept of them (`measured_boxes`)."""
 
-    truths: Sequence[Truth]
+    truths: Sequence[GroundTruth]
     tensors: Tensors
 
     def boxes(self, kind: str) -> BoxFeatures:

@@ -15,7 +15,7 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import write
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.presets import Preset
 from maskx_model.study.estimate import Holdout, best, results
 from maskx_model.study.folds import Fold, listed_folds, random_folds
@@ -85,7 +85,7 @@ def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Pre
         raise ConfigError("seeds: at least one is needed, and none twice")
     if options.jobs < 1:
         raise ConfigError(f"jobs: at least one process is needed, got {options.jobs}")
-    known = evaluated_classes(data, preset.stage2_source).values()
+    known = exhaustive_classes(data, preset.stage2_source).values()
     if unmeasurable := sorted(set(a) - set(known)):
         raise DataError(
             f"{data.uri}: AP is not defined on {data.vocabulary.names[unmeasurable[0]]!r}, which is not annotated "
@@ -125,7 +125,7 @@ def _rows(
 
 def _result(frozen: Frozen, rows: dict[str, list[Row]], folds: Sequence[Fold], options: HoldoutOptions) -> Holdout:
     vocabulary = frozen.data.vocabulary
-    b = sorted(set(evaluated_classes(frozen.data, frozen.preset.stage2_source).values()) - set(frozen.masks_of))
+    b = sorted(set(exhaustive_classes(frozen.data, frozen.preset.stage2_source).values()) - set(frozen.masks_of))
     variants = results(rows, frozen.box_ap50, b)
     box_ap50 = {"held out": _mean(frozen, frozen.measured), "B": _mean(frozen, b)}
     names = tuple(tuple(vocabulary.names[label] for label in fold) for fold in folds)

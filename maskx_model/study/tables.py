@@ -13,7 +13,7 @@ from data_prep.storage.storage import exists, write
 from maskx_model.config import MaskConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.presets import Preset
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.jobs import Job, Row, read_row, run_jobs
@@ -56,7 +56,7 @@ def tables(
     data = Dataset.open(dataset)
     chosen = mask_classes or preset.mask_classes
     a = resolve_mask_classes(chosen, data.vocabulary, preset.stage2_source)
-    measured = tuple(sorted(evaluated_classes(data, preset.stage2_source).values()))
+    measured = tuple(sorted(exhaustive_classes(data, preset.stage2_source).values()))
     _check(options, detectors)
     rows = chosen_rows(options.rows)
     not_run = {row.id: reason for row in rows if (reason := _reason(METHODS[row.method], options))}

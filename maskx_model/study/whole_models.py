@@ -11,8 +11,8 @@ from data_prep.format.images import decode_rgb
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig
 from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.predictions import find, find_grabcut
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.predictions import predict, predict_grabcut
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.instances import Instances
 from maskx_model.study.frozen import ClassAP, Frozen
@@ -22,8 +22,8 @@ from maskx_model.training.stages import train_joint
 
 def grabcut_row(frozen: Frozen) -> Row:
     """GrabCut of the frozen detector's boxes at test time (Table 2): nothing is trained."""
-    found = find_grabcut(_photographs(frozen, "GrabCut"), {"grabcut": frozen.model})["grabcut"]
-    return Row(_by_class(frozen, found.predicted), _by_class(frozen, found.given))
+    found = predict_grabcut(_photographs(frozen, "GrabCut"), {"grabcut": frozen.model})["grabcut"]
+    return Row(_by_class(frozen, found.on_predicted_boxes), _by_class(frozen, found.on_ground_truth_boxes))
 
 
 def joint_row(frozen: Frozen, mask: MaskConfig, mask_classes: str, seed: int, folder: str) -> Row:
@@ -37,11 +37,11 @@ def joint_row(frozen: Frozen, mask: MaskConfig, mask_classes: str, seed: int, fo
     )
     model = load_model(folder, frozen.device).model
     assert isinstance(model, MaskXRCNN)
-    found = find(_photographs(frozen, "end to end: measure"), {"joint": model})["joint"]
-    return Row(_by_class(frozen, found.predicted), _by_class(frozen, found.given))
+    found = predict(_photographs(frozen, "end to end: measure"), {"joint": model})["joint"]
+    return Row(_by_class(frozen, found.on_predicted_boxes), _by_class(frozen, found.on_ground_truth_boxes))
 
 
-def _photographs(frozen: Frozen, title: str) -> Iterator[tuple[npt.NDArray[np.uint8], Truth]]:
+def _photographs(frozen: Frozen, title: str) -> Iterator[tuple[npt.NDArray[np.uint8], GroundTruth]]:
     images = (decode_rgb(frozen.data.read_image(row), f"{frozen.dataset}: {row.key}.jpg") for row in frozen.rows)
     return zip(tqdm(images, title, len(frozen.rows), unit="image", mininterval=1), frozen.truths, strict=True)
 

@@ -12,7 +12,7 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.predictions import find
+from maskx_model.evaluation.predictions import predict
 from maskx_model.presets import Preset
 from maskx_model.study.frozen import Frozen
 from maskx_model.study.variants import variant
@@ -40,8 +40,8 @@ def test_a_head_sees_only_the_classes_that_it_is_trained_on(frozen: Frozen) -> N
 def test_masks_of_kept_features_are_those_of_the_images(frozen: Frozen) -> None:
     model = frozen.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
     images = [decode_rgb(frozen.data.read_image(row), row.key) for row in frozen.rows]
-    found = find(zip(images, frozen.truths, strict=True), {"transfer": model})["transfer"]
-    for kind, instances in (("predicted", found.predicted), ("given", found.given)):
+    found = predict(zip(images, frozen.truths, strict=True), {"transfer": model})["transfer"]
+    for kind, instances in (("predicted", found.on_predicted_boxes), ("given", found.on_ground_truth_boxes)):
         kept = frozen.instances(model, kind, frozen.measured)
         overlaps = []
         for own, whole in zip(kept, instances, strict=True):
@@ -59,8 +59,8 @@ def test_masks_of_kept_features_are_those_of_the_images(frozen: Frozen) -> None:
 def test_box_ap50_is_that_of_all_detections(frozen: Frozen) -> None:
     model = frozen.new_model(frozen.preset.mask)
     images = [decode_rgb(frozen.data.read_image(row), row.key) for row in frozen.rows]
-    found = find(zip(images, frozen.truths, strict=True), {"any": model})["any"]
-    whole = average_precision(frozen.truths, found.predicted, "bbox", range(60))
+    found = predict(zip(images, frozen.truths, strict=True), {"any": model})["any"]
+    whole = average_precision(frozen.truths, found.on_predicted_boxes, "bbox", range(60))
     column = dict(zip(whole.classes, whole.values[:, 1].tolist(), strict=True))
     assert frozen.box_ap50 == pytest.approx({label: ap for label, ap in column.items() if np.isfinite(ap)})
 

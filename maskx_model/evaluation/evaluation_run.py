@@ -9,17 +9,17 @@ from data_prep.format.reader import Dataset
 from maskx_model.evaluation.metrics import Evaluation
 
 if TYPE_CHECKING:
-    from maskx_model.evaluation.ground_truth import Truth
-    from maskx_model.evaluation.predictions import Found
+    from maskx_model.evaluation.ground_truth import GroundTruth
+    from maskx_model.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationRun:
     """An evaluation with what it was made of: `found` by kind of model, the baseline first; A as positions."""
 
     data: Dataset
     rows: Sequence[IndexRow]
-    truths: Sequence["Truth"]
-    found: Mapping[str, "Found"]
+    truths: Sequence["GroundTruth"]
+    found: Mapping[str, "Predictions"]
     in_a: frozenset[int]
     result: Evaluation
