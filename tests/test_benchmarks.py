@@ -46,6 +46,12 @@ def test_a_benchmark_ends_with_its_figures(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_wait_policies_are_compared(tmp_path: Path) -> None:
+    report = last_line("wait_policy", "--steps 1 --rounds 1 --images 40 --others 1", tmp_path)
+    assert {"ratio", "ratio_free", "cpu_busy_default", "cpu_busy_PASSIVE"} <= report.keys()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
 def test_shards_of_real_images_are_measured(tmp_path: Path) -> None:
     assert last_line("shard_writing", "--each 8 --held-out 16 --rounds 1", tmp_path)

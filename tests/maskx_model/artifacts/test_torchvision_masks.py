@@ -18,7 +18,7 @@ from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.storage.errors import CheckpointError, ConfigError, MaskxError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
 from maskx_model.artifacts.torchvision_masks import load_coco_features
-from maskx_model.cli.commands import masks
+from maskx_model.cli.train_masks import train_masks as masks_command
 from maskx_model.config import MaskConfig
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -246,4 +246,4 @@ def test_other_files_are_refused_and_nothing_is_written(folder: Path, tmp_path: 
 def test_the_command_takes_pretrained_masks(folder: Path, tmp_path: Path, words: str, message: str) -> None:
     places = [f"--dataset={folder}/coco", f"--detector={folder}/detector", f"--out={tmp_path}/out"]
     with pytest.raises(MaskxError, match=message):
-        tyro.cli(masks, args=[*places, "--preset=coco_r50", f"--pretrained={folder}/coco.pth", *words.split()])
+        tyro.cli(masks_command, args=[*places, "--preset=coco_r50", f"--pretrained={folder}/coco.pth", *words.split()])

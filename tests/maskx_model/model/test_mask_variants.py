@@ -12,7 +12,7 @@ import tyro
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
-from maskx_model.cli.options import MaskOptions
+from maskx_model.cli.model_options import MaskOptions
 from maskx_model.config import MaskConfig
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.predict import predict

@@ -9,7 +9,7 @@ import torch
 
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.cli.options import ComputeOptions
+from maskx_model.cli.model_options import ComputeOptions
 from maskx_model.config import Compute, ModelConfig, Precision
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.samples import Reader
