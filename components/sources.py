@@ -18,8 +18,10 @@ def sources(given: list[str], preset: str, toy_world: str, seed: int) -> list[st
     Returns:
         The sources: `given`, or the toy world's.
     """
+    from data_prep.log import show_log
     from data_prep.toy_world.sources import sources_or_toy_world
     from maskx_model.presets import get_preset
 
+    show_log()
     data = get_preset(preset).data
     return sources_or_toy_world(given, toy_world, data.toy_images, data.toy_val_images, seed)

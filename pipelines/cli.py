@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
+from data_prep.log import show_log
 from data_prep.storage.errors import MaskxError
 from pipelines.command_list import GROUPS, load
 from pipelines.help_pages import command_page, fill_docstrings, front_page, group_page
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     let_idle_threads_sleep()
+    show_log()
     try:
         run(words)
         sys.stdout.flush()

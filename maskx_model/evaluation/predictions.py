@@ -4,7 +4,7 @@ Models that have a common frozen detector (§3.2) have equal boxes, scores and f
 detector runs once for all of them.
 """
 
-import sys
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,8 @@ from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
 from maskx_model.results.instances import Instances
 from maskx_model.results.predict import segment_boxes, to_instances
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def predict_grabcut(
     detectors: Mapping[str, FasterRCNN],
     only_verified: bool = False,
 ) -> dict[str, Predictions]:
-    """As `predict`, but masks are GrabCut's (Table 2), or the box where it has none: standard error tells how often."""
+    """As `predict`, but masks are GrabCut's (Table 2), or the box where it has none: the log says how often."""
     from maskx_model.masks.grabcut import grabcut_masks
 
     found = {kind: Predictions([], []) for kind in detectors}
@@ -100,7 +102,7 @@ def predict_grabcut(
                 masks = grabcut_masks(image, each["boxes"].cpu().numpy())
                 instances.append(to_instances(each, masks.masks))
                 count, filled = count + len(masks.masks), filled + masks.filled
-    print(f"GrabCut found no foreground in {filled} of {count} boxes: their masks are the boxes", file=sys.stderr)
+    logger.info("GrabCut found no foreground in %d of %d boxes: their masks are the boxes", filled, count)
     return found
 
 

@@ -1,6 +1,6 @@
 """AP of boxes and masks on A (classes with masks in training), on B (without) and on all (§4, §5.2)."""
 
-import sys
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.evaluation.predictions import Predictions
     from maskx_model.evaluation.protocols import Protocol, ProtocolName
+
+logger = logging.getLogger(__name__)
 
 MaskSource = Literal["model", "grabcut"]
 """Where the masks come from: the model's mask branch, or GrabCut of its boxes."""
@@ -72,7 +74,7 @@ def evaluate(
         "precision": compute.precision,
     }
     if (finished := _finished(out, made_from)) is not None:
-        print(f"{out}: finished already, nothing to do", file=sys.stderr)
+        logger.info("%s: finished already, nothing to do", out)
         return finished
     _check_replaceable(out)
     if masks == "grabcut" and baseline is not None:

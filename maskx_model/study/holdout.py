@@ -4,7 +4,6 @@ B has no masks to measure by. So A's classes lose theirs, a fold at a time: a he
 the fold, with the protocol of B. A variant that memorises A, whose loss and AP on A look fine, is found out here.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -137,12 +136,13 @@ def _mean(frozen: Frozen, classes: Sequence[int]) -> float | None:
     return mean(known) if known else None
 
 
-def print_table(result: Holdout) -> None:
-    """The variants, best estimate first, to standard output; what it means, to standard error."""
-    print(f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}  ")
+def results_table(result: Holdout) -> str:
+    """The variants as text, a line each, the best estimate first, and what `flagged` means."""
+    lines = [f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}"]
     for each in sorted(result.variants, key=lambda each: -each.predicted.on_b):
         held_out, given = (f"{s.mean:.1f} ± {s.deviation:.1f}" for s in (each.predicted, each.given))
         error = "" if each.predicted.error is None else f" ± {each.predicted.error:.1f}"
-        mark = "picked" if each.name == result.picked else "flagged" if each.flagged else ""
-        print(f"{each.name:22}{held_out:>18}{given:>18}{f'{each.predicted.on_b:.1f}{error}':>18}  {mark}")
-    print("flagged: not clearly above the class-agnostic head on classes without masks", file=sys.stderr)
+        mark = "  picked" if each.name == result.picked else "  flagged" if each.flagged else ""
+        lines.append(f"{each.name:22}{held_out:>18}{given:>18}{f'{each.predicted.on_b:.1f}{error}':>18}{mark}")
+    lines.append("flagged: not clearly above the class-agnostic head on classes without masks")
+    return "\n".join(lines)

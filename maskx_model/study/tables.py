@@ -1,7 +1,6 @@
 """The paper's Tables 1 and 2 in small: every row on several seeds, one detector and one set of features for each."""
 
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -195,13 +194,14 @@ def _digest(told: object) -> str:
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
 
-def print_tables(result: Tables) -> None:
-    """The tables to standard output, and which orderings came out to standard error."""
-    print(f"{'':40}{'B':>12}{'A':>14}")
+def results_table(result: Tables) -> str:
+    """The rows as text, a line each, and how many of the paper's orderings came out."""
+    lines = [f"{'':40}{'B':>12}{'A':>14}"]
     for each in result.rows:
         values = each.not_run and f"not run: {each.not_run}"
         if each.b is not None and each.a is not None:
             values = f"{each.b!s:>12}{each.a!s:>14}"
-        print(f"{each.table:4}{each.name:36}{values}")
+        lines.append(f"{each.table:4}{each.name:36}{values}")
     held = sum(each.holds for each in result.orderings)
-    print(f"{held} of {len(result.orderings)} orderings of the paper came out on the mean", file=sys.stderr)
+    lines.append(f"{held} of {len(result.orderings)} orderings of the paper came out on the mean")
+    return "\n".join(lines)

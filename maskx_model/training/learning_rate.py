@@ -1,6 +1,6 @@
 """Stage 2 once for each learning rate; the one with the lowest loss on held-out images is kept."""
 
-import sys
+import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -14,6 +14,8 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.loop import DivergedError, Place, train
 from maskx_model.training.roi_sampling import RoiBatch
 from maskx_model.training.step import Losses
+
+logger = logging.getLogger(__name__)
 
 RoiSource = Callable[[int], Iterable[RoiBatch]]
 
@@ -43,7 +45,7 @@ def choose_learning_rate(
         except DivergedError as error:
             if rate == schedule.learning_rates[-1] and not results:
                 raise
-            print(f"{error}. Set aside.", file=sys.stderr)
+            logger.warning("%s. Set aside.", error)
             continue
         held_back_loss = _loss_on(branch, held_back, embeddings) if held_back is not None else 0.0
         line = {"step": schedule.steps, "learning_rate_tried": rate, "loss_held_back": held_back_loss}

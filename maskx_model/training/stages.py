@@ -2,7 +2,7 @@
 to end both at once."""
 
 import hashlib
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from maskx_model.model.mask_branch import MaskBranch
 
+logger = logging.getLogger(__name__)
 
 ADDED_SETTINGS = {
     "classification_loss": "softmax",
@@ -223,5 +224,5 @@ def _without_added(settings: object) -> object:
 def finished(out: str, made_from: Origin) -> bool:
     if not is_finished(out, made_from):
         return False
-    print(f"{out}: finished already, nothing to do", file=sys.stderr)
+    logger.info("%s: finished already, nothing to do", out)
     return True

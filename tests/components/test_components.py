@@ -56,6 +56,14 @@ def test_a_component_imports_inside_and_stays_thin(name: str) -> None:
     assert any(isinstance(node, ast.ImportFrom) for node in body.body)
 
 
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_shows_what_the_libraries_log(name: str) -> None:
+    body = ast.parse(inspect.getsource(function(name))).body[0]
+    assert isinstance(body, ast.FunctionDef)
+    first = next(node for node in body.body[1:] if not isinstance(node, ast.ImportFrom))
+    assert ast.unparse(first) == "show_log()"
+
+
 def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     assert function("sources")(["coco=coco:here"], "toy", str(tmp_path / "toy"), 0) == ["coco=coco:here"]
     assert not list(tmp_path.iterdir())

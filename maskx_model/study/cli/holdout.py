@@ -62,7 +62,7 @@ def holdout(
     Example:
         maskx study holdout --dataset dataset --detector detector --out study --preset coco_r50
     """
-    from maskx_model.study.holdout import HoldoutOptions, print_table
+    from maskx_model.study.holdout import HoldoutOptions, results_table
     from maskx_model.study.holdout import holdout as run
     from maskx_model.study.jobs import default_jobs
 
@@ -77,4 +77,4 @@ def holdout(
         training.rois_at_most,
     )
     chosen = training.applied_to(get_preset(preset), source)
-    print_table(run(dataset, detector, out, chosen, options, mask_classes))
+    print(results_table(run(dataset, detector, out, chosen, options, mask_classes)))

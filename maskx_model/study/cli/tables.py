@@ -69,7 +69,7 @@ def tables(
         maskx study tables --dataset dataset --out tables --rows 1a 1b --seeds 0
     """
     from maskx_model.study.jobs import default_jobs
-    from maskx_model.study.tables import TablesOptions, print_tables
+    from maskx_model.study.tables import TablesOptions, results_table
     from maskx_model.study.tables import tables as run
 
     options = TablesOptions(
@@ -82,4 +82,4 @@ def tables(
         training.rois_at_most,
     )
     chosen = training.applied_to(with_weights(get_preset(preset), comparison.weights), source)
-    print_tables(run(dataset, out, chosen, options, comparison.detector, mask_classes))
+    print(results_table(run(dataset, out, chosen, options, comparison.detector, mask_classes)))

@@ -134,14 +134,15 @@ def test_stage_2_leaves_the_detector_as_it_was_and_learns_masks(
 
 
 def test_a_learning_rate_at_which_training_diverges_is_set_aside(
-    toy_dataset: Dataset, detector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toy_dataset: Dataset, detector: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     preset = tiny_cached(8, checkpoint_every=100)
     rates = {"first": (1e30, 1e-2), "last": (1e-2, 1e30), "both": (1e30, 1e31)}
     presets = {name: replace(preset, stage2=replace(preset.stage2, learning_rates=own)) for name, own in rates.items()}
     for name in ("first", "last"):
         train_masks(toy_dataset.uri, detector, f"{tmp_path}/{name}", presets[name])
-        assert "stage 2, rate 1e+30, step" in capsys.readouterr().err
+        assert "stage 2, rate 1e+30, step" in caplog.text
+        caplog.clear()
         line = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])
         assert line["learning_rate_tried"] == 1e-2
     with pytest.raises(MaskxError, match=r"stage 2, rate 1e\+31, step .* lower the learning rate"):
