@@ -16,7 +16,7 @@ from data_prep.toy_world.classes import Style
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.data.samples import Reader, iterate
+from maskx_model.data.reader import SampleReader
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import predict
@@ -88,7 +88,7 @@ class ToyRun:
     def rois(self) -> tuple[RoiBatch, RoiBatch]:
         """RoIs with masks of all classes, to train on and held back: heads see their share by `of_classes`."""
         schedule = self.preset.stage2
-        reader = Reader(self.data, "coco", self.classes)
+        reader = SampleReader(self.data, "coco", self.classes)
         training, held_back = split_rows(self.data.select("train", "coco"), schedule)
         return (
             cached(self.detector, reader, training, schedule),
@@ -111,12 +111,10 @@ class ToyRun:
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
         """AP on the validation images: of A, of the rest as B, and of all."""
         labels = exhaustive_classes(self.data, "coco")
-        photographs = [
-            (image, GroundTruth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")
-        ]
-        found = predict(photographs, models)
-        truths = [truth for _, truth in photographs]
-        return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
+        rows = self.data.select("val", "coco")
+        ground_truth = [GroundTruth.of(self.data.read_record(row), "coco", labels) for row in rows]
+        predictions = predict(zip(map(self.data.pixels, rows), ground_truth, strict=True), models)
+        return measure(ground_truth, predictions, self.classes, in_a, self.data.vocabulary.names, {})
 
 
 class ShuffledClasses(MaskXRCNN):

@@ -1,7 +1,7 @@
 """AP of boxes and masks on A (classes with masks in training), on B (without) and on all (§4, §5.2)."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Literal
 
@@ -9,8 +9,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, ConfigError
@@ -92,7 +90,7 @@ def evaluate(
     device = resolve_device(device)
     models = _load(data, uris, device, measured)
     truths = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
-    progress = tqdm(_images(data, rows), "evaluate", len(rows), unit="image", mininterval=1)
+    progress = tqdm(map(data.pixels, rows), "evaluate", len(rows), unit="image", mininterval=1)
     with in_precision_of(compute, device):
         found = _find(zip(progress, truths, strict=True), models, rules, measured, compute)
     in_a = frozenset(models[next(iter(models))].mask_classes)
@@ -186,8 +184,3 @@ def _find(
     if masks == "model":
         return predict(photographs, whole, only_verified=rules.federated)
     return predict_boxes(photographs, detectors, only_verified=rules.federated)
-
-
-def _images(data: Dataset, rows: Sequence[IndexRow]) -> Iterator[npt.NDArray[np.uint8]]:
-    for row in rows:
-        yield decode_rgb(data.read_image(row), f"{data.uri}/{row.shard}: {row.key}.jpg")

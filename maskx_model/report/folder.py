@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from data_prep.format.images import decode_rgb
 from data_prep.storage.storage import create_folder, read, write
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
@@ -78,7 +77,7 @@ def _pictures(measured: EvaluationRun) -> list[Shown]:
     pictures = []
     for choice in choose(keys, measured.truths, measured.found, measured.in_a):
         row = measured.rows[choice.position]
-        image = decode_rgb(measured.data.read_image(row), row.key)
+        image = measured.data.pixels(row)
         seen = {kind: found.on_predicted_boxes[choice.position] for kind, found in measured.found.items()}
         names = measured.data.vocabulary.names
         drawn = panels(image, measured.truths[choice.position], seen, names, measured.in_a)

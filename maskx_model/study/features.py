@@ -21,7 +21,8 @@ from data_prep.format.index import IndexRow
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, write
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.data.samples import Reader, to_tensor
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import to_tensor
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -52,7 +53,7 @@ class BoxFeatures:
 
 
 def training_rois(
-    detector: FasterRCNN, reader: Reader, rows: Sequence[IndexRow], rois_at_most: int, **kind: Any
+    detector: FasterRCNN, reader: SampleReader, rows: Sequence[IndexRow], rois_at_most: int, **kind: Any
 ) -> Tensors:
     """RoIs of the images' objects with masks, from images in a random order until there are enough.
 

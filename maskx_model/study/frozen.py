@@ -12,7 +12,6 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
-from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
@@ -20,7 +19,7 @@ from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.coco_ap import METRICS, average_precision
 from maskx_model.evaluation.ground_truth import GroundTruth
@@ -111,7 +110,7 @@ class Frozen:
         per_object = self.preset.stage2.cached_proposals
 
         def compute() -> Tensors:
-            reader = Reader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets)
+            reader = SampleReader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets)
             rows = self.data.select("train", self.preset.stage2_source)
             return training_rois(self.model, reader, rows, self.rois_at_most, per_object=per_object, kind=kind)
 
@@ -135,8 +134,7 @@ class Frozen:
 
         def compute() -> Tensors:
             rows = tqdm(self.rows[start:end], f"RoI features to measure by, {start} to {end}", unit="image")
-            images = (decode_rgb(self.data.read_image(row), f"{self.dataset}: {row.key}.jpg") for row in rows)
-            return measured_boxes(self._finder, zip(images, truths, strict=True), self.measured)
+            return measured_boxes(self._finder, zip(map(self.data.pixels, rows), truths, strict=True), self.measured)
 
         asked = {"split": self.split, "photographs": (start, end), "classes": self.measured}
         return _Part(truths, self._kept(f"{self.split}-{start}", asked, compute))

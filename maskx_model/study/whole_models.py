@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from data_prep.format.images import decode_rgb
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig
 from maskx_model.evaluation.coco_ap import average_precision
@@ -42,7 +41,7 @@ def joint_row(frozen: Frozen, mask: MaskConfig, mask_classes: str, seed: int, fo
 
 
 def _photographs(frozen: Frozen, title: str) -> Iterator[tuple[npt.NDArray[np.uint8], GroundTruth]]:
-    images = (decode_rgb(frozen.data.read_image(row), f"{frozen.dataset}: {row.key}.jpg") for row in frozen.rows)
+    images = map(frozen.data.pixels, frozen.rows)
     return zip(tqdm(images, title, len(frozen.rows), unit="image", mininterval=1), frozen.truths, strict=True)
 
 

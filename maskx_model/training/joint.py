@@ -11,7 +11,8 @@ from data_prep.format.reader import Dataset
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
 from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
@@ -54,7 +55,7 @@ def fit_joint(
         model.word_vectors = torch.from_numpy(word_vectors)
     model.to(resolve_device(device)).to(memory_format=torch.channels_last)
     compile_backbone(detector, preset.joint.compute)
-    reader = Reader(data, preset.stage2_source, frozenset(classes))
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes))
     rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
     rows = data.select("train", preset.stage2_source)
 

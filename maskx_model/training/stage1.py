@@ -13,7 +13,8 @@ from data_prep.format.reader import Dataset
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
 from maskx_model.data.loader import TrainingBatches, load_batches
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
 from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
@@ -50,7 +51,7 @@ def fit_detector(
     def loss(batch: list[Sample]) -> Losses:
         return detector_losses(detector, batch, preset.detector.box_loss_weight, classify)
 
-    reader = Reader(data, preset.stage1_source)
+    reader = SampleReader(data, preset.stage1_source)
     place = Place(folder, made_from)
     metrics = train_on_photographs(detector, reader, rows, loss, schedule, seed, "stage 1", place)
     return detector, metrics
@@ -58,7 +59,7 @@ def fit_detector(
 
 def train_on_photographs(
     module: nn.Module,
-    reader: Reader,
+    reader: SampleReader,
     rows: Sequence[IndexRow],
     loss: Callable[[list[Sample]], Losses],
     schedule: Schedule,

@@ -15,7 +15,7 @@ from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -49,7 +49,7 @@ def fit_masks(
     assert isinstance(detector, FasterRCNN)
     freeze(detector)
     compile_backbone(detector, preset.stage2.compute)
-    reader = Reader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets)
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets)
     seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
     rows = rows_with_masks(data, preset.stage2_source, reader, seen)
     training, held_back = split_rows(rows, preset.stage2)
@@ -83,7 +83,7 @@ def freeze(detector: FasterRCNN) -> None:
     detector.eval().requires_grad_(False)
 
 
-def rows_with_masks(data: Dataset, source: str, reader: Reader, classes: tuple[int, ...]) -> list[IndexRow]:
+def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: tuple[int, ...]) -> list[IndexRow]:
     """The training images on which a class of A stands; raises DataError if there are none."""
     wanted = {name for name, position in reader.index.items() if position in set(classes)}
     rows = [row for row in data.select("train", source) if not wanted.isdisjoint(row.classes.get(source, ()))]
@@ -100,7 +100,7 @@ def split_rows(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[Index
 
 
 def roi_source(
-    detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule, seed: int
+    detector: FasterRCNN, reader: SampleReader, rows: list[IndexRow], schedule: MaskSchedule, seed: int
 ) -> RoiSource:
     """Batches of RoIs from a step on: from memory, or from images as they come."""
     if schedule.cache_rois:
@@ -119,7 +119,7 @@ def roi_source(
     return batches
 
 
-def cached(detector: FasterRCNN, reader: Reader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
+def cached(detector: FasterRCNN, reader: SampleReader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
     """The RoIs of those images, in memory."""
     torch.manual_seed(CACHE_SEED)
     progress = tqdm(rows, desc="RoI features", unit="image", mininterval=1)

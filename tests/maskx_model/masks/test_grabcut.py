@@ -18,7 +18,7 @@ from data_prep.format.records import Record
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskTargets, ModelConfig
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.masks.grabcut import grabcut_masks
 from maskx_model.presets import Preset
 from maskx_model.report.evaluate import evaluate
@@ -155,8 +155,8 @@ def test_targets_are_made_of_boxes_of_all_classes(world: Path) -> None:
     data = Dataset.open(f"{world}/train")
     overlaps = []
     for row in data.rows:
-        annotated = Reader(data, "coco", frozenset(range(3))).sample(row)
-        made = Reader(data, "coco", frozenset({0}), "grabcut").sample(row)
+        annotated = SampleReader(data, "coco", frozenset(range(3))).sample(row)
+        made = SampleReader(data, "coco", frozenset({0}), "grabcut").sample(row)
         assert [mask is None for mask in made.masks] == (made.labels < 1).tolist()  # crowds alone have none
         pairs = [(a, b) for a, b in zip(made.masks, annotated.masks, strict=True) if a and b]
         overlaps += [(bitmap(a) & bitmap(b)).sum() / (bitmap(a) | bitmap(b)).sum() for a, b in pairs]

@@ -15,7 +15,8 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, ModelConfig, Schedule
-from maskx_model.data.samples import Reader, mirrored
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import mirrored
 from maskx_model.model.classification_loss import (
     ClassificationLoss,
     ClassSampler,
@@ -167,7 +168,7 @@ def test_what_a_record_lists_reaches_the_target(tmp_path: Path) -> None:
         msgspec.structs.replace(records[1], not_exhaustive={"coco": ["tree"], "vg": ["cup"]}),
     ]
     data = Dataset.open(write_dataset(tmp_path, records, names, "train", claimed=told))
-    first, second = (Reader(data, "coco").sample(row) for row in data.select("train", "coco"))
+    first, second = (SampleReader(data, "coco").sample(row) for row in data.select("train", "coco"))
     assert (first.negative, first.not_exhaustive) == ((1, 3), ())
     assert (second.negative, second.not_exhaustive) == ((), (2,))
     seen = mirrored(first).target()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.format.images import decode_rgb
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.evaluation.coco_ap import average_precision
@@ -39,7 +38,7 @@ def test_a_head_sees_only_the_classes_that_it_is_trained_on(frozen: Frozen) -> N
 
 def test_masks_of_kept_features_are_those_of_the_images(frozen: Frozen) -> None:
     model = frozen.train(variant("cls", frozen.preset), frozen.masks_of, seed=0)
-    images = [decode_rgb(frozen.data.read_image(row), row.key) for row in frozen.rows]
+    images = [frozen.data.pixels(row) for row in frozen.rows]
     found = predict(zip(images, frozen.truths, strict=True), {"transfer": model})["transfer"]
     for kind, instances in (("predicted", found.on_predicted_boxes), ("given", found.on_ground_truth_boxes)):
         kept = frozen.instances(model, kind, frozen.measured)
@@ -58,7 +57,7 @@ def test_masks_of_kept_features_are_those_of_the_images(frozen: Frozen) -> None:
 
 def test_box_ap50_is_that_of_all_detections(frozen: Frozen) -> None:
     model = frozen.new_model(frozen.preset.mask)
-    images = [decode_rgb(frozen.data.read_image(row), row.key) for row in frozen.rows]
+    images = [frozen.data.pixels(row) for row in frozen.rows]
     found = predict(zip(images, frozen.truths, strict=True), {"any": model})["any"]
     whole = average_precision(frozen.truths, found.on_predicted_boxes, "bbox", range(60))
     column = dict(zip(whole.classes, whole.values[:, 1].tolist(), strict=True))

@@ -12,7 +12,8 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig, TransferInput
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -196,7 +197,7 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 def test_no_mask_of_b_reaches_a_gradient_of_any_part(toy_dataset: Dataset) -> None:
     names = toy_dataset.vocabulary.names
     in_a = frozenset(range(0, len(names), 2))
-    reader = Reader(toy_dataset, "coco", in_a)
+    reader = SampleReader(toy_dataset, "coco", in_a)
     rows = toy_dataset.select("train", "coco")[:6]
 
     def gradients(planted: frozenset[int]) -> list[Tensor]:

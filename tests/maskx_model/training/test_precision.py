@@ -12,7 +12,7 @@ from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.cli.model_options import ComputeOptions
 from maskx_model.config import Compute, ModelConfig, Precision
 from maskx_model.data.loader import TrainingBatches, load_batches
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -158,7 +158,9 @@ def test_the_command_line_changes_what_the_preset_says() -> None:
 
 
 def test_batches_made_ahead_are_those_made_in_turn(toy_dataset: Dataset) -> None:
-    samples = TrainingBatches(Reader(toy_dataset, "coco"), toy_dataset.select("train", "coco"), 2, seed=0, flip=True)
+    samples = TrainingBatches(
+        SampleReader(toy_dataset, "coco"), toy_dataset.select("train", "coco"), 2, seed=0, flip=True
+    )
     in_turn, ahead = (list(load_batches(samples, range(3, 6), torch.device(kind))) for kind in ("cpu", "cuda"))
     assert len(in_turn) == len(ahead) == 3
     for one, other in zip(in_turn, ahead, strict=True):

@@ -11,7 +11,8 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import RoiKind
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
@@ -56,7 +57,7 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None, kind: RoiKind) -> None:
     names = toy_dataset.vocabulary.names
     in_a = frozenset(range(0, len(names), 2))
-    reader = Reader(toy_dataset, "coco", in_a)
+    reader = SampleReader(toy_dataset, "coco", in_a)
     rows = toy_dataset.select("train", "coco")[:10]
     records = [toy_dataset.read_record(row) for row in rows]
 
@@ -78,7 +79,7 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
 
 
 def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
-    reader = Reader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
+    reader = SampleReader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
     samples = [reader.sample(row) for row in toy_dataset.select("train", "coco")]
     seen = [mask is not None for s in samples for mask in s.masks]
     in_a = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
