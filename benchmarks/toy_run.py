@@ -25,8 +25,9 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
 from maskx_model.study.frozen import of_classes
 from maskx_model.training.learning_rate import choose_learning_rate
+from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.stage2 import CachedRois, cached, freeze, split_rows
+from maskx_model.training.stage2 import cached, freeze, split_rows
 from maskx_model.training.stages import train_detector
 
 GROUPS = 5
@@ -86,26 +87,26 @@ class ToyRun:
 
     @cached_property
     def rois(self) -> tuple[RoiBatch, RoiBatch]:
-        """RoIs with masks of all classes, to train on and held back: heads see their share by `of_classes`."""
+        """RoIs with masks of all classes, to train on and held out; a head gets its part by `of_classes`."""
         schedule = self.preset.stage2
         reader = SampleReader(self.data, "coco", self.classes)
-        training, held_back = split_rows(self.data.select("train", "coco"), schedule)
+        training, held_out = split_rows(self.data.select("train", "coco"), schedule)
         return (
             cached(self.detector, reader, training, schedule),
-            cached(self.detector, reader, held_back, schedule),
+            cached(self.detector, reader, held_out, schedule),
         )
 
     def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
         """A mask head trained as the toy preset does, on the masks of those classes only."""
         preset = self.preset
-        training, held_back = (of_classes(part, classes) for part in self.rois)
+        training, held_out = (of_classes(part, classes) for part in self.rois)
 
         def new_model() -> MaskXRCNN:
             torch.manual_seed(self.seed)
             return MaskXRCNN(ModelConfig(preset.detector, mask), len(self.data.vocabulary), self.detector)
 
         source = CachedRois(training, preset.stage2, self.seed)
-        model, _ = choose_learning_rate(new_model, source, held_back, preset.stage2, self.seed)
+        model, _ = choose_learning_rate(new_model, source, held_out, preset.stage2, self.seed)
         return model
 
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:

@@ -15,23 +15,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
-from tqdm import tqdm
 
 from data_prep.format.index import IndexRow
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, write
 from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.config import RoiKind
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import to_tensor
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.training.roi_sampling import RoiBatch, cached_rois
+from maskx_model.training.roi_cache import CACHE_SEED, cache_rois, read_groups
+from maskx_model.training.roi_sampling import RoiBatch
 
 Tensors = dict[str, Tensor]
-
-SEED = 7
-IMAGES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -53,28 +51,23 @@ class BoxFeatures:
 
 
 def training_rois(
-    detector: FasterRCNN, reader: SampleReader, rows: Sequence[IndexRow], rois_at_most: int, **kind: Any
+    detector: FasterRCNN,
+    reader: SampleReader,
+    rows: Sequence[IndexRow],
+    rois_at_most: int,
+    per_object: int,
+    kind: RoiKind = "proposals",
 ) -> Tensors:
-    """RoIs of the images' objects with masks, from images in a random order until there are enough.
+    """RoIs of the images' objects with masks (`RoiBatch`), from images in a random order until there are enough.
 
-    `kind`: `per_object` and `kind` of `cached_rois`. Raises DataError where there is none.
+    `per_object` and `kind`: as `sampled_rois` takes them. Raises DataError where there is no RoI.
     """
-    torch.manual_seed(SEED)
-    order = np.random.default_rng(SEED).permutation(len(rows)).tolist()
-    parts: list[RoiBatch] = []
-    with tqdm(desc="RoI features to train on", total=len(rows), unit="image", mininterval=1) as progress:
-        for start in range(0, len(rows), IMAGES_AT_ONCE):
-            samples = [reader.sample(rows[number]) for number in order[start : start + IMAGES_AT_ONCE]]
-            parts.append(cached_rois(detector, iter([samples]), **kind))
-            progress.update(len(samples))
-            if sum(len(part) for part in parts) >= rois_at_most:
-                break
-    if not any(len(part) for part in parts):
+    order = np.random.default_rng(CACHE_SEED).permutation(len(rows)).tolist()
+    groups = read_groups(reader, [rows[number] for number in order], "RoI features to train on")
+    rois = cache_rois(detector, groups, per_object, kind, rois_at_most)
+    if not len(rois):
         raise DataError(f"{reader.dataset.uri}: no object of the mask classes has a mask to train on")
-    return {
-        field.name: torch.cat([getattr(part, field.name) for part in parts])[:rois_at_most].contiguous()
-        for field in fields(RoiBatch)
-    }
+    return {field.name: getattr(rois, field.name).contiguous() for field in fields(RoiBatch)}
 
 
 def measured_boxes(

@@ -32,8 +32,9 @@ from maskx_model.results.instances import Instances
 from maskx_model.study.features import BoxFeatures, Tensors, kept, measured_boxes, training_rois
 from maskx_model.study.variants import Variant
 from maskx_model.training.learning_rate import choose_learning_rate
+from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.stage2 import CachedRois, freeze
+from maskx_model.training.stage2 import freeze
 from maskx_model.training.stages import load_detector
 
 IMAGES_OF_A_FILE = 100

@@ -74,9 +74,11 @@ def train_detector(
         made_from |= _weights_file(preset)
     if finished(out, made_from):
         return
+    from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage1 import fit_detector
 
-    model, metrics = fit_detector(data, preset, seed, device, out, made_from, start.load if start else None)
+    checkpoints = CheckpointFolder(out, made_from)
+    model, metrics = fit_detector(data, preset, seed, device, checkpoints, start.load if start else None)
     save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
 
 
@@ -113,12 +115,14 @@ def train_masks(
     if finished(out, made_from):
         return
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage2 import fit_masks
 
+    checkpoints = CheckpointFolder(out, made_from)
     trained = load_detector(detector, data, preset, device)
     config = replace(config, detector=trained.config.detector)
     load = features.load if features else None
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from, vectors, load)
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, checkpoints, vectors, load)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 
@@ -155,9 +159,11 @@ def train_joint(
         return
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.training.joint import fit_joint
+    from maskx_model.training.loop import CheckpointFolder
 
+    checkpoints = CheckpointFolder(out, made_from)
     start = load_detector(detector, data, preset, device) if detector else None
-    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, out, made_from, vectors)
+    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, checkpoints, vectors)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 

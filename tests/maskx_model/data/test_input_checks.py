@@ -17,9 +17,10 @@ from maskx_model.config import ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.predict import segment_boxes
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
-from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.roi_cache import cache_rois
+from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from maskx_model.training.stage2 import freeze
 from tests.maskx_model.samples import bitmap, busy_samples, new_detector, sample
 from tests.maskx_model.synthetic import random_world
@@ -165,7 +166,7 @@ def test_features_too_large_for_half_precision_are_not_cached() -> None:
     freeze(model.detector)
     model.detector.backbone.fpn.layer_blocks[0][0].weight.mul_(1e6)
     with pytest.raises(DataError, match=r"RoI features are not finite \(float16\)"):
-        cached_rois(model.detector, iter([busy_samples(0)]), per_object=0)
+        cache_rois(model.detector, iter([busy_samples(0)]), per_object=0)
 
 
 def test_a_model_folder_whose_weights_do_not_fit_its_vocabulary_is_refused(tmp_path: Path) -> None:

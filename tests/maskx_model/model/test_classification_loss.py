@@ -28,7 +28,7 @@ from maskx_model.model.classification_loss import (
 )
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
-from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.stages import ADDED_SETTINGS, settings_hash, train_masks
 from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, new_detector, sample

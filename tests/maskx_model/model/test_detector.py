@@ -15,7 +15,7 @@ from maskx_model.model.crowds import CROWD_LABEL, inside_crowd
 from maskx_model.model.detections import Detections, select_detections
 from maskx_model.model.detector import build_detector, class_weights
 from maskx_model.model.roi_heads import SparseRoIHeads, in_groups
-from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.detector_step import detector_losses
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.tiny_presets import DETECTOR

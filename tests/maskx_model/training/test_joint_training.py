@@ -17,9 +17,9 @@ from maskx_model.data.samples import Sample
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
-from maskx_model.training.stage1 import detector_losses
 from maskx_model.training.stage2 import freeze
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, rle, sample

@@ -18,7 +18,8 @@ from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.transfer import class_embeddings
-from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
+from maskx_model.training.roi_cache import cache_rois
+from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 
@@ -144,7 +145,7 @@ def test_each_object_gives_its_box_and_at_most_that_many_proposals() -> None:
 def test_cached_rois_are_the_sampled_ones_in_half_precision() -> None:
     groups = [busy_samples(seed) for seed in range(3)]
     torch.manual_seed(0)
-    cache = cached_rois(frozen_detector(), iter(groups), per_object=0)
+    cache = cache_rois(frozen_detector(), iter(groups), per_object=0)
     direct = rois_of([s for group in groups for s in group], 0)
     assert cache.features.dtype == torch.float16
     assert torch.equal(cache.labels, direct.labels) and torch.equal(cache.targets, direct.targets)

@@ -141,26 +141,28 @@ def test_a_learning_rate_at_which_training_diverges_is_set_aside(
     presets = {name: replace(preset, stage2=replace(preset.stage2, learning_rates=own)) for name, own in rates.items()}
     for name in ("first", "last"):
         train_masks(toy_dataset.uri, detector, f"{tmp_path}/{name}", presets[name])
-        assert "stage 2, rate 1e+30, step" in caplog.text
+        assert "stage 2, learning rate 1e+30, step" in caplog.text
         caplog.clear()
         line = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])
         assert line["learning_rate_tried"] == 1e-2
-    with pytest.raises(MaskxError, match=r"stage 2, rate 1e\+31, step .* lower the learning rate"):
+    with pytest.raises(MaskxError, match=r"stage 2, learning rate 1e\+31, step .* lower the learning rate"):
         train_masks(toy_dataset.uri, detector, f"{tmp_path}/both", presets["both"])
 
 
-def test_of_several_learning_rates_the_one_with_the_lowest_loss_held_back_is_kept(
+def test_of_several_learning_rates_the_one_with_the_lowest_loss_on_held_out_images_is_chosen(
     toy_dataset: Dataset, detector: str, tmp_path: Path
 ) -> None:
     preset = tiny_cached(8, checkpoint_every=100)
-    held_back = {}
-    for rate in (1e-6, 1e-2):
-        one = replace(preset, stage2=replace(preset.stage2, learning_rates=(rate, rate)))
-        train_masks(toy_dataset.uri, detector, f"{tmp_path}/{rate}", one)
-        held_back[rate] = json.loads(Path(tmp_path, str(rate), "metrics.jsonl").read_text().splitlines()[-1])
+    last_lines = {}
+    for learning_rate in (1e-6, 1e-2):
+        one = replace(preset, stage2=replace(preset.stage2, learning_rates=(learning_rate, learning_rate)))
+        train_masks(toy_dataset.uri, detector, f"{tmp_path}/{learning_rate}", one)
+        last_lines[learning_rate] = json.loads(
+            Path(tmp_path, str(learning_rate), "metrics.jsonl").read_text().splitlines()[-1]
+        )
     both = replace(preset, stage2=replace(preset.stage2, learning_rates=(1e-6, 1e-2)))
     train_masks(toy_dataset.uri, detector, f"{tmp_path}/both", both)
-    assert held_back[1e-2]["loss_held_back"] < held_back[1e-6]["loss_held_back"]
+    assert last_lines[1e-2]["loss_held_back"] < last_lines[1e-6]["loss_held_back"]
     assert_same_model(tmp_path / "both", tmp_path / "0.01")
 
 

@@ -10,7 +10,7 @@ from maskx_model.data.input_checks import check_sample
 from maskx_model.data.samples import Sample
 
 
-def training_batch(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:
+def detector_inputs(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:
     """The images scaled, normalised and padded on the detector's device, and for each its target: boxes xyxy
     float32 [N, 4] in the network's pixels, labels int64 [N], and the rest of `Sample.target`.
 
