@@ -23,7 +23,7 @@ from maskx_model.evaluation.predictions import predict
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
-from maskx_model.study.frozen import of_classes
+from maskx_model.study.heads import of_classes
 from maskx_model.training.learning_rate import choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch

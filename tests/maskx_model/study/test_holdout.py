@@ -13,7 +13,7 @@ from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.study import jobs
 from maskx_model.study.estimate import Holdout
-from maskx_model.study.frozen import Frozen
+from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.holdout import HoldoutOptions, holdout, results_table
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import Variant, variant
@@ -82,7 +82,9 @@ def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_head_that_diverges_is_named_and_the_others_are_kept(frozen: Frozen, tmp_path: Path, processes: int) -> None:
+def test_a_head_that_diverges_is_named_and_the_others_are_kept(
+    frozen: FrozenDetector, tmp_path: Path, processes: int
+) -> None:
     vectors = tmp_path / "vectors.txt"
     words = {word for name in frozen.data.vocabulary.names for word in name.split()}
     vectors.write_text("".join(f"{word} 1e30 1e30\n" for word in sorted(words)))

@@ -15,7 +15,8 @@ from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.presets import Preset
 from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import METHODS, ORDERINGS, ROWS, chosen_rows
-from maskx_model.study.tables import TablesOptions, mask_config, results_table, tables
+from maskx_model.study.table_runs import mask_config
+from maskx_model.study.tables import TablesOptions, results_table, tables
 from tests.maskx_model.tiny_presets import tiny_cached
 
 SOME = ("1a/randn", "1a/embedding", "1a/cls+box", "1a/oracle", "1b/2-layer, LeakyReLU", "1d/transfer, end to end")
