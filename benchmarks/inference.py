@@ -7,7 +7,7 @@ predicted weights as the rows of its last mask layer. Ours gives run-length enco
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from benchmarks.costs import Cost, cost, show
 from benchmarks.mask_targets import bitmaps
 from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
+from benchmarks.way import MODELS, Way
 from data_prep.format.records import Rle
 from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import to_tensor
@@ -49,17 +50,6 @@ class Options:
     classes: tuple[int, int] = (81, 3001)
     repeats: int = 3
     device: str = "cpu"
-
-
-class Way(NamedTuple):
-    """Whose model, of how many classes, and whether the backbone runs too."""
-
-    model: str
-    classes: int
-    whole: bool
-
-    def __str__(self) -> str:
-        return f"{self.model}, {self.classes} classes, {'whole' if self.whole else 'after the backbone'}"
 
 
 class Found(NamedTuple):
@@ -189,7 +179,7 @@ def whole_masks(found: Found) -> Tensor:
 def all_the_same(options: Options) -> tuple[bool, int]:
     """Whether every way finds what ours of few classes finds, and how many objects that is."""
     few, many = options.classes
-    ways = [Way(model, classes, False) for classes in (few, many) for model in ("ours", "torchvision")]
+    ways = [Way(model, classes, whole=False) for classes in (few, many) for model in MODELS]
     first, *others = [inference(way, options)() for way in ways]
     return all(same(first, other) for other in others), len(first.labels)
 
@@ -198,11 +188,12 @@ def main(options: Options) -> None:
     """Measure, compare, print."""
     print_settings(**vars(options), threads=torch.get_num_threads())
     few, many = options.classes
-    ways = [
-        Way(model, classes, whole)
-        for whole in (False, True)
-        for model, classes in (("ours", few), ("ours", many), ("torchvision", many))
+    after_backbone = [
+        Way("ours", few, whole=False),
+        Way("ours", many, whole=False),
+        Way("torchvision", many, whole=False),
     ]
+    ways = [*after_backbone, *(replace(way, whole=True) for way in after_backbone)]
     found = {way: cost(partial(inference, way, options), options.repeats, options.device) for way in ways}
     show({str(way): each for way, each in found.items()})
     after, whole = list(found.values())[:3], list(found.values())[3:]

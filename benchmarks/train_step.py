@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +22,8 @@ from benchmarks import mask_targets
 from benchmarks.costs import Cost, cost, show
 from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
-from maskx_model.config import DetectorConfig, MaskConfig, MlpBranch, ModelConfig
+from benchmarks.way import Way
+from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
@@ -52,17 +52,6 @@ class Options:
     rounds: int = 2
     steps: int = 1
     device: str = "cpu"
-
-
-class Way(NamedTuple):
-    """Whose model, and what of it."""
-
-    model: str
-    classes: int
-    mlp: MlpBranch = "none"
-
-    def __str__(self) -> str:
-        return f"{self.model}, {self.classes} classes" + (f", {self.mlp} MLP" if self.mlp != "none" else "")
 
 
 def noise_samples(way: Way, options: Options) -> list[Sample]:

@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.full_scale.files import FOLDER, FullScale, full_scale
-from benchmarks.process_tree import Cost, measured
+from benchmarks.process_tree import CommandCost, measured
 from benchmarks.settings import DATA, print_settings
 from data_prep.format.records import decode_record, encode_record
 
@@ -65,7 +65,7 @@ def digest(out: Path) -> str:
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in canonical))).hexdigest()
 
 
-def measure(run: str, data: FullScale, out: Path) -> tuple[Cost, str | None]:
+def measure(run: str, data: FullScale, out: Path) -> tuple[CommandCost, str | None]:
     """Measure a run; returns its cost and the hash of its records, if it makes any."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -76,7 +76,7 @@ def measure(run: str, data: FullScale, out: Path) -> tuple[Cost, str | None]:
     return cost, found
 
 
-def summary(costs: dict[str, Cost], digests: set[str], data: FullScale) -> dict[str, object]:
+def summary(costs: dict[str, CommandCost], digests: set[str], data: FullScale) -> dict[str, object]:
     """The ratios, `two_processes_ratio` among them."""
     found: dict[str, object] = {"same_records": len(digests) == 1}
     if {"records-1", "parse_and_encode"} <= costs.keys():
@@ -103,7 +103,7 @@ def main() -> None:
     options = parser.parse_args()
     data = full_scale(options.fraction, options.folder)
     print_settings(DATA, data=data)
-    costs: dict[str, Cost] = {}
+    costs: dict[str, CommandCost] = {}
     digests: set[str] = set()
     for run in options.runs:
         costs[run], found = measure(run, data, options.out)

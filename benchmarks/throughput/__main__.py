@@ -21,9 +21,10 @@ from torch import nn
 from benchmarks import inference, train_step
 from benchmarks.settings import print_settings
 from benchmarks.throughput.inference import inference_step
+from benchmarks.throughput.options import Options, all_ways
 from benchmarks.throughput.profiles import show_profile
 from benchmarks.throughput.training import training_step
-from benchmarks.throughput.ways import Options, Way, all_ways
+from benchmarks.way import Way
 
 PROFILED = 4
 """Steps that a profile is of."""

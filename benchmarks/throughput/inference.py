@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import inference
-from benchmarks.throughput.ways import SHAPES, Options, Way
+from benchmarks.throughput.options import SHAPES, Options
 from benchmarks.torchvisions import torchvisions_model
+from benchmarks.way import Way
 from maskx_model.data.samples import to_tensor
 from maskx_model.masks.pasting import MASK_THRESHOLD
 from maskx_model.model.compute import compile_backbone, in_precision_of

@@ -1,10 +1,10 @@
-"""What is measured: whose model, computed how, on which images."""
+"""What is measured: models of how many classes, computed how, on which images."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 import torch
 
+from benchmarks.way import Way
 from maskx_model.config import Compute
 
 SHAPES = ((480, 640), (640, 480), (427, 640), (640, 427), (375, 500), (500, 375), (612, 612), (426, 640))
@@ -31,29 +31,11 @@ class Options:
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-class Way(NamedTuple):
-    """Whose model, of how many classes, and how it is computed."""
-
-    model: Literal["ours", "torchvision"]
-    classes: int
-    compute: Compute
-
-    @property
-    def name(self) -> str:
-        """How it is computed, for the report."""
-        compiled = "_compiled" if self.compute.compile_backbone else ""
-        return f"{self.classes}_{self.compute.precision}{compiled}"
-
-    def __str__(self) -> str:
-        compiled = ", compiled" if self.compute.compile_backbone else ""
-        return f"{self.model}, {self.classes} classes, {self.compute.precision}{compiled}"
-
-
 def all_ways(options: Options) -> list[Way]:
     """torchvision's as its reference script has it, with autocast and without; ours, the fastest last."""
     ours = [Compute(), Compute("bf16"), *([Compute("bf16", compile_backbone=True)] if options.compiled else [])]
     ways = []
     for classes in options.classes:
-        ways += [Way("torchvision", classes, compute) for compute in (Compute(), Compute("bf16"))]
-        ways += [Way("ours", classes, compute) for compute in ours]
+        ways += [Way("torchvision", classes, compute=compute) for compute in (Compute(), Compute("bf16"))]
+        ways += [Way("ours", classes, compute=compute) for compute in ours]
     return ways
