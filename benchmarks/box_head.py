@@ -16,8 +16,8 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
+from maskx_model.model.box_regression import regression_loss
 from maskx_model.model.classification_loss import softmax_loss
-from maskx_model.model.roi_heads import regression_loss
 
 BOX_DIM = 1024
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Annotation, Rle
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.results.instances import Instances
 
 HEIGHT, WIDTH = 480, 640
@@ -54,20 +54,20 @@ def _ellipse(box: npt.NDArray[np.float64]) -> dict[str, bytes]:
 
 def detected_world(
     photographs: int, classes: int, detections: int, objects: float, seed: int = 0
-) -> tuple[list[Truth], list[Instances]]:
+) -> tuple[list[GroundTruth], list[Instances]]:
     """`objects` of each image on average, `detections` in each exactly: at most two near each object, the rest
     anywhere. Masks are whole; scores have three digits, so that some are equal."""
     rng = np.random.default_rng(seed)
     shapes = Shapes.draw(rng)
     frequency = 1 / np.arange(1, classes + 1) ** 0.8
     frequency /= frequency.sum()
-    truths: list[Truth] = []
+    truths: list[GroundTruth] = []
     found: list[Instances] = []
     for image_id in range(1, photographs + 1):
         count = int(rng.poisson(objects))
         labels, shape = rng.choice(classes, count, p=frequency), rng.integers(0, SHAPES, count)
         things = tuple(_object(shapes, rng, int(number)) for number in shape)
-        truths.append(Truth(image_id, HEIGHT, WIDTH, tuple(labels.tolist()), things))
+        truths.append(GroundTruth(image_id, HEIGHT, WIDTH, tuple(labels.tolist()), things))
         near = min(2 * count, detections)
         guess = rng.choice(classes, detections, p=frequency)
         guess[:near] = np.where(rng.random(near) < RIGHT_CLASS, np.tile(labels, 2)[:near], guess[:near])

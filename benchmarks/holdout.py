@@ -23,7 +23,7 @@ from benchmarks.toy_run import GROUPS, ToyRun
 from data_prep.toy_world.classes import STYLES, class_groups
 from maskx_model.presets import Preset, get_preset
 from maskx_model.study.estimate import Holdout, VariantResult
-from maskx_model.study.frozen import Frozen
+from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.holdout import HoldoutOptions, holdout
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import BASELINE, variants_of
@@ -35,7 +35,7 @@ VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on given boxes.
+    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on ground-truth boxes.
 
     `estimate_error` is how wrong the study thinks that its estimate may be.
     """
@@ -66,7 +66,7 @@ class World(msgspec.Struct, frozen=True):
 
 
 def study(run: ToyRun, names: Sequence[str], seeds: Sequence[int], folds: int, jobs: int) -> World:
-    """One world's study, and the truth about it."""
+    """One world's study beside the true AP."""
     dataset, detector = run.data.uri, run.detector_folder
     files = [run.folder / f"group-{number}.txt" for number in range(GROUPS)]
     for file, members in zip(files, class_groups(run.style), strict=True):
@@ -77,17 +77,19 @@ def study(run: ToyRun, names: Sequence[str], seeds: Sequence[int], folds: int, j
     without_b = str(run.folder / "original" / "mask_classes" / f"without_group_{b}.txt")
     options = HoldoutOptions(variants=names, fold_classes=held_out, seeds=seeds, jobs=jobs)
     found = holdout(dataset, detector, out, run.preset, options, without_b)
-    return compare(f"{run.style}-{run.seed}", found, truth(run, names, seeds, jobs, out))
+    return compare(f"{run.style}-{run.seed}", found, true_ap(run, names, seeds, jobs, out))
 
 
-def truth(run: ToyRun, names: Sequence[str], seeds: Sequence[int], jobs: int, out: str) -> dict[str, tuple[float, ...]]:
-    """Each variant's AP on B after training on A, on predicted and on given boxes: the mean over seeds."""
+def true_ap(
+    run: ToyRun, names: Sequence[str], seeds: Sequence[int], jobs: int, out: str
+) -> dict[str, tuple[float, ...]]:
+    """Each variant's AP on B after training on A, on predicted and on ground-truth boxes: the mean over seeds."""
     b = tuple(sorted(run.group(run.seed % GROUPS)))
     a = tuple(sorted(run.classes - frozenset(b)))
-    frozen = Frozen(run.data.uri, run.detector_folder, f"{out}/features", run.preset, masks_of=a, measured=b)
+    frozen = FrozenDetector(run.data.uri, run.detector_folder, f"{out}/features", run.preset, masks_of=a, measured=b)
     variants = variants_of(run.preset, names)
     trained = [Job(variant, a, b, seed) for variant in variants for seed in seeds]
-    rows = run_jobs(frozen, trained, f"{out}/rows", jobs, "truth")
+    rows = run_jobs(frozen, trained, f"{out}/rows", jobs, "true AP")
     of_variant = {variant.name: rows[i * len(seeds) :][: len(seeds)] for i, variant in enumerate(variants)}
     return {
         name: (
@@ -99,7 +101,7 @@ def truth(run: ToyRun, names: Sequence[str], seeds: Sequence[int], jobs: int, ou
 
 
 def compare(world: str, found: Holdout, true: dict[str, tuple[float, ...]]) -> World:
-    """Estimates beside the truth."""
+    """Estimates beside the true AP."""
 
     def compared(each: VariantResult) -> Compared:
         predicted, given = true[each.name]

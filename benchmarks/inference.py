@@ -7,10 +7,12 @@ predicted weights as the rows of its last mask layer. Ours gives run-length enco
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import tyro
 from torch import Tensor, nn
@@ -21,10 +23,14 @@ from benchmarks.costs import Cost, cost, show
 from benchmarks.mask_targets import bitmaps
 from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
+from benchmarks.way import MODELS, Way
 from data_prep.format.records import Rle
 from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
-from maskx_model.masks.pasting import MASK_THRESHOLD, paste
+from maskx_model.data.samples import to_tensor
+from maskx_model.masks.pasting import MASK_THRESHOLD
 from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
+from maskx_model.results.instances import Instances
+from maskx_model.results.predict import predict, segment_boxes
 
 FOUND = 80
 """The classes that are found, the first ones."""
@@ -46,17 +52,6 @@ class Options:
     device: str = "cpu"
 
 
-class Way(NamedTuple):
-    """Whose model, of how many classes, and whether the backbone runs too."""
-
-    model: str
-    classes: int
-    whole: bool
-
-    def __str__(self) -> str:
-        return f"{self.model}, {self.classes} classes, {'whole' if self.whole else 'after the backbone'}"
-
-
 class Found(NamedTuple):
     """Detections of one image: boxes xyxy [N, 4] in its pixels, labels [N], scores [N], masks bool [N, H, W] or
     run-length encoded."""
@@ -67,12 +62,13 @@ class Found(NamedTuple):
     masks: Tensor | list[Rle]
 
 
-def photograph(options: Options) -> Tensor:
-    """Smooth noise, float32 [3, H, W] in 0..1: differs from place to place, as images do."""
+def noise_image(options: Options) -> npt.NDArray[np.uint8]:
+    """Smooth noise, uint8 [H, W, 3]: differs from place to place, as images do."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, options.height // 32 + 1, options.width // 32 + 1, generator=generator)
-    size = (options.height, options.width)
-    return nn.functional.interpolate(coarse, size=size, mode="bilinear")[0].to(options.device)
+    fine = nn.functional.interpolate(coarse, size=(options.height, options.width), mode="bilinear")[0]
+    image: npt.NDArray[np.uint8] = (255 * fine).byte().permute(1, 2, 0).numpy()
+    return image
 
 
 @torch.no_grad()
@@ -94,7 +90,7 @@ def our_model(classes: int, options: Options) -> MaskXRCNN:
 def plant(model: MaskXRCNN, options: Options) -> None:
     """Set the box predictor so that proposals of the image score as those of a trained detector: most are
     background, and each of the others is of one of the first 80 classes."""
-    encoded = model.encode([photograph(options)])
+    encoded = model.encode([to_tensor(noise_image(options), torch.device(options.device))])
     heads = model.detector.roi_heads
     proposals, _ = model.detector.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
     vectors = heads.box_head(heads.box_roi_pool(encoded.pyramid, proposals, encoded.sizes))
@@ -121,10 +117,13 @@ def gaussian(shape: torch.Size, seed: int) -> Tensor:
 @torch.no_grad()
 def ours_after(model: MaskXRCNN, encoded: Encoded) -> Found:
     """Our way from the pyramid to masks over the image."""
-    (detections,) = model.detect(encoded)
-    (masks,) = model.segment(encoded, [detections["boxes"]], [detections["labels"]])
-    pasted = paste(masks, detections["boxes"], encoded.original_sizes[0])
-    return Found(detections["boxes"], detections["labels"], detections["scores"], pasted)
+    return found_by(segment_boxes(model, encoded, model.detect(encoded)[0]))
+
+
+def found_by(instances: Instances) -> Found:
+    """Our instances for the comparison."""
+    boxes, scores = torch.from_numpy(instances.boxes), torch.from_numpy(instances.scores)
+    return Found(boxes, torch.from_numpy(instances.labels + 1), scores, instances.masks)
 
 
 @torch.no_grad()
@@ -142,19 +141,19 @@ def torchvisions_after(model: MaskRCNN, encoded: Encoded) -> Found:
     detections, _ = model.roi_heads(encoded.pyramid, proposals, encoded.sizes)
     (found,) = model.transform.postprocess(detections, encoded.sizes, encoded.original_sizes)
     masks = found["masks"][:, 0].cpu() > MASK_THRESHOLD
-    return Found(found["boxes"], found["labels"], found["scores"], masks)
+    return Found(found["boxes"].cpu(), found["labels"].cpu(), found["scores"].cpu(), masks)
 
 
 def inference(way: Way, options: Options) -> Callable[[], Found]:
     """The model and, unless the `whole` is wanted, the image after the backbone; then what follows."""
-    image = photograph(options)
+    image, device = noise_image(options), torch.device(options.device)
     ours = our_model(way.classes, options)
-    encoded = None if way.whole else ours.encode([image])
+    encoded = None if way.whole else ours.encode([to_tensor(image, device)])
     if way.model == "ours":
         ours.w_seg()  # once per model
-        return lambda: ours_after(ours, encoded or ours.encode([image]))
+        return lambda: ours_after(ours, encoded) if encoded else found_by(predict(ours, image))
     theirs = torchvisions_model(ours, ours.detector.rpn.head).eval()
-    return lambda: torchvisions_after(theirs, encoded or torchvisions_encoded(theirs, image))
+    return lambda: torchvisions_after(theirs, encoded or torchvisions_encoded(theirs, to_tensor(image, device)))
 
 
 def same(a: Found, b: Found) -> bool:
@@ -168,7 +167,7 @@ def same(a: Found, b: Found) -> bool:
         return False
     if not torch.allclose(a.scores, b.scores[nearest], rtol=1e-3, atol=1e-5):
         return False
-    pairs = zip(whole_masks(a), whole_masks(b)[nearest.cpu()], strict=True)
+    pairs = zip(whole_masks(a), whole_masks(b)[nearest], strict=True)
     return all(bool((x != y).sum() <= 1e-3 * max((x | y).sum(), 1000)) for x, y in pairs)
 
 
@@ -180,7 +179,7 @@ def whole_masks(found: Found) -> Tensor:
 def all_the_same(options: Options) -> tuple[bool, int]:
     """Whether every way finds what ours of few classes finds, and how many objects that is."""
     few, many = options.classes
-    ways = [Way(model, classes, False) for classes in (few, many) for model in ("ours", "torchvision")]
+    ways = [Way(model, classes, whole=False) for classes in (few, many) for model in MODELS]
     first, *others = [inference(way, options)() for way in ways]
     return all(same(first, other) for other in others), len(first.labels)
 
@@ -189,11 +188,12 @@ def main(options: Options) -> None:
     """Measure, compare, print."""
     print_settings(**vars(options), threads=torch.get_num_threads())
     few, many = options.classes
-    ways = [
-        Way(model, classes, whole)
-        for whole in (False, True)
-        for model, classes in (("ours", few), ("ours", many), ("torchvision", many))
+    after_backbone = [
+        Way("ours", few, whole=False),
+        Way("ours", many, whole=False),
+        Way("torchvision", many, whole=False),
     ]
+    ways = [*after_backbone, *(replace(way, whole=True) for way in after_backbone)]
     found = {way: cost(partial(inference, way, options), options.repeats, options.device) for way in ways}
     show({str(way): each for way, each in found.items()})
     after, whole = list(found.values())[:3], list(found.values())[3:]

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from benchmarks.costs import cost, show
 from benchmarks.settings import print_settings
 from maskx_model.config import MaskConfig, MlpBranch
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MASK_SIZE, ROI_SIZE, MaskBranch, apply_class_weights
+from maskx_model.model.mask_loss import mask_loss
 
 BOX_DIM = 1024
 MLPS: tuple[MlpBranch, ...] = ("none", "paper")

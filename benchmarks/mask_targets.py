@@ -34,15 +34,15 @@ class Options:
     device: str = "cpu"
 
 
-def photograph(options: Options, seed: int = 0) -> tuple[list[Rle], Tensor, Tensor]:
+def masks_and_rois(options: Options, seed: int = 0) -> tuple[list[Rle], Tensor, Tensor]:
     """Masks with wavy outlines of all sizes, RoIs near their boxes, xyxy [R, 4], and which mask each is of, [R]."""
     rng = np.random.default_rng(seed)
     longest = min(options.height, options.width)
     radius = np.exp(rng.uniform(np.log(longest / 50), np.log(longest / 3), options.objects))
-    centre = rng.uniform(0, 1, (options.objects, 2)) * [options.width, options.height]
+    center = rng.uniform(0, 1, (options.objects, 2)) * [options.width, options.height]
     angle = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
     masks, boxes = [], []
-    for r, c in zip(radius, centre, strict=True):
+    for r, c in zip(radius, center, strict=True):
         outline = c + (r * rng.uniform(0.7, 1, POINTS) * np.stack([np.cos(angle), np.sin(angle)])).T
         outline = outline.clip(0, [options.width, options.height])
         compressed = coco_mask.frPyObjects([outline.ravel().tolist()], options.height, options.width)[0]
@@ -69,7 +69,7 @@ def by_bitmaps(masks: list[Rle], boxes: Tensor, matched: Tensor) -> Tensor:
 
 def targets_of(way: Callable[[list[Rle], Tensor, Tensor], Tensor], options: Options) -> Callable[[], Tensor]:
     """The image's targets, made in that way; waits for the device."""
-    given = photograph(options)
+    given = masks_and_rois(options)
     return lambda: way(*given).cpu()
 
 

@@ -13,7 +13,7 @@ _TICKS, _MB = os.sysconf("SC_CLK_TCK"), 1e6
 
 
 @dataclass
-class Cost:
+class CommandCost:
     """Wall time and CPU-seconds of a command's process tree, and the peaks of its memory in MB.
 
     `anonymous_mb` sums the processes' resident anonymous pages; pages that a fork shares count in each process there
@@ -32,9 +32,9 @@ class Cost:
         return {name: round(value, 2) for name, value in vars(self).items() if not name.startswith("_")}
 
 
-def measured(command: list[str]) -> Cost:
+def measured(command: list[str]) -> CommandCost:
     """Run a command to its end; raises RuntimeError if it fails. Its output goes to stderr."""
-    cost, begun = Cost(), time.monotonic()
+    cost, begun = CommandCost(), time.monotonic()
     process = subprocess.Popen(command, stdout=sys.stderr)
     samples = 0
     while (waited := os.wait4(process.pid, os.WNOHANG))[0] == 0:
@@ -49,7 +49,7 @@ def measured(command: list[str]) -> Cost:
     return cost
 
 
-def _sample(cost: Cost, root: int, with_shares: bool) -> None:
+def _sample(cost: CommandCost, root: int, with_shares: bool) -> None:
     tree = _tree(root)
     cost.processes = max(cost.processes, len(tree))
     cost.anonymous_mb = max(cost.anonymous_mb, sum(_kilobytes(pid, "status", "RssAnon:") for pid in tree) * 1024 / _MB)

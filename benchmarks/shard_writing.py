@@ -26,9 +26,9 @@ from benchmarks.shard_sources import write_sources
 from data_prep.content.held_out import HeldOutPictures
 from data_prep.format.images import decode_rgb
 from data_prep.plan.merge import TRAIN
-from data_prep.plan.plan import Contents, MappedFiles, Plan, PlannedPhotograph, read_table, write_plan
+from data_prep.plan.plan import Contents, MappedFiles, Plan, PlannedImage, read_table, write_plan
 from data_prep.plan.planning import Planned, make_plan
-from data_prep.shards.held_out import Galleries
+from data_prep.shards.held_out import HeldOutGalleries
 from data_prep.shards.locate import locate, pack
 from data_prep.shards.write import write_shard
 from data_prep.sources.options import parse_sources
@@ -54,39 +54,41 @@ class Ready:
         write_plan(plan, contents)
         files = MappedFiles(plan)
         references: dict[int, list[bytes]] = {number: [] for number in range(len(plan.shards))}
-        for span in plan.spans:
-            groups, _ = locate(span, plan.files[span.file], files[span.file], read_table(out, span.file))
+        for byte_range in plan.byte_ranges:
+            groups, _ = locate(
+                byte_range, plan.files[byte_range.file], files[byte_range.file], read_table(out, byte_range.file)
+            )
             for shard, group in groups:
                 references[shard].append(pack(group))
         ready = cls(planned, contents, files, references)
         held_out = [number for number, shard in enumerate(plan.shards) if shard.split != TRAIN]
-        ready.write(plan, held_out, Galleries(plan))
+        ready.write(plan, held_out, HeldOutGalleries(plan))
         return ready
 
-    def write(self, plan: Plan, shards: list[int], galleries: Galleries) -> None:
+    def write(self, plan: Plan, shards: list[int], galleries: HeldOutGalleries) -> None:
         """Write shards, however often they have been written."""
         for number in shards:
             write_shard(plan, number, self.references[number], self.files, galleries)
 
-    def without_comparing(self, out: str) -> tuple[Plan, Galleries]:
+    def without_comparing(self, out: str) -> tuple[Plan, HeldOutGalleries]:
         """The same plan at another place, in which no image is compared with any."""
         plan = msgspec.structs.replace(self.planned.plan, out=out)
-        alone = [[_alone(planned) for planned in shard] for shard in self.contents.photographs]
+        alone = [[_alone(planned) for planned in shard] for shard in self.contents.images]
         write_plan(plan, Contents(alone, self.contents.tables))
-        galleries = Galleries(plan)
+        galleries = HeldOutGalleries(plan)
         galleries.update({source.name: HeldOutPictures([], []) for source in self.planned.sources})
         return plan, galleries
 
 
-def _alone(planned: PlannedPhotograph) -> PlannedPhotograph:
-    return msgspec.structs.replace(planned, copies=(None,) * len(planned.copies))
+def _alone(planned: PlannedImage) -> PlannedImage:
+    return msgspec.structs.replace(planned, copy_versions=(None,) * len(planned.copy_versions))
 
 
-def bare_loop(photographs: list[PlannedPhotograph], path: Path) -> None:
+def bare_loop(images: list[PlannedImage], path: Path) -> None:
     """What the least program does that copies images into a tar and proves each of them whole."""
     with tarfile.open(path, "w") as tar:
-        for planned in photographs:
-            file = Path(planned.photograph.images[0].path)
+        for planned in images:
+            file = Path(planned.merged.canonical.path)
             decode_rgb(file.read_bytes(), str(file))
             tar.add(file, file.name)
 
@@ -95,11 +97,11 @@ def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, flo
     """CPU milliseconds an image of the part, by way."""
     plan = ready.planned.plan
     shards = [n for n, shard in enumerate(plan.shards) if (shard.split, shard.part) == (TRAIN, part)]
-    photographs = [planned for number in shards for planned in ready.contents.photographs[number]]
-    galleries = Galleries(plan)
+    images = [planned for number in shards for planned in ready.contents.images[number]]
+    galleries = HeldOutGalleries(plan)
     without, nothing = ready.without_comparing(f"{folder}/without")
     ways: dict[str, Callable[[], None]] = {
-        "bare loop": lambda: bare_loop(photographs, folder / "bare.tar"),
+        "bare loop": lambda: bare_loop(images, folder / "bare.tar"),
         "ours": lambda: ready.write(without, shards, nothing),
         "ours, compared": lambda: ready.write(plan, shards, galleries),
     }
@@ -108,7 +110,7 @@ def measure(ready: Ready, part: str, folder: Path, rounds: int) -> dict[str, flo
         for name, way in ways.items():
             start = time.process_time()
             way()
-            best[name] = min(best[name], 1e3 * (time.process_time() - start) / len(photographs))
+            best[name] = min(best[name], 1e3 * (time.process_time() - start) / len(images))
     return best
 
 
@@ -132,7 +134,7 @@ def report(parts: dict[str, dict[str, float]]) -> None:
     """Print a line for each part and their mean at the real data's counts, and all of it as JSON in the last line."""
     total = sum(REAL.values())
     mean = {way: sum(REAL[part] * parts[part][way] for part in REAL) / total for way in WAYS}
-    print(f"{'photographs/s':16}" + "".join(f"{way:>16}" for way in WAYS) + f"{'of bare':>10}{'comparing':>11}")
+    print(f"{'images/s':16}" + "".join(f"{way:>16}" for way in WAYS) + f"{'of bare':>10}{'comparing':>11}")
     ratios = {}
     for name, ways in {**parts, "as in the data": mean}.items():
         bare, ours, compared = (ways[way] for way in WAYS)

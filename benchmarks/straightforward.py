@@ -1,7 +1,7 @@
 """The script that one would write without this project: json.load, dictionaries, pycocotools, webdataset.
 
-It makes the same records by the same rules, with all of the files in memory; images are left out. With several
-processes, each writes its share of the images from the same loaded files.
+It makes the same records by the same rules, with all of the files in memory; images are excluded. With several
+processes, each writes its part of the images from the same loaded files.
 
     python -m benchmarks.straightforward --coco runs/coco --vg runs/visual_genome --out runs/straightforward
 """
@@ -18,10 +18,10 @@ import webdataset as wds
 from pycocotools.coco import COCO
 
 SPLITS = ("train", "val")
-PHOTOGRAPHS_PER_SHARD = 2_000
+IMAGES_PER_SHARD = 2_000
 
 Json = dict[str, Any]
-Photograph = tuple[str, Json | None, Json | None]
+MergedImage = tuple[str, Json | None, Json | None]
 
 
 def flickr_id(url: str) -> int | None:
@@ -49,7 +49,7 @@ def load_visual_genome(folder: str) -> tuple[list[Json], dict[int, list[Json]]]:
     return sorted(images, key=lambda image: image["image_id"]), objects
 
 
-def merge(coco: dict[str, COCO], vg_images: list[Json]) -> list[Photograph]:
+def merge(coco: dict[str, COCO], vg_images: list[Json]) -> list[MergedImage]:
     """Images as (split, COCO image or None, Visual Genome image or None)."""
     by_id = {image["id"]: (split, image) for split in SPLITS for image in coco[split].dataset["images"]}
     by_flickr = collections.defaultdict(list)
@@ -72,8 +72,8 @@ def merge(coco: dict[str, COCO], vg_images: list[Json]) -> list[Photograph]:
                 alone.append(image)
             continue
         joined.setdefault(first["id"], image)
-    photographs = [(split, image, joined.get(number)) for number, (split, image) in by_id.items()]
-    return photographs + [("train", None, image) for image in alone]
+    merged_images = [(split, image, joined.get(number)) for number, (split, image) in by_id.items()]
+    return merged_images + [("train", None, image) for image in alone]
 
 
 def coco_objects(coco: COCO, image: Json, names: dict[int, str]) -> list[Json]:
@@ -95,8 +95,8 @@ def coco_objects(coco: COCO, image: Json, names: dict[int, str]) -> list[Json]:
     return objects
 
 
-def vg_objects(listed: list[Json], image: Json, standing: Json) -> list[Json]:
-    width, height = standing["width"], standing["height"]
+def vg_objects(listed: list[Json], image: Json, canonical: Json) -> list[Json]:
+    width, height = canonical["width"], canonical["height"]
     scale_x, scale_y = width / image["width"], height / image["height"]
     objects = []
     for found in listed:
@@ -115,11 +115,11 @@ def vg_objects(listed: list[Json], image: Json, standing: Json) -> list[Json]:
 
 
 def compose(
-    photograph: Photograph, coco: dict[str, COCO], names: dict[int, str], objects: dict[int, list[Json]]
+    merged_image: MergedImage, coco: dict[str, COCO], names: dict[int, str], objects: dict[int, list[Json]]
 ) -> Json:
-    split, coco_image, vg_image = photograph
-    standing = coco_image or vg_image or {}
-    record: Json = {"width": standing["width"], "height": standing["height"], "ids": {}, "objects": {}}
+    split, coco_image, vg_image = merged_image
+    canonical = coco_image or vg_image or {}
+    record: Json = {"width": canonical["width"], "height": canonical["height"], "ids": {}, "objects": {}}
     if coco_image:
         record["key"] = f"coco-{coco_image['id']:012d}"
         record["ids"]["coco"] = coco_image["id"]
@@ -127,7 +127,7 @@ def compose(
     if vg_image:
         record.setdefault("key", f"vg-{vg_image['image_id']:010d}")
         record["ids"]["vg"] = vg_image["image_id"]
-        record["objects"]["vg"] = vg_objects(objects.get(vg_image["image_id"], []), vg_image, standing)
+        record["objects"]["vg"] = vg_objects(objects.get(vg_image["image_id"], []), vg_image, canonical)
     return record
 
 
@@ -135,15 +135,15 @@ def write(
     number: int,
     processes: int,
     out: str,
-    photographs: list[Photograph],
+    merged_images: list[MergedImage],
     coco: dict[str, COCO],
     objects: dict[int, list[Json]],
 ) -> None:
     names = {c["id"]: c["name"] for c in coco["train"].dataset["categories"]}
     pattern = f"{out}/{number:02d}-%06d.tar"
-    with wds.ShardWriter(pattern, maxcount=PHOTOGRAPHS_PER_SHARD, verbose=0) as writer:
-        for photograph in photographs[number::processes]:
-            record = compose(photograph, coco, names, objects)
+    with wds.ShardWriter(pattern, maxcount=IMAGES_PER_SHARD, verbose=0) as writer:
+        for merged_image in merged_images[number::processes]:
+            record = compose(merged_image, coco, names, objects)
             writer.write({"__key__": record["key"], "json": record})
 
 
@@ -157,8 +157,8 @@ def main() -> None:
     Path(options.out).mkdir(parents=True, exist_ok=True)
     coco = load_coco(options.coco)
     vg_images, objects = load_visual_genome(options.vg)
-    photographs = merge(coco, vg_images)
-    shared = (options.processes, options.out, photographs, coco, objects)
+    merged_images = merge(coco, vg_images)
+    shared = (options.processes, options.out, merged_images, coco, objects)
     if options.processes == 1:
         write(0, *shared)
         return

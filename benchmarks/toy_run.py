@@ -10,23 +10,24 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
 from data_prep.toy_world.classes import Style
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.data.samples import Reader, iterate
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.data.reader import SampleReader
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
-from maskx_model.evaluation.predictions import find
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.predictions import predict
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset, toy
-from maskx_model.study.frozen import of_classes
+from maskx_model.study.heads import of_classes
 from maskx_model.training.learning_rate import choose_learning_rate
+from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.stage2 import CachedRois, cached, freeze, split_rows
+from maskx_model.training.stage2 import cached, freeze, split_rows
 from maskx_model.training.stages import train_detector
 
 GROUPS = 5
@@ -82,39 +83,39 @@ class ToyRun:
     @cached_property
     def classes(self) -> frozenset[int]:
         """All classes that AP is measured on."""
-        return frozenset(evaluated_classes(self.data, "coco").values())
+        return frozenset(exhaustive_classes(self.data, "coco").values())
 
     @cached_property
     def rois(self) -> tuple[RoiBatch, RoiBatch]:
-        """RoIs with masks of all classes, to train on and held back: heads see their share by `of_classes`."""
+        """RoIs with masks of all classes, to train on and held out; a head gets its part by `of_classes`."""
         schedule = self.preset.stage2
-        reader = Reader(self.data, "coco", self.classes)
-        training, held_back = split_rows(self.data.select("train", "coco"), schedule)
+        reader = SampleReader(self.data, "coco", self.classes)
+        training, held_out = split_rows(self.data.select("train", "coco"), schedule)
         return (
             cached(self.detector, reader, training, schedule),
-            cached(self.detector, reader, held_back, schedule),
+            cached(self.detector, reader, held_out, schedule),
         )
 
     def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
         """A mask head trained as the toy preset does, on the masks of those classes only."""
         preset = self.preset
-        training, held_back = (of_classes(part, classes) for part in self.rois)
+        training, held_out = (of_classes(part, classes) for part in self.rois)
 
         def new_model() -> MaskXRCNN:
             torch.manual_seed(self.seed)
             return MaskXRCNN(ModelConfig(preset.detector, mask), len(self.data.vocabulary), self.detector)
 
         source = CachedRois(training, preset.stage2, self.seed)
-        model, _ = choose_learning_rate(new_model, source, held_back, preset.stage2, self.seed)
+        model, _ = choose_learning_rate(new_model, source, held_out, preset.stage2, self.seed)
         return model
 
     def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
         """AP on the validation images: of A, of the rest as B, and of all."""
-        labels = evaluated_classes(self.data, "coco")
-        photographs = [(image, Truth.of(record, "coco", labels)) for image, record in iterate(self.data, "val", "coco")]
-        found = find(photographs, models)
-        truths = [truth for _, truth in photographs]
-        return measure(truths, found, self.classes, in_a, self.data.vocabulary.names, {})
+        labels = exhaustive_classes(self.data, "coco")
+        rows = self.data.select("val", "coco")
+        ground_truth = [GroundTruth.of(self.data.read_record(row), "coco", labels) for row in rows]
+        predictions = predict(zip(map(self.data.pixels, rows), ground_truth, strict=True), models)
+        return measure(ground_truth, predictions, self.classes, in_a, self.data.vocabulary.names, {})
 
 
 class ShuffledClasses(MaskXRCNN):

@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +22,8 @@ from benchmarks import mask_targets
 from benchmarks.costs import Cost, cost, show
 from benchmarks.settings import print_settings
 from benchmarks.torchvisions import torchvisions_model
-from maskx_model.config import DetectorConfig, MaskConfig, MlpBranch, ModelConfig
+from benchmarks.way import Way
+from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
@@ -35,7 +35,7 @@ LEARNING_RATE = 1e-9
 
 @dataclass(frozen=True)
 class Options:
-    """Images of `height` × `width` with so many `objects` each; `classes` with the background, the first for the
+    """Images of `height` × `width` with `objects` each; `classes` with the background, the first for the
     comparison, the second for what more classes cost; `rounds` of all ways, `steps` in each."""
 
     height: int = 480
@@ -44,7 +44,7 @@ class Options:
     objects: int = 10
     proposals: int = 2000
     near: float = 0.3
-    """Share of the proposals that lie around objects."""
+    """Fraction of the proposals around objects."""
     rois: int = 512
     classes: tuple[int, int] = (81, 3001)
     mlp: bool = True
@@ -54,24 +54,13 @@ class Options:
     device: str = "cpu"
 
 
-class Way(NamedTuple):
-    """Whose model, and what of it."""
-
-    model: str
-    classes: int
-    mlp: MlpBranch = "none"
-
-    def __str__(self) -> str:
-        return f"{self.model}, {self.classes} classes" + (f", {self.mlp} MLP" if self.mlp != "none" else "")
-
-
-def photographs(way: Way, options: Options) -> list[Sample]:
+def noise_samples(way: Way, options: Options) -> list[Sample]:
     """Noise with objects of all sizes and classes."""
     samples = []
     for number in range(options.images):
         rng = np.random.default_rng(number)
         shape = mask_targets.Options(options.height, options.width, options.objects, options.objects)
-        masks, boxes, _ = mask_targets.photograph(shape, seed=number)
+        masks, boxes, _ = mask_targets.masks_and_rois(shape, seed=number)
         boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 4)
         image = rng.integers(0, 256, (options.height, options.width, 3)).astype(np.uint8)
         labels = torch.from_numpy(rng.integers(1, way.classes, options.objects))
@@ -121,7 +110,7 @@ def our_model(way: Way, options: Options) -> MaskXRCNN:
 
 def our_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Losses]]:
     """Our model as it is trained, and its five losses."""
-    model, samples = our_model(way, options), photographs(way, options)
+    model, samples = our_model(way, options), noise_samples(way, options)
     model.to(options.device).to(memory_format=torch.channels_last)
     return model, lambda: joint_losses(model, samples, box_loss_weight=1.0)
 
@@ -131,7 +120,7 @@ def torchvisions_losses(way: Way, options: Options) -> tuple[nn.Module, Callable
     ours = our_model(way, options)
     model = torchvisions_model(ours, ours.detector.rpn.rpn.head).to(options.device).train()
     model.rpn = PlantedProposals(model.rpn, options)
-    samples = photographs(way, options)
+    samples = noise_samples(way, options)
     images = [sample.image_tensor() for sample in samples]
     masks = [mask_targets.bitmaps([mask for mask in sample.masks if mask]) for sample in samples]
     targets = [{**sample.target(), "masks": each} for sample, each in zip(samples, masks, strict=True)]

@@ -31,10 +31,12 @@ def evaluate(
     Returns:
         `out`.
     """
+    from data_prep.log import show_log
     from data_prep.storage.storage import read, write
     from maskx_model.presets import get_preset
     from maskx_model.report.evaluate import evaluate as run
 
+    show_log()
     source = get_preset(preset).stage2_source
     for kind, ap in run(model, dataset, out, baseline, source=source, stages=stages).ap.items():
         for classes, value in ap.items():

@@ -27,10 +27,12 @@ def prepare(
     Returns:
         The dataset's URI.
     """
+    from data_prep.log import show_log
     from data_prep.prepare.options import PrepareOptions
-    from data_prep.prepare.run import prepare as run
+    from data_prep.prepare.prepare import prepare as run
     from maskx_model.presets import get_preset
 
+    show_log()
     data = get_preset(preset).data
     wanted = data.classes if classes is None else classes or None
     ceiling = data.max_rejected if max_rejected is None else max_rejected

@@ -23,6 +23,8 @@ def register(
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
+    from data_prep.log import show_log
     from maskx_model.registry.registry import register as run
 
+    show_log()
     return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=preset)

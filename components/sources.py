@@ -33,17 +33,15 @@ def sources(
     Returns:
         The sources: `given`, or the toy world's.
     """
+    from data_prep.log import show_log
     from data_prep.prepare.options import PrepareOptions
     from data_prep.sources.options import parse_sources
     from data_prep.toy_world.sources import sources_or_toy_world
-    from maskx_model.config import check_seed
-    from maskx_model.data.mask_classes import check_choice
-    from maskx_model.presets import get_preset
+    from maskx_model.training.parameters import check_parameters
 
-    chosen = get_preset(preset)
-    check_seed(seed)
-    check_choice(mask_classes or chosen.mask_classes)
-    named = sources_or_toy_world(given, toy_world, chosen.data.toy_images, chosen.data.toy_val_images, seed)
+    show_log()
+    data = check_parameters(preset, mask_classes, seed).data
+    named = sources_or_toy_world(given, toy_world, data.toy_images, data.toy_val_images, seed)
     parse_sources(tuple(named))
     PrepareOptions(tuple(named), toy_world, classes or None, max_rejected=max_rejected or 0.0)
     return named

@@ -18,8 +18,10 @@ def train_detector(dataset: str, out: str, preset: str, seed: int) -> str:
     Returns:
         The detector's URI.
     """
+    from data_prep.log import show_log
     from maskx_model.presets import get_preset
     from maskx_model.training.stages import train_detector as run
 
+    show_log()
     run(dataset, out, get_preset(preset), seed=seed)
     return out

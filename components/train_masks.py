@@ -29,9 +29,11 @@ def train_masks(
     Returns:
         The model's URI.
     """
+    from data_prep.log import show_log
     from maskx_model.presets import get_preset
     from maskx_model.training.stages import train_masks as run
 
+    show_log()
     run(
         dataset,
         detector,

@@ -44,7 +44,7 @@ class DetectorConfig:
     classification_loss: ClassificationLossKind = "softmax"
     """`softmax`: over all classes, the paper's. Over some alone, for long-tailed data that is not annotated
     exhaustively: `sampled`, the batch's and some drawn by frequency; `federated`, in each image those of which
-    something is known there (`classification.py`)."""
+    something is known there (`classification_loss.py`)."""
     loss_classes: int = 50
     """How many more classes are drawn (`sampled`; `federated` where a record does not list absent ones). Zhou et al.
     2021 have 50 classes in all."""

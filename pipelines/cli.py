@@ -1,51 +1,27 @@
-"""The `maskx` command: the first word names a room, whose one command file is then imported and nothing else.
+"""The `maskx` command: the first words name a command, whose file is then imported and nothing else.
 
 `maskx --help` imports no library of its own, so that it answers at once.
 """
 
-import importlib
+import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
-from typing import Any, NamedTuple
 
+from data_prep.log import show_log
 from data_prep.storage.errors import MaskxError
+from pipelines.command_list import GROUPS, load
+from pipelines.help_pages import command_page, fill_docstrings, front_page, group_page
 
-Command = Callable[..., Any]
-Commands = dict[str, Command]
-
-
-class Group(NamedTuple):
-    """One first word: the module that holds its commands in `COMMANDS`, and a line of help."""
-
-    module: str
-    summary: str
-
-
-GROUPS = {
-    "data": Group(
-        "data_prep.commands", "write a toy world; turn COCO, Visual Genome or own files into a dataset; look at it"
-    ),
-    "train": Group("maskx_model.cli.commands", "train the detector (stage 1) or the masks of every class (stage 2)"),
-    "evaluate": Group(
-        "maskx_model.cli.commands", "measure AP on classes with and without masks in training; write a report"
-    ),
-    "predict": Group("maskx_model.cli.commands", "find and segment the objects of images"),
-    "study": Group(
-        "maskx_model.study.commands",
-        "compare variants of the mask head on classes held out; the paper's tables in small",
-    ),
-    "model": Group("maskx_model.cli.commands", "register trained models and name the champion"),
-    "pipeline": Group("pipelines.commands", "all of it in one go: run here, or compile for Kubeflow Pipelines"),
-}
+HELP = {"-h", "--help"}
 
 # Top-level module of an optional library → the extra that brings it.
 EXTRAS = {
     "apache_beam": "data",
     "boto3": "s3",
     "cv2": "data",
-    "faster_coco_eval": "train",
+    "hotcoco": "train",
     "jinja2": "data",
     "matplotlib": "data",
     "mlflow": "train",
@@ -55,21 +31,12 @@ EXTRAS = {
     "kfp": "pipeline",
 }
 
-USAGE = """usage: maskx COMMAND [-h] …
-
-Segment every thing: masks for thousands of classes, learned from boxes of all and masks of few.
-
-commands:
-{commands}
-
-`maskx COMMAND --help` tells more. A first try, start to end, in about five minutes:
-  maskx pipeline run --preset toy --out runs/demo
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    let_idle_threads_sleep()
+    show_log()
     try:
         run(words)
         sys.stdout.flush()
@@ -87,39 +54,64 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
+def let_idle_threads_sleep() -> None:
+    """Make OpenMP's threads sleep while they wait for each other, unless the user has chosen.
+
+    Threads that spin take the CPU from those that they wait for, as soon as other processes want it too. OpenMP reads
+    the variable when torch is imported, so it is set before; processes that are started later inherit it.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def run(words: Sequence[str]) -> None:
-    """Answer `--help` and `--version`, or hand the words over to the room that the first one names."""
-    first = words[0] if words else "--help"
-    if first in {"-h", "--help", "help"}:
-        print(usage())
+    """Answer the front page's options, or run the command that the first words name."""
+    first, *rest = words or ["--help"]
+    if first in HELP or first == "help":
+        print(front_page())
     elif first == "--version":
         print(f"maskx {version('maskx')}")
+    elif first == "--print-completion":
+        from pipelines.completion import print_completion
+
+        print_completion(rest)
     elif first in GROUPS:
-        run_group(first, list(words[1:]))
+        run_group(first, rest)
     else:
-        print(f"maskx: there is no command {first!r}; it is one of {', '.join(GROUPS)}", file=sys.stderr)
-        sys.exit(2)
-
-
-def usage() -> str:
-    """The text of `maskx --help`."""
-    return USAGE.format(commands="\n".join(f"  {name:<10}{group.summary}" for name, group in GROUPS.items())).rstrip()
+        refuse(first, GROUPS, "maskx")
 
 
 def run_group(word: str, words: list[str]) -> None:
-    """Import the room's command file and let tyro make a command line of the functions' signatures."""
+    """Run the command of this first word that the next word names."""
     group = GROUPS[word]
-    entry: Command | Commands = importlib.import_module(group.module).COMMANDS
-    if isinstance(entry, dict) and word in entry:
-        entry = entry[word]
+    if isinstance(group.commands, str):
+        run_command(group.commands, f"maskx {word}", words)
+    elif not words or words[0] in HELP:
+        print(group_page(word, group))
+    elif words[0] in group.commands:
+        run_command(group.commands[words[0]], f"maskx {word} {words[0]}", words[1:])
+    else:
+        refuse(words[0], group.commands, f"maskx {word}")
+
+
+def run_command(module: str, program: str, words: list[str]) -> None:
+    """Import the command and let tyro make its command line of the function's signature."""
+    command = load(module)
+    fill_docstrings(command)
+    if HELP & set(words):
+        print(command_page(command, program))
+        return
     import tyro
 
-    if isinstance(entry, dict):
-        tyro.extras.subcommand_cli_from_dict(
-            entry, prog=f"maskx {word}", description=f"{group.summary[0].upper()}{group.summary[1:]}.", args=words
-        )
-    else:
-        tyro.cli(entry, prog=f"maskx {word}", args=words)
+    tyro.cli(command, prog=program, args=words)
+
+
+def refuse(word: str, known: Iterable[str], program: str) -> None:
+    """End with status 2: the word is no command; name those that resemble it, or else all."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, cutoff=0.5)
+    hint = f"do you mean {' or '.join(near)}?" if near else f"it is one of {', '.join(names)}"
+    print(f"{program}: there is no command {word!r}; {hint}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Fixtures that every room's tests share."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from data_prep.log import LIBRARIES
 
 # Examples may come slowly on a busy machine; that says nothing of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,6 +21,18 @@ def scratch_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MASKX_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def log_of_a_library() -> Iterator[None]:
+    """`caplog` gets what is logged from INFO on, also after a test of a command, which shows the log by itself."""
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+    yield
+    for logger in loggers:
+        logger.handlers.clear()
+        logger.propagate = True
 
 
 @pytest.fixture(scope="session")

@@ -28,16 +28,6 @@ def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150
     raise TimeoutError(f"{folder}: nobody has written there in {seconds} seconds")
 
 
-def wait_for_descendants(process: int, words: str, count: int, seconds: float = 60) -> list[int]:
-    """Return so many descendants with `words` in their command lines, once there are as many."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if len(found := descendants(process, words)) >= count:
-            return found
-        time.sleep(0.02)
-    raise TimeoutError(f"{len(found)} of {count} processes in {seconds} seconds")
-
-
 def wait_for_the_end(processes: Iterable[int], seconds: float = 20) -> None:
     """Return when none of them runs any longer; what nobody has asked for its exit status has ended, too."""
     deadline = time.monotonic() + seconds

@@ -46,6 +46,12 @@ def test_a_benchmark_ends_with_its_figures(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_wait_policies_are_compared(tmp_path: Path) -> None:
+    report = last_line("wait_policy", "--steps 1 --rounds 1 --images 40 --others 1", tmp_path)
+    assert {"ratio", "ratio_free", "cpu_busy_default", "cpu_busy_PASSIVE"} <= report.keys()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
 def test_shards_of_real_images_are_measured(tmp_path: Path) -> None:
     assert last_line("shard_writing", "--each 8 --held-out 16 --rounds 1", tmp_path)
@@ -66,7 +72,7 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
     train_detector(f"{tmp_path}/pairs-10/dataset", f"{tmp_path}/detector", replace(preset, stage1=stage1))
     a = "pairs-10/original/mask_classes/without_group_0.txt"
     options = f"--dataset pairs-10/dataset --detector detector --mask-classes {a} --out tables --jobs 1"
-    report = last_line("table_causes", f"{options} --heads class_agnostic --steps 2 --rates 0.001", tmp_path)
+    report = last_line("table_causes", f"{options} --heads class_agnostic --steps 2 --learning-rates 0.001", tmp_path)
     rows = report["rows"]
     assert isinstance(rows, list)
     assert [each["method"] for each in rows] == ["class_agnostic", "grabcut"]
@@ -75,7 +81,8 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
 def test_no_layer_of_ours_is_in_what_a_model_is_compared_with() -> None:
     """The losses would agree all the same: only the time would tell."""
     from benchmarks.torchvisions import torchvisions_model
-    from benchmarks.train_step import Options, Way, our_model
+    from benchmarks.train_step import Options, our_model
+    from benchmarks.way import Way
 
     ours = our_model(Way("torchvision", 5), Options(height=64, width=64, classes=(5, 9)))
     theirs = torchvisions_model(ours, ours.detector.rpn.rpn.head)

@@ -1,4 +1,4 @@
-"""Write the files and say what is in them."""
+"""Write the files and print their contents' numbers."""
 
 import argparse
 from pathlib import Path

@@ -13,7 +13,7 @@ from data_prep.sources.coco import Category
 ANNOTATIONS_PER_IMAGE = 860_000 / 123_287
 # Annotations that are drawn and written at a time.
 _CHUNK = 20_000
-_BROKEN = 5_000  # one annotation in so many has no width
+_BROKEN = 5_000  # one annotation in this many has no width
 
 _IMAGE = (
     '{"license": %d, "file_name": "%012d.jpg", "coco_url": "http://coco.invalid/%s/%012d.jpg", "height": %d, '

@@ -1,8 +1,8 @@
-"""The folder of made-up files: written once for a fraction of the real size, and reused.
+"""The folder of generated files: written once for a fraction of the real size, and reused.
 
     python -m benchmarks.full_scale --fraction 1
 
-Pixels are left out: every image is a sparse file of a plausible size, which planning finds and no more.
+Images have no pixels: each is a sparse file of a plausible size, which is all that planning needs.
 """
 
 import hashlib
@@ -85,11 +85,11 @@ def _write(place: Path, fraction: float, generator: str) -> _Written:
     for split in ("train", "val"):
         annotations += write_coco(place / f"coco/annotations/instances_{split}2017.json", coco, split, rng)
     objects = write_visual_genome(place / "visual_genome", genome, rng)
-    _write_photographs(place, coco, genome, rng)
+    _write_images(place, coco, genome, rng)
     return _Written(generator, len(coco.id), annotations, len(genome.id), objects)
 
 
-def _write_photographs(place: Path, coco: CocoImages, genome: VisualGenomeImages, rng: np.random.Generator) -> None:
+def _write_images(place: Path, coco: CocoImages, genome: VisualGenomeImages, rng: np.random.Generator) -> None:
     for name in ("coco/train2017", "coco/val2017", *(f"visual_genome/{name}" for name in FOLDERS)):
         (place / name).mkdir()
     splits = ["val" if val else "train" for val in coco.val.tolist()]

@@ -29,7 +29,7 @@ class CocoImages:
 
 @dataclass(frozen=True)
 class VisualGenomeImages:
-    """Visual Genome's images by ascending id, int64[N] each; 0 stands for an id that is not known.
+    """Visual Genome's images by ascending id, int64[N] each; 0 for an unknown id.
 
     `folder` is 0 for `VG_100K/`, 1 for `VG_100K_2/`.
     """

@@ -1,4 +1,4 @@
-"""The least that any program has to do: parse every object of the files, typed, and encode every mask. No Beam.
+"""The least possible work: parse every object of the files, typed, and encode every mask. No Beam.
 
 Nothing is merged, checked, counted or written. One item is decoded at a time from views of the mapped file.
 """

@@ -1,16 +1,16 @@
-"""The last step where shards would be written: a shard's records alone, a line each."""
+"""The graph with another last step: a shard's records, a line each, instead of the shard."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import apache_beam as beam
 
 from data_prep.beam.engine import Engine
 from data_prep.beam.graph import PlannedDoFn, grouped_references
-from data_prep.beam.runners import lay_out
+from data_prep.beam.runners import run_graph
 from data_prep.format.records import encode_record
-from data_prep.shards.build_record import ShardCounts, compose
-from data_prep.shards.read_annotations import annotated_photographs
-from data_prep.sources.counts import Tally
+from data_prep.shards.build_record import ShardContent, build_record
+from data_prep.shards.read_annotations import annotated_images
+from data_prep.sources.counts import Counts
 from data_prep.storage.storage import create
 
 
@@ -19,19 +19,19 @@ class WriteRecords(PlannedDoFn):
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> None:
         number, packed = element
-        tally, counts = Tally(), ShardCounts()
+        counts, content = Counts(), ShardContent()
         with create(f"{self.out}/records/{number:06d}.jsonl") as file:
-            for planned, annotated in annotated_photographs(self.plan, number, packed, self.files):
-                file.write(encode_record(compose(planned.photograph, annotated, tally, counts)))
+            for planned, annotated in annotated_images(self.plan, number, packed, self.files):
+                file.write(encode_record(build_record(planned.merged, annotated, counts, content)))
                 file.write(b"\n")
 
 
-def write_records(out: str, engine: Engine) -> Callable[[], None]:
-    """What writes the records of the plan that then stands at `out`."""
+def write_records(out: str, engine: Engine) -> None:
+    """Write the records of the plan at `out`."""
 
     def build(pipeline: beam.Pipeline) -> None:
         held_out, training = grouped_references(pipeline, out)
         _ = held_out | "Write a held-out shard's records" >> beam.ParDo(WriteRecords(out))
         _ = training | "Write a training shard's records" >> beam.ParDo(WriteRecords(out))
 
-    return lay_out(engine, "records", build)
+    run_graph(engine, "records", build)

@@ -21,9 +21,10 @@ from torch import nn
 from benchmarks import inference, train_step
 from benchmarks.settings import print_settings
 from benchmarks.throughput.inference import inference_step
+from benchmarks.throughput.options import Options, all_ways
 from benchmarks.throughput.profiles import show_profile
 from benchmarks.throughput.training import training_step
-from benchmarks.throughput.ways import Options, Way, all_ways
+from benchmarks.way import Way
 
 PROFILED = 4
 """Steps that a profile is of."""
@@ -97,7 +98,7 @@ def identical(options: Options) -> dict[str, bool]:
 
 def main(options: Options) -> None:
     """Measure, compare, print."""
-    name = torch.cuda.get_device_name() if options.device != "cpu" else "processor"
+    name = torch.cuda.get_device_name() if options.device != "cpu" else "CPU"
     print_settings(("torch", "torchvision"), **vars(options), runs_on=name, threads=torch.get_num_threads())
     ways, report = all_ways(options), {}
     for kind, prepare, images in (("training", training_step, options.images), ("inference", inference_step, 1)):

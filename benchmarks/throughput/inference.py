@@ -3,24 +3,17 @@
 from collections.abc import Callable
 from itertools import cycle
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from benchmarks import inference
-from benchmarks.throughput.ways import SHAPES, Options, Way
+from benchmarks.throughput.options import SHAPES, Options
 from benchmarks.torchvisions import torchvisions_model
+from benchmarks.way import Way
 from maskx_model.data.samples import to_tensor
-from maskx_model.inference.predict import predict
 from maskx_model.masks.pasting import MASK_THRESHOLD
-from maskx_model.training.precision import compile_backbone, in_precision_of
-
-
-def photographs() -> list[npt.NDArray[np.uint8]]:
-    """Smooth noise of all shapes, uint8 [H, W, 3]."""
-    made = [inference.photograph(inference.Options(height, width)) for height, width in SHAPES]
-    return [(255 * image).byte().permute(1, 2, 0).numpy() for image in made]
+from maskx_model.model.compute import compile_backbone, in_precision_of
+from maskx_model.results.predict import predict
 
 
 @torch.no_grad()
@@ -29,13 +22,13 @@ def inference_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], 
     height, width = SHAPES[0]
     plan = inference.Options(height, width, options.min_size, device=options.device)
     ours = inference.our_model(way.classes, plan)
-    following = cycle(photographs())
+    following = cycle([inference.noise_image(inference.Options(height, width)) for height, width in SHAPES])
     if way.model == "ours":
         compile_backbone(ours.detector, way.compute)
 
         def find() -> object:
             with in_precision_of(way.compute, options.device):
-                return predict(ours, [next(following)])
+                return predict(ours, next(following))
 
         return ours, find
     theirs = torchvisions_model(ours, ours.detector.rpn.head).eval()

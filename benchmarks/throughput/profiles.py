@@ -1,4 +1,4 @@
-"""What is left: where a model's time goes."""
+"""Profiles of a step: where a model's time goes."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -14,7 +14,7 @@ ROWS = 12
 
 
 def show_profile(model: nn.Module, step: Callable[[], object], steps: int, on_gpu: bool) -> None:
-    """Run so many steps, the last ones of this model, and print in ms a step: for each part of the model the
+    """Runs `steps` steps, the last ones of this model, and prints in ms a step: for each part of the model the
     CPU's and the GPU's time of its forward, and the operators that took most."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     _name_parts(model)
@@ -33,7 +33,7 @@ def show_profile(model: nn.Module, step: Callable[[], object], steps: int, on_gp
     parts = [(row.key, row.cpu_time_total, row.count) for row in host if row.key.startswith(PART)]
     operators = [(row.key, row.self_cpu_time_total, row.count) for row in host if not row.key.startswith(PART)]
     on_gpu_alone = [(row.key, row.self_device_time_total, row.count) for row in kernels]
-    for where, found in (("processor", parts), ("processor", operators), ("GPU", on_gpu_alone)):
+    for where, found in (("CPU", parts), ("CPU", operators), ("GPU", on_gpu_alone)):
         for name, time, count in sorted(found, key=lambda each: -each[1])[:ROWS]:
             print(f"  {where:<10}{name[:54]:<54} {time / 1000 / steps:9.2f} ms in {count / steps:8.1f} calls")
 

@@ -7,19 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import mask_targets, train_step
-from benchmarks.throughput.ways import SHAPES, Options, Way
+from benchmarks.throughput.options import SHAPES, Options
 from benchmarks.torchvisions import torchvisions_model
+from benchmarks.way import Way
 from maskx_model.data.samples import Sample
+from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.precision import compile_backbone, in_precision_of
 from maskx_model.training.step import Losses, make_step
 
 
 def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
     """The model, and what trains it on the next batch."""
     shape = train_step.Options(options.min_size, options.max_size, device=options.device)
-    ours = train_step.our_model(train_step.Way(way.model, way.classes), shape).to(options.device)
+    ours = train_step.our_model(way, shape).to(options.device)
     following = cycle(batches(way, options))
     if way.model == "ours":
         ours.to(memory_format=torch.channels_last)
@@ -32,9 +33,8 @@ def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], o
 
 def batches(way: Way, options: Options) -> list[list[Sample]]:
     """Noise in images of all shapes; each batch begins with another."""
-    kind = train_step.Way(way.model, way.classes)
     shapes = [train_step.Options(height, width, images=1, objects=options.objects) for height, width in SHAPES]
-    samples = [train_step.photographs(kind, each)[0] for each in shapes]
+    samples = [train_step.noise_samples(way, each)[0] for each in shapes]
     starts = range(len(samples))
     return [[samples[(start + number) % len(samples)] for number in range(options.images)] for start in starts]
 

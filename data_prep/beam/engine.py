@@ -1,4 +1,4 @@
-"""Where the Beam graph runs: in this process, in several processes of this machine, or on a cluster."""
+"""The choice of where the Beam graph runs: in this process, in several processes of this machine, or on a cluster."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.ASCII | re.DOTALL)
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the graph runs. Raises ConfigError for what does not go together.
+    """Where the graph runs. Raises ConfigError for options that exclude one another.
 
     `runner`: a runner by Beam's name, None for this machine; `beam`: `KEY=VALUE`, or `KEY` for a switch; `workers`:
     processes of this machine.
@@ -37,18 +37,18 @@ class Engine:
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: must be at least 1")
         if name and self.workers > 1:
-            raise ConfigError(f"--workers is for this machine alone; tell {name} its number of workers by --beam")
+            raise ConfigError(f"--workers is for this machine alone; give {name} its number of workers by --beam")
         for option in self.beam:
             if not _OPTION.fullmatch(option):
                 raise ConfigError(f"--beam {option}: write KEY=VALUE, with the name of one of Beam's pipeline options")
             if ours := _OUR_OPTIONS.get(option.partition("=")[0]):
                 raise ConfigError(f"--beam {option}: give it as {ours}")
 
-    def check_places(self, out: str, sources: tuple[str, ...]) -> None:
-        """Raise ConfigError for a path that workers elsewhere could not follow."""
-        places = [(out, f"--out {out}")]
+    def check_paths(self, out: str, sources: tuple[str, ...]) -> None:
+        """Raise ConfigError for a relative path, which workers of a cluster could not follow."""
+        paths = [(out, f"--out {out}")]
         for source in sources:
-            places += [(place, f"--source {source}") for place in source.partition(":")[2].split(",")]
-        for place, option in places:
-            if self.runner and "://" not in place and not Path(place).is_absolute():
-                raise ConfigError(f"{option}: with --runner, give {place} as a whole path, as the workers see it")
+            paths += [(path, f"--source {source}") for path in source.partition(":")[2].split(",")]
+        for path, option in paths:
+            if self.runner and "://" not in path and not Path(path).is_absolute():
+                raise ConfigError(f"{option}: with --runner, give {path} as a whole path, as the workers see it")

@@ -1,15 +1,14 @@
 """The Beam graph: references to records are grouped by shard, and shards are written, those held out of training first.
 
-    spans of annotation files → locate → references → group by shard ─┬→ write the held-out shards ─┐ (when done)
-    and every shard                    └→ counts                      └→ write the training shards ←┘
+    byte ranges of annotation files → locate → references → group by shard ─┬→ write held-out shards ─┐ (when done)
+    and every shard                      └→ counts                          └→ write training shards ←┘
 
-Only references cross between workers; records and images are read where the shard is written, and every file
-appears under its name when it is whole. A training shard leaves out copies of held-out images, so it is written
-when all of those are. So the bytes are the same whatever the runner and the number of workers, and however often a
-worker is repeated.
+Only references cross between workers; records and images are read where the shard is written, and every file appears
+under its name when it is whole. A training shard excludes copies of held-out images, so it is written when all of
+those are. So the bytes are the same for any runner and number of workers, and however often a worker is repeated.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,42 +18,37 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from data_prep.beam.engine import Engine
-from data_prep.beam.runners import job_name, lay_out, log_no_tracebacks_of_ours
+from data_prep.beam.runners import hide_known_errors, job_name, run_graph
 from data_prep.plan.merge import TRAIN
 from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table
-from data_prep.shards.held_out import Galleries
+from data_prep.shards.held_out import HeldOutGalleries
 from data_prep.shards.locate import References, locate, pack
-from data_prep.shards.write import is_finished, write_shard
-from data_prep.sources.counts import Tally, sum_tallies
-from data_prep.sources.memory import return_large_blocks
+from data_prep.shards.results import is_finished
+from data_prep.shards.write import write_shard
+from data_prep.sources.counts import Counts, sum_counts
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, remove, write
 
 # Names of a step's outputs, beside TRAIN for training shards.
 COUNTS, HELD_OUT = "counts", "held out"
 
-# References that a worker holds back before they go on.
-HELD_BYTES = 1 << 22
+# A worker collects references up to this size before it passes them on.
+COLLECTED_BYTES = 1 << 22
 
 
-def write_shards(out: str, engine: Engine) -> Callable[[], None]:
-    """What writes every shard of the plan that then stands at `out`, and what was counted in the annotation files.
+def write_shards(out: str, engine: Engine) -> None:
+    """Write every shard of the plan at `out`, and the counts of the annotation files beside the plan.
 
-    Both raise as `engines.lay_out` says; the latter also DataError if the workers wrote to disks of their own.
+    Raises ConfigError and DataError as `run_graph` does; DataError also if the workers wrote to disks of their own.
     """
-    run_graph = lay_out(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
-
-    def run() -> None:
-        remove(counts_uri(out))
-        run_graph()
-        if not exists(counts_uri(out)):
-            raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
-
-    return run
+    remove(counts_uri(out))
+    run_graph(engine, job_name(out), lambda pipeline: build_graph(pipeline, out))
+    if not exists(counts_uri(out)):
+        raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
 
 
 def build_graph(pipeline: beam.Pipeline, out: str) -> None:
-    """Lay out the graph. Elements are numbers of spans and shards: what they stand for is in the plan on disk."""
+    """Lay out the graph. Elements are numbers of byte ranges and shards, which the plan on disk defines."""
     held_out, training = grouped_references(pipeline, out)
     written = held_out | "Write a held-out shard" >> beam.ParDo(WriteShard(out))
     _ = training | "Write a training shard" >> beam.ParDo(WriteShard(out), beam.pvalue.AsList(written))
@@ -63,10 +57,10 @@ def build_graph(pipeline: beam.Pipeline, out: str) -> None:
 def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollection, beam.PCollection]:
     """Every shard's number with its references, once: those of held-out shards, and those of training shards.
 
-    What was counted on the way is written beside the plan.
+    The counts are written beside the plan.
     """
     once = pipeline | "Once" >> beam.Impulse()
-    numbers = once | "Spans and shards" >> beam.ParDo(ListSpansAndShards(out)) | "Deal them out" >> beam.Reshuffle()
+    numbers = once | "Number ranges and shards" >> beam.ParDo(ListNumbers(out)) | "Distribute" >> beam.Reshuffle()
     locate_each = beam.ParDo(Locate(out)).with_outputs(COUNTS, HELD_OUT, TRAIN)
     located = numbers | "Locate each record's image" >> locate_each
     _ = once | "Write the counts" >> beam.ParDo(WriteCounts(out), beam.pvalue.AsList(located[COUNTS]))
@@ -77,30 +71,29 @@ def grouped_references(pipeline: beam.Pipeline, out: str) -> tuple[beam.PCollect
 
 
 class PlannedDoFn(beam.DoFn):
-    """Reads the plan once a worker."""
+    """Reads the plan once per worker."""
 
     def __init__(self, out: str) -> None:
         self.out = out
 
     def setup(self) -> None:
-        log_no_tracebacks_of_ours()
-        return_large_blocks()
+        hide_known_errors()
         self.plan = read_plan(self.out)
         self.files = MappedFiles(self.plan)
 
 
-class ListSpansAndShards(PlannedDoFn):
-    """Anything → the number of every span, and those that follow for every shard."""
+class ListNumbers(PlannedDoFn):
+    """Anything → the number of every byte range, and then numbers for every shard."""
 
     def process(self, _once: bytes) -> Iterable[int]:
-        return range(len(self.plan.spans) + len(self.plan.shards))
+        return range(len(self.plan.byte_ranges) + len(self.plan.shards))
 
 
 class Locate(PlannedDoFn):
-    """Span number → (shard number, references as bytes), and counts: of all spans of a bundle together.
+    """Byte range number → (shard number, references as bytes), and the counts of a bundle's byte ranges together.
 
-    A shard's own number → (shard number, no references), so that one without annotations is written as well. A few
-    large elements cost Beam far less time and memory than one for every span and shard.
+    A shard's own number → (shard number, no references), so that a shard without annotations is written as well. A few
+    large elements cost Beam far less time and memory than one for every byte range and shard.
     """
 
     def setup(self) -> None:
@@ -109,48 +102,48 @@ class Locate(PlannedDoFn):
 
     def start_bundle(self) -> None:
         self._references: dict[int, list[References]] = {}
-        self._held, self._tally = 0, Tally()
+        self._collected, self._counts = 0, Counts()
 
     def process(self, number: int) -> Iterator[Any]:
-        if number >= len(self.plan.spans):
-            yield self._output(number - len(self.plan.spans), b"")
+        if number >= len(self.plan.byte_ranges):
+            yield self._output(number - len(self.plan.byte_ranges), b"")
             return
-        span = self.plan.spans[number]
-        if span.file not in self._tables:
-            self._tables[span.file] = read_table(self.out, span.file)
-        table, file = self._tables[span.file], self.plan.files[span.file]
-        groups, tally = locate(span, file, self.files[span.file], table)
-        self._tally.include(tally)
+        byte_range = self.plan.byte_ranges[number]
+        if byte_range.file not in self._tables:
+            self._tables[byte_range.file] = read_table(self.out, byte_range.file)
+        file, buffer = self.plan.files[byte_range.file], self.files[byte_range.file]
+        groups, counts = locate(byte_range, file, buffer, self._tables[byte_range.file])
+        self._counts.add(counts)
         for shard, references in groups:
             self._references.setdefault(shard, []).append(references)
-            self._held += references.nbytes
-        if self._held > HELD_BYTES:
+            self._collected += references.nbytes
+        if self._collected > COLLECTED_BYTES:
             yield from self._release()
 
     def finish_bundle(self) -> Iterator[Any]:
         for output in self._release():
             yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
-        counted = msgspec.json.encode(self._tally)
-        yield TaggedOutput(COUNTS, GlobalWindows.windowed_value(counted))
+        counts = msgspec.json.encode(self._counts)
+        yield TaggedOutput(COUNTS, GlobalWindows.windowed_value(counts))
 
     def _release(self) -> Iterator[Any]:
         for shard, references in self._references.items():
             yield self._output(shard, pack(np.concatenate(references)))
-        self._references, self._held = {}, 0
+        self._references, self._collected = {}, 0
 
     def _output(self, shard: int, packed: bytes) -> TaggedOutput[Any, Any]:
         return TaggedOutput(TRAIN if self.plan.shards[shard].split == TRAIN else HELD_OUT, (shard, packed))
 
 
 class WriteShard(PlannedDoFn):
-    """(shard number, references) → the shard on disk, unless it stands there from an earlier run; → its number.
+    """(shard number, references) → the shard on disk, unless an earlier run wrote it; → its number.
 
-    A training shard's side input are the held-out shards: it says that they are written.
+    A training shard's side input are the held-out shards, which are written once it is there.
     """
 
     def setup(self) -> None:
         super().setup()
-        self._galleries = Galleries(self.plan)
+        self._galleries = HeldOutGalleries(self.plan)
 
     def process(self, element: tuple[int, Iterable[bytes]], _held_out: Iterable[int] = ()) -> Iterator[int]:
         number, references = element
@@ -160,10 +153,10 @@ class WriteShard(PlannedDoFn):
 
 
 class WriteCounts(beam.DoFn):
-    """The sum of all counts → a file that the caller reads."""
+    """The sum of all counts → the file at `counts_uri`."""
 
     def __init__(self, out: str) -> None:
         self._out = out
 
     def process(self, _once: bytes, counts: Iterable[bytes]) -> None:
-        write(counts_uri(self._out), sum_tallies(counts))
+        write(counts_uri(self._out), sum_counts(counts))

@@ -14,7 +14,7 @@ from data_prep.format.vocabulary import VocabularyClass
 from data_prep.inspect.show import held_out_counts
 from data_prep.pages.html import counts_table, page_environment, svg_uri
 from data_prep.pages.plots import class_frequencies
-from data_prep.sources.reasons import HELD_OUT, LEFT_OUT, REJECTED
+from data_prep.sources.reasons import EXCLUDED, HELD_OUT, REJECTED
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import local_path, write
 
@@ -95,7 +95,7 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
         photographs=len(dataset.index),
         counts=counts_table(manifest),
         dropped=[
-            ("left out by rule", manifest.left_out, LEFT_OUT),
+            ("left out by rule", manifest.left_out, EXCLUDED),
             ("kept out of training", held_out_counts(manifest), HELD_OUT),
             ("rejected as broken", manifest.rejected, REJECTED),
         ],

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from data_prep.browse.catalogue import Catalogue
-from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow, index_rows
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
@@ -41,7 +40,7 @@ def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
     for a in sorted(objects, key=lambda a: a.area):
         x, y, w, h = a.bbox
         shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks > 0))
-    picture = draw(decode_rgb(dataset.read_image(row), row.key), shapes, LONG_EDGE)
+    picture = draw(dataset.pixels(row), shapes, LONG_EDGE)
     height, width, _ = picture.shape
     return Sample(row, source, len(objects), width, height, jpeg_uri(picture))
 

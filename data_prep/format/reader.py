@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_prep.format.images import decode_rgb
 from data_prep.format.index import IndexRow, index_rows, read_index_table
 from data_prep.format.manifest import Manifest, read_manifest
 from data_prep.format.records import Record, decode_record
@@ -57,15 +60,22 @@ class Dataset:
         """The image's bytes, as the source has them."""
         return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
 
+    def pixels(self, row: IndexRow) -> npt.NDArray[np.uint8]:
+        """The image, uint8 [H, W, 3] RGB; raises DataError if it cannot be decoded."""
+        return self._pixels(row, self.read_image(row))
+
     def read_record(self, row: IndexRow) -> Record:
         """The image's annotations; raises DataError if the shard is damaged there."""
         return self._decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
 
-    def read_both(self, row: IndexRow) -> tuple[bytes, Record]:
-        """The image's bytes and its annotations, which stand side by side: one read."""
+    def read_both(self, row: IndexRow) -> tuple[npt.NDArray[np.uint8], Record]:
+        """The image, uint8 [H, W, 3] RGB, and its annotations, which stand side by side: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
-        return data[: row.image_length], self._decode(row, data[-row.record_length :])
+        return self._pixels(row, data[: row.image_length]), self._decode(row, data[-row.record_length :])
+
+    def _pixels(self, row: IndexRow, data: bytes) -> npt.NDArray[np.uint8]:
+        return decode_rgb(data, f"{self.uri}/{row.shard}: {row.key}.jpg")
 
     def _decode(self, row: IndexRow, data: bytes) -> Record:
         try:

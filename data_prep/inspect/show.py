@@ -5,15 +5,15 @@ import msgspec
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import Vocabulary
-from data_prep.sources.counts import Counts, increase
-from data_prep.sources.reasons import HELD_OUT, LEFT_OUT, REJECTED
+from data_prep.sources.counts import ReasonCounts, increase
+from data_prep.sources.reasons import EXCLUDED, HELD_OUT, REJECTED
 from data_prep.storage.errors import DataError
 
 Rows = list[tuple[str, ...]]
 
 
 def describe(manifest: Manifest) -> str:
-    """Counts by split and part, then what was left out by rule and what was rejected, by source and reason."""
+    """ReasonCounts by split and part, then what was left out by rule and what was rejected, by source and reason."""
     whats = sorted(
         {what for parts in manifest.counts.values() for counts in parts.values() for what in counts},
         key=lambda what: (what != "photographs", what),
@@ -23,7 +23,7 @@ def describe(manifest: Manifest) -> str:
         for part, counts in sorted(parts.items()):
             rows.append((split, part, *(f"{counts.get(what, 0):,}" for what in whats)))
     sections = [table(rows)]
-    sections += _reasons("left out by rule", manifest.left_out, LEFT_OUT)
+    sections += _reasons("left out by rule", manifest.left_out, EXCLUDED)
     sections += _reasons(
         "kept out of training (the manifest's held_out lists them)", held_out_counts(manifest), HELD_OUT
     )
@@ -31,7 +31,7 @@ def describe(manifest: Manifest) -> str:
     return "\n\n".join(sections)
 
 
-def _reasons(title: str, counts: Counts, words: dict[str, str]) -> list[str]:
+def _reasons(title: str, counts: ReasonCounts, words: dict[str, str]) -> list[str]:
     rows: Rows = [
         (source, reason, f"{count:,}", words.get(reason, ""))
         for source, reasons in sorted(counts.items())
@@ -40,9 +40,9 @@ def _reasons(title: str, counts: Counts, words: dict[str, str]) -> list[str]:
     return [f"{title}:\n{table(rows)}"] if rows else []
 
 
-def held_out_counts(manifest: Manifest) -> Counts:
+def held_out_counts(manifest: Manifest) -> ReasonCounts:
     """How many images are kept out of training: source → what told → count."""
-    counts: Counts = {}
+    counts: ReasonCounts = {}
     for image in manifest.held_out:
         increase(counts.setdefault(image.source, {}), image.by)
     return counts

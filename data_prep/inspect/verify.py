@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from data_prep.format.manifest import Manifest, Shard
 from data_prep.format.reader import Dataset
-from data_prep.shards.build_record import ShardCounts
+from data_prep.shards.build_record import ShardContent
 from data_prep.sources.counts import increase
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import info, sha256
@@ -45,13 +45,13 @@ def _shard(dataset: Dataset, shard: Shard) -> Iterator[str]:
 
 def _counts(dataset: Dataset) -> Iterator[str]:
     """Read every record where the index says it is, and count."""
-    found: dict[tuple[str, str], ShardCounts] = {}
+    found: dict[tuple[str, str], ShardContent] = {}
     samples: dict[str, int] = {}
     for row in dataset.rows:
         record = dataset.read_record(row)
         if (record.key, record.ids, record.width, record.height) != (row.key, row.ids, row.width, row.height):
             yield f"{dataset.uri}/{row.shard}: the record of {row.key} does not fit its row in index.parquet"
-        found.setdefault((row.split, row.part), ShardCounts()).add(record)
+        found.setdefault((row.split, row.part), ShardContent()).add(record)
         increase(samples, row.shard)
     yield from _compare(dataset.uri, dataset.manifest, found)
     for shard in dataset.manifest.shards:
@@ -59,10 +59,10 @@ def _counts(dataset: Dataset) -> Iterator[str]:
             yield f"{dataset.uri}/{shard.path}: {samples.get(shard.path, 0)} images, not {shard.samples}"
 
 
-def _compare(uri: str, manifest: Manifest, found: dict[tuple[str, str], ShardCounts]) -> Iterator[str]:
+def _compare(uri: str, manifest: Manifest, found: dict[tuple[str, str], ShardContent]) -> Iterator[str]:
     for split, parts in manifest.counts.items():
         for part, counts in parts.items():
-            counted = found.pop((split, part), ShardCounts()).what
+            counted = found.pop((split, part), ShardContent()).what
             for what, count in counts.items():
                 # How many boxes were clipped shows in no record.
                 if not what.endswith("_clipped") and counted.get(what, 0) != count:

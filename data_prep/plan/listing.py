@@ -1,15 +1,15 @@
-"""What the sources list together: images, classes, and where their annotations stand."""
+"""List the sources: their images, their classes, and the byte ranges of their annotations."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from data_prep.format.manifest import SourceFile
+from data_prep.format.manifest import Source, SourceFile
 from data_prep.plan.plan import PlannedFile
 from data_prep.sources.coco import Category, list_coco
-from data_prep.sources.counts import Tally, increase
+from data_prep.sources.counts import Counts, increase
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import Span
-from data_prep.sources.layout import kept_sha256
+from data_prep.sources.json_files import ByteRange
+from data_prep.sources.layout import cached_sha256
 from data_prep.sources.lvis import list_lvis
 from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.reasons import BrokenError
@@ -20,19 +20,32 @@ from data_prep.storage.errors import DataError
 
 @dataclass
 class Listing:
-    """What all sources list together. `classes`: each COCO-format source's classes, in the order of their ids."""
+    """What all sources list. `classes`: each COCO-format source's classes, in the order of their ids."""
 
     files: list[PlannedFile] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
+    byte_ranges: list[ByteRange] = field(default_factory=list)
     coco_format: list[SourceImage] = field(default_factory=list)
     others: list[SourceImage] = field(default_factory=list)
     classes: dict[str, tuple[Category, ...]] = field(default_factory=dict)
     read: dict[str, list[SourceFile]] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+    counts: Counts = field(default_factory=Counts)
+
+    def manifest_sources(self) -> tuple[Source, ...]:
+        """The sources as the manifest names them."""
+        kinds = {file.source: file.kind for file in self.files}
+        return tuple(
+            Source(name, kind, tuple(self.read[name]), _exhaustive(kind, self.classes.get(name, ())))
+            for name, kind in kinds.items()
+        )
+
+
+def _exhaustive(kind: str, classes: tuple[Category, ...]) -> tuple[str, ...]:
+    """All classes of COCO-format files; those of LVIS are annotated in some images only."""
+    return tuple(c.name for c in classes) if kind == "coco" else ()
 
 
 def list_sources(sources: list[SourceFiles]) -> Listing:
-    """Read what every source lists: images, classes, and where the annotations stand."""
+    """Read what every source lists; raises DataError if one cannot be read, or if two are releases of one data set."""
     listing = Listing()
     for files in sources:
         number = len(listing.files)
@@ -41,17 +54,21 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
             names = {c.id: c.name for c in coco.categories}
             listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))
             _add_classes(listing.classes, files, coco.categories)
-            listing.coco_format += _unique(coco.images, listing.tally)
-            spans, rejects, read = coco.spans, coco.rejects, [files.label]
+            listing.coco_format += _unique(coco.images, listing.counts)
+            byte_ranges, rejects, read = coco.byte_ranges, coco.rejects, [files.label]
         else:
             genome = list_visual_genome(files, number)
             path = f"{files.folder}/objects.json"
             listing.files.append(PlannedFile(files.source, "vg", path, "objects.json", synsets=genome.synsets))
-            listing.others += _unique(genome.images, listing.tally)
+            listing.others += _unique(genome.images, listing.counts)
             beside = [SYNSET_FILE] if genome.synsets else []
-            spans, rejects, read = genome.spans, genome.rejects, ["image_data.json", "objects.json", *beside]
-        listing.spans += spans
-        listing.tally.include(Tally(photographs={files.source: len(rejects)}, rejects=rejects))
+            byte_ranges, rejects, read = (
+                genome.byte_ranges,
+                genome.rejects,
+                ["image_data.json", "objects.json", *beside],
+            )
+        listing.byte_ranges += byte_ranges
+        listing.counts.add(Counts(images={files.source: len(rejects)}, rejects=rejects))
         listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
     _refuse_two_releases(listing.coco_format)
     return listing
@@ -59,7 +76,7 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
 
 def _source_file(folder: str, label: str) -> SourceFile:
     path = f"{folder}/{label}"
-    return SourceFile(label, unpacked(path).stat().st_size, kept_sha256(path))
+    return SourceFile(label, unpacked(path).stat().st_size, cached_sha256(path))
 
 
 def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:
@@ -70,12 +87,12 @@ def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, fou
         )
 
 
-def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
+def _unique(images: list[SourceImage], counts: Counts) -> Iterable[SourceImage]:
     seen: set[int] = set()
     for image in images:
-        increase(tally.photographs, image.source)
+        increase(counts.images, image.source)
         if image.id in seen:
-            tally.reject_photograph(image, BrokenError("duplicate_id"))
+            counts.reject_image(image, BrokenError("duplicate_id"))
             continue
         seen.add(image.id)
         yield image
@@ -84,7 +101,7 @@ def _unique(images: list[SourceImage], tally: Tally) -> Iterable[SourceImage]:
 def _refuse_two_releases(images: list[SourceImage]) -> None:
     """Two releases of one data set hold the same images in other splits: that would leak validation into training.
 
-    Files of one's own may count from 1 in every split; those are different images. LVIS's ids are COCO's.
+    Custom files may count from 1 in every split; those are different images. LVIS's ids are COCO's.
     """
     first: dict[str, dict[int, SourceImage]] = {}
     for image in images:
@@ -94,6 +111,6 @@ def _refuse_two_releases(images: list[SourceImage]) -> None:
         same_flickr_photo = image.flickr_id is not None and image.flickr_id == other.flickr_id
         if other.split == image.split or same_flickr_photo or image.coco_id is not None:
             raise DataError(
-                f"{image.listed}: image {image.id} stands in {other.listed} too; give one release's files, "
+                f"{image.listed}: image {image.id} is in {other.listed} too; give one release's files, "
                 f"as in {image.source}=coco:ANNOTATIONS,IMAGES"
             )

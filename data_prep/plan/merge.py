@@ -1,8 +1,8 @@
-"""Which images of different sources are one image, and what stays out of training for that reason.
+"""Merge the copies of an image that different sources list, and keep copies of held-out images out of training.
 
-COCO-format images stand for themselves, but LVIS's join COCO's where it has them. A Visual Genome image joins the COCO
-image that its `coco_id` names, else the COCO-format image with its Flickr photo id; the COCO-format file, its
-size and its coordinates stand.
+A COCO-format image is canonical, but LVIS's join COCO's where it has them. A Visual Genome image joins the COCO image
+that its `coco_id` names, else the COCO-format image with its Flickr photo id; the file, size and coordinates of the
+COCO-format image are used.
 """
 
 import sys
@@ -21,40 +21,46 @@ TRAIN = "train"
 ASPECT_RATIO_TOLERANCE = 0.01
 
 
-class Photograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One image: `images[0]` is the copy whose file and coordinates stand, the others lend their annotations.
+class MergedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An image as it is once in the dataset, merged from several sources' copies.
 
-    `name` is what its key begins with: that copy's source, and the split where the source has its id in several.
+    `copies[0]` is the canonical copy, whose file, size and coordinates are used; the others add annotations. `name` is
+    how its key begins: the canonical copy's source, and the split where the source has its id in several.
     """
 
     name: str
-    images: tuple[SourceImage, ...]
+    copies: tuple[SourceImage, ...]
+
+    @property
+    def canonical(self) -> SourceImage:
+        """The copy whose file, size and coordinates are used."""
+        return self.copies[0]
 
     @property
     def key(self) -> str:
-        """What tells it from all others, `coco-000000216794`."""
-        return photograph_key(self.name, self.images[0].id)
+        """Its unique key in the dataset, `coco-000000216794`."""
+        return photograph_key(self.name, self.canonical.id)
 
     @property
     def split(self) -> str:
-        """Its own."""
-        return self.images[0].split
+        """The canonical copy's split."""
+        return self.canonical.split
 
     @property
     def part(self) -> str:
         """Its sources' names, sorted and joined with `+`."""
-        return "+".join(sorted(image.source for image in self.images))
+        return "+".join(sorted(copy.source for copy in self.copies))
 
 
 @dataclass
 class Merged:
-    """All images; images left out, each with its reason's code; how many images stayed unmerged, by source.
+    """All merged images; excluded copies, each with its reason's code; the number of copies left unmerged, by source.
 
-    `held_out` names the images whose ids tie them to an image held out of training.
+    `held_out` names the training copies whose ids match an image held out of training.
     """
 
-    photographs: list[Photograph] = field(default_factory=list)
-    left_out: list[tuple[SourceImage, str]] = field(default_factory=list)
+    images: list[MergedImage] = field(default_factory=list)
+    excluded: list[tuple[SourceImage, str]] = field(default_factory=list)
     unmerged: Counter[str] = field(default_factory=Counter)
     held_out: list[HeldOut] = field(default_factory=list)
 
@@ -62,28 +68,28 @@ class Merged:
 _Found = dict[int | None, tuple[SourceImage, ...]]
 
 
-class _Standing:
-    """The images that stand for an image, found by the ids that `naming` ones name them by."""
+class _CanonicalImages:
+    """Canonical images, found by the ids that the images `naming` refer to."""
 
     def __init__(self, naming: Sequence[SourceImage]) -> None:
         self._by_coco_id: _Found = {i.coco_id: () for i in naming if i.coco_id is not None}
         self._by_flickr_id: _Found = {i.flickr_id: () for i in naming if i.flickr_id is not None}
 
     def add(self, image: SourceImage, coco_id: int | None) -> None:
-        """Let an image be found."""
+        """Add a canonical image."""
         if coco_id in self._by_coco_id:
             self._by_coco_id[coco_id] += (image,)
         if image.flickr_id in self._by_flickr_id:
             self._by_flickr_id[image.flickr_id] += (image,)
 
     def matches(self, image: SourceImage) -> tuple[SourceImage, ...]:
-        """The images that this one's ids name, the one to join first."""
+        """The canonical images that this one's ids name, first the one to join."""
         found = self._by_coco_id.get(image.coco_id, ())
         more = self._by_flickr_id.get(image.flickr_id, ())
         return found + tuple([match for match in more if match not in found])
 
-    def told_by(self, image: SourceImage, match: SourceImage) -> ToldBy:
-        """Which of the image's ids names the match."""
+    def matched_by(self, image: SourceImage, match: SourceImage) -> ToldBy:
+        """The kind of the image's id that names the match."""
         return "coco_id" if match in self._by_coco_id.get(image.coco_id, ()) else "flickr_id"
 
 
@@ -92,40 +98,40 @@ _Joined = dict[tuple[int, int], list[SourceImage]]
 
 
 def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merged:
-    """Unite images by image; `coco_format` comes in the order of the sources.
+    """Merge the sources' images; `coco_format` comes in the order of the sources.
 
-    COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they are of its size, as masks cannot be
-    scaled; where there is none they stand themselves. An image that any of its ids ties to an image held out of
-    training never comes out in training.
+    COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they have its size, as masks cannot be scaled;
+    where there is none they are canonical themselves. An image of which any id names an image held out of training is
+    never in training.
     """
     merged, joined = Merged(), _Joined()
     ordered = sorted(others, key=lambda image: image.identity)
     naming = [image for image in coco_format if image.coco_id is not None]
-    standing = _Standing([*naming, *ordered])
+    canonical = _CanonicalImages([*naming, *ordered])
     first = [image for image in coco_format if image.coco_id is None]
     for image in first:
-        standing.add(image, image.id if image.source == COCO else None)
-    second = _join(naming, standing, same_size, joined, merged)
+        canonical.add(image, image.id if image.source == COCO else None)
+    second = _join(naming, canonical, same_size, joined, merged)
     for image in second:
-        standing.add(image, image.coco_id)
-    alone = _join(ordered, standing, same_aspect_ratio, joined, merged)
-    together = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
-    merged.photographs = _name(together)
-    keys = {p.images[0].identity: p.key for p in merged.photographs if p.split != TRAIN}
-    merged.held_out = list(_held_out([*naming, *ordered], standing, keys))
+        canonical.add(image, image.coco_id)
+    alone = _join(ordered, canonical, same_aspect_ratio, joined, merged)
+    groups = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
+    merged.images = _name(groups)
+    keys = {m.canonical.identity: m.key for m in merged.images if m.split != TRAIN}
+    merged.held_out = list(_held_out([*naming, *ordered], canonical, keys))
     return merged
 
 
 def _join(
-    images: list[SourceImage], standing: _Standing, fits: Fits, joined: _Joined, merged: Merged
+    images: list[SourceImage], canonical: _CanonicalImages, fits: Fits, joined: _Joined, merged: Merged
 ) -> list[SourceImage]:
-    """Let each image join the one that stands for its image, or leave it out; returns those that join none."""
+    """Let each image join its canonical image, or exclude it; returns those that join none."""
     alone = []
     for image in images:
-        matches = standing.matches(image)
+        matches = canonical.matches(image)
         already = joined.get(matches[0].identity, []) if matches else []
-        if reason := _why_left_out(image, matches, already, fits):
-            merged.left_out.append((image, reason))
+        if reason := _why_excluded(image, matches, already, fits):
+            merged.excluded.append((image, reason))
         elif matches and fits(image, matches[0]):
             joined.setdefault(matches[0].identity, []).append(image)
         else:
@@ -134,15 +140,17 @@ def _join(
     return alone
 
 
-def _held_out(images: list[SourceImage], standing: _Standing, keys: dict[tuple[int, int], str]) -> Iterator[HeldOut]:
-    """The training images whose ids name a held-out image of another source; `keys` by the standing image."""
+def _held_out(
+    images: list[SourceImage], canonical: _CanonicalImages, keys: dict[tuple[int, int], str]
+) -> Iterator[HeldOut]:
+    """The training images whose ids name a held-out image of another source; `keys` by the latter's identity."""
     for image in images:
-        held_out = (m for m in standing.matches(image) if m.split != TRAIN and m.source != image.source)
+        held_out = (m for m in canonical.matches(image) if m.split != TRAIN and m.source != image.source)
         if image.split == TRAIN and (match := next(held_out, None)):
-            yield HeldOut(image.source, image.id, standing.told_by(image, match), keys[match.identity])
+            yield HeldOut(image.source, image.id, canonical.matched_by(image, match), keys[match.identity])
 
 
-def _why_left_out(
+def _why_excluded(
     image: SourceImage, matches: Sequence[SourceImage], already: list[SourceImage], fits: Fits
 ) -> str | None:
     if not matches:
@@ -168,22 +176,22 @@ def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:
     return abs(first - second) <= ASPECT_RATIO_TOLERANCE * max(first, second)
 
 
-def _name(together: list[tuple[SourceImage, ...]]) -> list[Photograph]:
-    """Give each image its name.
+def _name(groups: list[tuple[SourceImage, ...]]) -> list[MergedImage]:
+    """Name each group of copies.
 
-    Annotation files of one's own often count from 1 in every split; there the key names the split as well.
+    Custom annotation files often count from 1 in every split; there the name includes the split.
     """
     once: dict[str, set[int]] = {}
     several: set[tuple[str, int]] = set()
-    for standing, *_ in together:
-        seen = once.setdefault(standing.source, set())
-        if standing.id in seen:
-            several.add((standing.source, standing.id))
-        seen.add(standing.id)
-    return [Photograph(_first_of_key(images[0], several), images) for images in together]
+    for canonical, *_ in groups:
+        seen = once.setdefault(canonical.source, set())
+        if canonical.id in seen:
+            several.add((canonical.source, canonical.id))
+        seen.add(canonical.id)
+    return [MergedImage(_key_prefix(copies[0], several), copies) for copies in groups]
 
 
-def _first_of_key(standing: SourceImage, several: set[tuple[str, int]]) -> str:
-    if standing.split == TRAIN or (standing.source, standing.id) not in several:
-        return standing.source
-    return sys.intern(f"{standing.source}-{standing.split}")
+def _key_prefix(canonical: SourceImage, several: set[tuple[str, int]]) -> str:
+    if canonical.split == TRAIN or (canonical.source, canonical.id) not in several:
+        return canonical.source
+    return sys.intern(f"{canonical.source}-{canonical.split}")

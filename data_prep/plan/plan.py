@@ -1,8 +1,8 @@
-"""What prepare is about to do, on disk beside the dataset so that any worker can look it up.
+"""The plan of a dataset, on disk beside it so that any worker can read it.
 
-`plan.json` names the annotation files and the shards, `photographs.json` has each shard's list of images, one
-after the other, and `photographs.npy` where each begins; `tables/` tells for each annotation file which image an
-image id is. The plan is removed when the dataset is finished.
+`plan.json` names the annotation files and the shards, `images.json` has each shard's list of images, one after the
+other, and `images.npy` the byte at which each list begins; `tables/` has each annotation file's table of image ids
+(`tables`). The plan is removed when the dataset is finished.
 """
 
 import io
@@ -14,18 +14,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.plan.merge import Photograph
-from data_prep.sources.json_files import Span, map_file
+from data_prep.plan.merge import MergedImage
+from data_prep.sources.json_files import ByteRange, map_file
 from data_prep.storage.storage import create, local_copy, read, read_range, write
-
-# Where an image id leads, if not to an image of a shard.
-LEFT_OUT, REJECTED, UNKNOWN = -1, -2, -3
-
-TABLE = np.dtype([("id", "<i8"), ("shard", "<i4"), ("photograph", "<i4")])
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
-    """An annotation file: whose it is, where, and its path below the source's folder.
+    """An annotation file at `path`, a path or URI; `label` is its path below the source's folder.
 
     `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
     name.
@@ -39,20 +34,20 @@ class PlannedFile(msgspec.Struct, frozen=True):
     synsets: dict[str, str] = {}
 
 
-class PlannedPhotograph(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An image to write; size and version of its file tell whether it is still the one that was planned.
+class PlannedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An image to write; its file's size in bytes and version show whether the file has changed since.
 
-    `copies` are the versions of the other images' files, None for one that has none.
+    `copy_versions` are those of the other copies' files, None for a copy without a file.
     """
 
-    photograph: Photograph
+    merged: MergedImage
     bytes: int
     version: int | str
-    copies: tuple[int | str | None, ...] = ()
+    copy_versions: tuple[int | str | None, ...] = ()
 
 
 class PlannedShard(msgspec.Struct, frozen=True):
-    """A shard to write; `fingerprint` stands for all that its bytes depend on."""
+    """A shard to write; `fingerprint` is a hash of all that its bytes depend on."""
 
     path: str
     split: str
@@ -61,29 +56,29 @@ class PlannedShard(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Everything that workers need to know; files and shards are known by their positions here."""
+    """All that workers need; the number of a file, byte range or shard is its position here."""
 
     out: str
     files: list[PlannedFile]
-    spans: list[Span]
+    byte_ranges: list[ByteRange]
     shards: list[PlannedShard]
 
 
 def work_folder(out: str) -> str:
-    """Where plan and finished parts of an unfinished dataset are kept."""
+    """The folder of an unfinished dataset's plan and of its finished shards' results."""
     return f"{out}/.prepare"
 
 
 def counts_uri(out: str) -> str:
-    """What workers have counted in the annotation files (`Tally`), once the shards are written."""
+    """The URI of what workers counted in the annotation files (`Counts`), once the shards are written."""
     return f"{work_folder(out)}/counts.json"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes to disk beside a plan and need not be held any longer: its shards' images, its files' tables."""
+    """The large part of a plan, which is only needed on disk: its shards' images, its files' tables."""
 
-    photographs: list[list[PlannedPhotograph]]
+    images: list[list[PlannedImage]]
     tables: list[npt.NDArray[np.void]]
 
 
@@ -91,10 +86,10 @@ def write_plan(plan: Plan, contents: Contents) -> None:
     """Write the plan and its contents."""
     folder = work_folder(plan.out)
     starts = [0]
-    with create(f"{folder}/photographs.json") as file:
-        for listed in contents.photographs:
+    with create(f"{folder}/images.json") as file:
+        for listed in contents.images:
             starts.append(starts[-1] + file.write(msgspec.json.encode(listed)))
-    write(f"{folder}/photographs.npy", _npy(np.array(starts)))
+    write(f"{folder}/images.npy", _npy(np.array(starts)))
     for number, table in enumerate(contents.tables):
         write(f"{folder}/tables/{number:03d}.npy", _npy(table))
     write(f"{folder}/plan.json", msgspec.json.encode(plan))
@@ -112,25 +107,25 @@ def _read_npy(uri: str) -> npt.NDArray[Any]:
 
 
 def read_plan(out: str) -> Plan:
-    """The plan of the dataset that is being made at `out`."""
+    """Read the plan of the dataset that is being made at `out`."""
     return msgspec.json.decode(read(f"{work_folder(out)}/plan.json"), type=Plan)
 
 
-def read_photographs(out: str, shard: int) -> list[PlannedPhotograph]:
-    """A shard's images, in order."""
+def read_planned_images(out: str, shard: int) -> list[PlannedImage]:
+    """Read a shard's images, in order."""
     folder = work_folder(out)
-    start, end = _read_npy(f"{folder}/photographs.npy")[shard : shard + 2].tolist()
-    data = read_range(f"{folder}/photographs.json", start, end - start)
-    return msgspec.json.decode(data, type=list[PlannedPhotograph])
+    start, end = _read_npy(f"{folder}/images.npy")[shard : shard + 2].tolist()
+    data = read_range(f"{folder}/images.json", start, end - start)
+    return msgspec.json.decode(data, type=list[PlannedImage])
 
 
 def read_table(out: str, file: int) -> npt.NDArray[np.void]:
-    """A file's image ids, ascending, with shard and position there (dtype TABLE)."""
+    """A file's table of image ids (`tables`)."""
     return _read_npy(f"{work_folder(out)}/tables/{file:03d}.npy")
 
 
 class MappedFiles(dict[int, mmap]):
-    """The plan's annotation files by number, mapped when first asked for."""
+    """The plan's annotation files by number, each mapped at its first use."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -138,15 +133,3 @@ class MappedFiles(dict[int, mmap]):
 
     def __missing__(self, number: int) -> mmap:
         return self.setdefault(number, map_file(self._plan.files[number].path))
-
-
-def find(table: npt.NDArray[np.void], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """The table's row for each id, int64[N] → TABLE[N]; its shard is UNKNOWN for an id that the table lacks."""
-    if not len(table):
-        found = np.zeros(len(ids), TABLE)
-        found["shard"] = UNKNOWN
-        return found
-    positions = np.minimum(np.searchsorted(table["id"], ids), len(table) - 1)
-    found = table[positions].copy()
-    found["shard"][found["id"] != ids] = UNKNOWN
-    return found

@@ -1,32 +1,25 @@
-"""Before anything is written: list the sources, unite images by image, look for the files, deal out the shards."""
+"""Make the plan before anything is written: list the sources, merge images, find their files, assign them to shards."""
 
-import hashlib
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
-
-import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from data_prep.format.images import MAX_PIXELS
-from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Source
-from data_prep.format.rejects import Reject
-from data_prep.plan.listing import Listing, list_sources
-from data_prep.plan.merge import COCO, TRAIN, Photograph, merge
-from data_prep.plan.plan import LEFT_OUT, REJECTED, TABLE, Contents, Plan, PlannedPhotograph, PlannedShard
-from data_prep.plan.sharding import deal, order
+from data_prep.format.manifest import HeldOut, Source
+from data_prep.plan.listing import list_sources
+from data_prep.plan.merge import MergedImage, merge
+from data_prep.plan.plan import Contents, Plan, PlannedImage
+from data_prep.plan.sharding import assign_to_shards, name_shards, order
+from data_prep.plan.tables import EXCLUDED, REJECTED, ImageTables
 from data_prep.sources.coco import Category
-from data_prep.sources.counts import Tally
-from data_prep.sources.images import SourceImage
-from data_prep.sources.memory import return_large_blocks
+from data_prep.sources.counts import Counts, top_rejects
 from data_prep.sources.options import SourceFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import FileInfo, finder
+
+FindFile = Callable[[str], FileInfo | None]
 
 
 @dataclass(frozen=True)
@@ -36,143 +29,79 @@ class Planned:
     plan: Plan
     sources: tuple[Source, ...]
     classes: dict[str, tuple[Category, ...]]
-    tally: Tally
+    counts: Counts
     held_out: list[HeldOut]
 
 
-class Places:
-    """Where every image goes, by its annotation file: the tables, row by row."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, array[int]] = {}
-
-    def put(self, images: Iterable[SourceImage], shard: int, photograph: int = 0) -> None:
-        """Note that images lead to a shard's image, or to none (LEFT_OUT, REJECTED)."""
-        for image in images:
-            self._rows.setdefault(image.file, array("q")).extend((image.id, shard, photograph))
-
-    def table(self, file: int) -> npt.NDArray[np.void]:
-        """The file's images in order of their ids, dtype TABLE."""
-        rows = np.frombuffer(self._rows.get(file, array("q")), np.int64).reshape(-1, 3)
-        table = np.zeros(len(rows), TABLE)
-        table["id"], table["shard"], table["photograph"] = rows[np.argsort(rows[:, 0])].T
-        return table
-
-
 def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
-    """Plan a dataset; raises DataError where a source cannot be read or nothing is left to write."""
-    return_large_blocks()
+    """Plan a dataset; raises DataError if a source cannot be read or no image is left to write."""
     listing = list_sources(sources)
+    counts = listing.counts
     merged = merge(listing.coco_format, listing.others)
-    places = Places()
-    for image, reason in merged.left_out:
-        listing.tally.leave_out(image.source, reason)
-        places.put([image], LEFT_OUT)
-    for source, count in merged.unmerged.items():
-        if count:
-            listing.tally.leave_out(source, "aspect_ratio", count)
-    usable = list(_usable(merged.photographs, listing.tally, places))
-    shards = deal(_limited(usable, limit, listing.tally, places), shard_bytes)
+    tables = ImageTables()
+    for image, reason in merged.excluded:
+        counts.exclude(image.source, reason)
+        tables.add([image], EXCLUDED)
+    for source, number in merged.unmerged.items():
+        if number:
+            counts.exclude(source, "aspect_ratio", number)
+    usable = list(_usable(merged.images, counts, tables))
+    shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
-        raise DataError(f"{sources[0].folder}: not one image can be used; {top_rejects(listing.tally.rejects)}")
+        raise DataError(f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}")
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
-            places.put(planned.photograph.images, number, position)
-    plan = Plan(out, listing.files, listing.spans, _name_shards(shards, listing))
-    contents = Contents(shards, [places.table(number) for number in range(len(listing.files))])
-    sources_made_of = _manifest_sources(listing)
-    return Planned(plan, sources_made_of, listing.classes, listing.tally, merged.held_out), contents
+            tables.add(planned.merged.copies, number, position)
+    plan = Plan(out, listing.files, listing.byte_ranges, name_shards(shards, listing))
+    contents = Contents(shards, [tables.table(number) for number in range(len(listing.files))])
+    return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 
 
-def _usable(photographs: list[Photograph], tally: Tally, places: Places) -> Iterable[PlannedPhotograph]:
+def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> Iterable[PlannedImage]:
     finders = cache(finder)
-    for photograph in photographs:
+    for image in images:
         try:
-            yield _check(photograph, finders)
+            yield _check(image, finders)
         except BrokenError as error:
-            standing, *copies = photograph.images
-            tally.reject_photograph(standing, error)
-            for image in copies:
-                tally.leave_out(image.source, "copy_rejected")
-            places.put(photograph.images, REJECTED)
+            counts.reject_image(image.canonical, error)
+            for copy in image.copies[1:]:
+                counts.exclude(copy.source, "copy_rejected")
+            tables.add(image.copies, REJECTED)
 
 
-def _check(photograph: Photograph, finders: Callable[[str], Callable[[str], FileInfo | None]]) -> PlannedPhotograph:
-    """Look at the listed sizes and for the file; the pixels are looked at when the shard is written."""
-    image = photograph.images[0]
-    if min(min(copy.width, copy.height) for copy in photograph.images) < 1:
-        raise BrokenError("bad_size", f"{image.width}×{image.height}")
-    if image.width * image.height > MAX_PIXELS:
-        raise BrokenError("too_large", f"{image.width}×{image.height}")
-    if not image.path:
+def _check(image: MergedImage, finders: Callable[[str], FindFile]) -> PlannedImage:
+    """Check the listed sizes and find the file; its pixels are checked when the shard is written."""
+    canonical = image.canonical
+    if min(min(copy.width, copy.height) for copy in image.copies) < 1:
+        raise BrokenError("bad_size", f"{canonical.width}×{canonical.height}")
+    if canonical.width * canonical.height > MAX_PIXELS:
+        raise BrokenError("too_large", f"{canonical.width}×{canonical.height}")
+    if not canonical.path:
         raise BrokenError("bad_file_name")
-    found, *copies = [_find(copy.path, finders) for copy in photograph.images]
+    found, *others = [_find(copy.path, finders) for copy in image.copies]
     if found is None:
         raise BrokenError("missing_file")
-    versions = tuple([copy.version if copy else None for copy in copies])
-    return PlannedPhotograph(photograph, found.bytes, found.version, versions)
+    versions = tuple([other.version if other else None for other in others])
+    return PlannedImage(image, found.bytes, found.version, versions)
 
 
-def _find(path: str, finders: Callable[[str], Callable[[str], FileInfo | None]]) -> FileInfo | None:
+def _find(path: str, finders: Callable[[str], FindFile]) -> FileInfo | None:
     folder, _, name = path.rpartition("/")
     return finders(folder)(name) if name else None
 
 
-def _limited(
-    photographs: list[PlannedPhotograph], limit: int | None, tally: Tally, places: Places
-) -> list[PlannedPhotograph]:
+def _limited(images: list[PlannedImage], limit: int | None, counts: Counts, tables: ImageTables) -> list[PlannedImage]:
     """At most `limit` images of each split, the first in the shards' order."""
     if limit is None:
-        return photographs
-    taken: list[PlannedPhotograph] = []
+        return images
+    chosen: list[PlannedImage] = []
     splits: Counter[str] = Counter()
-    for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
-        splits[planned.photograph.split] += 1
-        if splits[planned.photograph.split] <= limit:
-            taken.append(planned)
+    for planned in sorted(images, key=lambda planned: order(planned.merged.key)):
+        splits[planned.merged.split] += 1
+        if splits[planned.merged.split] <= limit:
+            chosen.append(planned)
             continue
-        for image in planned.photograph.images:
-            tally.leave_out(image.source, "beyond_limit")
-        places.put(planned.photograph.images, LEFT_OUT)
-    return taken
-
-
-def _name_shards(shards: list[list[PlannedPhotograph]], listing: Listing) -> list[PlannedShard]:
-    """A training shard also depends on the held-out images that its own must not be copies of."""
-    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
-    digests = [hashlib.sha256(read + msgspec.json.encode(photographs)) for photographs in shards]
-    splits = [photographs[0].photograph.split for photographs in shards]
-    held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
-    numbers: Counter[tuple[str, str]] = Counter()
-    named = []
-    for photographs, split, digest in zip(shards, splits, digests, strict=True):
-        part = photographs[0].photograph.part
-        if split == TRAIN and photographs[0].photograph.images[0].source != COCO:
-            digest.update(held_out)
-        fingerprint = digest.hexdigest()
-        named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, fingerprint))
-        numbers[split, part] += 1
-    return named
-
-
-def _manifest_sources(listing: Listing) -> tuple[Source, ...]:
-    kinds = {file.source: file.kind for file in listing.files}
-    return tuple(
-        Source(name, kind, tuple(listing.read[name]), _exhaustive(kind, listing.classes.get(name, ())))
-        for name, kind in kinds.items()
-    )
-
-
-def _exhaustive(kind: str, classes: tuple[Category, ...]) -> tuple[str, ...]:
-    """Of COCO-format files all classes; LVIS's are looked for in some images only."""
-    return tuple(c.name for c in classes) if kind == "coco" else ()
-
-
-def top_rejects(rejects: Iterable[Reject]) -> str:
-    """The three most frequent reasons, with an example each."""
-    rejects = list(rejects)
-    texts = []
-    for reason, count in Counter(reject.reason for reject in rejects).most_common(3):
-        example = min(reject for reject in rejects if reject.reason == reason)
-        texts.append(f"{reason} {count}× (as in {example.file}: {example.kind} {example.id})")
-    return ", ".join(texts)
+        for copy in planned.merged.copies:
+            counts.exclude(copy.source, "beyond_limit")
+        tables.add(planned.merged.copies, EXCLUDED)
+    return chosen

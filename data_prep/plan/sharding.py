@@ -1,37 +1,64 @@
-"""How images are dealt into shards."""
+"""How images are assigned to shards, and the shards' names and fingerprints."""
 
 import hashlib
+from collections import Counter
+from importlib.metadata import version
 
-from data_prep.plan.plan import PlannedPhotograph
+import msgspec
 
-# Readers deal shards out to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
-# less than 16 images would be all overhead, so that a dataset below 256 images has fewer.
-LEAST_SHARDS = 16
-LEAST_PHOTOGRAPHS = 16
+from data_prep.format.manifest import FORMAT_VERSION
+from data_prep.plan.listing import Listing
+from data_prep.plan.merge import COCO, TRAIN
+from data_prep.plan.plan import PlannedImage, PlannedShard
+
+# Readers assign shards to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
+# fewer than 16 images would be mostly overhead, so a dataset below 256 images has fewer.
+MIN_SHARDS = 16
+MIN_IMAGES_PER_SHARD = 16
 
 
 def order(key: str) -> bytes:
-    """Images are sorted by this: as good as shuffled, and the same everywhere."""
+    """The sort key of images: as good as shuffled, and the same everywhere."""
     return hashlib.sha256(key.encode()).digest()
 
 
-def deal(photographs: list[PlannedPhotograph], shard_bytes: int) -> list[list[PlannedPhotograph]]:
-    """Images → shards of one split and part each and about equal size, by split, part and key order."""
-    groups: dict[tuple[str, str], list[PlannedPhotograph]] = {}
-    for planned in sorted(photographs, key=lambda planned: order(planned.photograph.key)):
-        groups.setdefault((planned.photograph.split, planned.photograph.part), []).append(planned)
-    total = sum(planned.bytes for planned in photographs)
-    wanted = max(-(-total // shard_bytes), min(LEAST_SHARDS, len(photographs) // LEAST_PHOTOGRAPHS), 1)
+def assign_to_shards(images: list[PlannedImage], shard_bytes: int) -> list[list[PlannedImage]]:
+    """Assign images to shards of one split and part each and of about equal size, by split, part and key order."""
+    groups: dict[tuple[str, str], list[PlannedImage]] = {}
+    for planned in sorted(images, key=lambda planned: order(planned.merged.key)):
+        groups.setdefault((planned.merged.split, planned.merged.part), []).append(planned)
+    total = sum(planned.bytes for planned in images)
+    wanted = max(-(-total // shard_bytes), min(MIN_SHARDS, len(images) // MIN_IMAGES_PER_SHARD), 1)
     return [shard for name in sorted(groups) for shard in _cut(groups[name], total, wanted)]
 
 
-def _cut(group: list[PlannedPhotograph], total: int, wanted: int) -> list[list[PlannedPhotograph]]:
-    """Cut a split's part into its share of all shards, by bytes and in integers: no rounding differs by machine."""
+def _cut(group: list[PlannedImage], total: int, wanted: int) -> list[list[PlannedImage]]:
+    """Cut a split's part into its fraction of all shards, by bytes and in integers: no rounding differs by machine."""
     size = max(sum(planned.bytes for planned in group), 1)
     pieces = max(1, -(-size * wanted // max(total, 1)))
-    shards: dict[int, list[PlannedPhotograph]] = {}
+    shards: dict[int, list[PlannedImage]] = {}
     before = 0
     for planned in group:
         shards.setdefault(before * pieces // size, []).append(planned)
         before += planned.bytes
     return list(shards.values())
+
+
+def name_shards(shards: list[list[PlannedImage]], listing: Listing) -> list[PlannedShard]:
+    """Give each shard its path and fingerprint.
+
+    A training shard of a source other than COCO also depends on the held-out images that its own are compared with.
+    """
+    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
+    digests = [hashlib.sha256(read + msgspec.json.encode(images)) for images in shards]
+    splits = [images[0].merged.split for images in shards]
+    held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
+    numbers: Counter[tuple[str, str]] = Counter()
+    named = []
+    for images, split, digest in zip(shards, splits, digests, strict=True):
+        part = images[0].merged.part
+        if split == TRAIN and images[0].merged.canonical.source != COCO:
+            digest.update(held_out)
+        named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, digest.hexdigest()))
+        numbers[split, part] += 1
+    return named

@@ -1,4 +1,4 @@
-"""What prepare is asked for."""
+"""The options of prepare."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ class PrepareOptions:
     """What to prepare.
 
     `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
-    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: how many of the most frequent synsets
-    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: images in a shard, about.
-    `limit`: images of each split, None for all. `max_rejected`: share of a source's images or objects that
+    lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: the number of most frequent synsets that
+    make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: bytes of images in a shard, about.
+    `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that
     may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
     `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
@@ -36,12 +36,12 @@ class PrepareOptions:
             if value is not None and value < 1:
                 raise ConfigError(f"--{option} {value}: must be at least 1; leave it out for all")
         if not 0 <= self.max_rejected <= 1:
-            raise ConfigError(f"--max-rejected {self.max_rejected}: is a share, from 0 to 1")
+            raise ConfigError(f"--max-rejected {self.max_rejected}: must be a fraction, from 0 to 1")
         if self.shard_bytes < 1:
             raise ConfigError(f"--shard-bytes {self.shard_bytes}: must be at least 1")
-        self.engine.check_places(self.out, self.sources)
+        self.engine.check_paths(self.out, self.sources)
 
     @property
     def engine(self) -> Engine:
-        """Where it runs; the bytes are the same everywhere."""
+        """Where the graph runs; the bytes are the same everywhere."""
         return Engine(self.runner, self.beam, self.workers)

@@ -36,14 +36,14 @@ def read_synset_table(path: str | None) -> dict[str, str]:
 
 
 def synset_of(category: Category, table: Mapping[str, str]) -> str:
-    """The concept that a COCO-format class is: what its file says, else the table, else the first sense of its name."""
+    """The synset of a COCO-format class: its file's, else the table's, else the first sense of its name."""
     return category.synset or table.get(category.name) or f"{category.name.replace(' ', '_')}.n.01"
 
 
 def most_frequent(synsets: Mapping[str, int], classes: int | None) -> list[str]:
-    """The `classes` most frequent synsets (None: all), ties by name; raises DataError if there are not so many."""
+    """The `classes` most frequent synsets (None: all), ties by name; raises DataError if there are fewer."""
     if classes is not None and classes > len(synsets):
-        raise DataError(f"--classes {classes}: the sources name {len(synsets)} synsets; ask for at most so many")
+        raise DataError(f"--classes {classes}: the sources name {len(synsets)} synsets; ask for at most that number")
     ranked = sorted(synsets, key=lambda synset: (-synsets[synset], synset))
     return ranked[:classes]
 

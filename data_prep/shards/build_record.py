@@ -1,20 +1,21 @@
-"""From an image and what the annotation files say of it to its one record in the dataset."""
+"""From an image and its objects in the annotation files to its one record in the dataset."""
 
 import msgspec
 
 from data_prep.format.records import Annotation, Record
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.plan.merge import Photograph
+from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import PlannedFile
-from data_prep.shards.read_annotations import Annotated
+from data_prep.shards.read_annotations import FileAnnotations
 from data_prep.sources.coco import Id
-from data_prep.sources.counts import Tally, increase
-from data_prep.sources.objects import Broken
+from data_prep.sources.counts import Counts, increase
+from data_prep.sources.objects import RejectedObject
 from data_prep.storage.errors import JSON_ERRORS
 
 
-class ShardCounts(msgspec.Struct):
-    """What went into a shard: `photographs` and the rest by name; `objects` and `masks` by source and class."""
+class ShardContent(msgspec.Struct):
+    """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects` and `masks` by source and
+    class."""
 
     what: dict[str, int] = {}
     objects: dict[str, dict[str, int]] = {}
@@ -25,40 +26,42 @@ class ShardCounts(msgspec.Struct):
         increase(self.what, "photographs")
         for source, annotations in record.objects.items():
             masked = [a.category for a in annotations if a.mask is not None]
-            _add(self.objects.setdefault(source, {}), [a.category for a in annotations])
-            _add(self.masks.setdefault(source, {}), masked)
+            _count_names(self.objects.setdefault(source, {}), [a.category for a in annotations])
+            _count_names(self.masks.setdefault(source, {}), masked)
             increase(self.what, f"{source}_objects", len(annotations))
             increase(self.what, f"{source}_masks", len(masked))
             increase(self.what, f"{source}_crowds", sum([a.iscrowd for a in annotations]))
 
 
-def _add(counts: dict[str, int], names: list[str]) -> None:
+def _count_names(counts: dict[str, int], names: list[str]) -> None:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
 
 
-def compose(photograph: Photograph, annotated: list[Annotated], tally: Tally, counts: ShardCounts) -> Record:
-    """Unite what the files say by source, in their order. What is not taken goes into the tally with its reason."""
-    standing = photograph.images[0]
-    objects: dict[str, list[Annotation]] = {image.source: [] for image in photograph.images}
-    for found in annotated:
-        objects[found.file.source] += found.objects.annotations
-        _count(found, tally, counts)
-    ids = {image.source: image.id for image in photograph.images}
-    negative = {image.source: list(image.negative) for image in photograph.images if image.negative}
-    partly = {image.source: list(image.not_exhaustive) for image in photograph.images if image.not_exhaustive}
-    composed = Record(photograph.key, standing.width, standing.height, ids, objects, negative, partly)
-    counts.add(composed)
-    return composed
+def build_record(
+    image: MergedImage, annotations: list[FileAnnotations], counts: Counts, content: ShardContent
+) -> Record:
+    """Join the image's objects by source, in the files' order; those that are not included are counted by reason."""
+    objects: dict[str, list[Annotation]] = {copy.source: [] for copy in image.copies}
+    for each in annotations:
+        objects[each.file.source] += each.objects.annotations
+        _count(each, counts, content)
+    ids = {copy.source: copy.id for copy in image.copies}
+    negative = {copy.source: list(copy.negative) for copy in image.copies if copy.negative}
+    partly = {copy.source: list(copy.not_exhaustive) for copy in image.copies if copy.not_exhaustive}
+    canonical = image.canonical
+    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly)
+    content.add(record)
+    return record
 
 
-def _count(found: Annotated, tally: Tally, counts: ShardCounts) -> None:
-    source, objects = found.file.source, found.objects
-    increase(tally.kept, source, len(objects.annotations))
-    increase(counts.what, f"{source}_clipped", objects.clipped)
-    for reason in objects.left_out:
-        tally.leave_out(source, reason)
-    tally.rejects += [_reject(found.file, broken) for broken in objects.rejected]
+def _count(annotations: FileAnnotations, counts: Counts, content: ShardContent) -> None:
+    source, objects = annotations.file.source, annotations.objects
+    increase(counts.included, source, len(objects.annotations))
+    increase(content.what, f"{source}_clipped", objects.clipped)
+    for reason in objects.excluded:
+        counts.exclude(source, reason)
+    counts.rejects += [_reject(annotations.file, rejected) for rejected in objects.rejected]
 
 
 class _Identity(msgspec.Struct):
@@ -66,12 +69,12 @@ class _Identity(msgspec.Struct):
     object_id: Id = -1
 
 
-def _reject(file: PlannedFile, broken: Broken) -> Reject:
+def _reject(file: PlannedFile, rejected: RejectedObject) -> Reject:
     try:
-        named = msgspec.json.decode(broken.data, type=_Identity)
+        named = msgspec.json.decode(rejected.data, type=_Identity)
         identity = named.id if named.object_id < 0 else named.object_id
     except JSON_ERRORS:
         identity = -1
-    begin = excerpt(broken.data)
-    seen = excerpt(f"{broken.seen}: {begin}") if broken.seen else begin
-    return Reject(file.source, file.label, "object", identity, broken.offset, broken.reason, seen)
+    begin = excerpt(rejected.data)
+    text = excerpt(f"{rejected.seen}: {begin}") if rejected.seen else begin
+    return Reject(file.source, file.label, "object", identity, rejected.offset, rejected.reason, text)

@@ -1,7 +1,7 @@
-"""What stays out of training for what it shows, whatever its ids say.
+"""Keep copies of held-out images out of training by what they show, whatever their ids say.
 
-A shard that is held out of training leaves its images' descriptions in the work folder. Against them the training
-images of other sources are compared when they are written. COCO's own training images are never thinned.
+A shard held out of training leaves descriptions of its images in the work folder. The training images of other sources
+are compared with them when they are written. COCO's own training images are never thinned.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from data_prep.content.comparison import same_picture
 from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.images import decode_luminance
-from data_prep.plan.merge import COCO, TRAIN, Photograph
-from data_prep.plan.plan import Plan, PlannedPhotograph, read_photographs, work_folder
+from data_prep.plan.merge import COCO, TRAIN, MergedImage
+from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder
 from data_prep.sources.images import SourceImage
 from data_prep.storage.errors import DataError
 from data_prep.storage.read_ahead import Read
@@ -24,22 +24,22 @@ from data_prep.storage.storage import local_copy, read, write
 
 
 def pictures_path(plan: Plan, number: int) -> str:
-    """Where a held-out shard leaves the descriptions of its images."""
+    """The path of the descriptions that a held-out shard leaves of its images."""
     return f"{work_folder(plan.out)}/held_out/{plan.shards[number].path}.npy"
 
 
 def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> str:
-    """Leave a held-out shard's images, each described under its position there; returns the file's SHA-256."""
+    """Write the descriptions of a held-out shard's images, each with its position there; returns the file's SHA-256."""
     buffer = io.BytesIO()
     np.save(buffer, np.concatenate([np.zeros(0, PICTURE), *described]), allow_pickle=False)
     write(pictures_path(plan, number), buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-class Galleries(dict[str, HeldOutPictures]):
+class HeldOutGalleries(dict[str, HeldOutPictures]):
     """The held-out images that a source's training images must not be copies of: those of other sources.
 
-    Read when first asked for; every held-out shard must be finished by then.
+    Each is read at its first use; every held-out shard must be finished by then.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -52,32 +52,32 @@ class Galleries(dict[str, HeldOutPictures]):
         held_out = [number for number, shard in enumerate(self._plan.shards) if shard.split != TRAIN]
         for number in held_out if source != COCO else []:
             pictures: Pictures = np.load(local_copy(pictures_path(self._plan, number)), mmap_mode="r")
-            photographs = read_photographs(self._plan.out, number)
-            own = [photographs[row].photograph for row in pictures["photograph"].tolist()]
-            others = [photograph.images[0].source != source for photograph in own]
+            images = read_planned_images(self._plan.out, number)
+            own = [images[position].merged for position in pictures["photograph"].tolist()]
+            others = [image.canonical.source != source for image in own]
             blocks.append(pictures if all(others) else pictures[others])
-            keys += [photograph.key for photograph, other in zip(own, others, strict=True) if other]
+            keys += [image.key for image, other in zip(own, others, strict=True) if other]
         return self.setdefault(source, HeldOutPictures(blocks, keys))
 
 
-def copy_of(photograph: Photograph, grey: npt.NDArray[np.uint8], galleries: Galleries) -> str | None:
-    """The key of the held-out image that a training image, uint8[rows, columns], is a copy of, if any."""
-    return galleries[photograph.images[0].source].copied_by(grey) if photograph.split == TRAIN else None
+def copy_of(image: MergedImage, grey: npt.NDArray[np.uint8], galleries: HeldOutGalleries) -> str | None:
+    """The key of the held-out image that a training image, uint8[rows, columns], is a copy of, or None."""
+    return galleries[image.canonical.source].copied_by(grey) if image.split == TRAIN else None
 
 
-def disagreeing(planned: PlannedPhotograph, grey: npt.NDArray[np.uint8], read: Read = read) -> list[SourceImage]:
-    """The images that ids say to be this image, and whose own files clearly show another.
+def disagreeing(planned: PlannedImage, grey: npt.NDArray[np.uint8], read: Read = read) -> list[SourceImage]:
+    """The copies whose ids name this image, and whose own files clearly show another.
 
-    One whose file is missing, cannot be read or is the very same is believed.
+    A copy whose file is missing, unreadable or the very same is trusted.
     """
     return [copy for copy in own_files(planned) if not _shows(copy.path, grey, read)]
 
 
-def own_files(planned: PlannedPhotograph) -> list[SourceImage]:
-    """The copies of an image that have a file of their own."""
-    standing, *copies = planned.photograph.images
-    files = zip(copies, planned.copies, strict=True)
-    return [copy for copy, version in files if version is not None and copy.path != standing.path]
+def own_files(planned: PlannedImage) -> list[SourceImage]:
+    """The copies of an image, other than the canonical one, that have a file of their own."""
+    canonical, *copies = planned.merged.copies
+    files = zip(copies, planned.copy_versions, strict=True)
+    return [copy for copy, version in files if version is not None and copy.path != canonical.path]
 
 
 def _shows(path: str, grey: npt.NDArray[np.uint8], read: Read) -> bool:

@@ -1,4 +1,4 @@
-"""An image's file, read once: proved whole and as listed, its bytes to be copied, its luminance to be compared."""
+"""Read an image's file once: check that it is whole and as listed, and decode its luminance for comparison."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _SIGNATURES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
 
 @dataclass(frozen=True)
-class PhotographFile:
+class ImageFile:
     """A whole image: the file's bytes, `jpg` or `png`, and its luminance, uint8[rows, columns], maybe reduced."""
 
     data: bytes
@@ -25,7 +25,7 @@ class PhotographFile:
     grey: npt.NDArray[np.uint8]
 
 
-def read_photograph(image: SourceImage, read: Read = read) -> PhotographFile:
+def read_image_file(image: SourceImage, read: Read = read) -> ImageFile:
     """Read the image's file by `read`; raises BrokenError unless all of it decodes to the size listed."""
     try:
         data = read(image.path)
@@ -39,4 +39,4 @@ def read_photograph(image: SourceImage, read: Read = read) -> PhotographFile:
         raise BrokenError(
             "size_mismatch", f"{shown.width}×{shown.height} pixels, listed as {image.width}×{image.height}"
         )
-    return PhotographFile(data, extension, shown.grey)
+    return ImageFile(data, extension, shown.grey)

@@ -1,6 +1,6 @@
-"""From a span of an annotation file to references: which image each record belongs to, and where it stands.
+"""From a byte range of an annotation file to references: each record's image, and its bytes in the file.
 
-Only references travel between workers, some 10 bytes for a record of any size; whoever writes a shard reads the
+Only references travel between workers, some 10 bytes for a record of any size; the worker that writes a shard reads the
 records back from the files.
 """
 
@@ -16,25 +16,27 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.format.rejects import Kind, Reject, excerpt
-from data_prep.plan.plan import LEFT_OUT, REJECTED, UNKNOWN, PlannedFile, find
-from data_prep.sources import coco, visual_genome_objects
-from data_prep.sources.counts import Tally, increase
-from data_prep.sources.json_files import Items, Span, read_span
+from data_prep.plan.plan import PlannedFile
+from data_prep.plan.tables import EXCLUDED, REJECTED, UNKNOWN, look_up
+from data_prep.sources.coco_annotations import annotation_image_id, annotation_image_ids
+from data_prep.sources.counts import Counts, increase
+from data_prep.sources.json_files import ByteRange, Items, read_items
+from data_prep.sources.visual_genome_records import read_head, read_heads
 from data_prep.storage.errors import JSON_ERRORS
 
-REFERENCE = np.dtype([("photograph", "<i4"), ("file", "<i4"), ("offset", "<i8"), ("length", "<i4")])
+REFERENCE = np.dtype([("position", "<i4"), ("file", "<i4"), ("offset", "<i8"), ("length", "<i4")])
 
 References = npt.NDArray[np.void]
 
 
 def pack(references: References) -> bytes:
-    """References as they travel: a column of all first bytes, one of all second bytes …, which compress to a third."""
+    """Compress references for the shuffle: first all first bytes, then all second bytes …, which takes a third."""
     columns = references.view(np.uint8).reshape(len(references), REFERENCE.itemsize)
     return zlib.compress(columns.T.tobytes(), 1)
 
 
 def unpack(packed: Iterable[bytes]) -> References:
-    """All that was packed, in any order; empty bytes hold none."""
+    """The references of everything packed, in any order; empty bytes hold none."""
     columns = [np.frombuffer(zlib.decompress(data), np.uint8) for data in packed if data]
     rows = [column.reshape(REFERENCE.itemsize, -1).T.tobytes() for column in columns]
     return np.frombuffer(b"".join(rows), REFERENCE)
@@ -42,35 +44,34 @@ def unpack(packed: Iterable[bytes]) -> References:
 
 @dataclass(frozen=True)
 class _Heads:
-    """The records of a span that can be read, int64[N] each: positions among its items, images, numbers of objects."""
+    """The records of a byte range that can be read, int64[N] each: their positions among its items, their images, their
+    numbers of objects."""
 
-    kept: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
     image_ids: npt.NDArray[np.int64]
     objects: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, kept: list[int], image_ids: list[int], objects: list[int]) -> "_Heads":
-        return cls(*(np.asarray(column, np.int64) for column in (kept, image_ids, objects)))
-
-
-_Items = list[tuple[int, msgspec.Raw]]
+    def of(cls, positions: list[int], image_ids: list[int], objects: list[int]) -> "_Heads":
+        return cls(*(np.asarray(column, np.int64) for column in (positions, image_ids, objects)))
 
 
 def locate(
-    span: Span, file: PlannedFile, buffer: mmap.mmap, table: npt.NDArray[np.void]
-) -> tuple[list[tuple[int, References]], Tally]:
-    """The span's references by shard number, and what was counted on the way. `table` is the file's (`plan.py`)."""
-    tally = Tally()
-    items = read_span(buffer, span)
-    heads = (_visual_genome_heads if file.kind == "vg" else _coco_heads)(file, items, tally)
-    found = find(table, heads.image_ids)
-    _count_unplaced(file, items, heads, found["shard"], tally)
-    references = np.zeros(len(heads.kept), REFERENCE)
-    references["photograph"] = found["photograph"]
-    references["file"] = span.file
-    references["offset"] = items.offsets[heads.kept]
-    references["length"] = items.lengths[heads.kept]
-    return list(_by_shard(found["shard"], references)), tally
+    byte_range: ByteRange, file: PlannedFile, buffer: mmap.mmap, table: npt.NDArray[np.void]
+) -> tuple[list[tuple[int, References]], Counts]:
+    """The byte range's references by shard number, and what was counted on the way. `table` is the file's table of
+    image ids (`plan.tables`)."""
+    counts = Counts()
+    items = read_items(buffer, byte_range)
+    heads = (_visual_genome_heads if file.kind == "vg" else _coco_heads)(file, items, counts)
+    rows = look_up(table, heads.image_ids)
+    _count_unlocated(file, items, heads, rows["shard"], counts)
+    references = np.zeros(len(heads.positions), REFERENCE)
+    references["position"] = rows["position"]
+    references["file"] = byte_range.file
+    references["offset"] = items.offsets[heads.positions]
+    references["length"] = items.lengths[heads.positions]
+    return list(_by_shard(rows["shard"], references)), counts
 
 
 def _by_shard(shards: npt.NDArray[np.int32], references: References) -> Iterator[tuple[int, References]]:
@@ -83,55 +84,55 @@ def _by_shard(shards: npt.NDArray[np.int32], references: References) -> Iterator
             yield number, group
 
 
-def _coco_heads(file: PlannedFile, items: Items, tally: Tally) -> _Heads:
-    increase(tally.objects, file.source, len(items.raw))
+def _coco_heads(file: PlannedFile, items: Items, counts: Counts) -> _Heads:
+    increase(counts.objects, file.source, len(items.raw))
     try:
-        ids, kept = coco.annotation_image_ids(items.data), list(range(len(items.raw)))
+        ids, positions = annotation_image_ids(items.data), list(range(len(items.raw)))
     except JSON_ERRORS:
-        ids, kept = [], []
+        ids, positions = [], []
         for position, (offset, item) in enumerate(items):
             try:
-                ids.append(coco.annotation_image_id(item))
-                kept.append(position)
+                ids.append(annotation_image_id(item))
+                positions.append(position)
             except JSON_ERRORS as error:
-                tally.rejects.append(_malformed(file, "object", offset, item, error))
-    return _Heads.of(kept, ids, [1] * len(ids))
+                counts.rejects.append(_malformed(file, "object", offset, item, error))
+    return _Heads.of(positions, ids, [1] * len(ids))
 
 
-def _visual_genome_heads(file: PlannedFile, items: Items, tally: Tally) -> _Heads:
+def _visual_genome_heads(file: PlannedFile, items: Items, counts: Counts) -> _Heads:
     """Counts the synsets as well."""
     try:
-        heads, kept = visual_genome_objects.image_heads(items.data, file.synsets), list(range(len(items.raw)))
+        heads, positions = read_heads(items.data, file.synsets), list(range(len(items.raw)))
     except JSON_ERRORS:
-        heads, kept = [], []
+        heads, positions = [], []
         for position, (offset, item) in enumerate(items):
             try:
-                heads.append(visual_genome_objects.head_of(item, file.synsets))
-                kept.append(position)
+                heads.append(read_head(item, file.synsets))
+                positions.append(position)
             except JSON_ERRORS as error:
-                tally.rejects.append(_malformed(file, "photograph", offset, item, error))
-    tally.synsets = dict(Counter(chain.from_iterable(head.synsets for head in heads)))
+                counts.rejects.append(_malformed(file, "photograph", offset, item, error))
+    counts.synsets = dict(Counter(chain.from_iterable(head.synsets for head in heads)))
     objects = [head.objects for head in heads]
-    increase(tally.objects, file.source, sum(objects))
-    return _Heads.of(kept, [head.image_id for head in heads], objects)
+    increase(counts.objects, file.source, sum(objects))
+    return _Heads.of(positions, [head.image_id for head in heads], objects)
 
 
 def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, error: Exception) -> Reject:
-    seen = excerpt(f"{error}: {excerpt(bytes(item))}")
-    return Reject(file.source, file.label, kind, -1, offset, "malformed", seen)
+    text = excerpt(f"{error}: {excerpt(bytes(item))}")
+    return Reject(file.source, file.label, kind, -1, offset, "malformed", text)
 
 
-def _count_unplaced(
-    file: PlannedFile, items: Items, heads: _Heads, shards: npt.NDArray[np.int32], tally: Tally
+def _count_unlocated(
+    file: PlannedFile, items: Items, heads: _Heads, shards: npt.NDArray[np.int32], counts: Counts
 ) -> None:
-    """Account for the objects of records that lead to no shard."""
-    for status, reason in ((LEFT_OUT, "photograph_left_out"), (REJECTED, "photograph_rejected")):
-        tally.leave_out(file.source, reason, int(heads.objects[shards == status].sum()))
+    """Count the objects of records that go to no shard."""
+    for status, reason in ((EXCLUDED, "photograph_left_out"), (REJECTED, "photograph_rejected")):
+        counts.exclude(file.source, reason, int(heads.objects[shards == status].sum()))
     kind: Kind = "photograph" if file.kind == "vg" else "object"
     for number in np.flatnonzero(shards == UNKNOWN).tolist():
-        position = int(heads.kept[number])
-        offset, seen = int(items.offsets[position]), excerpt(bytes(items.raw[position]))
+        position = int(heads.positions[number])
+        offset, text = int(items.offsets[position]), excerpt(bytes(items.raw[position]))
         identity = -1 if kind == "object" else int(heads.image_ids[number])
-        tally.rejects.append(Reject(file.source, file.label, kind, identity, offset, "unknown_image", seen))
+        counts.rejects.append(Reject(file.source, file.label, kind, identity, offset, "unknown_image", text))
         if kind == "photograph":
-            tally.leave_out(file.source, "photograph_rejected", int(heads.objects[number]))
+            counts.exclude(file.source, "photograph_rejected", int(heads.objects[number]))

@@ -1,4 +1,4 @@
-"""Where a broken JSON file breaks: the tolerant pass, for the error message alone; no record of such a file is used."""
+"""Find where a JSON file breaks, for the error message alone; no record of such a file is used."""
 
 import codecs
 import re
@@ -15,8 +15,8 @@ _ID_NAMES = ("id", "image_id")
 _OPENS, _CLOSES = ("start_map", "start_array"), ("end_map", "end_array")
 
 
-def broken(path: str, data: memoryview, error: Exception) -> DataError:
-    """What to tell of JSON that was refused with `error`: the byte, the whole records before it, and the remedy."""
+def broken_json_error(path: str, data: memoryview, error: Exception) -> DataError:
+    """The error for JSON refused with `error`: it names the byte, the whole records before it, and the remedy."""
     records, ends = _read_along(data)
     offset = _invalid_text(data) if isinstance(error, UnicodeDecodeError) else _syntax_error(data)
     if offset is not None:
@@ -53,7 +53,7 @@ def _invalid_text(data: memoryview) -> int | None:
 
 
 def _read_along(data: memoryview) -> tuple["_Records", bool]:
-    """The records up to where a parser that keeps no more than it needs gives up, and whether it came to the end."""
+    """The records up to where a streaming parser gives up, and whether it came to the end."""
     records = _Records()
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, use_float=True)
@@ -70,7 +70,7 @@ def _read_along(data: memoryview) -> tuple["_Records", bool]:
 
 
 class _Records:
-    """The records that went by: the items of the document's array, or of arrays that are members of its object."""
+    """The records read so far: the items of the document's array, or of arrays that are members of its object."""
 
     def __init__(self) -> None:
         self._member = ""
@@ -82,13 +82,13 @@ class _Records:
         self._items_at = 0  # the depth inside the array of records, 0 outside of one
 
     def describe(self) -> str:
-        """How many records of which array were whole, and the id of the last."""
+        """The number of whole records, their array, and the id of the last."""
         of = f" of {self._member!r}" if self._member else ""
         last = f" (the last has id {self._last_id})" if self._last_id else ""
         return f"after {self._whole} whole records{of}{last}"
 
     def follow(self, events: Iterable[tuple[str, object]]) -> None:
-        """Take the parser's next events."""
+        """Process the parser's next events."""
         for event, value in events:
             if event == "map_key":
                 self._key = str(value)

@@ -1,6 +1,5 @@
-"""COCO-format annotation files: images, categories and annotations, with the numbers that the file has."""
+"""COCO-format annotation files: the images and categories that they list, and where their annotations are."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
@@ -8,15 +7,11 @@ from typing import Annotated
 
 import msgspec
 
-from data_prep.format.records import Annotation
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.sources.images import SourceImage, side
-from data_prep.sources.json_files import Span, map_file, read_span
+from data_prep.sources.images import SourceImage
+from data_prep.sources.json_files import ByteRange, map_file, read_items
 from data_prep.sources.layout import Layout, object_layout
-from data_prep.sources.masks import Segmentation, mask_area, to_rles
-from data_prep.sources.objects import Broken, Item
 from data_prep.sources.options import CocoFiles
-from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import JSON_ERRORS, DataError
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -34,11 +29,11 @@ class Category(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class CocoListing:
-    """What a COCO-format file lists; its annotations are still in the file, in `spans`."""
+    """What a COCO-format file lists; its annotations are still in the file, in `byte_ranges`."""
 
     categories: tuple[Category, ...]
     images: list[SourceImage]
-    spans: list[Span]
+    byte_ranges: list[ByteRange]
     rejects: list[Reject]
 
 
@@ -72,23 +67,7 @@ class Image(msgspec.Struct):
     license: Number | None = None
 
 
-class _Head(msgspec.Struct):
-    image_id: Id
-
-
-class _Annotation(msgspec.Struct, gc=False):
-    id: Id
-    category_id: int
-    bbox: tuple[float, float, float, float]
-    area: float | None = None
-    iscrowd: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
-    segmentation: Segmentation = None
-
-
 _image = msgspec.json.Decoder(Image)
-_head = msgspec.json.Decoder(_Head)
-_heads = msgspec.json.Decoder(list[_Head])
-_annotation = msgspec.json.Decoder(_Annotation)
 
 
 def read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
@@ -109,8 +88,8 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     lists = Lists(files, number, licenses, {c.id: c.name for c in categories})
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for span in layout.spans(number, "images"):
-        for offset, item in read_span(buffer, span):
+    for byte_range in layout.byte_ranges(number, "images"):
+        for offset, item in read_items(buffer, byte_range):
             try:
                 images.append(read(lists, item, offset))
             except JSON_ERRORS as error:
@@ -118,7 +97,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
                 rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
         raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
-    return CocoListing(categories, images, layout.spans(number, "annotations"), rejects)
+    return CocoListing(categories, images, layout.byte_ranges(number, "annotations"), rejects)
 
 
 def coco_layout(path: str, buffer: mmap) -> Layout:
@@ -127,7 +106,7 @@ def coco_layout(path: str, buffer: mmap) -> Layout:
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
-    """Licence texts by id; a file of one's own may list them in another form, or not at all."""
+    """Licence texts by id; a custom file may list them in another form, or not at all."""
     try:
         listed = msgspec.json.decode(data, type=list[_License]) if data else []
     except JSON_ERRORS:
@@ -156,8 +135,8 @@ def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
         source=files.source,
         file=lists.number,
         id=image.id,
-        width=side(image.width),
-        height=side(image.height),
+        width=image.width,
+        height=image.height,
         split=files.split,
         folder=files.images,
         name="" if leads_out else name,
@@ -172,54 +151,3 @@ def flickr_id(url: str | None) -> int | None:
     """The photo's number in a Flickr URL: the file name up to its first underscore; None where there is none."""
     number = (url or "").rpartition("/")[2].partition("_")[0]
     return int(number) if number.isdecimal() and number.isascii() and len(number) < 19 else None
-
-
-def annotation_image_ids(data: bytes) -> list[int]:
-    """The image of every annotation in a JSON array of them; raises msgspec.DecodeError if one lacks it."""
-    return [head.image_id for head in _heads.decode(data)]
-
-
-def annotation_image_id(data: msgspec.Raw) -> int:
-    """The image of one annotation; raises msgspec.DecodeError if it lacks it."""
-    return _head.decode(data).image_id
-
-
-def take(items: list[Item], categories: dict[int, str]) -> None:
-    """Put each annotation where it goes. The numbers stay verbatim.
-
-    What is malformed or has no area is rejected. Where the file gives no area, it is the mask's, or the box's without a
-    mask.
-    """
-    sound: list[tuple[Item, _Annotation]] = []
-    for item in items:
-        try:
-            sound.append((item, _judged(item.data, categories)))
-        except BrokenError as error:
-            item.into.rejected.append(Broken(item.offset, item.data, error.reason, error.seen))
-    masks = to_rles(
-        [found.segmentation for _, found in sound], [(item.frame.height, item.frame.width) for item, _ in sound]
-    )
-    for (item, found), mask in zip(sound, masks, strict=True):
-        if isinstance(mask, BrokenError):
-            item.into.rejected.append(Broken(item.offset, item.data, mask.reason, mask.seen))
-        else:
-            category, area = categories[found.category_id], found.area
-            if area is None:
-                area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
-            item.into.annotations.append(Annotation(found.id, category, found.bbox, area, found.iscrowd, mask))
-
-
-def _judged(data: bytes, categories: dict[int, str]) -> _Annotation:
-    """One annotation of the file, all but its mask judged; raises BrokenError."""
-    try:
-        found = _annotation.decode(data)
-    except JSON_ERRORS as error:
-        raise BrokenError("malformed", str(error)) from None
-    area, (x, y, w, h) = found.area, found.bbox
-    if found.category_id not in categories:
-        raise BrokenError("unknown_category")
-    if not math.isfinite(x + y + w + h + (area or 0.0)) and not all(map(math.isfinite, (x, y, w, h, area or 0.0))):
-        raise BrokenError("malformed", "a number too large")
-    if w <= 0 or h <= 0 or (area is not None and area <= 0):
-        raise BrokenError("zero_size")
-    return found

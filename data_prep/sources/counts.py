@@ -1,5 +1,6 @@
-"""Keeping count, so that nothing is lost in silence: what came in, what a rule left out, what was broken."""
+"""Counts by source, so that nothing is lost silently: what came in, what a rule excluded, what was broken."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -8,70 +9,81 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
 
-Counts = dict[str, dict[str, int]]
+ReasonCounts = dict[str, dict[str, int]]
+"""Source → reason → number."""
 
 
-class Tally(msgspec.Struct):
-    """Counts of one worker's share, by source.
+class Counts(msgspec.Struct):
+    """What one worker counted, by source.
 
-    `photographs` and `objects` are what the files list, `kept` the objects that went into shards, `left_out` counts by
-    reason. `synsets` counts every synset of every Visual Genome object.
+    `images` and `objects` are what the files list, `included` the objects that went into shards, `excluded` those left
+    out by rule, by reason. `synsets` counts every synset of every Visual Genome object.
     """
 
-    photographs: dict[str, int] = {}
+    images: dict[str, int] = {}
     objects: dict[str, int] = {}
-    kept: dict[str, int] = {}
-    left_out: Counts = {}
+    included: dict[str, int] = {}
+    excluded: ReasonCounts = {}
     synsets: dict[str, int] = {}
     rejects: list[Reject] = []
 
-    def leave_out(self, source: str, reason: str, count: int = 1) -> None:
-        """Note things that a rule leaves out."""
-        increase(self.left_out.setdefault(source, {}), reason, count)
+    def exclude(self, source: str, reason: str, number: int = 1) -> None:
+        """Count images or objects that a rule excludes."""
+        increase(self.excluded.setdefault(source, {}), reason, number)
 
-    def reject_photograph(self, image: SourceImage, error: BrokenError) -> None:
-        """Note that an image is broken, and what was seen."""
-        place = "/".join(image.path.split("/")[-2:])
-        seen = excerpt(f"{place}: {error.seen}" if error.seen else place)
+    def reject_image(self, image: SourceImage, error: BrokenError) -> None:
+        """Add an image that is broken to the rejects."""
+        name = "/".join(image.path.split("/")[-2:])
+        text = excerpt(f"{name}: {error.seen}" if error.seen else name)
         self.rejects.append(
-            Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, seen)
+            Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, text)
         )
 
-    def include(self, other: "Tally") -> None:
-        """Add another share's counts to these."""
+    def add(self, other: "Counts") -> None:
+        """Add another worker's counts to these."""
         for mine, theirs in (
-            (self.photographs, other.photographs),
+            (self.images, other.images),
             (self.objects, other.objects),
-            (self.kept, other.kept),
+            (self.included, other.included),
             (self.synsets, other.synsets),
         ):
-            for name, count in theirs.items():  # a span has a thousand synsets: calling `increase` takes twice the time
-                mine[name] = mine.get(name, 0) + count
-        for source, reasons in other.left_out.items():
-            for reason, count in reasons.items():
-                self.leave_out(source, reason, count)
+            for name, number in theirs.items():
+                mine[name] = mine.get(name, 0) + number
+        for source, reasons in other.excluded.items():
+            for reason, number in reasons.items():
+                self.exclude(source, reason, number)
         self.rejects.extend(other.rejects)
 
-    def rejected(self) -> Counts:
-        """How many rejects there are: source → reason → count."""
-        counts: Counts = {}
+    def rejected(self) -> ReasonCounts:
+        """The number of rejects by source and reason."""
+        counts: ReasonCounts = {}
         for reject in self.rejects:
             increase(counts.setdefault(reject.source, {}), reject.reason)
         return counts
 
 
 def increase(counts: dict[str, int], name: str, by: int = 1) -> None:
-    """Add to a count that may not be there yet; adding nothing leaves no entry."""
+    """Add to a number that may not be there yet; adding 0 leaves no entry."""
     if by:
         counts[name] = counts.get(name, 0) + by
 
 
-_decoder = msgspec.json.Decoder(Tally)
+def top_rejects(rejects: Iterable[Reject]) -> str:
+    """The three most frequent reasons, with an example each, as a phrase."""
+    rejects = list(rejects)
+    texts = []
+    for reason, number in Counter(reject.reason for reject in rejects).most_common(3):
+        example = min(reject for reject in rejects if reject.reason == reason)
+        texts.append(f"{reason} {number}× (as in {example.file}: {example.kind} {example.id})")
+    return ", ".join(texts)
 
 
-def sum_tallies(encoded: Iterable[bytes]) -> bytes:
-    """Tallies → their sum, both as JSON: small elements for Beam, and the sum is the same in any grouping."""
-    total = Tally()
+_decoder = msgspec.json.Decoder(Counts)
+
+
+def sum_counts(encoded: Iterable[bytes]) -> bytes:
+    """The sum of counts, given and returned as JSON (small elements for Beam); the same in any grouping."""
+    total = Counts()
     for data in encoded:
-        total.include(_decoder.decode(data))
+        total.add(_decoder.decode(data))
     return msgspec.json.encode(total)

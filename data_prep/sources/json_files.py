@@ -1,8 +1,7 @@
-"""Annotation files of any size: mapped, checked once, and cut into spans of whole items.
+"""Annotation files of any size: mapped, checked once, and cut into byte ranges of whole items.
 
 A file is never held as Python objects: msgspec splits it into views of the mapped bytes, and whoever needs an item
-decodes that item. A span is half a megabyte of items; it is what one worker reads at a time. Larger ones would not stay
-in the CPU's cache, and their copies would go back to the system each time.
+decodes that item. A byte range is half a megabyte of items, the unit that a worker reads at a time.
 """
 
 import mmap
@@ -15,15 +14,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.sources.broken_json import broken
+from data_prep.sources.broken_json import broken_json_error
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
 
 T = TypeVar("T")
-SPAN_BYTES = 1 << 19
+RANGE_BYTES = 1 << 19
 
 
-class Span(msgspec.Struct, frozen=True):
+class ByteRange(msgspec.Struct, frozen=True):
     """Whole items of a JSON array: the bytes from `start` to before `end` of the file number `file`, no brackets."""
 
     file: int
@@ -60,21 +59,22 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
     except msgspec.ValidationError:
         raise DataError(f"{path}: should hold {expected}; is it the right file?") from None
     except JSON_ERRORS as error:
-        raise broken(path, memoryview(data), error) from None
+        raise broken_json_error(path, memoryview(data), error) from None
 
 
-def place_of(data: msgspec.Raw, buffer: mmap.mmap) -> tuple[int, int]:
-    """Where a member's bytes stand in the file: from …, to before …."""
+def byte_range_of(data: msgspec.Raw, buffer: mmap.mmap) -> tuple[int, int]:
+    """The member's bytes in the file: from …, to before …."""
     start = _address(data) - _address(buffer)
     return start, start + memoryview(data).nbytes
 
 
-def spans(
-    path: str, file: int, buffer: mmap.mmap, data: mmap.mmap | msgspec.Raw, name: str, size: int = SPAN_BYTES
-) -> Iterator[Span]:
-    """Cut an array into spans of about `size` bytes, one at a time: `buffer` itself, or a member of its object.
+def byte_ranges(
+    path: str, file: int, buffer: mmap.mmap, data: mmap.mmap | msgspec.Raw, name: str, size: int = RANGE_BYTES
+) -> Iterator[ByteRange]:
+    """Cut an array into byte ranges of about `size` bytes, one at a time: `buffer` itself, or a member of its object.
 
-    Every span has been parsed once when it comes out. Raises DataError if the data is no array (of `name`), or broken.
+    Every byte range has been parsed once when it is returned. Raises DataError if the data is broken or no array (of
+    `name`).
     """
     shift = _address(data) - _address(buffer)
     text = memoryview(data)
@@ -90,11 +90,11 @@ def spans(
             if not _holds_items(buffer, begin, cut):
                 _decode(path, data, msgspec.Raw, f"an array ({name})")
                 raise DataError(f"{path}: broken JSON (near byte {begin}); get the file again")
-        yield Span(file, begin, cut)
+        yield ByteRange(file, begin, cut)
         begin = cut + 1
 
 
-# What tells how deep a place is nested; a string is passed over as one.
+# Brackets give the depth of nesting; a string is one token.
 _BRACKET_OR_COMMA = re.compile(rb"[][{},]")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},]', re.DOTALL)
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
@@ -102,13 +102,13 @@ _DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 def _guess(buffer: mmap.mmap, begin: int, end: int, size: int) -> int:
-    """The first comma between items beyond `size` bytes, if no string holds a bracket; else any place."""
+    """The first comma between items beyond `size` bytes, if no string holds a bracket; else any byte."""
     target = begin + size
     if target >= end:
         return end
     piece = np.frombuffer(buffer, np.uint8, size, begin) | 0x20  # makes [ a {, and ] a }
     depth = int(np.count_nonzero(piece == ord("{")) - np.count_nonzero(piece == ord("}")))
-    # Looked for no further than another span's length: a bracket in a string must not make a span of all the rest.
+    # Looked for no further than another range's length: a bracket in a string must not make a range of all the rest.
     return _comma_after(_BRACKET_OR_COMMA, buffer, target, min(target + size, end), target, depth) or begin
 
 
@@ -155,7 +155,7 @@ def _previous(buffer: mmap.mmap, end: int) -> int:
 
 @dataclass(frozen=True)
 class Items:
-    """A span's items: `data` is a JSON array of them, `offsets` int64[N] and `lengths` int64[N] are in the file."""
+    """A byte range's items: `data` is a JSON array of them; their `offsets` and `lengths` in the file, int64[N]."""
 
     data: bytes
     raw: list[msgspec.Raw]
@@ -166,30 +166,14 @@ class Items:
         return zip(self.offsets.tolist(), self.raw, strict=True)
 
 
-def read_span(buffer: mmap.mmap, span: Span) -> Items:
-    """The items of a span."""
-    data = _as_array(buffer, span.start, span.end)
+def read_items(buffer: mmap.mmap, byte_range: ByteRange) -> Items:
+    """Read the items of a byte range."""
+    data = _as_array(buffer, byte_range.start, byte_range.end)
     raw = msgspec.json.decode(data, type=list[msgspec.Raw])
     lengths = np.fromiter((memoryview(item).nbytes for item in raw), np.int64, len(raw))
-    return Items(data, raw, _starts(data, raw, lengths) + (span.start - 1), lengths)
-
-
-def _starts(data: bytes, raw: list[msgspec.Raw], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where the items begin in `data`.
-
-    Files are written with one and the same separator: the second item tells it, and if it stands after every item and
-    the sum of all lengths comes out, every place is known. Asking for each item's address takes ten times as long.
-    """
-    if len(raw) > 1:
-        first, second = _address(raw[0]) - _address(data), _address(raw[1]) - _address(data)
-        between = np.frombuffer(data, np.uint8)[first + lengths[0] : second]
-        starts = first + np.cumsum(lengths + len(between)) - lengths - len(between)
-        gaps = (starts + lengths)[:-1, None] + np.arange(len(between))
-        if gaps[-1, -1] < len(data) and bool((np.frombuffer(data, np.uint8)[gaps] == between).all()):
-            followers = np.frombuffer(data, np.uint8)[starts]
-            if not np.isin(followers, np.frombuffer(b" \t\r\n", np.uint8)).any():
-                return starts
-    return np.array([_address(item) - _address(data) for item in raw], np.int64)
+    begin = _address(data) - (byte_range.start - 1)  # of the file, as if all of it were in memory
+    offsets = np.fromiter((_address(item) - begin for item in raw), np.int64, len(raw))
+    return Items(data, raw, offsets, lengths)
 
 
 def _address(data: mmap.mmap | msgspec.Raw | bytes) -> int:

@@ -1,4 +1,4 @@
-"""What the pass over a whole annotation file finds, kept so that a second run need not make it again."""
+"""What the pass over a whole annotation file finds, cached for the next run."""
 
 import hashlib
 import time
@@ -9,29 +9,29 @@ from typing import TypeVar
 
 import msgspec
 
-from data_prep.sources.json_files import Span, member, place_of, spans, top_level
+from data_prep.sources.json_files import ByteRange, byte_range_of, byte_ranges, member, top_level
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS
-from data_prep.storage.scratch import locked, scratch_folder
+from data_prep.storage.scratch import scratch_folder
 from data_prep.storage.storage import write
 
 T = TypeVar("T")
 
-# Belongs to what is kept; another way of cutting spans takes another number.
+# Part of the cache's key: another way of cutting byte ranges takes another number.
 _EDITION = 2
 # File systems keep times to a few milliseconds, some to two seconds.
 _MOMENT_NS = 3_000_000_000
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Where the parts of a file stand, in bytes from … to before …: its members, and whole items of its arrays."""
+    """Where the parts of a file are, in bytes from … to before …: its members, and whole items of its arrays."""
 
     members: dict[str, tuple[int, int]]
     arrays: dict[str, list[tuple[int, int]]]
 
-    def spans(self, file: int, name: str) -> list[Span]:
-        """An array's spans, in the file of that number."""
-        return [Span(file, start, end) for start, end in self.arrays[name]]
+    def byte_ranges(self, file: int, name: str) -> list[ByteRange]:
+        """An array's byte ranges, in the file of that number."""
+        return [ByteRange(file, start, end) for start, end in self.arrays[name]]
 
     def read(self, buffer: mmap, name: str) -> msgspec.Raw | None:
         """A member's bytes, if there is one of this name."""
@@ -42,58 +42,56 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def object_layout(path: str, buffer: mmap, arrays: tuple[str, ...]) -> Layout:
-    """The layout of a file that holds an object; `arrays` are members that are cut into spans.
+    """The layout of a file that holds an object; `arrays` are members that are cut into byte ranges.
 
     Raises DataError as `json_files` does.
     """
 
     def find() -> Layout:
         members = top_level(path, buffer)
-        cut = {name: list(spans(path, 0, buffer, member(path, members, name), name)) for name in arrays}
-        places = {name: place_of(data, buffer) for name, data in members.items()}
-        return Layout(places, {name: [(s.start, s.end) for s in found] for name, found in cut.items()})
+        cut = {name: list(byte_ranges(path, 0, buffer, member(path, members, name), name)) for name in arrays}
+        located = {name: byte_range_of(data, buffer) for name, data in members.items()}
+        return Layout(located, {name: [(s.start, s.end) for s in found] for name, found in cut.items()})
 
-    return _kept(f"object {arrays}", path, Layout, find)
+    return _cached(f"object {arrays}", path, Layout, find)
 
 
 def array_layout(path: str, buffer: mmap, name: str) -> Layout:
     """The layout of a file that holds one array, of `name`; raises DataError as `json_files` does."""
 
     def find() -> Layout:
-        return Layout({}, {name: [(s.start, s.end) for s in spans(path, 0, buffer, buffer, name)]})
+        return Layout({}, {name: [(s.start, s.end) for s in byte_ranges(path, 0, buffer, buffer, name)]})
 
-    return _kept(f"array {name}", path, Layout, find)
+    return _cached(f"array {name}", path, Layout, find)
 
 
-def kept_sha256(path: str) -> str:
+def cached_sha256(path: str) -> str:
     """SHA-256 of an annotation file, in hexadecimal."""
 
     def find() -> str:
         with unpacked(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    return _kept("sha256", path, str, find)
+    return _cached("sha256", path, str, find)
 
 
-def _kept(what: str, path: str, kind: type[T], find: Callable[[], T]) -> T:
-    """What an earlier run found in this very file (by path, size and modification time), what another process is about
-    to find in it, or what `find` finds now."""
-    place = _place(what, unpacked(path))
-    if place is None:
+def _cached(what: str, path: str, kind: type[T], find: Callable[[], T]) -> T:
+    """The result of an earlier run on this very file (by path, size and modification time), else that of `find`."""
+    cache = _cache_path(what, unpacked(path))
+    if cache is None:
         return find()
-    with locked(place):
-        if place.exists():
-            try:
-                return msgspec.json.decode(place.read_bytes(), type=kind)
-            except JSON_ERRORS:  # nothing that this program has written; it is found anew
-                pass
-        found = find()
-        write(place, msgspec.json.encode(found))
-    return found
+    if cache.exists():
+        try:
+            return msgspec.json.decode(cache.read_bytes(), type=kind)
+        except JSON_ERRORS:  # not written by this program; it is found again
+            pass
+    result = find()
+    write(cache, msgspec.json.encode(result))
+    return result
 
 
-def _place(what: str, path: Path) -> Path | None:
-    """Where something is kept; None for a file that was written a moment ago: it may change and its time may not."""
+def _cache_path(what: str, path: Path) -> Path | None:
+    """The cache file of a result; None for a file written a moment ago: it may change again without a newer time."""
     state = path.stat()
     if time.time_ns() - state.st_mtime_ns < _MOMENT_NS:
         return None

@@ -1,9 +1,9 @@
-"""LVIS's annotation files: COCO's images again, with masks of 1203 classes, each of them sought in some only.
+"""LVIS's annotation files: COCO's images again, with masks of 1203 classes, each annotated in some of them only.
 
 They are COCO-format files with three differences. An image has no file name: the end of its `coco_url` names COCO's
 folder and file, and its id is COCO's. It lists the classes that were looked for and are not there (`neg_category_ids`),
 and those of which not every object is annotated (`not_exhaustive_category_ids`); of any other class nothing is known.
-And a category tells its synset itself.
+And a category names its synset.
 """
 
 import msgspec

@@ -1,16 +1,16 @@
-"""What comes of the objects that an annotation file has for a image."""
+"""The objects that an annotation file has for an image, and what becomes of them."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from data_prep.format.records import Annotation
-from data_prep.sources.coordinates import Frame
+from data_prep.sources.coordinates import CoordinateTransform
 
 
-class Broken(NamedTuple):
-    """An object that is rejected: the byte of its record in the file, its own bytes, the reason, and what was seen.
+class RejectedObject(NamedTuple):
+    """A broken object: the byte of its record in the file, its own bytes, the reason's code, and what was seen.
 
-    Not the error itself, whose traceback would keep all that was being worked on.
+    It holds no error, whose traceback would keep all that was being worked on in memory.
     """
 
     offset: int
@@ -20,24 +20,26 @@ class Broken(NamedTuple):
 
 
 @dataclass(slots=True)
-class Objects:
-    """The objects taken, in the file's order, how many of them were clipped, the others' reasons, and broken ones."""
+class ImageObjects:
+    """An image's objects of one file: those included, in the file's order, and the number of them that were clipped;
+    the reason of each one excluded by rule; those rejected."""
 
     annotations: list[Annotation] = field(default_factory=list)
     clipped: int = 0
-    left_out: list[str] = field(default_factory=list)
-    rejected: list[Broken] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    rejected: list[RejectedObject] = field(default_factory=list)
 
     @property
     def count(self) -> int:
-        """How many objects there are, whatever came of them."""
-        return len(self.annotations) + len(self.left_out) + len(self.rejected)
+        """The number of objects, whatever became of them."""
+        return len(self.annotations) + len(self.excluded) + len(self.rejected)
 
 
-class Item(NamedTuple):
-    """A record of an annotation file, the byte where it begins there, whose frame it lies in, and where it goes."""
+class RawRecord(NamedTuple):
+    """A record of an annotation file as bytes, its byte offset there, the transform of its coordinates, and the objects
+    that its own are added to."""
 
     data: bytes
     offset: int
-    frame: Frame
-    into: Objects
+    transform: CoordinateTransform
+    objects: ImageObjects

@@ -1,4 +1,4 @@
-"""What `--source` means: a name, a file format, and where the files are."""
+"""Parse `--source`: a name, a file format, and the files' paths or URIs."""
 
 import fnmatch
 import itertools
@@ -12,7 +12,7 @@ from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import exists, is_folder, list_files
 
-_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|lvis|vg):(?P<place>.+)")
+_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|lvis|vg):(?P<path>.+)")
 _ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
 _HELP = (
     "write NAME=coco:FOLDER, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES, the same with lvis, "
@@ -57,10 +57,10 @@ def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
     kinds: dict[str, str] = {}
     for files in found:
         if kinds.setdefault(files.source, files.kind) != files.kind:
-            raise ConfigError(f"--source {files.source}: one name stands for two file formats; give each its own name")
+            raise ConfigError(f"--source {files.source}: one name for two file formats; give each its own name")
     genomes = [files.source for files in found if isinstance(files, VisualGenomeFolder)]
     if len(set(genomes)) < len(genomes):
-        raise ConfigError("--source: one name stands for two vg folders; give each its own name")
+        raise ConfigError("--source: one name for two vg folders; give each its own name")
     return found
 
 
@@ -68,20 +68,20 @@ def _parse(option: str) -> list[SourceFiles]:
     match = _OPTION.fullmatch(option)
     if not match:
         raise ConfigError(f"--source {option}: not understood; {_HELP} (names are lower-case letters and digits)")
-    name, split, kind, place = match.group("name", "split", "kind", "place")
-    if kind != "vg" and "," in place:
-        annotations, _, images = place.partition(",")
+    name, split, kind, path = match.group("name", "split", "kind", "path")
+    if kind != "vg" and "," in path:
+        annotations, _, images = path.partition(",")
         _require_folder(images, option)
         folder = posixpath.dirname(annotations) or "."
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
         return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"), rows)]
     if split:
         raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES or lvis:ANNOTATIONS,IMAGES")
-    place = place.rstrip("/")
-    _require_folder(place, option)
+    path = path.rstrip("/")
+    _require_folder(path, option)
     if kind == "vg":
-        return [VisualGenomeFolder(name, place)]
-    return list((_coco_folder if kind == "coco" else _lvis_folder)(name, place, option))
+        return [VisualGenomeFolder(name, path)]
+    return list((_coco_folder if kind == "coco" else _lvis_folder)(name, path, option))
 
 
 def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
@@ -103,8 +103,8 @@ def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
 def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     """LVIS's files as published, beside COCO's `train2017/` and `val2017/` or in `annotations/`."""
     files = []
-    for split, place in itertools.product(("train", "val"), (folder, f"{folder}/annotations")):
-        path = f"{place}/lvis_v1_{split}.json"
+    for split, parent in itertools.product(("train", "val"), (folder, f"{folder}/annotations")):
+        path = f"{parent}/lvis_v1_{split}.json"
         if any(map(exists, (path, *published_in(path)))):
             files.append(CocoFiles(name, split, folder, path, folder, "lvis"))
     if not files:

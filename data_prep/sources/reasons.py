@@ -1,6 +1,6 @@
-"""Why something of a source is not in the dataset: the codes in `manifest.json` and `rejects.parquet`, in words."""
+"""Why an image or object of a source is not in the dataset: the codes in `manifest.json` and `rejects.parquet`."""
 
-LEFT_OUT_OBJECTS = {
+EXCLUDED_OBJECTS = {
     "no_synset": "objects without a synset",
     "several_synsets": "objects with more than one synset",
     "photograph_left_out": "objects of images that are left out",
@@ -11,7 +11,7 @@ IN_THE_SHARDS = {
     "aspect_ratio": "images not merged, as the copies' aspect ratios are more than 1 % apart, or their sizes "
     "differ where there are masks (they stand alone)",
 }
-LEFT_OUT_PHOTOGRAPHS = {
+EXCLUDED_IMAGES = {
     "copy_of_val": "images that show what an image held out of training shows",
     "id_content_disagree": "images whose ids name one image and whose files show another",
     "aspect_ratio_val": "images not merged with a validation image of another aspect ratio",
@@ -21,7 +21,7 @@ LEFT_OUT_PHOTOGRAPHS = {
     "duplicate": "second copies of an image that is merged already",
     "beyond_limit": "images beyond the limit asked for",
 }
-LEFT_OUT = {**LEFT_OUT_OBJECTS, **IN_THE_SHARDS, **LEFT_OUT_PHOTOGRAPHS}
+EXCLUDED = {**EXCLUDED_OBJECTS, **IN_THE_SHARDS, **EXCLUDED_IMAGES}
 
 HELD_OUT = {
     "coco_id": "whose coco_id names an image held out of training",
@@ -49,7 +49,7 @@ REJECTED = {
 
 
 class BrokenError(Exception):
-    """A record that has to be rejected: the reason's code, and what was seen."""
+    """Raised for a record that must be rejected: the reason's code, and what was seen."""
 
     def __init__(self, reason: str, seen: str = "") -> None:
         super().__init__(reason)

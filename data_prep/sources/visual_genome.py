@@ -1,36 +1,35 @@
 """Visual Genome's folder: the images of `image_data.json`, and where `objects.json` has the objects of each."""
 
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Any
 
 import msgspec
 
 from data_prep.format.rejects import Reject, excerpt
 from data_prep.sources.coco import Id, Length, Number
-from data_prep.sources.images import SourceImage, side
-from data_prep.sources.json_files import Span, map_file, read_span
-from data_prep.sources.layout import Layout, array_layout
+from data_prep.sources.images import SourceImage
+from data_prep.sources.json_files import ByteRange, map_file, read_items
+from data_prep.sources.layout import array_layout
 from data_prep.sources.options import VisualGenomeFolder
-from data_prep.sources.visual_genome_objects import either, plain_name, say_nothing_of_synsets
+from data_prep.sources.visual_genome_records import either_id, lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import exists, is_folder, list_files
 
-PHOTOGRAPH_FOLDERS = ("VG_100K", "VG_100K_2")
+IMAGE_FOLDERS = ("VG_100K", "VG_100K_2")
 SYNSET_FILE = "object_synsets.json"
 _ITEMS = "of images"
 
 
 @dataclass(frozen=True)
 class VisualGenomeListing:
-    """What `image_data.json` lists; the objects are still in `objects.json`, in `spans`.
+    """What `image_data.json` lists; the objects are still in `objects.json`, in `byte_ranges`.
 
     `synsets` is `object_synsets.json` (object name → synset), empty where there is none.
     """
 
     images: list[SourceImage]
-    spans: list[Span]
+    byte_ranges: list[ByteRange]
     rejects: list[Reject]
     synsets: dict[str, str]
 
@@ -49,35 +48,38 @@ _synset_map = msgspec.json.Decoder(dict[str, str])
 
 
 def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeListing:
-    """Read what the folder lists; `number` is the number of `objects.json` among all annotation files."""
-    if not any(is_folder(f"{folder.folder}/{name}") for name in PHOTOGRAPH_FOLDERS):
+    """Read what the folder lists; `number` is the number of `objects.json` among all annotation files.
+
+    Raises DataError if a file or folder is missing or is not Visual Genome's.
+    """
+    if not any(is_folder(f"{folder.folder}/{name}") for name in IMAGE_FOLDERS):
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the images")
-    path = f"{folder.folder}/image_data.json"
-    buffer = map_file(path)
-    held = {name: place for place in reversed(PHOTOGRAPH_FOLDERS) for name in list_files(f"{folder.folder}/{place}")}
-    images: list[SourceImage] = []
-    rejects: list[Reject] = []
-    for span in visual_genome_layout(path, buffer).spans(number, _ITEMS):
-        for offset, item in read_span(buffer, span):
-            try:
-                images.append(_source_image(folder, number, _image.decode(item), offset, held))
-            except JSON_ERRORS as error:
-                seen = excerpt(f"{error}: {excerpt(bytes(item))}")
-                rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", seen))
-    if not images:
-        raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
+    images, rejects = _list_images(folder, number)
     path = f"{folder.folder}/objects.json"
     buffer = map_file(path)
-    found = visual_genome_layout(path, buffer).spans(number, _ITEMS)
+    ranges = array_layout(path, buffer, _ITEMS).byte_ranges(number, _ITEMS)
     synsets = _read_synsets(folder.folder)
-    if found and not synsets and say_nothing_of_synsets(read_span(buffer, found[0]).data):
+    if ranges and not synsets and lack_synsets(read_items(buffer, ranges[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
-    return VisualGenomeListing(images, found, rejects, synsets)
+    return VisualGenomeListing(images, ranges, rejects, synsets)
 
 
-def visual_genome_layout(path: str, buffer: mmap) -> Layout:
-    """Where the items of `image_data.json` or `objects.json` stand; raises DataError if it is no such file."""
-    return array_layout(path, buffer, _ITEMS)
+def _list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceImage], list[Reject]]:
+    path = f"{folder.folder}/image_data.json"
+    buffer = map_file(path)
+    folders = {file: name for name in reversed(IMAGE_FOLDERS) for file in list_files(f"{folder.folder}/{name}")}
+    images: list[SourceImage] = []
+    rejects: list[Reject] = []
+    for byte_range in array_layout(path, buffer, _ITEMS).byte_ranges(number, _ITEMS):
+        for offset, item in read_items(buffer, byte_range):
+            try:
+                images.append(_source_image(folder, number, _image.decode(item), offset, folders))
+            except JSON_ERRORS as error:
+                text = excerpt(f"{error}: {excerpt(bytes(item))}")
+                rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", text))
+    if not images:
+        raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
+    return images, rejects
 
 
 def _read_synsets(folder: str) -> dict[str, str]:
@@ -93,19 +95,19 @@ def _read_synsets(folder: str) -> dict[str, str]:
 
 
 def _source_image(
-    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, held: dict[str, str]
+    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, folders: dict[str, str]
 ) -> SourceImage:
-    image_id = either(image.image_id, image.id, "image_id")
+    image_id = either_id(image.image_id, image.id, "image_id")
     name = f"{image_id}.jpg"
     return SourceImage(
         source=folder.source,
         file=number,
         id=image_id,
-        width=side(image.width),
-        height=side(image.height),
+        width=image.width,
+        height=image.height,
         split="train",
         folder=folder.folder,
-        name=f"{held.get(name, PHOTOGRAPH_FOLDERS[0])}/{name}",
+        name=f"{folders.get(name, IMAGE_FOLDERS[0])}/{name}",
         listed="image_data.json",
         offset=offset,
         coco_id=image.coco_id,

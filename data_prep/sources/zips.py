@@ -38,7 +38,7 @@ def unpacked(uri: str) -> Path:
 
 
 def published_in(uri: str) -> Iterator[str]:
-    """The zips in which a file of this name is published, wherever people put them.
+    """The zips in which a file of this name is published, wherever users put them.
 
     Any file in one that is named after it; COCO's in `annotations_trainval2017.zip` (or 2014), in the folder of the
     annotations or the one above; Visual Genome's `objects.json` also in `objects_v1_2.json.zip`, `objects_v1.json.zip`.
@@ -46,8 +46,8 @@ def published_in(uri: str) -> Iterator[str]:
     folder, name = posixpath.split(uri)
     yield f"{uri}.zip"
     if match := _COCO_FILE.fullmatch(name):
-        for place in (posixpath.dirname(folder), folder):
-            yield posixpath.join(place, f"annotations_trainval{match['year']}.zip")
+        for parent in (posixpath.dirname(folder), folder):
+            yield posixpath.join(parent, f"annotations_trainval{match['year']}.zip")
     if name == "objects.json":
         yield from (posixpath.join(folder, f"objects_{version}.json.zip") for version in ("v1_2", "v1"))
 
@@ -56,12 +56,12 @@ def _unpack(archive: str, name: str) -> Path:
     packed = local_copy(archive).absolute()
     found = packed.stat()
     key = hashlib.sha256(f"{packed}\n{found.st_size}\n{found.st_mtime_ns}".encode()).hexdigest()[:24]
-    place = scratch_folder() / "unpacked" / key / name
-    if not place.exists():
-        with create(place) as file:
+    target = scratch_folder() / "unpacked" / key / name
+    if not target.exists():
+        with create(target) as file:
             for piece in _pieces(archive, packed, name):
                 file.write(piece)
-    return place
+    return target
 
 
 def _pieces(archive: str, packed: Path, name: str) -> Iterator[bytes]:

@@ -1,11 +1,14 @@
 """The toy world as a source of a run: generated where no data is brought, and found again by a run that goes on."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import local_path
 from data_prep.toy_world.world import readme, write_toy_world
+
+logger = logging.getLogger(__name__)
 
 
 def sources_or_toy_world(
@@ -39,6 +42,6 @@ def _write_unless_there(folder: Path, images: int, val_images: int, seed: int) -
     if not present.exists():
         write_toy_world(folder, images=images, val_images=val_images, seed=seed)
     elif present.read_text(encoding="utf-8") == wanted:
-        print(f"{folder}: written already, nothing to do")
+        logger.info("%s: written already, nothing to do", folder)
     else:
         raise DataError(f"{present}: tells of another toy world than the one asked for; choose another folder")

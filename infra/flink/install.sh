@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts into .services/ what a Flink cluster on this machine needs: Flink itself and Beam's job server, about 400 MB.
-# What is there already is kept. Needs Java 11 or 17 and Maven on PATH; PYTHON may name the Python whose pip fetches Flink.
+# Files that are there already stay. Needs Java 11 or 17 and Maven on PATH; PYTHON may name the Python whose pip fetches Flink.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

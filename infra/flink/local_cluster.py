@@ -3,8 +3,8 @@
     infra/flink/install.sh
     python infra/flink/local_cluster.py
 
-prints the options with which `maskx data prepare` runs on it, and stops all of it at Ctrl-C. What its processes say
-goes to files in a folder that is removed at the end.
+prints the options with which `maskx data prepare` runs on it, and stops all of it at Ctrl-C. The output of its
+processes goes to files in a folder that is removed at the end.
 """
 
 import argparse
@@ -55,12 +55,12 @@ SETTINGS = {
     "heartbeat.interval": "2000",
     "heartbeat.timeout": "20000",
 }
-# Flink's serializers reach into these packages of java.base, which Java 17 allows only when told.
+# Flink's serializers reach into these packages of java.base, which Java 17 allows only when asked.
 OPENED = ("lang", "lang.reflect", "net", "nio", "text", "time", "util", "util.concurrent", "util.concurrent.atomic")
 
 
 def main() -> None:
-    """Start everything, say how to use it, and wait to be told to stop."""
+    """Start everything, print how to use it, and wait for Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task-managers", type=int, default=2, help="how many, each with one slot (2)")
     task_managers: int = parser.parse_args().task_managers
@@ -128,7 +128,7 @@ def commands(folder: Path, task_managers: int) -> dict[str, list[str]]:
 
 
 def start(folder: Path, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a process that says what it has to say to a file of its name; workers find this Python first."""
+    """Start a process whose output goes to a file of its name; workers find this Python first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PATH": path}, cwd=folder)
@@ -147,7 +147,7 @@ def wait_for_task_managers(overview: str, wanted: int, processes: list[subproces
         time.sleep(0.2)
     for log in sorted(folder.glob("*.log")):
         print(f"== {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
-    sys.exit("local_cluster: Flink did not start; the ends of its logs stand above")
+    sys.exit("local_cluster: Flink did not start; the ends of its logs are above")
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:

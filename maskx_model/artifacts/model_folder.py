@@ -98,8 +98,8 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
     """
     import torch
 
+    from maskx_model.model.compute import resolve_device
     from maskx_model.model.detector import build_detector
-    from maskx_model.model.device import resolve_device
     from maskx_model.model.maskx_rcnn import MaskXRCNN
 
     if damaged := _damaged_file(uri):

@@ -20,8 +20,8 @@ def check_sample(sample: Sample, classes: int) -> None:
     """Raises DataError, naming the image, for pixels that are not bytes (so none is NaN), lists of other lengths,
     boxes that are not finite or have no area, and labels that the detector's `classes` foreground classes lack.
 
-    `Reader` leaves empty boxes out, so what is refused here did not come from a prepared dataset, or was prepared for
-    another model.
+    `SampleReader` excludes empty boxes, so what is refused here did not come from a prepared dataset, or was prepared
+    for another model.
     """
     image, count = sample.image, len(sample.labels)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:

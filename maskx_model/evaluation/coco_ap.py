@@ -1,17 +1,26 @@
-"""COCO's average precision (0.50:0.95) of boxes or masks, class by class, from records and instances."""
+"""COCO's and LVIS's average precision (IoU 0.50:0.95) of boxes or masks, class by class, computed by hotcoco."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+import hotcoco
 import numpy as np
 import numpy.typing as npt
 
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.single_class_ap import METRICS, ClassDocument, IouType
+from data_prep.format.records import Annotation
+from data_prep.format.rle import coco_object
 
 if TYPE_CHECKING:
+    from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.results.instances import Instances
+
+IouType = Literal["bbox", "segm"]
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+COCO_DETECTIONS, LVIS_DETECTIONS = 100, 300
+"""The best detections that count: by COCO's protocol of each image and class, by LVIS's of each image."""
+CLASSES_AT_ONCE = 250
+"""Bounds the memory of hotcoco's curves: 8 MB for each of a few arrays."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class APTable:
 
 
 def average_precision(
-    truths: Sequence[Truth],
+    truths: Sequence["GroundTruth"],
     found: "Sequence[Instances]",
     iou_type: IouType,
     classes: Collection[int],
@@ -47,47 +56,89 @@ def average_precision(
 ) -> APTable:
     """AP of `found[i]` against `truths[i]` for each of `classes` (positions in the vocabulary), as pycocotools has it.
 
-    At most 100 instances of a class and image count. Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels)
-    are those of the annotation's `area` and of the instance's box or, for masks, mask. For masks, an object that its
-    source gave no mask is ignored like a crowd that fills its box. Where nothing is found AP is 0. `federated`: only
-    detections of verified classes count, as `federated_ap` says.
+    Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels) are those of the annotation's `area` and of the
+    detection's box or, for masks, mask. Crowds are ignored: a detection on one is neither right nor wrong. So is, for
+    masks, an object that its source gave no mask. AP is 0 where nothing is detected.
 
-    Each class is measured for itself, on the images in which it is or was found: no other image has a part
-    in its AP, and time and memory grow with objects and instances, not with classes times images.
+    `federated`: as LVIS computes it. A detection counts only in images where its class is annotated or known to be
+    absent; one that matches no object is ignored where not every object of its class is annotated.
     """
-    order = tuple(sorted(classes))
+    order = sorted(classes)
     values = np.full((len(order), len(METRICS)), np.nan)
-    objects = _Places.of([truth.labels for truth in truths])
-    instances = _Places.of([each.labels for each in found])
-    for row, label in enumerate(order):
-        if there := objects.at(label):
-            document = ClassDocument(iou_type, label, federated)
-            for photograph, number in there:
-                document.add_object(truths[photograph], number)
-            for photograph, number in instances.at(label):
-                document.add_instance(truths[photograph], found[photograph], number)
-            values[row] = document.average_precision()
-    return APTable(order, values)
+    if order and any(truth.objects for truth in truths):
+        ground_truth = _ground_truth(truths, found, iou_type, order)
+        detections = _detections(ground_truth, _image_ids(truths), found, iou_type)
+        run = hotcoco.COCOeval(ground_truth, detections, iou_type, lvis_style=federated)
+        run.params.max_dets = [LVIS_DETECTIONS if federated else COCO_DETECTIONS]
+        for start in range(0, len(order), CLASSES_AT_ONCE):
+            part = slice(start, start + CLASSES_AT_ONCE)
+            run.params.cat_ids = order[part]
+            run.evaluate()
+            run.accumulate()
+            assert run.eval is not None
+            values[part] = _means(run.eval["precision"][..., 0])
+    return APTable(tuple(order), values)
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where the classes are: int64 [N] each, sorted by `label`, in the order of images within one."""
+def _image_ids(truths: Sequence["GroundTruth"]) -> npt.NDArray[np.int64]:
+    """Small numbers in the order of the images' ids, int64 [N]: equal scores are ranked in that order."""
+    return np.unique([truth.image_id for truth in truths], return_inverse=True)[1]
 
-    label: npt.NDArray[np.int64]
-    photograph: npt.NDArray[np.int64]
-    number: npt.NDArray[np.int64]
 
-    @classmethod
-    def of(cls, labels: "Sequence[Sequence[int] | npt.NDArray[np.int64]]") -> "_Places":
-        """`labels[i][j]` is the class of number j in image i."""
-        counts = [len(each) for each in labels]
-        everything = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
-        order = np.argsort(everything, kind="stable")
-        number = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, np.int64)])
-        return cls(everything[order], np.repeat(np.arange(len(counts)), counts)[order], number[order])
+def _ground_truth(
+    truths: Sequence["GroundTruth"], found: "Sequence[Instances]", iou_type: IouType, classes: Sequence[int]
+) -> hotcoco.COCO:
+    ids = _image_ids(truths)
+    objects = [each for truth in truths for each in truth.objects]
+    labels = [label for truth in truths for label in truth.labels]
+    detected = np.concatenate([each.labels for each in found]).tolist()
+    images = [
+        {"id": number, "height": truth.height, "width": truth.width}
+        | {"neg_category_ids": sorted(truth.negative), "not_exhaustive_category_ids": sorted(truth.not_exhaustive)}
+        for number, truth in zip(ids.tolist(), truths, strict=True)
+    ]
+    # A class outside `classes` is listed too: its detections count among the best of an image.
+    categories = [{"id": c, "name": str(c), "frequency": "f"} for c in sorted({*classes, *labels, *detected})]
+    masks = iou_type == "segm"
+    return hotcoco.COCO.from_arrays(
+        images,
+        categories,
+        np.repeat(ids, [len(truth.objects) for truth in truths]),
+        np.array(labels, np.int64),
+        np.array([each.bbox for each in objects], np.float64),
+        area=np.array([each.area for each in objects], np.float64),
+        iscrowd=np.array([bool(each.iscrowd) or (masks and each.mask is None) for each in objects]),
+        segmentation=[_segmentation(each) for each in objects] if masks else None,
+    )
 
-    def at(self, label: int) -> list[tuple[int, int]]:
-        """(image, number in it) of all that are of that class."""
-        first, last = np.searchsorted(self.label, [label, label + 1])
-        return list(zip(self.photograph[first:last].tolist(), self.number[first:last].tolist(), strict=True))
+
+def _segmentation(thing: Annotation) -> dict[str, Any] | list[list[float]]:
+    """The object's mask, or where it has none its box."""
+    if thing.mask is not None:
+        return coco_object(thing.mask)
+    x, y, w, h = thing.bbox
+    return [[x, y, x + w, y, x + w, y + h, x, y + h]]
+
+
+def _detections(
+    ground_truth: hotcoco.COCO, ids: npt.NDArray[np.int64], found: "Sequence[Instances]", iou_type: IouType
+) -> hotcoco.COCO:
+    boxes = np.concatenate([each.boxes for each in found]).astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    images = np.repeat(ids, [len(each.labels) for each in found])
+    scores, labels = (np.concatenate(each) for each in zip(*((f.scores, f.labels) for f in found), strict=True))
+    rows = np.column_stack([images, boxes, scores, labels])
+    if iou_type == "bbox" or not len(rows):
+        return ground_truth.load_res(rows)
+    masks = [coco_object(mask) for each in found for mask in each.masks]
+    detections = ground_truth.load_res(rows, segmentation=[*masks])
+    detections.update_anns(ids=np.arange(len(rows)) + 1, area=hotcoco.mask.area(masks))
+    return detections
+
+
+def _means(precision: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Precision [threshold, recall, class, size] in 0..1 (-1: no object) → METRICS of each class in percent points."""
+    everything, *sizes = (np.moveaxis(precision[..., size], 2, 0) for size in range(precision.shape[-1]))
+    columns = (everything, everything[:, 0], everything[:, 5], *sizes)
+    means = np.stack([each.reshape(len(each), -1).mean(axis=1) for each in columns], axis=1)
+    return np.where(means < 0, np.nan, means * 100)

@@ -10,12 +10,12 @@ from data_prep.format.records import Annotation, Record
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What is known to be in one image: the objects of the evaluated classes, `labels[i]` of `objects[i]`.
 
-    `labels` are positions in the vocabulary. Crowds are among the objects: what lies on one is neither right nor wrong.
+    `labels` are positions in the vocabulary. Crowds are among the objects: a detection on one is ignored.
     `negative` are the classes known to be absent, `not_exhaustive` those of which not every object is annotated: COCO's
-    protocol takes every class for looked for and asks for neither.
+    protocol takes every class as exhaustively annotated and uses neither.
     """
 
     image_id: int
@@ -32,7 +32,7 @@ class Truth:
         return self.negative.union(self.labels)
 
     @classmethod
-    def of(cls, record: Record, source: str, labels: Mapping[str, int]) -> "Truth":
+    def of(cls, record: Record, source: str, labels: Mapping[str, int]) -> "GroundTruth":
         """The objects of `source` whose class name is a key of `labels` (the source's name → position)."""
         objects = tuple(o for o in record.objects.get(source, []) if o.category in labels)
         numbers = tuple(labels[o.category] for o in objects)
@@ -43,7 +43,7 @@ class Truth:
         return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)
 
 
-def fingerprint(truths: Sequence[Truth], names: Sequence[str]) -> str:
+def fingerprint(truths: Sequence[GroundTruth], names: Sequence[str]) -> str:
     """SHA-256 of the images' ids and objects, with classes by name: equal for two datasets, whatever their vocabularies
     and training images, if their validation records are."""
     digest = hashlib.sha256()

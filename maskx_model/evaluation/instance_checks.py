@@ -8,11 +8,11 @@ import numpy as np
 from data_prep.storage.errors import DataError
 
 if TYPE_CHECKING:
-    from maskx_model.evaluation.ground_truth import Truth
+    from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.results.instances import Instances
 
 
-def check_instances(truths: "Sequence[Truth]", found: "Sequence[Instances]", classes: int, what: str) -> None:
+def check_instances(truths: "Sequence[GroundTruth]", found: "Sequence[Instances]", classes: int, what: str) -> None:
     """Raises DataError, which names image and instance, where a box or score is not finite, a box ends before it
     begins, a label is none of the vocabulary's `classes`, or a mask has another size than its image.
 
@@ -27,7 +27,7 @@ def check_instances(truths: "Sequence[Truth]", found: "Sequence[Instances]", cla
             )
 
 
-def _first_wrong(truth: "Truth", instances: "Instances", classes: int) -> tuple[int, str] | None:
+def _first_wrong(truth: "GroundTruth", instances: "Instances", classes: int) -> tuple[int, str] | None:
     boxes, labels, scores = instances.boxes, instances.labels, instances.scores
     if not len(boxes) == len(labels) == len(scores) or (instances.masks and len(instances.masks) != len(boxes)):
         counts = f"{len(boxes)} boxes, {len(labels)} labels, {len(scores)} scores, {len(instances.masks)} masks"

@@ -10,11 +10,10 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.instance_checks import check_instances
 
 if TYPE_CHECKING:
-    from maskx_model.evaluation.coco_ap import APTable
-    from maskx_model.evaluation.ground_truth import Truth
-    from maskx_model.evaluation.predictions import Found
+    from maskx_model.evaluation.coco_ap import APTable, IouType
+    from maskx_model.evaluation.ground_truth import GroundTruth
+    from maskx_model.evaluation.predictions import Predictions
     from maskx_model.evaluation.protocols import ProtocolName
-    from maskx_model.evaluation.single_class_ap import IouType
 
 MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
 """What AP is measured of, and what people call it."""
@@ -61,8 +60,8 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def measure(
-    truths: Sequence["Truth"],
-    found: Mapping[str, "Found"],
+    truths: Sequence["GroundTruth"],
+    found: Mapping[str, "Predictions"],
     classes: Collection[int],
     in_a: Collection[int],
     names: Sequence[str],
@@ -77,13 +76,14 @@ def measure(
     `bins`: further sets of classes, by name. `masks`: False if only boxes are to be measured. Raises DataError for
     instances that make no sense.
     """
+    from maskx_model.evaluation.coco_ap import average_precision
     from maskx_model.evaluation.ground_truth import fingerprint
     from maskx_model.evaluation.protocols import PROTOCOLS
 
     def table(kind: str, iou_type: "IouType", given: bool = False) -> "APTable":
-        instances = found[kind].given if given else found[kind].predicted
+        instances = found[kind].on_ground_truth_boxes if given else found[kind].on_predicted_boxes
         check_instances(truths, instances, len(names), kind)
-        return PROTOCOLS[protocol].average_precision(truths, instances, iou_type, classes)
+        return average_precision(truths, instances, iou_type, classes, PROTOCOLS[protocol].federated)
 
     tables = {"box": {kind: table(kind, "bbox") for kind in found}}
     if masks:
@@ -113,7 +113,7 @@ def measure(
 
 
 def _per_class(
-    truths: Sequence["Truth"],
+    truths: Sequence["GroundTruth"],
     tables: Mapping[str, Mapping[str, "APTable"]],
     classes: Sequence[int],
     in_a: Collection[int],

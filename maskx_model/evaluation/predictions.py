@@ -1,10 +1,10 @@
 """Masks on predicted boxes and on ground-truth boxes: what models find in the images they are measured on.
 
-Models that share a frozen detector (§3.2) have equal boxes, scores and features, so only their masks differ: the
+Models that have a common frozen detector (§3.2) have equal boxes, scores and features, so only their masks differ: the
 detector runs once for all of them.
 """
 
-import sys
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,34 +15,35 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.records import Rle
 from maskx_model.data.samples import to_tensor
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.masks.pasting import paste
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
 from maskx_model.results.instances import Instances
+from maskx_model.results.predict import segment_boxes, to_instances
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one model found. `predicted[i]`: in image i, with the model's own boxes. `given[i]`: its masks for that
+class Predictions:
+    """What one model predicts. `predicted[i]`: in image i, with the model's own boxes. `given[i]`: its masks for that
     image's ground-truth boxes of the right class, crowds and objects without a mask left out, every score 1; empty
     where only boxes were looked for."""
 
-    predicted: list[Instances]
-    given: list[Instances]
+    on_predicted_boxes: list[Instances]
+    on_ground_truth_boxes: list[Instances]
 
 
-def find(
-    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
+def predict(
+    images: Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]],
     models: Mapping[str, MaskXRCNN],
     only_verified: bool = False,
-) -> dict[str, Found]:
-    """Run every model on every image, uint8[H, W, 3] RGB, by both protocols. `only_verified`: what is found of
+) -> dict[str, Predictions]:
+    """Run every model on every image, uint8[H, W, 3] RGB, by both protocols. `only_verified`: predictions of
     classes that nobody looked for in an image is left out, unsegmented."""
-    found = {kind: Found([], []) for kind in models}
+    found = {kind: Predictions([], []) for kind in models}
     leaders = _leaders({kind: model.detector for kind, model in models.items()})
-    for image, truth in photographs:
+    for image, truth in images:
         tensor = to_tensor(image, next(next(iter(models.values())).parameters()).device)
         boxes, labels = ground_truth_boxes(truth)
         seen: dict[str, tuple[Encoded, dict[str, Tensor]]] = {}
@@ -53,56 +54,59 @@ def find(
             encoded, detected = seen[leaders[kind]]
             given = {"boxes": boxes.to(tensor), "labels": labels.to(tensor.device) + 1}
             given["scores"] = torch.ones(len(boxes))
-            found[kind].predicted.append(_segmented(model, encoded, detected))
-            found[kind].given.append(_segmented(model, encoded, given))
+            found[kind].on_predicted_boxes.append(segment_boxes(model, encoded, detected))
+            found[kind].on_ground_truth_boxes.append(segment_boxes(model, encoded, given))
     return found
 
 
 @torch.no_grad()
-def find_boxes(
-    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
+def predict_boxes(
+    images: Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]],
     detectors: Mapping[str, FasterRCNN],
     only_verified: bool = False,
-) -> dict[str, Found]:
-    """As `find`, but boxes alone: the instances have no masks."""
-    found = {kind: Found([], []) for kind in detectors}
+) -> dict[str, Predictions]:
+    """As `predict`, but boxes alone: the instances have no masks."""
+    found = {kind: Predictions([], []) for kind in detectors}
     leaders = _leaders(detectors)
-    for image, truth in photographs:
+    for image, truth in images:
         tensor = to_tensor(image, next(next(iter(detectors.values())).parameters()).device)
         seen: dict[str, Instances] = {}
         for kind, detector in detectors.items():
             if leaders[kind] == kind:
-                seen[kind] = _instances(_counted(detector([tensor])[0], truth, only_verified), [])
-            found[kind].predicted.append(seen[leaders[kind]])
+                seen[kind] = to_instances(_counted(detector([tensor])[0], truth, only_verified), [])
+            found[kind].on_predicted_boxes.append(seen[leaders[kind]])
     return found
 
 
 @torch.no_grad()
-def find_grabcut(
-    photographs: Iterable[tuple[npt.NDArray[np.uint8], Truth]],
+def predict_grabcut(
+    images: Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]],
     detectors: Mapping[str, FasterRCNN],
     only_verified: bool = False,
-) -> dict[str, Found]:
-    """As `find`, but masks are GrabCut's (Table 2), or the box where it has none: standard error tells how often."""
+) -> dict[str, Predictions]:
+    """As `predict`, but masks are GrabCut's (Table 2), or the box where it has none: the log says how often."""
     from maskx_model.masks.grabcut import grabcut_masks
 
-    found = {kind: Found([], []) for kind in detectors}
+    found = {kind: Predictions([], []) for kind in detectors}
     count = filled = 0
-    for image, truth in photographs:
+    for image, truth in images:
         boxes, labels = ground_truth_boxes(truth)
         given = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(boxes))}
         for kind, detector in detectors.items():
             tensor = to_tensor(image, next(detector.parameters()).device)
             detected = _counted(detector([tensor])[0], truth, only_verified)
-            for each, instances in ((detected, found[kind].predicted), (given, found[kind].given)):
+            for each, instances in (
+                (detected, found[kind].on_predicted_boxes),
+                (given, found[kind].on_ground_truth_boxes),
+            ):
                 masks = grabcut_masks(image, each["boxes"].cpu().numpy())
-                instances.append(_instances(each, masks.masks))
+                instances.append(to_instances(each, masks.masks))
                 count, filled = count + len(masks.masks), filled + masks.filled
-    print(f"GrabCut found no foreground in {filled} of {count} boxes: their masks are the boxes", file=sys.stderr)
+    logger.info("GrabCut found no foreground in %d of %d boxes: their masks are the boxes", filled, count)
     return found
 
 
-def ground_truth_boxes(truth: Truth) -> tuple[Tensor, Tensor]:
+def ground_truth_boxes(truth: GroundTruth) -> tuple[Tensor, Tensor]:
     """Boxes xyxy float32[N, 4], clipped to the image, and labels int64[N] (0-based) of its objects with masks."""
     boxes, labels = [], []
     for label, thing in zip(truth.labels, truth.objects, strict=True):
@@ -114,26 +118,12 @@ def ground_truth_boxes(truth: Truth) -> tuple[Tensor, Tensor]:
     return torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64)
 
 
-def _counted(detected: dict[str, Tensor], truth: Truth, only_verified: bool) -> dict[str, Tensor]:
+def _counted(detected: dict[str, Tensor], truth: GroundTruth, only_verified: bool) -> dict[str, Tensor]:
     if not only_verified:
         return detected
     labels = detected["labels"]
     kept = torch.isin(labels, torch.tensor(sorted(truth.verified), dtype=torch.int64, device=labels.device) + 1)
     return {name: values[kept] for name, values in detected.items()}
-
-
-def _segmented(model: MaskXRCNN, encoded: Encoded, detected: dict[str, Tensor]) -> Instances:
-    masks = model.segment(encoded, [detected["boxes"]], [detected["labels"]])[0]
-    return _instances(detected, paste(masks, detected["boxes"], encoded.original_sizes[0]))
-
-
-def _instances(detected: dict[str, Tensor], masks: list[Rle]) -> Instances:
-    return Instances(
-        boxes=detected["boxes"].cpu().numpy(),
-        labels=detected["labels"].cpu().numpy() - 1,
-        scores=detected["scores"].cpu().numpy(),
-        masks=masks,
-    )
 
 
 def _leaders(detectors: Mapping[str, FasterRCNN]) -> dict[str, str]:

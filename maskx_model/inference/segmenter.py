@@ -1,4 +1,4 @@
-"""A trained model ready for images: what `maskx predict` and the registered model share, so that they agree."""
+"""A trained model ready for images, which `maskx predict` and the registered model share: so they agree."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A model in eval mode, the classes it knows, A (the positions of those whose masks were seen in training), and how
-    it is computed."""
+    """A model in eval mode, its classes, A (`mask_classes`: positions of the classes with masks in training), and the
+    device settings it is computed with."""
 
     model: "MaskXRCNN"
     vocabulary: Vocabulary
@@ -27,11 +27,11 @@ class Segmenter:
 
     @classmethod
     def load(cls, uri: str, compute: Compute = PLAIN) -> "Segmenter":
-        """Load a model folder, onto the GPU where there is one; raises CheckpointError for one that is missing,
-        damaged, or a detector alone."""
+        """Loads a model folder, onto the GPU where there is one. Raises CheckpointError for a folder that is missing,
+        damaged, or holds a detector alone."""
         from maskx_model.artifacts.model_folder import load_model
+        from maskx_model.model.compute import compile_backbone
         from maskx_model.model.maskx_rcnn import MaskXRCNN
-        from maskx_model.training.precision import compile_backbone
 
         loaded = load_model(uri)
         if not isinstance(loaded.model, MaskXRCNN):
@@ -40,12 +40,9 @@ class Segmenter:
         return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes), compute)
 
     def segment(self, image: npt.NDArray[np.uint8]) -> "Instances":
-        """All objects of one image, uint8 RGB [H, W, 3].
-
-        One at a time: padded to a common size, an image's result would depend on its neighbours in the batch.
-        """
-        from maskx_model.inference.predict import predict
-        from maskx_model.training.precision import in_precision_of
+        """Detects and segments all objects of one image, uint8 RGB [H, W, 3]."""
+        from maskx_model.model.compute import in_precision_of
+        from maskx_model.results.predict import predict
 
         with in_precision_of(self.compute, next(self.model.parameters()).device):
-            return predict(self.model, [image])[0]
+            return predict(self.model, image)

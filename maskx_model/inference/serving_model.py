@@ -1,7 +1,7 @@
 """The registered model: image bytes in, boxes, labels, scores and masks out.
 
-MLflow copies this file into the registered model and runs it there ("models from code"), with `maskx_model` and
-`data_prep.format` beside it; so nothing here needs an installed maskx.
+MLflow copies this file into the registered model and runs it there ("models from code"). The code that it imports of
+`maskx_model` and `data_prep` is copied along, so no installed maskx is needed.
 """
 
 import base64
@@ -24,13 +24,13 @@ class SegmentationModel(PythonModel):
     """A Mask^X R-CNN behind MLflow's `predict`."""
 
     def load_context(self, context: Any) -> None:
-        """Load the model folder that travels with the registered model, onto the GPU where there is one."""
+        """Loads the model folder that travels with the registered model, onto the GPU where there is one."""
         from maskx_model.inference.segmenter import Segmenter
 
         self._segmenter = Segmenter.load(context.artifacts["model"])
 
     def predict(self, model_input: pd.DataFrame) -> list[dict[str, Any]]:
-        """A dictionary for each row of the column `image`, which holds JPEG or PNG bytes, or the same in base64.
+        """Returns a dictionary for each row of the column `image`: JPEG or PNG bytes, or the same in base64.
 
         Each has, sorted by falling score: `boxes` [N, 4], (x1, y1, x2, y2) in pixels of the image; `labels` [N], class
         names; `scores` [N] in 0..1; `masks` [N], compressed COCO run lengths over the whole image. Raises

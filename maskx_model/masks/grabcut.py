@@ -10,10 +10,10 @@ from data_prep.format.records import Rle
 from maskx_model.masks.pasting import encode_part
 
 MARGIN = 0.5
-"""What surrounds a box by this share of its sides is looked at as background, and no more: the cost is the box's, not
+"""What surrounds a box by this fraction of its sides is used as background, and no more: the cost is the box's, not
 the image's."""
 SMALLEST_SIDE = 4
-"""Pixels. A smaller box is filled: its colours are too few to be told apart."""
+"""Pixels. A smaller box is filled: its colors are too few to be told apart."""
 ITERATIONS = 5
 
 Image = npt.NDArray[np.uint8]
@@ -27,7 +27,7 @@ class BoxMasks(NamedTuple):
 
 
 def grabcut_masks(image: Image, boxes: npt.NDArray[np.floating]) -> BoxMasks:
-    """The foreground of each box by its colours: image uint8 [H, W, 3] RGB, boxes xyxy [N, 4] in its pixels.
+    """The foreground of each box by its colors: image uint8 [H, W, 3] RGB, boxes xyxy [N, 4] in its pixels.
 
     Everything outside a box is background, and each pixel that it touches may be foreground. A box is filled, and
     counted, where that tells nothing: it is smaller than 4 pixels, nothing surrounds it, or no foreground is left. A
@@ -59,7 +59,7 @@ def _foreground(image: Image, left: int, top: int, right: int, bottom: int) -> n
     kinds[inside] = cv2.GC_PR_FGD
     if (kinds == cv2.GC_PR_FGD).all():
         return None
-    cv2.setRNGSeed(0)  # its colour clusters begin at random pixels
+    cv2.setRNGSeed(0)  # its color clusters begin at random pixels
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(np.ascontiguousarray(window), kinds, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     foreground: npt.NDArray[np.bool_] = kinds[inside] == cv2.GC_PR_FGD

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
 
 from data_prep.format.records import Rle
+from data_prep.format.rle import encode_edges
 from maskx_model.masks.pasting_cuda import paste_together
-from maskx_model.masks.rle import encode_edges
 
 MASK_THRESHOLD = 0.5
 

@@ -3,10 +3,10 @@ edges leave the GPU."""
 
 import numpy as np
 import torch
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from data_prep.format.records import Rle
+from data_prep.format.rle import encode_edges
 
 PIXELS_AT_ONCE = 2**25
 """Bounds the memory: 128 MB for each of a few maps in float32."""
@@ -35,21 +35,18 @@ def _resampled_rows(maps: Tensor, first: Tensor, last: Tensor, length: int) -> T
     extent = (last - first + 1).clamp(min=1)[:, None]
     at = ((pixel + 0.5) * (count / extent.float()) - 0.5).clamp(min=0)
     low = at.long().clamp(max=count - 1)
-    share = (at - low)[:, :, None]
+    fraction = (at - low)[:, :, None]
     inside = ((pixel >= 0) & (pixel < extent))[:, :, None]
     each = torch.arange(len(maps), device=maps.device)[:, None]
-    mixed = maps[each, low] * (1 - share) + maps[each, (low + 1).clamp(max=count - 1)] * share
+    mixed = maps[each, low] * (1 - fraction) + maps[each, (low + 1).clamp(max=count - 1)] * fraction
     return mixed * inside
 
 
 def _encode(bitmaps: Tensor, size: tuple[int, int]) -> list[Rle]:
     """Bitmaps bool [N, width, height] → as pycocotools encodes them."""
-    count, pixels = len(bitmaps), size[0] * size[1]
     flat = bitmaps.flatten(1)
     before = torch.nn.functional.pad(flat, (1, 0))[:, :-1]
     mask, edge = (flat != before).nonzero(as_tuple=True)
-    ends = mask.bincount(minlength=count).cumsum(0).tolist()
-    edges = np.split(edge.cpu().numpy(), ends[:-1])
-    runs = [np.diff(each, prepend=0, append=pixels).tolist() for each in edges]
-    objects = [{"size": list(size), "counts": each} for each in runs]
-    return [Rle(size, each["counts"].decode("ascii")) for each in coco_mask.frPyObjects(objects, *size)]
+    ends = mask.bincount(minlength=len(bitmaps)).cumsum(0).tolist()
+    # A mask that reaches the image's last pixel has no last edge: its last run ends with the image.
+    return [encode_edges(each, size) for each in np.split(edge.cpu().numpy(), ends[:-1])]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from data_prep.format.records import Rle
-from maskx_model.masks.rle import mask_edges
+from data_prep.format.rle import mask_edges
 from maskx_model.masks.targets_cuda import mask_targets_together
 from maskx_model.model.mask_branch import MASK_SIZE
 
@@ -80,7 +80,7 @@ def _before(weights: Doubles) -> Doubles:
 
 def _weights(start: Floats, end: Floats, length: int) -> tuple[int, Doubles]:
     """How much an axis' pixels weigh in each cell of RoIs from `start` to `end` [R]: the first pixel that any RoI
-    looks at, and the weights from it on, [R, L + 1, 28], the last of them zero.
+    uses, and the weights from it on, [R, L + 1, 28], the last of them zero.
 
     Samples stand where torchvision's RoIAlign (not aligned, adaptive) puts them, to the last bit of its single
     precision: more than a pixel past the image they count as nothing, and there a rounding would tell.
@@ -94,11 +94,11 @@ def _weights(start: Floats, end: Floats, length: int) -> tuple[int, Doubles]:
     at = at.clip(0, length - 1)
     low = at.astype(np.int64)
     first, last = int(low.min()), min(int(low.max()) + 1, length - 1)
-    share, above = seen / count.astype(np.float64), at - low
+    fraction, above = seen / count.astype(np.float64), at - low
     shape = (len(start), last - first + 2, MASK_SIZE)
     cell_of_first = np.ravel_multi_index((np.arange(len(start))[:, None], 0, np.arange(MASK_SIZE)), shape)[..., None]
     weights = np.zeros(np.prod(shape))
     for pixel, part in ((low, 1 - above), (np.minimum(low + 1, last), above)):
-        place = cell_of_first + (pixel - first) * MASK_SIZE
-        weights += np.bincount(place.ravel(), (share * part).ravel(), len(weights))
+        position = cell_of_first + (pixel - first) * MASK_SIZE
+        weights += np.bincount(position.ravel(), (fraction * part).ravel(), len(weights))
     return first, weights.reshape(shape)

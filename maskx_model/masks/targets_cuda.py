@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_prep.format.records import Rle
-from maskx_model.masks.rle import mask_edges
+from data_prep.format.rle import mask_edges
 from maskx_model.model.mask_branch import MASK_SIZE
 
 VALUES_AT_ONCE = 2**20
@@ -64,14 +64,14 @@ def _padded_edges(masks: Sequence[Rle | None]) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def _at(values: Tensor, place: Tensor) -> Tensor:
+def _at(values: Tensor, position: Tensor) -> Tensor:
     """Values [R, 28, L] and places int64 [R, E] → [R, 28, E]."""
-    return values.gather(2, place[:, None].expand(-1, MASK_SIZE, -1))
+    return values.gather(2, position[:, None].expand(-1, MASK_SIZE, -1))
 
 
 def _weights(start: Tensor, end: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
     """How much an axis' pixels, `length` int64 [R, 1], weigh in each cell of RoIs from `start` to `end` [R]: for each
-    RoI the pixel before the first that it looks at, int64 [R], and the weights from it on, float64 [R, 28, L]; the
+    RoI the pixel before the first that it uses, int64 [R], and the weights from it on, float64 [R, 28, L]; the
     first and last are zero.
 
     The samples stand where those of `targets.py` do.
@@ -86,9 +86,9 @@ def _weights(start: Tensor, end: Tensor, length: Tensor) -> tuple[Tensor, Tensor
     at = at.clamp(min=0).minimum(last)
     low = at.long()
     before_first = low.amin((1, 2)) - 1
-    share, above = seen / count.double(), at.double() - low
-    place = low - before_first[:, None, None]
-    following = place + (low < last)
-    weights = share.new_zeros(len(start), MASK_SIZE, int(following.max()) + 2)
-    weights.scatter_add_(2, place, share * (1 - above)).scatter_add_(2, following, share * above)
+    fraction, above = seen / count.double(), at.double() - low
+    position = low - before_first[:, None, None]
+    following = position + (low < last)
+    weights = fraction.new_zeros(len(start), MASK_SIZE, int(following.max()) + 2)
+    weights.scatter_add_(2, position, fraction * (1 - above)).scatter_add_(2, following, fraction * above)
     return before_first, weights

@@ -6,33 +6,33 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet50, resnet101
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
+from torchvision.ops import FeaturePyramidNetwork
 
 from data_prep.storage.errors import CheckpointError, ConfigError
 from data_prep.storage.storage import info, local_copy
 from maskx_model.config import DetectorConfig
-from maskx_model.model.folded_batch_norm import fold_frozen_norms
+from maskx_model.model.folded_batch_norm import AppliedBatchNorm2d, fold_batch_norms
 
 RESNETS = {"resnet50": resnet50, "resnet101": resnet101}
 
 
 def build_backbone(config: DetectorConfig, load_weights: bool) -> nn.Module:
-    """The backbone with its FPN. It maps images, float32 [N, 3, H, W], to an ordered dict of levels, finest first,
+    """Builds the backbone with its FPN: images float32 [N, 3, H, W] → an ordered dict of levels, finest first,
     each [N, out_channels, H / stride, W / stride].
 
-    `load_weights` is False where a checkpoint follows. Raises ConfigError or CheckpointError if the ImageNet
-    weights asked for cannot be had.
+    `load_weights` is False where a checkpoint is loaded afterwards. Raises ConfigError for ImageNet weights with an
+    unknown name, CheckpointError for a file that is not the weights of this backbone or cannot be downloaded.
     """
     if config.backbone == "slim":
         return SlimPyramid(config.fpn_channels)
-    resnet = RESNETS[config.backbone](weights=None, norm_layer=FrozenBatchNorm2d)
+    resnet = RESNETS[config.backbone](weights=None, norm_layer=AppliedBatchNorm2d)
     if load_weights and config.weights is not None:
         try:
             resnet.load_state_dict(_imagenet_weights(config.backbone, config.weights))
         except RuntimeError as error:
             problem = str(error)[:200]
             raise CheckpointError(f"{config.weights}: not the weights of a {config.backbone} ({problem} …)") from None
-    fold_frozen_norms(resnet)
+    fold_batch_norms(resnet)
     # Stem and first stage stay frozen, as the authors do.
     pyramid: nn.Module = _resnet_fpn_extractor(resnet, trainable_layers=3)
     return pyramid
@@ -57,7 +57,10 @@ def _imagenet_weights(backbone: str, weights: str) -> dict[str, Tensor]:
 
 
 def load_pth(path: str) -> dict[str, Tensor]:
-    """The one door for PyTorch files from outside: tensors by name only, never code; else raises CheckpointError."""
+    """Loads a PyTorch file from outside: the only function that does. It loads named tensors and never runs code.
+
+    Raises CheckpointError for a file that cannot be read, holds anything else, or has numbers that are not finite.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, ImportError, AttributeError) as error:
@@ -102,7 +105,7 @@ class SlimPyramid(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions beside a 1×1 one."""
+    """Adds two 3×3 convolutions and a 1×1 shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -118,4 +121,5 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] → [N, out_channels, H / stride, W / stride]."""
         return torch.relu(self.body(x) + self.shortcut(x))

@@ -1,16 +1,16 @@
-"""What the box head's classifier is trained on: every class at every RoI, or some of them (`DetectorConfig`).
+"""The classification losses of the box head: over every class at every RoI, or over some (`DetectorConfig`).
 
 `softmax`, the paper's: cross-entropy over background and all K classes. Every class that is not a RoI's own is pushed
 down there: right where each image is annotated with all its objects of all classes, as COCO is; wrong where
-classes were not looked for (LVIS, Visual Genome), and hard on rare classes, which are seldom pulled up.
+classes were not annotated (LVIS, Visual Genome), and hard on rare classes, which are seldom pulled up.
 
 `sampled`: the softmax over background, the positive classes of the batch, and N more classes drawn with a probability
 that grows with the root of their frequency. One set for all RoIs of the batch.
 
-`federated`: for each image the softmax over background and the classes of which something is known there: those
-annotated in it, and those that its record says are absent. A class of which not every object is annotated there is left
+`federated`: for each image the softmax over background and the classes that are known there: those annotated in it,
+and those that its record lists as absent. A class of which not every object is annotated there is left
 out at RoIs that matched nothing: they may show it. RoIs that matched an object of another class do count against it.
-Where a record names no absent class, N more classes are drawn in their place, as in `sampled`: that is the Federated
+Where a record names no absent class, N more classes are drawn instead, as in `sampled`: that is the Federated
 Loss of Zhou et al., Probabilistic two-stage detection, 2021. Theirs draws so many that there are 50 together with the
 annotated ones, and has a sigmoid for each class; ours draws N besides, whatever is annotated, and keeps the softmax.
 
@@ -43,7 +43,7 @@ ClassificationLoss = Callable[[nn.Linear, Tensor, Sequence[Tensor], Sequence[dic
 def softmax_loss(
     classifier: nn.Linear, features: Tensor, labels: Sequence[Tensor], _targets: Sequence[dict[str, Tensor]]
 ) -> Tensor:
-    """Cross-entropy over background and all classes: a `ClassificationLoss`."""
+    """Computes the cross-entropy over background and all classes: a `ClassificationLoss`."""
     return F.cross_entropy(classifier(features).float(), torch.cat(list(labels)))
 
 
@@ -55,17 +55,18 @@ class ClassSampler:
     count: int
 
     @classmethod
-    def of(cls, photographs: Tensor, count: int) -> "ClassSampler":
-        """Weights from how many images show each label, int64 [K + 1].
+    def of(cls, image_counts: Tensor, count: int) -> "ClassSampler":
+        """Computes weights from the number of images that show each label, int64 [K + 1].
 
-        A class that none shows counts as one image's: never drawn it would never be told from background.
+        A class that no image shows counts as shown by one: if it were never drawn, it would never be separated from
+        background.
         """
-        weights = photographs.clamp(min=1).float() ** FREQUENCY_POWER
+        weights = image_counts.clamp(min=1).float() ** FREQUENCY_POWER
         weights[0] = 0
         return cls(weights, count)
 
     def others(self, known: Tensor) -> Tensor:
-        """Labels that are not `known`, int64 [L] → int64 [`count`], or all that there are, from torch's generator."""
+        """Draws `count` labels that are not `known`, int64 [L], or all if there are fewer: int64."""
         weights = self.weights.to(known.device, copy=True)
         weights[known] = 0
         count = min(self.count, int(weights.count_nonzero()))
@@ -79,7 +80,8 @@ def sampled_loss(
     labels: Sequence[Tensor],
     _targets: Sequence[dict[str, Tensor]],
 ) -> Tensor:
-    """Cross-entropy over background, the batch's positive classes and those drawn: a `ClassificationLoss`."""
+    """Computes the cross-entropy over background, the batch's positive classes and drawn ones: a
+    `ClassificationLoss`."""
     own = torch.cat(list(labels))
     positive = own[own > 0].unique()
     columns = _with_background(positive, sampler.others(positive)).unique()
@@ -93,7 +95,7 @@ def federated_loss(
     labels: Sequence[Tensor],
     targets: Sequence[dict[str, Tensor]],
 ) -> Tensor:
-    """Cross-entropy over background and what is known of the classes in each image: a `ClassificationLoss`.
+    """Computes the cross-entropy over background and the classes known in each image: a `ClassificationLoss`.
 
     Of the targets it needs `labels`, `negative` and `not_exhaustive`.
     """
@@ -103,14 +105,14 @@ def federated_loss(
     # For each image, which columns count: [I, L].
     matched = torch.stack([torch.isin(columns, known) for known in verified])
     partly = torch.stack([torch.isin(columns, target["not_exhaustive"]) for target in targets])
-    photograph = torch.repeat_interleave(torch.tensor([len(each) for each in labels], device=own.device))
-    counted = torch.where((own > 0)[:, None], matched[photograph], (matched & ~partly)[photograph])
+    image = torch.repeat_interleave(torch.tensor([len(each) for each in labels], device=own.device))
+    counted = torch.where((own > 0)[:, None], matched[image], (matched & ~partly)[image])
     logits = _logits(classifier, features, columns).masked_fill(~counted, -torch.inf)
     return F.cross_entropy(logits, torch.searchsorted(columns, own))
 
 
 def _verified(sampler: ClassSampler, target: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Labels annotated in the image, and those known, or without a list taken, to be absent: int64 each."""
+    """Returns the labels annotated in the image, and those listed as absent (drawn ones without a list): int64 each."""
     positive = target["labels"][target["labels"] > 0]
     if len(target["negative"]):
         return positive, target["negative"]
@@ -122,22 +124,22 @@ def _with_background(*labels: Tensor) -> Tensor:
 
 
 def _logits(classifier: nn.Linear, features: Tensor, columns: Tensor) -> Tensor:
-    """Features [R, D] → the logits of those labels alone, int64 [L], float32 [R, L]."""
+    """Computes the logits float32 [R, L] of labels `columns`, int64 [L], only, from features [R, D]."""
     return F.linear(features, classifier.weight[columns], classifier.bias[columns]).float()
 
 
 def choose_loss(
     config: DetectorConfig, rows: Sequence[IndexRow], source: str, vocabulary: Vocabulary
 ) -> ClassificationLoss:
-    """The configured loss; classes are as frequent as in those training images, by `source`'s annotations."""
+    """Returns the configured loss; class frequencies are those of `source`'s annotations in the training rows."""
     if config.classification_loss == "softmax":
         return softmax_loss
-    sampler = ClassSampler.of(photographs_by_label(rows, source, vocabulary), config.loss_classes)
+    sampler = ClassSampler.of(image_counts_by_label(rows, source, vocabulary), config.loss_classes)
     return partial(sampled_loss if config.classification_loss == "sampled" else federated_loss, sampler)
 
 
-def photographs_by_label(rows: Sequence[IndexRow], source: str, vocabulary: Vocabulary) -> Tensor:
-    """How many images show each label by `source`'s annotations: int64 [K + 1], background 0."""
+def image_counts_by_label(rows: Sequence[IndexRow], source: str, vocabulary: Vocabulary) -> Tensor:
+    """Counts the images that show each label in `source`'s annotations: int64 [K + 1], background 0."""
     index = vocabulary.index(source)
     shown = ({index[name] + 1 for name in row.classes.get(source, []) if name in index} for row in rows)
     labels = [label for each in shown for label in each]

@@ -5,13 +5,15 @@ from torch import Tensor
 from torchvision.ops import box_area
 
 CROWD_LABEL = -1
-"""In targets: a region of many objects. It is never a positive, and what lies mostly inside it is not background."""
+"""Label of a crowd region in targets: it is never a positive, and boxes mostly inside it are not background."""
 CROWD_IOA = 0.7
+"""A box with more than this fraction of its area inside a crowd is ignored."""
 BACKGROUND, IGNORED = 0, -1
 
 
 def inside_crowd(boxes: Tensor, crowds: Tensor) -> Tensor:
-    """Which boxes, xyxy [N, 4], have more than 0.7 of their area inside a crowd region, xyxy [M, 4]: bool [N]."""
+    """Returns which boxes, xyxy [N, 4], have more than `CROWD_IOA` of their area inside one crowd region, xyxy [M, 4]:
+    bool [N]."""
     if len(crowds) == 0:
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     top_left = torch.maximum(boxes[:, None, :2], crowds[None, :, :2])

@@ -1,4 +1,4 @@
-"""Stage 1's model: torchvision's Faster R-CNN with FPN, its RPN and RoI heads exchanged for ours."""
+"""Stage 1's model: torchvision's Faster R-CNN with FPN around our RPN and our RoI heads."""
 
 import torch
 from torch import Tensor, nn
@@ -9,55 +9,58 @@ from torchvision.models.detection.rpn import RPNHead
 
 from maskx_model.config import DetectorConfig
 from maskx_model.model.backbones import build_backbone
-from maskx_model.model.cpu.onednn_linear import use_onednn
 from maskx_model.model.cpu.roi_align import RowRoIAlign
-from maskx_model.model.cpu.winograd_conv import use_winograd
 from maskx_model.model.roi_heads import SparseRoIHeads
 from maskx_model.model.rpn import CrowdAwareRPN
 
 
 def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool = True) -> FasterRCNN:
-    """Faster R-CNN for `num_classes` foreground classes (label 0 is background).
+    """Builds Faster R-CNN for `num_classes` foreground classes (label 0 is background).
 
-    `load_weights`: see `build_backbone`.
+    `load_weights`: see `build_backbone`, whose errors it raises.
     """
     backbone = build_backbone(config, load_weights)
     levels = len(config.anchor_sizes)
     names = [str(level) for level in range(levels if config.backbone == "slim" else levels - 1)]
     anchors = AnchorGenerator(tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * levels)
+    rpn_head = RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0])
+    roi_pool = RowRoIAlign(names, output_size=BOX_ROI_SIZE, sampling_ratio=2)
+    box_head = build_box_head(config)
+    predictor = FastRCNNPredictor(config.box_dim, num_classes + 1)
     detector = FasterRCNN(
         backbone,
         min_size=config.min_size,
         max_size=config.max_size,
         rpn_anchor_generator=anchors,
-        rpn_head=RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0]),
-        box_roi_pool=RowRoIAlign(names, output_size=BOX_ROI_SIZE, sampling_ratio=2),
-        box_head=build_box_head(config),
-        box_predictor=FastRCNNPredictor(config.box_dim, num_classes + 1),
-        rpn_pre_nms_top_n_train=config.rpn_proposals_train,
-        rpn_post_nms_top_n_train=config.rpn_proposals_train,
-        rpn_pre_nms_top_n_test=config.rpn_proposals_test,
-        rpn_post_nms_top_n_test=config.rpn_proposals_test,
-        box_batch_size_per_image=config.rois_per_image,
-        box_positive_fraction=config.positive_fraction,
-        box_score_thresh=config.score_threshold,
-        box_nms_thresh=config.nms_threshold,
-        box_detections_per_img=config.detections_per_image,
+        rpn_head=rpn_head,
+        box_roi_pool=roi_pool,
+        box_head=box_head,
+        box_predictor=predictor,
     )
-    # The two parts keep everything that torchvision has set up; only the methods below differ.
-    detector.rpn.__class__ = CrowdAwareRPN
-    detector.roi_heads.__class__ = SparseRoIHeads
-    use_winograd(detector.rpn.head)
-    use_onednn(detector.roi_heads)
+    # The same layers in our RPN and our RoI heads.
+    detector.rpn = CrowdAwareRPN(anchors, rpn_head, config.rpn_proposals_train, config.rpn_proposals_test)
+    detector.roi_heads = SparseRoIHeads(
+        roi_pool,
+        box_head,
+        predictor,
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=config.rois_per_image,
+        positive_fraction=config.positive_fraction,
+        bbox_reg_weights=None,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms_threshold,
+        detections_per_img=config.detections_per_image,
+    )
     if config.box_head == "pooled":
-        for layer in (detector.roi_heads.box_predictor.cls_score, detector.roi_heads.box_predictor.bbox_pred):
+        for layer in (predictor.cls_score, predictor.bbox_pred):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
     return detector
 
 
 def class_weights(detector: FasterRCNN) -> tuple[Tensor, Tensor]:
-    """w_cls, [K + 1, D], and w_box, [K + 1, 4 D]: the last layer's rows by label, background's first (§3.1)."""
+    """Returns w_cls, [K + 1, D], and w_box, [K + 1, 4 D]: the last layer's rows by label, background's first (§3.1)."""
     predictor = detector.roi_heads.box_predictor
     w_cls: Tensor = predictor.cls_score.weight
     w_box: Tensor = predictor.bbox_pred.weight
@@ -68,7 +71,7 @@ BOX_ROI_SIZE = 7
 
 
 def build_box_head(config: DetectorConfig) -> nn.Module:
-    """[R, fpn_channels, 7, 7] → [R, box_dim]."""
+    """Builds the box head: RoI features [R, fpn_channels, 7, 7] → vectors [R, box_dim]."""
     if config.box_head == "pooled":
         return PooledBoxHead(config.fpn_channels, config.box_dim)
     head: nn.Module = TwoMLPHead(config.fpn_channels * BOX_ROI_SIZE**2, config.box_dim)
@@ -76,8 +79,9 @@ def build_box_head(config: DetectorConfig) -> nn.Module:
 
 
 class PooledBoxHead(nn.Module):
-    """Ours, for small detectors trained from scratch: a fully connected layer for where, beside convolutions averaged
-    over the RoI for what. Textures are learned once for all positions, in a fraction of the steps."""
+    """A box head for small detectors trained from scratch (not in the paper): a fully connected layer for where, and
+    convolutions averaged over the RoI for what. It learns textures once for all positions, in a fraction of the steps.
+    """
 
     def __init__(self, in_channels: int, box_dim: int) -> None:
         super().__init__()

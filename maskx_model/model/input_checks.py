@@ -1,4 +1,4 @@
-"""What the model does not take at inference; an error names the image's position in the batch."""
+"""Checks of the model's inputs at inference; an error names the image's position in the batch."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from data_prep.storage.errors import DataError
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Raises DataError for a batch without images and, naming the place in the batch, for an image that is not float
-    [3, H, W] of finite numbers."""
+    """Raises DataError for a batch without images, and for an image that is not float [3, H, W] of finite numbers. The
+    error names its position in the batch."""
     if not images:
         raise DataError("a batch without images; at least one is needed")
     for position, image in enumerate(images):
@@ -23,9 +23,9 @@ def check_images(images: Sequence[Tensor]) -> None:
             raise DataError(f"image {position} of the batch: holds NaN or infinite numbers; 0 to 1 are needed")
 
 
-def check_given(boxes: Sequence[Tensor], labels: Sequence[Tensor], classes: int) -> None:
-    """Raises DataError for boxes given to be segmented, xyxy [N, 4] for each image, that are not finite, and for labels
-    int64 [N] other than 1 to `classes`. A box without area is good: its mask has a pixel at most."""
+def check_boxes(boxes: Sequence[Tensor], labels: Sequence[Tensor], classes: int) -> None:
+    """Raises DataError for boxes to segment, xyxy [N, 4] for each image, that are not finite, and for labels int64 [N]
+    other than 1 to `classes`. A box without area is valid: its mask has one pixel at most."""
     for position, (of_image, known) in enumerate(zip(boxes, labels, strict=True)):
         where = f"image {position} of the batch"
         if of_image.shape != (len(known), 4):
@@ -39,4 +39,5 @@ def check_given(boxes: Sequence[Tensor], labels: Sequence[Tensor], classes: int)
 
 
 def first_true(flags: Tensor) -> int | None:
+    """Returns the position of the first True in flags, bool [N], or None."""
     return int(flags.nonzero()[0, 0]) if flags.any() else None

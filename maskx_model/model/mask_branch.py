@@ -1,17 +1,24 @@
-"""The mask branch: RoI features and labels → mask logits, touching only the class weights that the RoIs need (§3.4).
+"""The mask branch: RoI features and labels → mask logits, with the class weights that the RoIs need only (§3.4).
 
-For a RoI of class c: logits = F · w_seg[c] + MLP(F). The K × 28 × 28 output of the paper's text is never formed.
+For a RoI of class c: logits = F · w_seg[c] + MLP(F). The K × 28 × 28 output of the paper's text is never computed.
 """
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
 
 from maskx_model.config import MaskConfig, MlpBranch
+from maskx_model.model.cpu.roi_align import RowRoIAlign
 from maskx_model.model.mask_features import build_features
 from maskx_model.model.transfer import TransferFunction
 
 ROI_SIZE = 14
 MASK_SIZE = 28
+
+
+def mask_roi_pool(detector: FasterRCNN) -> RowRoIAlign:
+    """Returns the mask head's RoIAlign to 14 × 14, on the pyramid levels that the box head uses."""
+    return RowRoIAlign(detector.roi_heads.box_roi_pool.featmap_names, output_size=ROI_SIZE, sampling_ratio=2)
 
 
 class MaskBranch(nn.Module):
@@ -32,7 +39,7 @@ class MaskBranch(nn.Module):
 
     def forward(self, roi_features: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
         """RoI features [R, C_in, 14, 14], labels int64 [R] (1-based) and w_det of all labels [K + 1, D] →
-        logits [R, 28, 28]. No RoI gives an empty result that keeps its graph."""
+        logits [R, 28, 28]. Without a RoI the result is empty and keeps its graph."""
         return self.logits(roi_features, self.class_weights(labels, embeddings))
 
     def logits(self, roi_features: Tensor, w_seg: Tensor) -> Tensor:
@@ -48,12 +55,13 @@ class MaskBranch(nn.Module):
         return logits
 
     def class_weights(self, labels: Tensor, embeddings: Tensor) -> Tensor:
-        """w_seg for each RoI: [R, C], or [R, C + 1] with the class's bias last. T runs once for each distinct label."""
+        """Returns w_seg for each RoI: [R, C], or [R, C + 1] with the class's bias last. T runs once for each distinct
+        label."""
         distinct, position = labels.unique(return_inverse=True)
         return self.weights_of(distinct, embeddings[distinct])[position]
 
     def weights_of(self, labels: Tensor, w_det: Tensor) -> Tensor:
-        """w_seg of labels int64 [L], whose own rows of w_det are [L, D]: [L, C], or [L, C + 1] with the bias last."""
+        """Returns w_seg of labels int64 [L], from their w_det [L, D]: [L, C], or [L, C + 1] with the bias last."""
         if self.kind == "class_agnostic":
             return self.weights.expand(len(labels), -1)
         if self.kind == "class_specific":
@@ -64,13 +72,13 @@ class MaskBranch(nn.Module):
 
 
 def apply_class_weights(features: Tensor, w_seg: Tensor) -> Tensor:
-    """A 1×1 convolution with a weight of its own for each RoI: F [R, C, M, M], w_seg [R, C] → logits [R, M, M]."""
+    """Applies a 1×1 convolution with each RoI's own weights: F [R, C, M, M], w_seg [R, C] → logits [R, M, M]."""
     return torch.bmm(w_seg[:, None, :], features.flatten(2)).view(-1, *features.shape[2:])
 
 
 def _learned_weights(config: MaskConfig, num_classes: int) -> Tensor:
-    """Rows [1, C] of all classes together, as Gaussian 0.001 (larger ones diverged, the authors say), or [K + 1, C]
-    of each, initialised as Mask R-CNN's last convolution."""
+    """Initializes w_seg where it is learned: [1, C] for all classes together, Gaussian 0.001 (the authors report that
+    larger values diverged), or [K + 1, C], a row for each, as Mask R-CNN's last convolution."""
     if config.kind == "class_agnostic":
         return torch.randn(1, config.channels) * 0.001
     return nn.init.kaiming_normal_(torch.empty(num_classes + 1, config.channels), mode="fan_out", nonlinearity="relu")
@@ -81,11 +89,11 @@ LIGHT_HIDDEN = 256
 
 
 def build_mlp(kind: MlpBranch, channels: int, size: int) -> nn.Module | None:
-    """A module from the mask feature F [R, C, M, M] to logits [R, M, M], to be added to the FCN's; `size` is M.
+    """Builds the MLP from the mask feature F [R, C, M, M] to logits [R, M, M] that are added to the FCN's; `size` is M.
 
     `paper`: one fully connected layer (157 M parameters at 256 channels). `light`: ours, a 1×1 convolution to 8
     channels and two layers with 256 between them (1.8 M at 256 channels). The last layer starts as Gaussian 0.001,
-    so that training begins with the FCN's logits.
+    so that training begins with the FCN's logits. `none` gives None.
     """
     if kind == "none":
         return None
@@ -98,7 +106,7 @@ def build_mlp(kind: MlpBranch, channels: int, size: int) -> nn.Module | None:
 
 
 def _squeezed(channels: int, size: int) -> list[nn.Module]:
-    """F → [R, 256]."""
+    """Returns the layers from F [R, C, M, M] to [R, 256]."""
     squeeze = nn.Conv2d(channels, LIGHT_CHANNELS, 1)
     hidden = nn.Linear(LIGHT_CHANNELS * size**2, LIGHT_HIDDEN)
     for layer in (squeeze, hidden):

@@ -1,4 +1,4 @@
-"""From a RoI's feature to its mask feature F: the paper's convolutions, or a deconvolution and a deep hourglass."""
+"""Computes the mask feature F of a RoI: the paper's convolutions, or a deconvolution and a deep hourglass."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskx_model.config import MaskConfig
-from maskx_model.model.cpu.winograd_conv import use_winograd
 
 HOURGLASS_BLOCKS = {10: (1, 1), 20: (1, 2, 2), 32: (2, 2, 2, 2), 52: (2, 2, 2, 2, 2, 4)}
-"""Residual blocks at each resolution, from 28 × 28 down, by the layers of the whole head on its longest way."""
+"""Residual blocks at each resolution, from 28 × 28 down, by the layers of the head's longest path."""
 
 
 def build_features(config: MaskConfig, in_channels: int) -> nn.Sequential:
-    """[R, C_in, 14, 14] → F [R, C, 28, 28], not negative. He initialisation by the number of outputs, biases zero."""
+    """Builds the layers from RoI features [R, C_in, 14, 14] to F [R, C, 28, 28], which is not negative.
+
+    Weights: He initialization by the number of outputs. Biases: zero.
+    """
     layers = _hourglass(config, in_channels) if config.head == "hourglass" else _fcn(config, in_channels)
     features = nn.Sequential(*layers)
     for layer in features.modules():
@@ -22,7 +24,6 @@ def build_features(config: MaskConfig, in_channels: int) -> nn.Sequential:
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-    use_winograd(features)
     return features
 
 
@@ -51,7 +52,7 @@ class Hourglass(nn.Module):
     """Deep-MAC's mask head for Mask R-CNN: residual blocks down to ever coarser maps and back up, with a shortcut at
     each resolution.
 
-    Two things differ: the channels stay the same at all resolutions, and group norm takes the place of batch norm, so
+    Two things differ: the channels stay the same at all resolutions, and group norm replaces batch norm, so
     that a RoI's mask does not depend on what else is in the batch.
     """
 
@@ -83,6 +84,7 @@ class NormedBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, stride, bias=False), _norm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[R, C, H, W] → [R, C, H / stride, W / stride]."""
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
@@ -96,5 +98,5 @@ def _normed_convolution(in_channels: int, channels: int, stride: int = 1) -> lis
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    """Groups of eight channels, or one group where they cannot be shared out so."""
+    """Returns group norm with groups of eight channels, or with one group where eight does not divide them."""
     return nn.GroupNorm(channels // 8 if channels % 8 == 0 else 1, channels)

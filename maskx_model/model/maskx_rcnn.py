@@ -10,9 +10,8 @@ from torchvision.models.detection import FasterRCNN
 
 from maskx_model.config import ModelConfig
 from maskx_model.model.detector import build_detector, class_weights
-from maskx_model.model.input_checks import check_given, check_images
-from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
-from maskx_model.model.roi_pooling import mask_roi_pool
+from maskx_model.model.input_checks import check_boxes, check_images
+from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch, mask_roi_pool
 from maskx_model.model.transfer import class_embeddings
 
 
@@ -29,16 +28,17 @@ class Encoded:
 class MaskXRCNN(nn.Module):
     """Mask^X R-CNN at inference, in torchvision's calling convention.
 
-    Stage 1 trains `detector`, stage 2 `mask_branch`; end to end both are trained at once (`joint_training.py`).
+    Stage 1 trains `detector`, stage 2 `mask_branch`; end to end both are trained at once (`training/joint.py`).
     """
 
     word_vectors: Tensor | None
-    """What T sees with input `embedding`, float32 [K + 1, E]: saved with the model."""
+    """T's input for `transfer_input` `embedding`, float32 [K + 1, E]: saved with the model."""
 
     def __init__(self, config: ModelConfig, num_classes: int, detector: FasterRCNN | None = None) -> None:
-        """`detector`: a trained one to build on; None for a new one without ImageNet weights.
+        """`detector`: a trained detector; None builds a new one without ImageNet weights.
 
-        With T's input `embedding`, `word_vectors` are zeros to be filled, from a checkpoint or from `class_vectors`.
+        With T's input `embedding`, `word_vectors` start as zeros; a checkpoint or `class_vectors` fills them.
+        Raises ValueError without a mask configuration.
         """
         super().__init__()
         if config.mask is None:
@@ -51,21 +51,23 @@ class MaskXRCNN(nn.Module):
         self._w_seg: tuple[list[object], Tensor] | None = None
 
     def embeddings(self, labels: Tensor | None = None) -> Tensor:
-        """What T sees of every label, [K + 1, D], or of those labels int64 [L], [L, D]: `class_embeddings`."""
+        """Returns T's input (`class_embeddings`) for every label, [K + 1, D], or for labels int64 [L], [L, D]."""
         assert self.config.mask is not None
         return class_embeddings(self.detector, self.config.mask, self.word_vectors, labels)
 
     def mask_logits(self, roi_features: Tensor, labels: Tensor) -> Tensor:
         """RoI features [R, C_in, 14, 14] and labels int64 [R] (1-based) → logits [R, 28, 28], with w_seg from the
-        detector's weights as they are now: T and w_det are touched for the distinct labels alone."""
+        detector's present weights. T runs for the distinct labels only."""
         distinct, position = labels.unique(return_inverse=True)
         w_seg = self.mask_branch.weights_of(distinct, self.embeddings(distinct))
         return self.mask_branch.logits(roi_features, w_seg[position])
 
     @torch.no_grad()
     def w_seg(self) -> Tensor:
-        """The mask weights of every label, [K + 1, C]: T runs once, and again only after a weight or the precision has
-        changed."""
+        """Returns the mask weights of every label, [K + 1, C].
+
+        T runs once, and again only after a weight or the precision changes.
+        """
         vectors = [] if self.word_vectors is None else [self.word_vectors]
         weights = [*self.mask_branch.parameters(), *class_weights(self.detector), *vectors]
         kind = weights[0].device.type
@@ -88,7 +90,10 @@ class MaskXRCNN(nn.Module):
 
     @torch.no_grad()
     def encode(self, images: Sequence[Tensor]) -> Encoded:
-        """Scale, normalise, pad and run the backbone. Raises DataError for an image that is not finite numbers."""
+        """Scales, normalizes and pads images float32 [3, H, W] in 0..1, and runs the backbone.
+
+        Raises DataError for an image that is not finite numbers.
+        """
         check_images(images)
         batch, _ = self.detector.transform(list(images), None)
         sizes = [(int(h), int(w)) for h, w in batch.image_sizes]
@@ -99,7 +104,7 @@ class MaskXRCNN(nn.Module):
 
     @torch.no_grad()
     def detect(self, encoded: Encoded) -> list[dict[str, Tensor]]:
-        """Boxes (in the original images' pixels), labels and scores of each image."""
+        """Returns for each image boxes xyxy [N, 4] in the original image's pixels, labels int64 [N] and scores [N]."""
         from torchvision.models.detection.image_list import ImageList
 
         proposals, _ = self.detector.rpn(ImageList(encoded.tensors, encoded.sizes), encoded.pyramid)
@@ -111,9 +116,9 @@ class MaskXRCNN(nn.Module):
 
     @torch.no_grad()
     def segment(self, encoded: Encoded, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
-        """Masks of given boxes, xyxy [N, 4] in the original images' pixels, for given labels int64 [N]:
-        probabilities [N, 28, 28] for each image. Raises DataError for a box that is not finite or an unknown label."""
-        check_given(boxes, labels, self.detector.roi_heads.box_predictor.cls_score.out_features - 1)
+        """Segments boxes, xyxy [N, 4] in the original images' pixels, as objects of the labels int64 [N]: probabilities
+        [N, 28, 28] for each image. Raises DataError for a box that is not finite or an unknown label."""
+        check_boxes(boxes, labels, self.detector.roi_heads.box_predictor.cls_score.out_features - 1)
         counts = [len(b) for b in boxes]
         if sum(counts) == 0:
             return [b.new_zeros((0, MASK_SIZE, MASK_SIZE)) for b in boxes]
@@ -122,7 +127,7 @@ class MaskXRCNN(nn.Module):
 
     @torch.no_grad()
     def roi_features(self, encoded: Encoded, boxes: Sequence[Tensor]) -> Tensor:
-        """What the mask branch sees of given boxes, xyxy [N, 4] in the original images' pixels: [R, C_in, 14, 14]."""
+        """Returns the mask branch's input for boxes, xyxy [N, 4] in the original images' pixels: [R, C_in, 14, 14]."""
         scaled = [
             b * b.new_tensor([new[1] / old[1], new[0] / old[0]]).repeat(2)
             for b, new, old in zip(boxes, encoded.sizes, encoded.original_sizes, strict=True)

@@ -1,7 +1,8 @@
-"""torchvision's RPN, with the boxes decoded of those anchors only that the top scores leave over."""
+"""The region proposal network: torchvision's, which decodes only the top anchors and ignores those inside a crowd."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
@@ -9,14 +10,33 @@ from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 from maskx_model.model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
 
 
-class TopFirstRPN(RegionProposalNetwork):
-    """torchvision decodes every anchor and then keeps the best scores of each level; here it is the other way round,
-    with the very same proposals."""
+class CrowdAwareRPN(RegionProposalNetwork):
+    """torchvision's RPN with two changes.
+
+    torchvision decodes every anchor and then selects the best scores of each level. This one selects first, and
+    returns the very same proposals. Anchors inside a crowd count neither as background nor as object.
+    """
+
+    def __init__(self, anchors: AnchorGenerator, head: nn.Module, proposals_train: int, proposals_test: int) -> None:
+        """`proposals_train` and `proposals_test`: the most anchors of each level before the NMS, and the most proposals
+        of an image after it."""
+        super().__init__(
+            anchors,
+            head,
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=256,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": proposals_train, "testing": proposals_test},
+            post_nms_top_n={"training": proposals_train, "testing": proposals_test},
+            nms_thresh=0.7,
+        )
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """As torchvision's: proposals xyxy [P, 4] of each image in its pixels, and the losses in training mode."""
+        """Returns what torchvision's returns: proposals xyxy [P, 4] of each image in its pixels, and in training mode
+        the losses. Raises ValueError in training mode without targets."""
         levels = list(features.values())
         objectness, deltas = self.head(levels)
         anchors = self.anchor_generator(images, levels)
@@ -36,6 +56,17 @@ class TopFirstRPN(RegionProposalNetwork):
         )
         return proposals, {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box_reg}
 
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns for each image labels, float32 [A] (1 object, 0 background, -1 ignored), and matched boxes [A, 4]."""
+        objects = [{"boxes": t["boxes"][t["labels"] > 0]} for t in targets]
+        labels, matched = super().assign_targets_to_anchors(anchors, objects)
+        for image_anchors, image_labels, target in zip(anchors, labels, targets, strict=True):
+            crowds = target["boxes"][target["labels"] == CROWD_LABEL]
+            image_labels[(image_labels == BACKGROUND) & inside_crowd(image_anchors, crowds)] = IGNORED
+        return labels, matched
+
     def _proposals(
         self,
         anchors: list[Tensor],
@@ -44,7 +75,8 @@ class TopFirstRPN(RegionProposalNetwork):
         counts: list[int],
         sizes: list[tuple[int, int]],
     ) -> list[Tensor]:
-        """Anchors [A, 4] of each of N images, logits [N, A], box regression [N · A, 4], anchors of each level."""
+        """Decodes and filters the top anchors: anchors [A, 4] of each of N images, objectness logits [N, A], box
+        regression [N · A, 4], `counts` anchors of each level, `sizes` (height, width) of the images."""
         best = self._get_top_n_idx(objectness, counts)
         level_of = torch.repeat_interleave(torch.tensor(counts, device=best.device))
         regression = deltas.view(len(anchors), -1, 4)
@@ -64,18 +96,3 @@ class TopFirstRPN(RegionProposalNetwork):
         kept = kept[scores[kept] >= self.score_thresh]
         best = batched_nms(boxes[kept], scores[kept], levels[kept], self.nms_thresh)[: self.post_nms_top_n()]
         return boxes[kept[best]]
-
-
-class CrowdAwareRPN(TopFirstRPN):
-    """An RPN whose anchors inside a crowd count neither as background nor as object."""
-
-    def assign_targets_to_anchors(
-        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Labels, float32 [A] (1 object, 0 background, -1 ignored), and matched boxes, [A, 4], for each image."""
-        objects = [{"boxes": t["boxes"][t["labels"] > 0]} for t in targets]
-        labels, matched = super().assign_targets_to_anchors(anchors, objects)
-        for image_anchors, image_labels, target in zip(anchors, labels, targets, strict=True):
-            crowds = target["boxes"][target["labels"] == CROWD_LABEL]
-            image_labels[(image_labels == BACKGROUND) & inside_crowd(image_anchors, crowds)] = IGNORED
-        return labels, matched

@@ -1,4 +1,4 @@
-"""T: from a class's detection weights to its mask weights (§3.1)."""
+"""The transfer function T, its input, its layers and their initialization: detection weights → mask weights (§3.1)."""
 
 import math
 from itertools import pairwise
@@ -13,17 +13,17 @@ from maskx_model.model.detector import class_weights
 
 LEAKY_SLOPE = 0.1
 SMALLEST_DEVIATION = 1e-6
-"""Below it a column says the same of all classes, and stays as small as it is."""
+"""A column with a smaller standard deviation is the same for all classes; it is not scaled up."""
 
 
 def class_embeddings(
     detector: FasterRCNN, config: MaskConfig, word_vectors: Tensor | None = None, labels: Tensor | None = None
 ) -> Tensor:
-    """What T sees of every label, background's row first (Table 1a): w_det, [K + 1, D] for `cls`, [K + 1, 4 D] for
-    `box`, both beside each other for `cls+box`; a fixed Gaussian vector of `cls`'s size for `randn`; `word_vectors`,
-    [K + 1, E], for `embedding`. Then scaled as the configuration says.
+    """Returns T's input for every label, background first (Table 1a): w_det, [K + 1, D] for `cls`, [K + 1, 4 D] for
+    `box`, both concatenated for `cls+box`; a fixed Gaussian vector of `cls`'s size for `randn`; `word_vectors`,
+    [K + 1, E], for `embedding`. It is scaled as `config.transfer_scale` requires.
 
-    `labels`, int64 [L]: of those labels only, [L, …]. With `stop_gradient` the result is detached: the mask loss does
+    `labels`, int64 [L]: for those labels only, [L, …]. With `stop_gradient` the result is detached: the mask loss does
     not reach the detector through T (§3.2).
     """
     w_cls, w_box = (each.detach() if config.stop_gradient else each for each in class_weights(detector))
@@ -38,8 +38,8 @@ def class_embeddings(
 
 
 def scaled_rows(block: Tensor, scale: TransferScale, labels: Tensor | None = None) -> Tensor:
-    """The rows of all labels, or of some, out of a block [K + 1, D], as T takes them. `unit` and `standard` make their
-    norms 1 or about 1, which T's initialisation keeps; a row of zeros stays zero under `unit`.
+    """Scales the rows of all labels, or of some, of a block [K + 1, D] for T. `unit` and `standard` make their norms 1
+    or about 1, which T's initialization preserves; a row of zeros stays zero under `unit`.
 
     Statistics of `standard` are those of all foreground rows, of B's classes too: they need no mask. No gradient goes
     through them.
@@ -54,7 +54,7 @@ def scaled_rows(block: Tensor, scale: TransferScale, labels: Tensor | None = Non
 
 
 def embedding_size(config: MaskConfig, box_dim: int) -> int:
-    """The width of `class_embeddings` for a box head of `box_dim`."""
+    """Returns the width of `class_embeddings` for a box head of `box_dim`."""
     if config.embedding_dim is not None:
         return config.embedding_dim
     return {"cls": 1, "box": 4, "cls+box": 5, "randn": 1}[config.transfer_input] * box_dim
@@ -63,7 +63,7 @@ def embedding_size(config: MaskConfig, box_dim: int) -> int:
 class TransferFunction(nn.Module):
     """T(·; θ): fully connected layers with an activation between them, biases in all (Table 1b).
 
-    He initialisation by the number of outputs, as the authors' framework computes it.
+    Weights: He initialization by the number of outputs, as in the authors' framework. Biases: zero.
     """
 
     def __init__(self, config: MaskConfig, box_dim: int) -> None:
@@ -81,6 +81,6 @@ class TransferFunction(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """w_det [L, D] → w_seg [L, C], a row for each class asked for."""
+        """w_det [L, D] → w_seg [L, C], a row for each requested class."""
         w_seg: Tensor = self.layers(embeddings)
         return w_seg

@@ -1,6 +1,6 @@
 """Which version is the champion: `register` compares, `promote` is for people who know better."""
 
-import sys
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +8,9 @@ from maskx_model.registry.mlflow_run import connected, resolve_tracking_uri
 from maskx_model.registry.run_record import COMPARED, RunRecord
 from maskx_model.registry.versions import aliases_of, check_name, version_number
 
+logger = logging.getLogger(__name__)
+
 CHAMPION = "champion"
-
-
 CHALLENGER = "challenger"
 
 
@@ -53,7 +53,7 @@ def give_alias(client: Any, name: str, version: Any, record: RunRecord) -> None:
     client.set_model_version_tag(name, version.version, "decision", alias)
     uri = f"models:/{name}/{version.version}"
     if reason is None:
-        print(f"{uri} is the champion", file=sys.stderr)
+        logger.info("%s is the champion", uri)
     else:
         remedy = f"`maskx model promote {version.version} --name {name}` makes it the champion anyway"
-        print(f"{uri} is the challenger, version {champion} stays the champion: {reason}; {remedy}", file=sys.stderr)
+        logger.info("%s is the challenger, version %s stays the champion: %s; %s", uri, champion, reason, remedy)

@@ -1,7 +1,7 @@
 """AP of boxes and masks on A (classes with masks in training), on B (without) and on all (§4, §5.2)."""
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Literal
 
@@ -9,8 +9,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, ConfigError
@@ -18,13 +16,15 @@ from data_prep.storage.storage import exists, info, list_files, read, sha256
 from maskx_model.artifacts.model_folder import LoadedModel, load_model, model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import PLAIN, Compute
-from maskx_model.evaluation.measured import Measured
+from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation, measure
 
 if TYPE_CHECKING:
-    from maskx_model.evaluation.ground_truth import Truth
-    from maskx_model.evaluation.predictions import Found
+    from maskx_model.evaluation.ground_truth import GroundTruth
+    from maskx_model.evaluation.predictions import Predictions
     from maskx_model.evaluation.protocols import Protocol, ProtocolName
+
+logger = logging.getLogger(__name__)
 
 MaskSource = Literal["model", "grabcut"]
 """Where the masks come from: the model's mask branch, or GrabCut of its boxes."""
@@ -50,7 +50,7 @@ def evaluate(
     """Measure a model, and a baseline beside it, on the classes of `source`; write a report.
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
-    only in the images where it is annotated or known to be absent (`federated_ap`). Where the source has no masks
+    only in the images where it is annotated or known to be absent (`average_precision`). Where the source has no masks
     only boxes are measured, and a detector will do. It also does with `masks` `grabcut`, Table 2's baseline: GrabCut
     segments the model's boxes, and nothing else of it is used.
 
@@ -72,26 +72,25 @@ def evaluate(
         "precision": compute.precision,
     }
     if (finished := _finished(out, made_from)) is not None:
-        print(f"{out}: finished already, nothing to do", file=sys.stderr)
+        logger.info("%s: finished already, nothing to do", out)
         return finished
     _check_replaceable(out)
     if masks == "grabcut" and baseline is not None:
         raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline by itself")
     from tqdm import tqdm
 
-    from maskx_model.evaluation.ground_truth import Truth
+    from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.evaluation.protocols import PROTOCOLS
-    from maskx_model.model.device import resolve_device
+    from maskx_model.model.compute import in_precision_of, resolve_device
     from maskx_model.report.folder import write_evaluation
-    from maskx_model.training.precision import in_precision_of
 
     rules, measured = PROTOCOLS[protocol], masks if _has_masks(data, source) else None
     labels = rules.classes(data, source)
     rows = data.select(split, source)[:max_images]
     device = resolve_device(device)
     models = _load(data, uris, device, measured)
-    truths = [Truth.of(data.read_record(row), source, labels) for row in rows]
-    progress = tqdm(_images(data, rows), "evaluate", len(rows), unit="image", mininterval=1)
+    truths = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
+    progress = tqdm(map(data.pixels, rows), "evaluate", len(rows), unit="image", mininterval=1)
     with in_precision_of(compute, device):
         found = _find(zip(progress, truths, strict=True), models, rules, measured, compute)
     in_a = frozenset(models[next(iter(models))].mask_classes)
@@ -99,7 +98,7 @@ def evaluate(
     result = measure(
         truths, found, classes, in_a, names, made_from, protocol=protocol, bins=bins, masks=measured is not None
     )
-    write_evaluation(out, Measured(data, rows, truths, found, in_a, result), [*stages, *uris])
+    write_evaluation(out, EvaluationRun(data, rows, truths, found, in_a, result), [*stages, *uris])
     return result
 
 
@@ -165,28 +164,23 @@ def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MaskSou
 
 
 def _find(
-    photographs: "Iterable[tuple[npt.NDArray[np.uint8], Truth]]",
+    photographs: "Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]]",
     models: Mapping[str, LoadedModel],
     rules: "Protocol",
     masks: MaskSource | None,
     compute: Compute,
-) -> dict[str, "Found"]:
-    from maskx_model.evaluation.predictions import find, find_boxes, find_grabcut
+) -> dict[str, "Predictions"]:
+    from maskx_model.evaluation.predictions import predict, predict_boxes, predict_grabcut
+    from maskx_model.model.compute import compile_backbone
     from maskx_model.model.maskx_rcnn import MaskXRCNN
-    from maskx_model.training.precision import compile_backbone
 
     whole = {kind: each.model for kind, each in models.items() if isinstance(each.model, MaskXRCNN)}
     detectors = {kind: whole[kind].detector if kind in whole else each.model for kind, each in models.items()}
     for detector in detectors.values():
-        rules.ask(detector)
+        rules.configure(detector)
         compile_backbone(detector, compute)
     if masks == "grabcut":
-        return find_grabcut(photographs, detectors, only_verified=rules.federated)
+        return predict_grabcut(photographs, detectors, only_verified=rules.federated)
     if masks == "model":
-        return find(photographs, whole, only_verified=rules.federated)
-    return find_boxes(photographs, detectors, only_verified=rules.federated)
-
-
-def _images(data: Dataset, rows: Sequence[IndexRow]) -> Iterator[npt.NDArray[np.uint8]]:
-    for row in rows:
-        yield decode_rgb(data.read_image(row), f"{data.uri}/{row.shard}: {row.key}.jpg")
+        return predict(photographs, whole, only_verified=rules.federated)
+    return predict_boxes(photographs, detectors, only_verified=rules.federated)

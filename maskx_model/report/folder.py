@@ -9,9 +9,8 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from data_prep.format.images import decode_rgb
 from data_prep.storage.storage import create_folder, read, write
-from maskx_model.evaluation.measured import Measured
+from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.page import Report, Shown, render
 from maskx_model.report.pictures import Panel, choose, named, panels
@@ -23,7 +22,7 @@ GAP = 8
 _COLUMNS = {"box AP": "box_ap", "mask AP": "ap", "mask AP on ground-truth boxes": "ap_gt_boxes"}
 
 
-def write_evaluation(out: str, measured: Measured, stages: Sequence[str]) -> None:
+def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -> None:
     """Write the folder `out`, whole or not at all. `stages`: model folders whose training curves the report shows."""
     with create_folder(out, "metrics.json") as folder:
         _write_predictions(folder, measured)
@@ -57,7 +56,7 @@ def per_class_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-def _write_predictions(folder: Path, measured: Measured) -> None:
+def _write_predictions(folder: Path, measured: EvaluationRun) -> None:
     """Instances of the evaluated classes as COCO results, and what their category ids mean."""
     categories = category_ids(measured.data.vocabulary)
     evaluated = {categories[c.position]: c.name for c in measured.result.per_class}
@@ -66,20 +65,20 @@ def _write_predictions(folder: Path, measured: Measured) -> None:
     for kind, found in measured.found.items():
         results = [
             result
-            for truth, instances in zip(measured.truths, found.predicted, strict=True)
+            for truth, instances in zip(measured.truths, found.on_predicted_boxes, strict=True)
             for result in to_results(truth.image_id, instances, categories)
             if result["category_id"] in evaluated
         ]
         write(folder / f"predictions-{kind}.json", msgspec.json.encode(results) + b"\n")
 
 
-def _pictures(measured: Measured) -> list[Shown]:
+def _pictures(measured: EvaluationRun) -> list[Shown]:
     keys = [row.key for row in measured.rows]
     pictures = []
     for choice in choose(keys, measured.truths, measured.found, measured.in_a):
         row = measured.rows[choice.position]
-        image = decode_rgb(measured.data.read_image(row), row.key)
-        seen = {kind: found.predicted[choice.position] for kind, found in measured.found.items()}
+        image = measured.data.pixels(row)
+        seen = {kind: found.on_predicted_boxes[choice.position] for kind, found in measured.found.items()}
         names = measured.data.vocabulary.names
         drawn = panels(image, measured.truths[choice.position], seen, names, measured.in_a)
         pictures.append(Shown(row.key, row.license, choice.reason, choice.caption, drawn))

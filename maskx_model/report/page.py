@@ -7,9 +7,9 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.pages.html import counts_table, page_environment, svg_uri
 from data_prep.pages.plots import class_frequencies
-from maskx_model.evaluation.lvis_ap import COMMON, RARE
+from maskx_model.evaluation.coco_ap import METRICS
 from maskx_model.evaluation.metrics import MEASURES, Evaluation
-from maskx_model.evaluation.single_class_ap import METRICS
+from maskx_model.evaluation.protocols import COMMON, RARE
 from maskx_model.report.curves import training_curves
 from maskx_model.report.pictures import Panel, Reason, named
 

@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Rle
 from data_prep.pages.drawing import Picture
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.predictions import Found
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.predictions import Predictions
 from maskx_model.results.drawing import SMALLEST_LONG_EDGE, draw_instances
 from maskx_model.results.instances import Instances
 
@@ -59,7 +59,11 @@ class _Photograph:
 
 
 def choose(
-    keys: Sequence[str], truths: Sequence[Truth], found: Mapping[str, Found], in_a: Collection[int], each: int = 4
+    keys: Sequence[str],
+    truths: Sequence[GroundTruth],
+    found: Mapping[str, Predictions],
+    in_a: Collection[int],
+    each: int = 4,
 ) -> list[Choice]:
     """Up to `each` of the largest gains on B, of random picks and of failures: the same ones for the same input.
 
@@ -85,7 +89,7 @@ def named(kind: str) -> str:
 
 
 def panels(
-    image: Picture, truth: Truth, seen: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
+    image: Picture, truth: GroundTruth, seen: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
 ) -> list[Panel]:
     """The image (uint8[H, W, 3], RGB) with its ground truth, then with what each kind of model found."""
     edge = min(max(*image.shape[:2], SMALLEST_LONG_EDGE), LARGEST_PANEL)
@@ -109,18 +113,20 @@ def shown(instances: Instances) -> Instances:
     return Instances(instances.boxes[:last], instances.labels[:last], instances.scores[:last], instances.masks[:last])
 
 
-def _rated(position: int, key: str, truth: Truth, found: Mapping[str, Found], in_a: Collection[int]) -> _Photograph:
+def _rated(
+    position: int, key: str, truth: GroundTruth, found: Mapping[str, Predictions], in_a: Collection[int]
+) -> _Photograph:
     kinds = list(found)
     baseline, model = kinds[0], kinds[-1]
     order = hashlib.sha256(f"pictures {key}".encode()).digest()
-    of_model = _overlaps(truth, shown(found[model].predicted[position]))
+    of_model = _overlaps(truth, shown(found[model].on_predicted_boxes[position]))
     on_b = [overlap for label, overlap in of_model if label not in in_a]
-    of_baseline = _overlaps(truth, shown(found[baseline].predicted[position])) if baseline != model else []
+    of_baseline = _overlaps(truth, shown(found[baseline].on_predicted_boxes[position])) if baseline != model else []
     before = [overlap for label, overlap in of_baseline if label not in in_a]
     return _Photograph(position, order, _mean([overlap for _, overlap in of_model]), _mean(on_b), _mean(before))
 
 
-def _overlaps(truth: Truth, instances: Instances) -> list[tuple[int, float]]:
+def _overlaps(truth: GroundTruth, instances: Instances) -> list[tuple[int, float]]:
     """(label, best IoU with an instance of that label) of each object that has a mask; crowds are left out."""
     overlaps = []
     for label, thing in zip(truth.labels, truth.objects, strict=True):
@@ -132,7 +138,7 @@ def _overlaps(truth: Truth, instances: Instances) -> list[tuple[int, float]]:
     return overlaps
 
 
-def _as_instances(truth: Truth) -> Instances:
+def _as_instances(truth: GroundTruth) -> Instances:
     """The objects without the crowds, the smallest first, so that they are drawn on top."""
     things = [(label, o) for label, o in zip(truth.labels, truth.objects, strict=True) if not o.iscrowd]
     things.sort(key=lambda thing: thing[1].area)

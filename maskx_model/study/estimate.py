@@ -2,24 +2,22 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from statistics import mean, stdev
+from statistics import mean
 
 import msgspec
 
-from maskx_model.study.frozen import ClassAP
-from maskx_model.study.jobs import Row
+from maskx_model.study.rows import ClassAP, Row
+from maskx_model.study.spread import Spread, deviation
 from maskx_model.study.variants import BASELINE
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """AP, 0-100: its mean over folds and seeds, the standard deviation over them, and what it is estimated to be on B.
+class Estimate(Spread, frozen=True):
+    """AP, 0-100: mean and standard deviation over folds and seeds, and the estimate of AP on B.
 
-    `error` is of that estimate: how far a fold is from what the other folds foretell of it (root mean square, to
-    scale); None where there is one fold only.
+    `error` is the estimate's: how far a fold is from what the other folds predict for it (root mean square, to scale);
+    None where there is one fold only.
     """
 
-    mean: float
-    deviation: float
     on_b: float
     error: float | None
 
@@ -33,8 +31,8 @@ class VariantResult(msgspec.Struct, frozen=True):
     """
 
     name: str
-    predicted: Spread
-    given: Spread
+    predicted: Estimate
+    given: Estimate
     margin: float
     margin_error: float
     flagged: bool
@@ -65,11 +63,11 @@ def _result(
 ) -> VariantResult:
     by_fold = _by_fold(rows)
     differences = [own - other for own, other in zip(by_fold, baseline, strict=True)]
-    error = _deviation(differences) / math.sqrt(len(differences))
+    error = deviation(differences) / math.sqrt(len(differences))
     return VariantResult(
         name=name,
-        predicted=_spread([row.ap for row in rows], box_ap50, b),
-        given=_spread([row.ap_gt_boxes for row in rows], {}, b),
+        predicted=_estimate([row.ap for row in rows], box_ap50, b),
+        given=_estimate([row.ap_gt_boxes for row in rows], {}, b),
         margin=mean(differences),
         margin_error=error,
         flagged=name != BASELINE and mean(differences) <= error,
@@ -83,15 +81,15 @@ def _by_fold(rows: Sequence[Row]) -> list[float]:
     return [mean(mean(row.ap.values()) for row in rows if row.ap.keys() == fold) for fold in folds]
 
 
-def _spread(rows: Sequence[ClassAP], box_ap50: ClassAP, b: Collection[int]) -> Spread:
-    """`box_ap50` is empty where the boxes are given."""
+def _estimate(rows: Sequence[ClassAP], box_ap50: ClassAP, b: Collection[int]) -> Estimate:
+    """`box_ap50` is empty for ground-truth boxes."""
     means = [mean(ap.values()) for ap in rows]
-    on_b = _foretold(rows, box_ap50, b)
-    return Spread(mean(means), _deviation(means), on_b, _error(rows, box_ap50, on_b))
+    on_b = _predicted_mean(rows, box_ap50, b)
+    return Estimate(mean(means), deviation(means), on_b, _error(rows, box_ap50, on_b))
 
 
-def _foretold(rows: Sequence[ClassAP], box_ap50: ClassAP, classes: Collection[int]) -> float:
-    """What the rows say of other classes."""
+def _predicted_mean(rows: Sequence[ClassAP], box_ap50: ClassAP, classes: Collection[int]) -> float:
+    """The mean AP that the rows predict for other classes."""
     boxes = [box_ap50[label] for label in classes if label in box_ap50]
     held_out = [box_ap50.get(label, 0.0) for ap in rows for label in ap]
     if not boxes or not sum(held_out):
@@ -104,12 +102,8 @@ def _error(rows: Sequence[ClassAP], box_ap50: ClassAP, on_b: float) -> float | N
     if len(folds) < 2:
         return None
     own = [mean(mean(ap.values()) for ap in rows if ap.keys() == fold) for fold in folds]
-    foretold = [_foretold([ap for ap in rows if ap.keys() != fold], box_ap50, fold) for fold in folds]
-    return on_b * math.dist(own, foretold) / math.sqrt(len(folds)) / mean(own) if sum(own) else 0.0
-
-
-def _deviation(values: Sequence[float]) -> float:
-    return stdev(values) if len(values) > 1 else 0.0
+    predicted = [_predicted_mean([ap for ap in rows if ap.keys() != fold], box_ap50, fold) for fold in folds]
+    return on_b * math.dist(own, predicted) / math.sqrt(len(folds)) / mean(own) if sum(own) else 0.0
 
 
 class Holdout(msgspec.Struct, frozen=True):

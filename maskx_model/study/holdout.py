@@ -4,7 +4,6 @@ B has no masks to measure by. So A's classes lose theirs, a fold at a time: a he
 the fold, with the protocol of B. A variant that memorises A, whose loss and AP on A look fine, is found out here.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -12,15 +11,17 @@ from statistics import mean
 import msgspec
 
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import DataError
 from data_prep.storage.storage import write
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.presets import Preset
 from maskx_model.study.estimate import Holdout, best, results
 from maskx_model.study.folds import Fold, listed_folds, random_folds
-from maskx_model.study.frozen import Frozen
-from maskx_model.study.jobs import Job, Row, run_jobs
+from maskx_model.study.frozen_detector import FrozenDetector
+from maskx_model.study.heads import box_ap50
+from maskx_model.study.jobs import Job, check_runs, run_jobs
+from maskx_model.study.rows import ClassAP, Row
 from maskx_model.study.variants import DEFAULT, Variant, variants_of
 
 
@@ -49,16 +50,16 @@ def holdout(
 ) -> Holdout:
     """Compare variants of the mask head on folds of A held out; writes `<out>/holdout.json` and `holdout.html`.
 
-    `<out>/features` and `<out>/rows` keep what was computed: a run that was cut off goes on, and one with other
+    `<out>/features` and `<out>/rows` hold what was computed: a run that was cut off resumes, and one with other
     variants, folds or seeds computes what is new. `mask_classes`: A, the preset's by default. Raises ConfigError for
-    options that do not fit, DataError and CheckpointError for a dataset or a detector that do not.
+    options that contradict each other, DataError and CheckpointError for a dataset or a detector that does not match.
     """
     data = Dataset.open(dataset)
     a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     folds = _folds(options, a, data, preset)
     variants = variants_of(preset, options.variants)
     measured = tuple(sorted({label for fold in folds for label in fold}))
-    frozen = Frozen(
+    frozen = FrozenDetector(
         dataset=dataset,
         detector=detector,
         features=f"{out}/features",
@@ -70,7 +71,7 @@ def holdout(
         rois_at_most=options.rois_at_most,
         device=device,
     )
-    _check_photographs(frozen, folds)
+    _check_images(frozen, folds)
     rows = _rows(frozen, variants, folds, options, f"{out}/rows")
     result = _result(frozen, rows, folds, options)
     from maskx_model.study.page import holdout_page
@@ -81,11 +82,8 @@ def holdout(
 
 
 def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Preset) -> tuple[Fold, ...]:
-    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
-        raise ConfigError("seeds: at least one is needed, and none twice")
-    if options.jobs < 1:
-        raise ConfigError(f"jobs: at least one process is needed, got {options.jobs}")
-    known = evaluated_classes(data, preset.stage2_source).values()
+    check_runs(options.seeds, options.jobs)
+    known = exhaustive_classes(data, preset.stage2_source).values()
     if unmeasurable := sorted(set(a) - set(known)):
         raise DataError(
             f"{data.uri}: AP is not defined on {data.vocabulary.names[unmeasurable[0]]!r}, which is not annotated "
@@ -96,9 +94,9 @@ def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Pre
     return random_folds(a, options.folds)
 
 
-def _check_photographs(frozen: Frozen, folds: Sequence[Fold]) -> None:
+def _check_images(frozen: FrozenDetector, folds: Sequence[Fold]) -> None:
     for fold in folds:
-        if not set(fold) & frozen.shown:
+        if not set(fold) & frozen.classes_with_masks:
             names = ", ".join(frozen.data.vocabulary.names[label] for label in fold)
             raise DataError(
                 f"{frozen.dataset}: split {frozen.split!r} has no object with a mask of the fold of {names}; choose "
@@ -107,7 +105,7 @@ def _check_photographs(frozen: Frozen, folds: Sequence[Fold]) -> None:
 
 
 def _rows(
-    frozen: Frozen, variants: Sequence[Variant], folds: Sequence[Fold], options: HoldoutOptions, folder: str
+    frozen: FrozenDetector, variants: Sequence[Variant], folds: Sequence[Fold], options: HoldoutOptions, folder: str
 ) -> dict[str, list[Row]]:
     """Each variant's rows, over seeds and folds."""
     jobs = [
@@ -123,26 +121,31 @@ def _rows(
     }
 
 
-def _result(frozen: Frozen, rows: dict[str, list[Row]], folds: Sequence[Fold], options: HoldoutOptions) -> Holdout:
+def _result(
+    frozen: FrozenDetector, rows: dict[str, list[Row]], folds: Sequence[Fold], options: HoldoutOptions
+) -> Holdout:
     vocabulary = frozen.data.vocabulary
-    b = sorted(set(evaluated_classes(frozen.data, frozen.preset.stage2_source).values()) - set(frozen.masks_of))
-    variants = results(rows, frozen.box_ap50, b)
-    box_ap50 = {"held out": _mean(frozen, frozen.measured), "B": _mean(frozen, b)}
+    b = sorted(set(frozen.exhaustive.values()) - set(frozen.masks_of))
+    boxes = box_ap50(frozen)
+    variants = results(rows, boxes, b)
+    means = {"held out": _mean(boxes, frozen.measured), "B": _mean(boxes, b)}
     names = tuple(tuple(vocabulary.names[label] for label in fold) for fold in folds)
-    return Holdout(variants, best(variants).name, box_ap50, names, tuple(options.seeds), frozen.made_from)
+    return Holdout(variants, best(variants).name, means, names, tuple(options.seeds), frozen.made_from)
 
 
-def _mean(frozen: Frozen, classes: Sequence[int]) -> float | None:
-    known = [frozen.box_ap50[label] for label in classes if label in frozen.box_ap50]
+def _mean(ap: ClassAP, classes: Sequence[int]) -> float | None:
+    known = [ap[label] for label in classes if label in ap]
     return mean(known) if known else None
 
 
-def print_table(result: Holdout) -> None:
-    """The variants, best estimate first, to standard output; what it means, to standard error."""
-    print(f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}  ")
+def results_table(result: Holdout) -> str:
+    """The variants as text, a line each, the best estimate first, and what `flagged` means."""
+    lines = [f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}"]
     for each in sorted(result.variants, key=lambda each: -each.predicted.on_b):
-        held_out, given = (f"{s.mean:.1f} ± {s.deviation:.1f}" for s in (each.predicted, each.given))
         error = "" if each.predicted.error is None else f" ± {each.predicted.error:.1f}"
-        mark = "picked" if each.name == result.picked else "flagged" if each.flagged else ""
-        print(f"{each.name:22}{held_out:>18}{given:>18}{f'{each.predicted.on_b:.1f}{error}':>18}  {mark}")
-    print("flagged: not clearly above the class-agnostic head on classes without masks", file=sys.stderr)
+        mark = "  picked" if each.name == result.picked else "  flagged" if each.flagged else ""
+        lines.append(
+            f"{each.name:22}{each.predicted!s:>18}{each.given!s:>18}{f'{each.predicted.on_b:.1f}{error}':>18}{mark}"
+        )
+    lines.append("flagged: not clearly above the class-agnostic head on classes without masks")
+    return "\n".join(lines)

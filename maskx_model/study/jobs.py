@@ -1,21 +1,22 @@
-"""Heads to train and measure: row by row, in several processes, each row kept so that a run goes on where it ended."""
+"""Heads to train and measure in several processes; each row is written at once, so that a study resumes."""
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial, partialmethod
 
-import msgspec
 from tqdm import tqdm
 
-from data_prep.storage.errors import DataError, MaskxError
-from data_prep.storage.storage import exists, read, sha256, write
-from maskx_model.config import MaskConfig, MaskSchedule
-from maskx_model.model.device import resolve_device
-from maskx_model.study.frozen import ClassAP, Frozen
+from data_prep.storage.errors import ConfigError, MaskxError
+from data_prep.storage.storage import exists, sha256
+from maskx_model.model.compute import resolve_device
+from maskx_model.study.box_features import BoxKind
+from maskx_model.study.cache import digest
+from maskx_model.study.frozen_detector import FrozenDetector
+from maskx_model.study.heads import head_ap, train_head
+from maskx_model.study.rows import Row, read_row, write_row
 from maskx_model.study.variants import Variant
 
 
@@ -29,14 +30,15 @@ class Job:
     seed: int
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A job's result: mask AP, 0-100, of each measured class that has an object, on predicted and on given boxes."""
+def check_runs(seeds: Sequence[int], jobs: int) -> None:
+    """Raises ConfigError for no seed, a seed named twice, and fewer than one process."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError("seeds: at least one is needed, and none twice")
+    if jobs < 1:
+        raise ConfigError(f"jobs: at least one process is needed, got {jobs}")
 
-    ap: ClassAP
-    ap_gt_boxes: ClassAP
 
-
-def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, title: str) -> list[Row]:
+def run_jobs(frozen: FrozenDetector, jobs: Sequence[Job], folder: str, processes: int, title: str) -> list[Row]:
     """The rows of those jobs, in their order, from as many processes of one thread each. Rows are kept in `folder`,
     by what they were made from; those that are there are read.
 
@@ -54,7 +56,7 @@ def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, t
             except MaskxError as error:
                 failed.append(f"variant {missing[file].variant.name}, seed {missing[file].seed}: {error}")
             else:
-                write(file, msgspec.json.encode(row))
+                write_row(file, row)
             progress.update()
     if failed:
         raise MaskxError(
@@ -64,20 +66,12 @@ def run_jobs(frozen: Frozen, jobs: Sequence[Job], folder: str, processes: int, t
     return [read_row(file) for file in files]
 
 
-def read_row(file: str) -> Row:
-    """A kept row; raises DataError for a file that is none."""
-    try:
-        return msgspec.json.decode(read(file), type=Row)
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{file}: not the row of a study ({error}); remove it, and it is measured again") from None
-
-
 def default_jobs() -> int:
     """As many processes as there are cores; one where there is a GPU, which a head alone keeps busy."""
     return 1 if resolve_device(None) == "cuda" else os.cpu_count() or 1
 
 
-def _results(frozen: Frozen, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Callable[[], Row]]]:
+def _results(frozen: FrozenDetector, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Callable[[], Row]]]:
     """The jobs as they end, each with what gives its row or raises why there is none."""
     if processes == 1 or len(jobs) < 2:
         for file, job in jobs.items():
@@ -95,18 +89,18 @@ def _results(frozen: Frozen, jobs: dict[str, Job], processes: int) -> Iterator[t
         pool.shutdown(cancel_futures=True)
 
 
-def measured_row(frozen: Frozen, job: Job) -> Row:
+def measured_row(frozen: FrozenDetector, job: Job) -> Row:
     """Train the job's head and measure it."""
-    model = frozen.train(job.variant, job.classes, job.seed)
-    predicted, given = (frozen.average_precision(model, kind, job.measured) for kind in ("predicted", "given"))
-    return Row(predicted, given)
+    model = train_head(frozen, job.variant, job.classes, job.seed)
+    kinds: tuple[BoxKind, ...] = ("predicted", "ground_truth")
+    return Row(*(head_ap(frozen, model, kind, job.measured) for kind in kinds))
 
 
-_frozen: Frozen
+_frozen: FrozenDetector
 """What a worker process works on; its progress is the parent's to show."""
 
 
-def _open(frozen: Frozen) -> None:
+def _open(frozen: FrozenDetector) -> None:
     import torch
 
     global _frozen  # noqa: PLW0603  (set once, when the process starts)
@@ -119,22 +113,16 @@ def _row(job: Job) -> Row:
     return measured_row(_frozen, job)
 
 
-def _digest(frozen: Frozen, job: Job) -> str:
-    """Of all that a row depends on. A setting that has its default is not named, so that rows outlive new options."""
-    told: dict[str, object] = {
+def _digest(frozen: FrozenDetector, job: Job) -> str:
+    """Of all that a row depends on."""
+    inputs: dict[str, object] = {
         **frozen.made_from,
         "measured_on": (frozen.split, frozen.max_images, job.measured),
         "trained_on": (frozen.masks_of, frozen.rois_at_most, job.variant.rois, job.classes, job.seed),
-        "head": _changed(job.variant.mask),
-        "schedule": _changed(frozen.preset.stage2),
+        "targets": frozen.targets,
+        "head": job.variant.mask,
+        "schedule": frozen.preset.stage2,
     }
-    if frozen.targets != "masks":
-        told["targets"] = frozen.targets
     if job.variant.mask.transfer_input == "embedding" and frozen.embedding is not None:
-        told["embedding"] = sha256(frozen.embedding)
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
-
-
-def _changed(settings: MaskConfig | MaskSchedule) -> dict[str, object]:
-    given = ((each.name, getattr(settings, each.name), each.default) for each in fields(settings))
-    return {name: value for name, value, default in given if value != default}
+        inputs["embedding"] = sha256(frozen.embedding)
+    return digest(inputs)

@@ -1,24 +1,22 @@
 """Rows of the tables from what was measured on each seed, and whether the paper's orderings came out."""
 
 from collections.abc import Mapping, Sequence
-from statistics import mean, stdev
+from statistics import mean
 
 import msgspec
 
-from maskx_model.study.frozen import ClassAP
-from maskx_model.study.jobs import Row
+from maskx_model.study.rows import ClassAP, Row
+from maskx_model.study.spread import Spread, deviation
 from maskx_model.study.table_rows import ORDERINGS, Ordering, TableRow
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """Mask AP, 0-100: its mean over seeds, their standard deviation (0 with one seed), and each seed's."""
+class SeedSpread(Spread, frozen=True):
+    """Mask AP, 0-100: mean and standard deviation over seeds, and each seed's."""
 
-    mean: float
-    deviation: float
     seeds: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f} ± {self.deviation:.1f}" if len(self.seeds) > 1 else f"{self.mean:.1f}"
+        return super().__str__() if len(self.seeds) > 1 else f"{self.mean:.1f}"
 
 
 class RowResult(msgspec.Struct, frozen=True):
@@ -28,9 +26,9 @@ class RowResult(msgspec.Struct, frozen=True):
     table: str
     name: str
     method: str
-    b: Spread | None = None
-    a: Spread | None = None
-    b_given: Spread | None = None
+    b: SeedSpread | None = None
+    a: SeedSpread | None = None
+    b_given: SeedSpread | None = None
     not_run: str | None = None
 
 
@@ -59,7 +57,7 @@ class Tables(msgspec.Struct, frozen=True):
     made_from: dict[str, str]
 
 
-def summarise(
+def summarize(
     rows: Sequence[TableRow],
     not_run: Mapping[str, str],
     measurements: Mapping[str, Sequence[Row]],
@@ -74,7 +72,7 @@ def summarise(
     results = tuple(
         RowResult(row.table, row.name, row.method, not_run=not_run[row.id])
         if row.id in not_run
-        else _row(row, measurements[row.method], in_a)
+        else row_result(row, measurements[row.method], in_a)
         for row in rows
     )
     by_name = {(each.table, each.name): each for each in results if each.not_run is None}
@@ -86,7 +84,8 @@ def summarise(
     return Tables(preset, tuple(seeds), results, orderings, made_from)
 
 
-def _row(row: TableRow, measured: Sequence[Row], in_a: frozenset[int]) -> RowResult:
+def row_result(row: TableRow, measured: Sequence[Row], in_a: frozenset[int]) -> RowResult:
+    """A table's row from its method's rows, one for each seed; `in_a`: the classes of A among those measured."""
     return RowResult(
         row.table,
         row.name,
@@ -97,10 +96,10 @@ def _row(row: TableRow, measured: Sequence[Row], in_a: frozenset[int]) -> RowRes
     )
 
 
-def _spread(by_seed: Sequence[ClassAP], in_a: frozenset[int], among: bool) -> Spread:
+def _spread(by_seed: Sequence[ClassAP], in_a: frozenset[int], among: bool) -> SeedSpread:
     """Over the seeds, of the mean over the classes of A (`among`) or of B."""
     means = [mean(ap for label, ap in table.items() if (label in in_a) == among) for table in by_seed]
-    return Spread(mean(means), stdev(means) if len(means) > 1 else 0.0, tuple(means))
+    return SeedSpread(mean(means), deviation(means), tuple(means))
 
 
 def _ordering(ordering: Ordering, lower: RowResult, higher: RowResult) -> OrderingResult:

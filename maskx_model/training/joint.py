@@ -9,22 +9,22 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.model_folder import LoadedModel
-from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
+from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
-from maskx_model.model.device import resolve_device
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_branch import mask_roi_pool
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.model.roi_pooling import mask_roi_pool
 from maskx_model.presets import Preset
-from maskx_model.training.loop import Place
-from maskx_model.training.precision import compile_backbone
+from maskx_model.training.detector_step import detector_step
+from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_sampling import rois_with_masks
-from maskx_model.training.stage1 import detector_step, train_on_photographs
 from maskx_model.training.stage2 import rows_with_masks
 from maskx_model.training.step import Losses
+from maskx_model.training.train_on_images import train_on_images
 
 
 def fit_joint(
@@ -35,12 +35,11 @@ def fit_joint(
     preset: Preset,
     seed: int,
     device: str | None,
-    folder: str,
-    made_from: Origin,
+    checkpoints: CheckpointFolder,
     word_vectors: npt.NDArray[np.float32] | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
     """A whole model trained on the boxes of every class and the masks of `classes` (A, 0-based positions), and the
-    metric lines of its training; checkpoints go to `folder`.
+    metric lines of its training.
 
     `start`: a trained detector to go on from; None begins with ImageNet weights, or the random ones that the
     configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
@@ -55,7 +54,7 @@ def fit_joint(
         model.word_vectors = torch.from_numpy(word_vectors)
     model.to(resolve_device(device)).to(memory_format=torch.channels_last)
     compile_backbone(detector, preset.joint.compute)
-    reader = Reader(data, preset.stage2_source, frozenset(classes))
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes))
     rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
     rows = data.select("train", preset.stage2_source)
 
@@ -64,8 +63,7 @@ def fit_joint(
     def loss(batch: list[Sample]) -> Losses:
         return joint_losses(model, batch, config.detector.box_loss_weight, classify)
 
-    place = Place(folder, made_from)
-    metrics = train_on_photographs(model, reader, rows, loss, preset.joint, seed, "end to end", place)
+    metrics = train_on_images(model, reader, rows, loss, preset.joint, seed, "end to end", checkpoints)
     return model.eval(), metrics
 
 

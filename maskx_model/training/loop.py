@@ -1,6 +1,5 @@
 """The training loop. One loop serves every stage; a stage is what it trains and what its loss is (`stages.py`)."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,14 +7,17 @@ from typing import TypeVar
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from data_prep.storage.errors import MaskxError
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
-from maskx_model.training.checkpoint import TrainingState, load_training_state, save_training_state
-from maskx_model.training.precision import in_precision_of
+from maskx_model.data.seeds import step_seed
+from maskx_model.model.compute import in_precision_of
+from maskx_model.training.checkpoint import load_training_state, save_training_state
+from maskx_model.training.module_state import capture, restore
+from maskx_model.training.optimizer import build_optimizer, learning_rate_factor
 from maskx_model.training.step import Losses, check_weights, make_step
 
 Batch = TypeVar("Batch")
@@ -26,10 +28,10 @@ class DivergedError(MaskxError):
 
 
 @dataclass(frozen=True)
-class Place:
-    """The URI of the folder in which a training keeps its checkpoints, and what they belong to."""
+class CheckpointFolder:
+    """Where a training keeps its checkpoints: the folder's URI, and the inputs that they belong to."""
 
-    folder: str
+    uri: str
     made_from: Origin
 
 
@@ -41,22 +43,24 @@ def train(
     learning_rate: float,
     seed: int,
     title: str,
-    place: Place | None = None,
+    checkpoints: CheckpointFolder | None = None,
     keys: Callable[[Batch], Sequence[str]] | None = None,
 ) -> bytes:
     """Train `module`'s parameters that require gradients for `schedule.steps` steps; returns the metric lines.
 
-    `batches(step)` yields the batches from that step on, `loss` gives named scalars whose sum is minimised. With a
-    `place`, checkpoints go there and a training that was cut off goes on from its last one, to the same weights as
-    if it had never stopped: batches are a function of the step, and so is the seed of everything random in it.
+    `batches(step)` yields the batches from that step on, `loss` gives named scalars whose sum is minimized. With
+    `checkpoints` a training resumes from its last one, to the same weights as if it had never stopped: batches are a
+    function of the step, and so is the seed of everything random in it.
 
     Raises DivergedError for a loss, a gradient or a weight that is not finite, naming the step and, with `keys`, the
     images of its batch. Module and checkpoint stay as a good step left them.
     """
-    optimizer = _optimizer(module, schedule)
+    optimizer = build_optimizer(module, schedule)
     device = next(module.parameters()).device
-    state = load_training_state(place.folder, place.made_from) if place else None
-    start, metrics = _restore(state, module, optimizer) if state else (0, b"")
+    start, metrics = 0, b""
+    if checkpoints and (state := load_training_state(checkpoints.uri, checkpoints.made_from)):
+        restore(state, module, optimizer)
+        start, metrics = state.step, state.metrics
 
     def losses_of(batch: Batch) -> Losses:
         with in_precision_of(schedule.compute, device):
@@ -65,8 +69,8 @@ def train(
     steps = range(start, schedule.steps)
     progress = tqdm(steps, desc=title, unit="step", initial=start, total=schedule.steps, mininterval=1)
     for step, batch in zip(progress, batches(start), strict=False):
-        torch.manual_seed(seed * 1_000_003 + step)
-        rate = learning_rate * rate_factor(schedule, step)
+        torch.manual_seed(step_seed(seed, step))
+        rate = learning_rate * learning_rate_factor(schedule, step)
         done = step + 1
         to_save = done == schedule.steps or done % schedule.checkpoint_every == 0
         try:
@@ -74,53 +78,16 @@ def train(
             if to_save:
                 check_weights(module)
         except FloatingPointError as error:
-            of = f" (images {', '.join(keys(batch))})" if keys else ""
-            raise DivergedError(
-                f"{title}, step {step}{of}: {error}; lower the learning rate (--learning-rate)"
-            ) from None
+            raise _diverged(title, step, keys(batch) if keys else (), error) from None
         if done % schedule.log_every == 0 or done == schedule.steps:
             values = {name: value.item() for name, value in losses.items()}
             metrics += msgspec.json.encode({"step": done, "learning_rate": rate, **values}) + b"\n"
             progress.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
-        if place and to_save and done < schedule.steps:
-            save_training_state(place.folder, _state(done, module, optimizer, metrics), place.made_from)
+        if checkpoints and to_save and done < schedule.steps:
+            save_training_state(checkpoints.uri, capture(done, module, optimizer, metrics), checkpoints.made_from)
     return metrics
 
 
-def rate_factor(schedule: Schedule, step: int) -> float:
-    """The learning rate at a step (0-based), relative to its peak: linear warm-up from a third, then decay."""
-    factor = 1.0
-    if schedule.decay == "cosine":
-        factor = 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
-    else:
-        factor = 0.1 ** sum(step >= milestone for milestone in schedule.milestones)
-    if step < schedule.warmup_steps:
-        factor *= 1 / 3 + 2 / 3 * step / schedule.warmup_steps
-    return factor
-
-
-def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=schedule.weight_decay)
-    return torch.optim.SGD(parameters, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
-
-
-def _state(step: int, module: nn.Module, optimizer: torch.optim.Optimizer, metrics: bytes) -> TrainingState:
-    tensors = {f"model/{name}": value for name, value in module.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
-    return TrainingState(step, tensors, metrics)
-
-
-def _restore(state: TrainingState, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, bytes]:
-    module.load_state_dict(
-        {name.removeprefix("model/"): t for name, t in state.tensors.items() if name.startswith("model/")}
-    )
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in state.tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, slot = name.split("/")
-            slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return state.step, state.metrics
+def _diverged(title: str, step: int, keys: Sequence[str], error: FloatingPointError) -> DivergedError:
+    images = f" (images {', '.join(keys)})" if keys else ""
+    return DivergedError(f"{title}, step {step}{images}: {error}; lower the learning rate (--learning-rate)")

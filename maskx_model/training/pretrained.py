@@ -1,6 +1,6 @@
 """torchvision's COCO models as ours: taken as they are where they know all that is asked for, else to begin with."""
 
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,8 @@ from maskx_model.training.stages import (
     settings_hash,
     train_detector,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def import_detector(
@@ -107,8 +109,10 @@ def import_masks(dataset: str, detector: str, weights: str, out: str, preset: Pr
 
 def _tell_rows(file: Path, categories: Sequence[int | None]) -> None:
     others = sum(category is None for category in categories)
-    print(
-        f"{file}: {len(categories) - others} of the {len(categories)} classes are COCO's and take its rows; the other "
-        f"{others} begin with new ones",
-        file=sys.stderr,
+    logger.info(
+        "%s: %d of the %d classes are COCO's and take its rows; the other %d begin with new ones",
+        file,
+        len(categories) - others,
+        len(categories),
+        others,
     )

@@ -1,7 +1,7 @@
 """What the mask head trains on: positive RoIs of A with their frozen features and mask targets (§3.2)."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -13,9 +13,9 @@ from maskx_model.config import RoiKind
 from maskx_model.data.input_checks import check_features
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
+from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.roi_heads import MatchedRois
-from maskx_model.model.roi_pooling import mask_roi_pool
-from maskx_model.training.batch import training_batch
+from maskx_model.training.detector_inputs import detector_inputs
 
 JITTER = 0.1
 """A jittered side moves by up to this share of the box's width or height."""
@@ -54,7 +54,7 @@ def sampled_rois(
     `cached_proposals` instead each object's ground-truth box and that many of its proposals. For the other kinds see
     `MaskSchedule.rois`; no proposal is made for them.
     """
-    batch, scaled = training_batch(detector, samples)
+    batch, scaled = detector_inputs(detector, samples)
     pyramid = detector.backbone(batch.tensors)
     if kind == "proposals":
         proposals, _ = detector.rpn(batch, pyramid)
@@ -147,16 +147,3 @@ def _some_of_each(matched: Tensor, positive: Tensor, objects: int, count: int) -
         candidates = ((matched == obj) & positive).nonzero()[:, 0]
         chosen.append(candidates[torch.randperm(len(candidates), device=candidates.device)[:count]])
     return torch.cat(chosen)
-
-
-def cached_rois(
-    detector: FasterRCNN, batches: Iterator[list[Sample]], per_object: int, kind: RoiKind = "proposals"
-) -> RoiBatch:
-    """All RoIs of those images in memory, features as float16; raises DataError where those are not finite."""
-    parts = []
-    for samples in batches:
-        part = sampled_rois(detector, samples, per_object, kind)
-        parts.append(replace(part, features=part.features.half()))
-        check_features(parts[-1].features, samples)
-    columns = zip(*((p.features, p.labels, p.targets) for p in parts), strict=True)
-    return RoiBatch(*(torch.cat(column) for column in columns))

@@ -2,7 +2,7 @@
 to end both at once."""
 
 import hashlib
-import sys
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
 
     from maskx_model.model.mask_branch import MaskBranch
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ def train_detector(
         made_from |= _weights_file(preset)
     if finished(out, made_from):
         return
+    from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage1 import fit_detector
 
-    model, metrics = fit_detector(data, preset, seed, device, out, made_from, start.load if start else None)
+    checkpoints = CheckpointFolder(out, made_from)
+    model, metrics = fit_detector(data, preset, seed, device, checkpoints, start.load if start else None)
     save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
 
 
@@ -103,12 +107,14 @@ def train_masks(
     if finished(out, made_from):
         return
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage2 import fit_masks
 
+    checkpoints = CheckpointFolder(out, made_from)
     trained = load_detector(detector, data, preset, device)
     config = replace(config, detector=trained.config.detector)
     load = features.load if features else None
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, out, made_from, vectors, load)
+    model, metrics = fit_masks(data, trained, config, classes, preset, seed, checkpoints, vectors, load)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 
@@ -145,9 +151,11 @@ def train_joint(
         return
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.training.joint import fit_joint
+    from maskx_model.training.loop import CheckpointFolder
 
+    checkpoints = CheckpointFolder(out, made_from)
     start = load_detector(detector, data, preset, device) if detector else None
-    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, out, made_from, vectors)
+    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, checkpoints, vectors)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 
@@ -203,5 +211,5 @@ def settings_hash(*settings: object) -> str:
 def finished(out: str, made_from: Origin) -> bool:
     if not is_finished(out, made_from):
         return False
-    print(f"{out}: finished already, nothing to do", file=sys.stderr)
+    logger.info("%s: finished already, nothing to do", out)
     return True

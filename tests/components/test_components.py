@@ -56,6 +56,14 @@ def test_a_component_imports_inside_and_stays_thin(name: str) -> None:
     assert any(isinstance(node, ast.ImportFrom) for node in body.body)
 
 
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_shows_what_the_libraries_log(name: str) -> None:
+    body = ast.parse(inspect.getsource(function(name))).body[0]
+    assert isinstance(body, ast.FunctionDef)
+    first = next(node for node in body.body[1:] if not isinstance(node, ast.ImportFrom))
+    assert ast.unparse(first) == "show_log()"
+
+
 def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     given = [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
@@ -71,7 +79,7 @@ def test_given_sources_are_passed_on(tmp_path: Path) -> None:
         ({"mask_classes": "random:20"}, "write random:N:seed"),
         ({"given": ["coco=yolo:here"]}, "yolo"),
         ({"seed": -1}, "seed: a number from 0 is needed, got -1"),
-        ({"max_rejected": 2.0}, "is a share, from 0 to 1"),
+        ({"max_rejected": 2.0}, "must be a fraction, from 0 to 1"),
         ({"classes": -3}, "must be at least 1"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.format.manifest import Manifest
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
 
 Prepare = Callable[..., Manifest]

@@ -12,14 +12,15 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.records import Record
 from data_prep.plan.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.plan.planning import make_plan
-from data_prep.prepare.publish import check_nothing_lost, publish
+from data_prep.prepare.ceiling import check_nothing_lost
+from data_prep.prepare.publish import publish
 from data_prep.prepare.vocabulary import read_synset_table
-from data_prep.shards.build_record import ShardCounts, compose
-from data_prep.shards.held_out import Galleries
+from data_prep.shards.build_record import ShardContent, build_record
+from data_prep.shards.held_out import HeldOutGalleries
 from data_prep.shards.locate import REFERENCE, References, locate, pack
 from data_prep.shards.read_annotations import annotate
 from data_prep.shards.write import write_shard
-from data_prep.sources.counts import Tally
+from data_prep.sources.counts import Counts
 from data_prep.sources.options import parse_sources
 
 SIZE = (40, 30)  # width, height
@@ -127,37 +128,41 @@ def prepare_plainly(
     write_plan(planned.plan, contents)
     plan = read_plan(str(out))
     files = MappedFiles(plan)
-    scanned = Tally()
+    scanned = Counts()
     references: dict[int, list[bytes]] = {number: [] for number in range(len(plan.shards))}
-    for span in plan.spans:
-        groups, tally = locate(span, plan.files[span.file], files[span.file], read_table(str(out), span.file))
-        scanned.include(tally)
+    for byte_range in plan.byte_ranges:
+        groups, counted = locate(
+            byte_range, plan.files[byte_range.file], files[byte_range.file], read_table(str(out), byte_range.file)
+        )
+        scanned.add(counted)
         for shard, group in groups:
             references[shard].append(pack(group))
     for shard in sorted(references, key=lambda number: plan.shards[number].split == "train"):
-        write_shard(plan, shard, reversed(references[shard]), files, Galleries(plan))
+        write_shard(plan, shard, reversed(references[shard]), files, HeldOutGalleries(plan))
     return publish(planned, scanned, read_synset_table(None), {}, classes, max_rejected)
 
 
-def compose_plainly(*sources: str) -> tuple[Tally, list[Record]]:
+def build_records_plainly(*sources: str) -> tuple[Counts, list[Record]]:
     """The way from annotation files to records alone, without images' pixels, shards and Beam.
 
     Raises RuntimeError if an object is lost on it.
     """
     planned, contents = make_plan("unwritten", parse_sources(sources), 1 << 20, None)
     plan, buffers = planned.plan, MappedFiles(planned.plan)
-    total, counts = Tally(), ShardCounts()
-    total.include(planned.tally)
+    total, content = Counts(), ShardContent()
+    total.add(planned.counts)
     references: list[list[References]] = [[np.zeros(0, REFERENCE)] for _ in plan.shards]
-    for span in plan.spans:
-        groups, tally = locate(span, plan.files[span.file], buffers[span.file], contents.tables[span.file])
-        total.include(tally)
+    for byte_range in plan.byte_ranges:
+        groups, counted = locate(
+            byte_range, plan.files[byte_range.file], buffers[byte_range.file], contents.tables[byte_range.file]
+        )
+        total.add(counted)
         for shard, group in groups:
             references[shard].append(group)
-    composed = [
-        compose(one.photograph, annotated, total, counts)
-        for photographs, groups in zip(contents.photographs, references, strict=True)
-        for one, annotated in annotate(plan, photographs, np.concatenate(groups), buffers)
+    records = [
+        build_record(one.merged, annotated, total, content)
+        for images, groups in zip(contents.images, references, strict=True)
+        for one, annotated in annotate(plan, images, np.concatenate(groups), buffers)
     ]
     check_nothing_lost(total)
-    return total, composed
+    return total, records

@@ -32,7 +32,7 @@ def toy_dataset(toy_folder: Path) -> Dataset:
 
 def _make(folder: Path) -> None:
     from data_prep.prepare.options import PrepareOptions
-    from data_prep.prepare.run import prepare
+    from data_prep.prepare.prepare import prepare
     from data_prep.toy_world import write_toy_world
 
     if not (folder / "original").exists():

@@ -10,9 +10,8 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig
 from maskx_model.model.detector import build_detector
-from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.mask_branch import MaskBranch, mask_roi_pool
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.model.roi_pooling import mask_roi_pool
 from tests.maskx_model.tiny_presets import DETECTOR
 
 CLASSES = 7

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import GROUPS, main
+from pipelines.cli import main
+from pipelines.command_list import GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("apache_beam", "cv2", "kfp", "mlflow", "numpy", "pandas", "pyarrow", "torch", "tyro")
@@ -121,3 +122,27 @@ def test_what_must_be_on_disk_is_refused_elsewhere(words: list[str], tmp_path: P
     assert done.returncode == 1
     assert "this must be a folder or file on disk" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("chosen", "seen"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_chooses(chosen: dict[str, str], seen: str) -> None:
+    program = "import os; from pipelines.cli import main; main(['--version']); print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | chosen
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
+    assert done.stdout.splitlines()[-1] == seen
+
+
+@pytest.mark.parametrize(
+    ("words", "near"), [(["data", "prepar"], "do you mean prepare?"), (["model", "xyz"], "one of register, promote")]
+)
+def test_a_second_word_that_is_no_command_is_answered_with_near_ones(words: list[str], near: str) -> None:
+    done = maskx(*words)
+    assert done.returncode == 2
+    assert near in done.stderr
+
+
+def test_an_unknown_option_is_answered_with_a_near_one() -> None:
+    done = maskx("data", "show", "dataset", "--clases", "3")
+    assert done.returncode == 2
+    assert "--classes" in done.stderr

@@ -15,7 +15,9 @@ def broken_data(tmp_path: Path) -> Path:
     """COCO's folder with an annotation file that ends in the middle."""
     annotations = tmp_path / "data" / "coco" / "annotations"
     annotations.mkdir(parents=True)
-    (annotations / "instances_train2017.json").write_text('{"images": [{"id": 1, "file_')
+    for split in ("train2017", "val2017"):
+        (annotations / f"instances_{split}.json").write_text('{"images": [{"id": 1, "file_')
+        (annotations.parent / split).mkdir()
     return tmp_path / "data"
 
 

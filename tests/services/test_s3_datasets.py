@@ -8,8 +8,8 @@ import pytest
 from data_prep.format.reader import Dataset
 from data_prep.inspect.verify import find_problems
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
-from data_prep.shards.image_file import read_photograph
+from data_prep.prepare.prepare import prepare
+from data_prep.shards.image_file import read_image_file
 from data_prep.sources.images import SourceImage
 from data_prep.storage import s3_client
 from data_prep.storage.errors import DataError, StorageError
@@ -127,7 +127,7 @@ def test_an_outage_fails_the_job_rejects_nothing_and_a_second_run_completes_it(
         with pytest.raises(StorageError, match=r"object storage failed.*try again"):
             prepare(options(f"{store}/original", f"{store}/dataset"))
         with pytest.raises(StorageError):  # an image that cannot be read now is not a broken one
-            read_photograph(SourceImage("coco", 0, 1, 8, 8, "train", f"{store}/original", "a.jpg", "a.json", 0))
+            read_image_file(SourceImage("coco", 0, 1, 8, 8, "train", f"{store}/original", "a.jpg", "a.json", 0))
     use_endpoint(s3_endpoint)
     finished = [path for path in list_files(f"{store}/dataset") if path.endswith(".tar")]
     assert 0 < len(finished) < len([path for path in expected if path.endswith(".tar")])

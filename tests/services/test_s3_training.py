@@ -10,15 +10,14 @@ import torch
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import list_files, read
 from data_prep.toy_world import write_toy_world
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
-from maskx_model.data.samples import iterate
-from maskx_model.inference.batch import predict_files
+from maskx_model.inference.predict_files import predict_files
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.registry import fetched_model, register
 from maskx_model.report.evaluate import evaluate
@@ -63,7 +62,8 @@ def test_all_stages_run_in_object_storage_to_the_weights_that_disk_gives(store: 
         train_detector(dataset, f"{place}/detector", tiny(STEPS))
         train_masks(dataset, f"{place}/detector", f"{place}/model", tiny(STEPS))
         results[place] = load_tensors(f"{place}/model/model.safetensors")
-        shown = [record.key for _, record in iterate(Dataset.open(dataset), "val", "coco")]
+        data = Dataset.open(dataset)
+        shown = [data.read_both(row)[1].key for row in data.select("val", "coco")]
         assert len(shown) == 5
     assert all(torch.equal(value, results[str(tmp_path)][name]) for name, value in results[store].items())
 

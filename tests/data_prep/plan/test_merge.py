@@ -33,16 +33,16 @@ def image(of: str, number: int, **fields: Any) -> SourceImage:
 
 
 def keys(merged: Merged) -> dict[str, tuple[str, str]]:
-    return {p.key: (p.split, p.part) for p in merged.photographs}
+    return {m.key: (m.split, m.part) for m in merged.images}
 
 
-def test_a_coco_id_unites_and_cocos_copy_stands() -> None:
+def test_a_coco_id_merges_and_cocos_copy_is_canonical() -> None:
     merged = merge([image("coco", 1)], [image("vg", 9, coco_id=1, width=500, height=375)])
     assert keys(merged) == {"coco-000000000001": ("train", "coco+vg")}
-    assert merged.photographs[0].images[0].source == "coco"
+    assert merged.images[0].copies[0].source == "coco"
 
 
-def test_a_flickr_id_unites_where_there_is_no_coco_id_with_any_coco_format_source() -> None:
+def test_a_flickr_id_merges_where_there_is_no_coco_id_with_any_coco_format_source() -> None:
     merged = merge([image("mine", 1, flickr_id=77)], [image("vg", 9, flickr_id=77, coco_id=555)])
     assert keys(merged) == {"mine-000000000001": ("train", "mine+vg")}
 
@@ -81,24 +81,24 @@ def test_another_aspect_ratio_is_not_merged_but_counted() -> None:
     assert merged.unmerged == Counter(vg=1)
 
 
-def test_another_aspect_ratio_of_a_validation_image_is_left_out() -> None:
+def test_another_aspect_ratio_of_a_validation_image_is_excluded() -> None:
     merged = merge([image("cocoval", 1)], [image("vg", 9, coco_id=1, width=500, height=385)])
-    assert [(left.id, reason) for left, reason in merged.left_out] == [(9, "aspect_ratio_val")]
+    assert [(copy.id, reason) for copy, reason in merged.excluded] == [(9, "aspect_ratio_val")]
     assert keys(merged) == {"coco-000000000001": ("val", "coco")}
 
 
-def test_ids_that_name_a_training_and_a_validation_image_leave_it_out() -> None:
+def test_ids_that_name_a_training_and_a_validation_image_exclude_it() -> None:
     merged = merge([image("coco", 1), image("cocoval", 2, flickr_id=77)], [image("vg", 9, coco_id=1, flickr_id=77)])
-    assert [reason for _, reason in merged.left_out] == ["also_in_val"]
+    assert [reason for _, reason in merged.excluded] == ["also_in_val"]
 
 
-def test_a_second_copy_is_left_out_as_a_duplicate() -> None:
+def test_a_second_copy_is_excluded_as_a_duplicate() -> None:
     merged = merge([image("coco", 1)], [image("vg", 9, coco_id=1), image("vg", 8, coco_id=1)])
-    assert [(left.id, reason) for left, reason in merged.left_out] == [(9, "duplicate")]
-    assert merged.photographs[0].images[1].id == 8
+    assert [(copy.id, reason) for copy, reason in merged.excluded] == [(9, "duplicate")]
+    assert merged.images[0].copies[1].id == 8
 
 
-def test_own_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> None:
+def test_custom_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> None:
     merged = merge([image("mine", 1), image("mine", 1, file=7, split="val")], [])
     assert keys(merged) == {"mine-000000000001": ("train", "mine"), "mine-val-000000000001": ("val", "mine")}
 
@@ -106,10 +106,10 @@ def test_own_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> 
 def test_an_lvis_image_joins_cocos_of_its_id_and_visual_genomes_joins_both() -> None:
     merged = merge([image("coco", 1), image("lvis", 1)], [image("vg", 9, coco_id=1)])
     assert keys(merged) == {"coco-000000000001": ("train", "coco+lvis+vg")}
-    assert [i.source for i in merged.photographs[0].images] == ["coco", "lvis", "vg"]
+    assert [i.source for i in merged.images[0].copies] == ["coco", "lvis", "vg"]
 
 
-def test_without_cocos_an_lvis_image_stands_and_visual_genomes_joins_it() -> None:
+def test_without_cocos_an_lvis_image_is_canonical_and_visual_genomes_joins_it() -> None:
     merged = merge([image("lvis", 1), image("lvisval", 2)], [image("vg", 8, coco_id=1), image("vg", 9, coco_id=2)])
     assert keys(merged) == {"lvis-000000000001": ("train", "lvis+vg"), "lvis-000000000002": ("val", "lvis+vg")}
 
@@ -127,7 +127,7 @@ def test_an_lvis_image_of_another_size_does_not_join_though_the_aspect_ratio_is_
 
 def test_what_lvis_holds_out_does_not_join_what_coco_trains_on() -> None:
     merged = merge([image("coco", 1), image("lvisval", 1)], [])
-    assert [reason for _, reason in merged.left_out] == ["val_in_train"]
+    assert [reason for _, reason in merged.excluded] == ["val_in_train"]
     assert keys(merged) == {"coco-000000000001": ("train", "coco")}
 
 
@@ -167,22 +167,22 @@ def names(one: SourceImage, other: SourceImage) -> bool:
     st.lists(coco_images, max_size=8, unique_by=lambda i: (i.source, i.id)),
     st.lists(vg_images, max_size=8, unique_by=lambda i: i.id),
 )
-def test_every_image_comes_out_once_or_is_left_out_and_none_of_validation_is_in_training(
+def test_every_image_comes_out_once_or_is_excluded_and_none_of_validation_is_in_training(
     coco_format: list[SourceImage], others: list[SourceImage]
 ) -> None:
     merged = merge(coco_format, others)
-    came_out = [i.identity for p in merged.photographs for i in p.images] + [i.identity for i, _ in merged.left_out]
+    came_out = [i.identity for m in merged.images for i in m.copies] + [i.identity for i, _ in merged.excluded]
     assert sorted(came_out) == sorted(i.identity for i in coco_format + others)
-    assert len({p.key for p in merged.photographs}) == len(merged.photographs)
-    held_out = [p.images[0] for p in merged.photographs if p.split == "val"]
-    training = [i for p in merged.photographs if p.split == "train" for i in p.images if i.source in ("lvis", "vg")]
+    assert len({m.key for m in merged.images}) == len(merged.images)
+    held_out = [m.canonical for m in merged.images if m.split == "val"]
+    training = [i for m in merged.images if m.split == "train" for i in m.copies if i.source in ("lvis", "vg")]
     assert not [(i, other) for i in training for other in held_out if i.source != other.source and names(i, other)]
-    assert not [i for p in merged.photographs if p.split == "train" for i in p.images if i.split == "val"]
+    assert not [i for m in merged.images if m.split == "train" for i in m.copies if i.split == "val"]
 
 
 @given(st.permutations([image("vg", n, coco_id=n % 3) for n in range(6)]))
 def test_the_order_of_the_files_records_does_not_matter(others: list[SourceImage]) -> None:
     coco_format = [image("coco", n) for n in range(2)]
     merged, expected = merge(coco_format, others), merge(coco_format, sorted(others, key=lambda i: i.id))
-    assert merged.photographs == expected.photographs
-    assert merged.left_out == expected.left_out
+    assert merged.images == expected.images
+    assert merged.excluded == expected.excluded

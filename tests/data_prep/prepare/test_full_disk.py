@@ -15,10 +15,10 @@ from tests.data_prep.prepare.test_prepare import contents
 REPOSITORY = Path(__file__).parents[3]
 SHARD_BYTES = 20_000
 
-# On a disk of its own, of so many kB: try, keep a copy of what there is, make room, try again.
+# On a disk of `room` kB: try, keep a copy of what there is, make room, try again.
 TRY_TWICE = """
 mount -t tmpfs -o size={room}k tmpfs {disk} || exit 77
-{prepare} 2> {disk}.told; status=$?
+{prepare} 2> {disk}.message; status=$?
 cp -r {disk} {disk}.left
 mount -o remount,size=100m {disk}
 {prepare} && cp -r {disk} {disk}.completed
@@ -67,9 +67,9 @@ def test_a_disk_that_fills_up(share: float, tmp_path: Path, prepare: Prepare, wh
     if done.returncode == 77:
         pytest.skip("this machine lets nobody mount a disk of their own")
     assert done.returncode == 1, done.stderr
-    told = (tmp_path / "disk.told").read_text().splitlines()[-1]
+    message = (tmp_path / "disk.message").read_text().splitlines()[-1]
     assert re.fullmatch(
-        rf"maskx: {disk}/data/\S+: cannot be written \(No space left on device\); make room .*again", told
+        rf"maskx: {disk}/data/\S+: cannot be written \(No space left on device\); make room .*again", message
     )
     check_left(tmp_path / "disk.left/data", whole)
     assert contents(tmp_path / "disk.completed/data") == whole
@@ -89,9 +89,9 @@ def test_a_limit_on_the_size_of_files(tmp_path: Path, prepare: Prepare, whole: d
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
     )
     assert failed.returncode == 1
-    told = failed.stderr.splitlines()[-1]
+    message = failed.stderr.splitlines()[-1]
     assert "Traceback" not in failed.stderr, failed.stderr
-    assert re.search(rf"^maskx: .*{tmp_path}/data/\S+: cannot be written \(File too large\); make room", told)
+    assert re.search(rf"^maskx: .*{tmp_path}/data/\S+: cannot be written \(File too large\); make room", message)
     check_left(tmp_path / "data", whole)
     subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
     assert contents(tmp_path / "data") == whole

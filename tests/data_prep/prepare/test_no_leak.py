@@ -13,8 +13,8 @@ from data_prep.inspect.show import describe
 from data_prep.inspect.verify import find_problems
 from data_prep.plan.plan import read_plan, work_folder
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
-from data_prep.shards.write import is_finished, result_path
+from data_prep.prepare.prepare import prepare
+from data_prep.shards.results import is_finished, result_path
 from tests.data_prep.leaky_world import FULL, put, sources, write_genome, write_world
 from tests.data_prep.pictures import copied, encoded, gradient, scene
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, write_coco
@@ -43,7 +43,7 @@ def test_what_shows_a_held_out_image_stays_out_of_training_and_is_listed(world: 
     assert find_problems(str(world / "out")) == []
 
 
-def test_show_counts_what_left_training_by_what_told(world: Path) -> None:
+def test_show_counts_the_images_that_left_training_by_reason(world: Path) -> None:
     shown = describe(prepare_plainly(world / "out", *sources(world)))
     for line in (r"vg +content +1", r"vg +flickr_id +1", r"vg +id_content_disagree +2"):
         assert re.search(line, shown)
@@ -55,7 +55,7 @@ def test_the_page_counts_them_too(world: Path) -> None:
     assert "(kept out of training: whose ids name one image and whose file shows another)" in page
 
 
-def test_what_ids_and_content_tell_alike_stands_with_the_held_out_image(world: Path) -> None:
+def test_an_image_matched_by_ids_and_content_is_listed_with_the_held_out_image(world: Path) -> None:
     prepare_plainly(world / "out", *sources(world))
     dataset = Dataset.open(str(world / "out"))
     row = next(row for row in dataset.rows if row.key == "coco-000000000003")

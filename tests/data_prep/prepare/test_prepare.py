@@ -2,18 +2,11 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import webdataset as wds
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.manifest import read_manifest
 from data_prep.format.reader import Dataset
@@ -21,10 +14,10 @@ from data_prep.format.records import decode_record
 from data_prep.format.rejects import read_rejects
 from data_prep.inspect.verify import find_problems
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.conftest import Prepare
-from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
+from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -114,76 +107,6 @@ def test_cocos_annotations_are_those_of_the_file(toy_original: Path, toy_dataset
         assert shown == expected.get(row.ids["coco"], [])
 
 
-@pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_ap_from_the_shards_is_the_official_ap(toy_original: Path, toy_dataset: Path, kind: str) -> None:
-    path = toy_original / "coco/annotations/instances_val2017.json"
-    official, ours = COCO(str(path)), from_shards(toy_dataset, read_json(path)["categories"])
-    detections = perturbed(official)
-    assert np.abs(ap(official, detections, kind) - ap(ours, detections, kind)).max() <= 1e-9
-    assert 0.05 < ap(official, detections, kind)[0] < 0.95
-
-
-def from_shards(uri: Path, categories: list[dict[str, Any]]) -> COCO:
-    """The validation ground truth as COCO's API takes it, from nothing but the shards."""
-    dataset = Dataset.open(str(uri))
-    ids = {c["name"]: c["id"] for c in categories}
-    rows = dataset.select("val", "coco")
-    annotations = [
-        {
-            "id": a.id,
-            "image_id": row.ids["coco"],
-            "category_id": ids[a.category],
-            "bbox": list(a.bbox),
-            "area": a.area,
-            "iscrowd": a.iscrowd,
-            "segmentation": {"size": list(a.mask.size), "counts": a.mask.counts} if a.mask else [],
-        }
-        for row in rows
-        for a in dataset.read_record(row).objects["coco"]
-    ]
-    images = [{"id": row.ids["coco"], "height": row.height, "width": row.width} for row in rows]
-    coco = COCO()
-    coco.dataset = {"images": images, "annotations": annotations, "categories": categories, "info": {}}
-    coco.createIndex()
-    return coco
-
-
-def perturbed(truth: COCO) -> list[dict[str, Any]]:
-    """Ground truth moved a little, some of it under another class, as detections."""
-    rng = np.random.default_rng(0)
-    categories = truth.getCatIds()
-    detections = []
-    for a in truth.loadAnns(truth.getAnnIds(iscrowd=False)):
-        dx, dy = rng.integers(-6, 7, 2)
-        mask = np.roll(truth.annToMask(a), (dy, dx), axis=(0, 1))
-        wrong = rng.random() < 0.2
-        detections.append(
-            {
-                "image_id": a["image_id"],
-                "category_id": int(rng.choice(categories)) if wrong else a["category_id"],
-                "bbox": [a["bbox"][0] + dx, a["bbox"][1] + dy, *a["bbox"][2:]],
-                "segmentation": encode(mask),
-                "score": float(rng.random()),
-            }
-        )
-    return detections
-
-
-def encode(mask: Any) -> dict[str, Any]:
-    from pycocotools import mask as coco_mask
-
-    rle: dict[str, Any] = coco_mask.encode(np.asfortranarray(mask))
-    return rle
-
-
-def ap(truth: COCO, detections: list[dict[str, Any]], kind: str) -> Any:
-    evaluation = COCOeval(truth, truth.loadRes(json.loads(json.dumps(detections, default=bytes.decode))), kind)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return evaluation.stats
-
-
 def test_shards_are_read_by_plain_webdataset(toy_dataset: Path) -> None:
     dataset = Dataset.open(str(toy_dataset))
     urls = [f"{toy_dataset}/{shard.path}" for shard in dataset.manifest.shards]
@@ -194,78 +117,6 @@ def test_shards_are_read_by_plain_webdataset(toy_dataset: Path) -> None:
         assert sample["json"]["key"] == row.key
     raw = next(iter(wds.WebDataset(urls[:1], shardshuffle=False)))
     assert decode_record(raw["json"]) == dataset.read_record(dataset.rows[0])
-
-
-def test_two_runs_give_the_same_bytes(tmp_path: Path, toy_dataset: Path, prepare_toy: Prepare) -> None:
-    prepare_toy(tmp_path / "again")
-    assert contents(tmp_path / "again") == contents(toy_dataset)
-
-
-def test_plain_loops_give_the_same_shards(tmp_path: Path, toy_original: Path, toy_dataset: Path) -> None:
-    sources = (f"coco=coco:{toy_original}/coco", f"vg=vg:{toy_original}/visual_genome")
-    prepare_plainly(tmp_path / "plain", *sources, shard_bytes=128 << 20)
-    plain, beam = contents(tmp_path / "plain"), contents(toy_dataset)
-    del plain["manifest.json"], beam["manifest.json"]  # it tells the options, which a plain loop has none of
-    assert plain == beam
-
-
-@pytest.mark.slow
-def test_two_processes_give_the_same_bytes(tmp_path: Path, toy_dataset: Path, prepare_toy: Prepare) -> None:
-    prepare_toy(tmp_path / "again", workers=2)
-    assert contents(tmp_path / "again") == contents(toy_dataset)
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_is_completed_to_the_same_bytes(tmp_path: Path, toy_original: Path) -> None:
-    sources = [f"--source=coco=coco:{toy_original}/coco", f"--source=vg=vg:{toy_original}/visual_genome"]
-    options = ["--max-rejected=0.1", "--shard-bytes=20000"]
-    command = [sys.executable, "-m", "pipelines.cli", "data", "prepare", *sources, *options]
-    subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*command, f"--out={tmp_path}/killed"], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list((tmp_path / "killed").glob(".prepare/shards/*/*.json")):
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed/manifest.json").exists()
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed/.prepare/shards").glob("*/*.json")}
-    assert kept
-    tars = {path: tmp_path / "killed" / path.parent.name / path.stem for path in kept}
-    before = {tar: tar.stat().st_mtime_ns for tar in tars.values()}
-    subprocess.run([*command, f"--out={tmp_path}/killed"], check=True, capture_output=True)
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-    assert {tar: tar.stat().st_mtime_ns for tar in before} == before
-
-
-def test_a_finished_dataset_is_kept_and_a_damaged_one_mended(tmp_path: Path, prepare_toy: Prepare) -> None:
-    out = tmp_path / "dataset"
-    manifest = prepare_toy(out)
-    whole = contents(out)
-    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")}
-    assert prepare_toy(out) == manifest
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")} == times
-    shard = out / manifest.shards[0].path
-    damaged = bytearray(shard.read_bytes())
-    damaged[700] ^= 1
-    shard.write_bytes(damaged)
-    assert [problem for problem in find_problems(str(out)) if manifest.shards[0].path in problem]
-    assert prepare_toy(out) == manifest
-    assert contents(out) == whole
-
-
-def test_other_options_do_not_overwrite_a_dataset(toy_dataset: Path, prepare_toy: Prepare) -> None:
-    before = contents(toy_dataset)
-    with pytest.raises(DataError, match="made from other sources or options"):
-        prepare_toy(toy_dataset, classes=3)
-    assert contents(toy_dataset) == before
-
-
-def test_a_folder_with_other_files_is_not_touched(tmp_path: Path, prepare_toy: Prepare) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/own.tar").write_bytes(b"mine")
-    with pytest.raises(DataError, match="holds other files"):
-        prepare_toy(tmp_path)
-    assert contents(tmp_path) == {"mine/own.tar": b"mine"}
 
 
 def test_a_limit_takes_so_many_of_each_split(tmp_path: Path, prepare_toy: Prepare) -> None:
@@ -304,7 +155,7 @@ def test_json_cut_in_the_middle_ends_in_one_sentence_and_nothing_written(tmp_pat
     [
         ({"classes": 0}, "--classes 0"),
         ({"limit": 0}, "--limit 0"),
-        ({"max_rejected": 2.0}, "a share"),
+        ({"max_rejected": 2.0}, "a fraction"),
         ({"workers": 0}, "at least 1"),
     ],
 )
@@ -318,18 +169,3 @@ def test_the_manifest_tells_neither_time_nor_place(toy_dataset: Path, toy_origin
     assert str(toy_original) not in text
     assert os.uname().nodename not in text
     assert not (toy_dataset / ".prepare").exists()
-
-
-def test_the_real_sample_is_prepared(tmp_path: Path, real_sample: Path) -> None:
-    sources = (f"coco=coco:{real_sample}/coco", f"vg=vg:{real_sample}/visual_genome")
-    manifest = prepare(PrepareOptions(sources=sources, out=f"{tmp_path}/real"))
-    totals = {s: sum(c["photographs"] for c in parts.values()) for s, parts in manifest.counts.items()}
-    assert totals["val"] == 60
-    assert manifest.counts["val"]["coco+vg"]["photographs"] == 11  # the twelfth has no id to know it by
-    assert manifest.rejected["vg"] == {"unknown_image": 2, "zero_size": 7}
-    assert len(Dataset.open(f"{tmp_path}/real").vocabulary) > 80
-    assert find_problems(f"{tmp_path}/real") == []
-    path = real_sample / "coco/annotations/instances_val2017.json"
-    official, ours = COCO(str(path)), from_shards(tmp_path / "real", read_json(path)["categories"])
-    detections = perturbed(official)
-    assert np.abs(ap(official, detections, "segm") - ap(ours, detections, "segm")).max() <= 1e-9

@@ -1,4 +1,4 @@
-"""Whatever stands where an annotation file should be: every object is accounted for, or one error names the file."""
+"""Any content of an annotation file: every object is accounted for, or one error names the file."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from data_prep.storage.errors import DataError
 from tests.data_prep.small_sources import (
     CATEGORIES,
     LVIS_CATEGORIES,
-    compose_plainly,
+    build_records_plainly,
     lvis_image,
     vg_image,
     write_coco,
@@ -100,7 +100,7 @@ def check(path: Path, data: bytes, *sources: str) -> int | None:
     whole = path.read_bytes()
     path.write_bytes(data)
     try:
-        total, _ = compose_plainly(*sources)
+        total, _ = build_records_plainly(*sources)
     except DataError as error:
         assert path.name in str(error)
         return None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.sources.broken_json import broken
-from data_prep.sources.json_files import map_file, member, spans, top_level
+from data_prep.sources.broken_json import broken_json_error
+from data_prep.sources.json_files import byte_ranges, map_file, member, top_level
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, vg_object, write_vg
 
@@ -21,14 +21,14 @@ COCO = {
 }
 
 
-def told(text: bytes, tmp_path: Path) -> str:
+def message(text: bytes, tmp_path: Path) -> str:
     """What reading the file says."""
     path = tmp_path / "file.json"
     path.write_bytes(text)
     buffer = map_file(str(path))
     with pytest.raises(DataError) as caught:
         for name in ("images", "annotations"):
-            list(spans(str(path), 0, buffer, member(str(path), top_level(str(path), buffer), name), name))
+            list(byte_ranges(str(path), 0, buffer, member(str(path), top_level(str(path), buffer), name), name))
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 
@@ -43,24 +43,24 @@ def told(text: bytes, tmp_path: Path) -> str:
         ('"categories"', "after 3 whole records of 'annotations' (the last has id 72);"),
     ],
 )
-def test_a_break_is_told_with_its_byte_and_what_was_whole(tmp_path: Path, before: str, records: str) -> None:
+def test_a_break_is_reported_with_its_byte_and_the_whole_records(tmp_path: Path, before: str, records: str) -> None:
     text = json.dumps(COCO).encode()
     place = text.index(before.encode())
-    assert told(text[:place] + b"@" + text[place:], tmp_path) == (
+    assert message(text[:place] + b"@" + text[place:], tmp_path) == (
         f"broken JSON at byte {place}, {records} get the file again"
     )
 
 
-def test_a_download_that_stopped_is_told_with_what_was_whole(tmp_path: Path) -> None:
+def test_a_download_that_stopped_is_reported_with_the_whole_records(tmp_path: Path) -> None:
     text = json.dumps(COCO).encode()
     cut = text.index(b'"id": 72') + 9
-    assert told(text[:cut], tmp_path) == (
+    assert message(text[:cut], tmp_path) == (
         f"the JSON stops in the middle, at byte {cut}, after 2 whole records of 'annotations' (the last has id 71); "
         "get the file again"
     )
 
 
-def test_of_visual_genome_the_last_whole_image_is_told(tmp_path: Path) -> None:
+def test_of_visual_genome_the_last_whole_image_is_reported(tmp_path: Path) -> None:
     write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(1)], 10: [vg_object(2)], 11: [vg_object(3)]})
     path = tmp_path / "vg/objects.json"
     path.write_text(path.read_text().replace('"object_id": 3', '"object_id" 3'))
@@ -70,12 +70,12 @@ def test_of_visual_genome_the_last_whole_image_is_told(tmp_path: Path) -> None:
 
 def test_a_byte_that_is_not_text_is_found(tmp_path: Path) -> None:
     text = b" " * 70_000 + b'{"images": [], "\xff": 1}'
-    assert told(text, tmp_path) == "broken JSON at byte 70016, after 0 whole records of 'images'; get the file again"
+    assert message(text, tmp_path) == "broken JSON at byte 70016, after 0 whole records of 'images'; get the file again"
 
 
-def test_nesting_without_end_and_numbers_without_end_are_told() -> None:
+def test_nesting_without_end_and_numbers_without_end_are_reported() -> None:
     for text in (b"[" * 200_000, b'[{"id": ' + b"9" * 5000 + b"}, 1,,"):
-        assert "f.json: " in str(broken("f.json", memoryview(text), RecursionError("too deep")))
+        assert "f.json: " in str(broken_json_error("f.json", memoryview(text), RecursionError("too deep")))
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='[]{},:"1e\\u0d8 \x00', max_size=40).map(str.encode))
@@ -84,6 +84,6 @@ def test_any_bytes_are_refused_with_words(data: bytes) -> None:
     try:
         msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except JSON_ERRORS as error:
-        text = str(broken("f.json", memoryview(data), error))
+        text = str(broken_json_error("f.json", memoryview(data), error))
         assert text.startswith("f.json: ")
         assert text.endswith("get the file again")

@@ -14,14 +14,14 @@ from PIL import Image
 
 from data_prep.format.images import decode_rgb
 from data_prep.format.records import Record, decode_record, encode_record
-from data_prep.sources.counts import Tally
-from data_prep.sources.reasons import LEFT_OUT, LEFT_OUT_PHOTOGRAPHS, REJECTED
+from data_prep.sources.counts import Counts
+from data_prep.sources.reasons import EXCLUDED, EXCLUDED_IMAGES, REJECTED
 from data_prep.storage.errors import DataError
 from tests.data_prep.damage import damage_bytes, damage_json
 from tests.data_prep.small_sources import (
+    build_records_plainly,
     coco_image,
     coco_object,
-    compose_plainly,
     lvis_image,
     lvis_object,
     vg_image,
@@ -64,16 +64,16 @@ def write_world(folder: Path) -> None:
     (folder / "old/object_synsets.json").write_text('{"tree": "tree.n.01", "oak": "tree.n.01", "dog": "dog.n.01"}')
 
 
-def check(total: Tally, records: list[Record]) -> None:
+def check(total: Counts, records: list[Record]) -> None:
     """Everything is accounted for, under known reasons, and can be written."""
-    for source, photographs in total.photographs.items():
-        left_out = sum(total.left_out.get(source, {}).get(reason, 0) for reason in LEFT_OUT_PHOTOGRAPHS)
-        placed = sum(source in record.ids for record in records)
+    for source, images in total.images.items():
+        excluded = sum(total.excluded.get(source, {}).get(reason, 0) for reason in EXCLUDED_IMAGES)
+        included = sum(source in record.ids for record in records)
         listing = ("image_data.json", "lvis_v1_train.json", "annotations/instances_train2017.json")
         broken = sum(r.source == source and r.kind == "photograph" and r.file in listing for r in total.rejects)
-        assert photographs == placed + left_out + broken
+        assert images == included + excluded + broken
     assert {reject.reason for reject in total.rejects} <= REJECTED.keys()
-    assert {reason for reasons in total.left_out.values() for reason in reasons} <= LEFT_OUT.keys()
+    assert {reason for reasons in total.excluded.values() for reason in reasons} <= EXCLUDED.keys()
     for reject in total.rejects:
         reject.excerpt.encode()
     for record in records:
@@ -83,7 +83,7 @@ def check(total: Tally, records: list[Record]) -> None:
 
 
 def listed(text: bytes, name: str) -> int | None:
-    """How many objects a COCO-format file holds, told by another parser; None where it cannot tell."""
+    """The number of objects in a COCO-format file by another parser; None where it fails."""
     try:
         return len(json.loads(text)["annotations"]) if name != "objects.json" else None
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -106,13 +106,13 @@ def test_a_damaged_annotation_file_loses_nothing_or_is_named(tmp_path: Path, sou
     write_world(tmp_path)
     whole = (tmp_path / name).read_bytes()
     places = [place.format(tmp_path) for place in dict.fromkeys(("coco=coco:{}/coco", source))]
-    broken_before = len(compose_plainly(*places)[0].rejects)
+    broken_before = len(build_records_plainly(*places)[0].rejects)
     ends: Counter[str] = Counter()
     for seed in range(JSON_FILES):
         text = damage_json(whole, random.Random(f"{name} {seed}"))
         (tmp_path / name).write_bytes(text)
         try:
-            total, records = compose_plainly(*places)
+            total, records = build_records_plainly(*places)
         except DataError as error:
             assert Path(name).name in str(error), (seed, str(error))
             ends["refused"] += 1

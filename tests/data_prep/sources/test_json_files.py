@@ -1,4 +1,4 @@
-"""Annotation files are cut into spans of whole items, and broken ones are refused with the place."""
+"""Annotation files are cut into byte_ranges of whole items, and broken ones are refused with the place."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.sources.json_files import map_file, member, read_span, spans, top_level
+from data_prep.sources.json_files import byte_ranges, map_file, member, read_items, top_level
 from data_prep.storage.errors import DataError
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
@@ -27,7 +27,11 @@ def test_spans_hold_every_item_once_at_its_place(tmp_path: Path, items: list[Any
     path.write_text(json.dumps({"before": [1, 2], "items": items, "after": {}}, indent=indent, ensure_ascii=False))
     buffer = map_file(str(path))
     raw = member(str(path), top_level(str(path), buffer), "items")
-    read = [found for span in spans(str(path), 0, buffer, raw, "items", size) for found in read_span(buffer, span)]
+    read = [
+        found
+        for byte_range in byte_ranges(str(path), 0, buffer, raw, "items", size)
+        for found in read_items(buffer, byte_range)
+    ]
     assert [json.loads(bytes(item)) for _, item in read] == items
     for offset, item in read:
         assert buffer[offset : offset + memoryview(item).nbytes] == bytes(item)
@@ -42,11 +46,11 @@ def test_brackets_in_strings_and_uneven_spaces_do_not_matter(
     path = tmp_path / "file.json"
     path.write_text("[" + ",".join(data.draw(st.text(" \r", max_size=2)) + text for text in written) + "]\n")
     buffer = map_file(str(path))
-    cuts = list(spans(str(path), 0, buffer, buffer, "of texts", size))
-    read = [found for span in cuts for found in read_span(buffer, span)]
+    cuts = list(byte_ranges(str(path), 0, buffer, buffer, "of texts", size))
+    read = [found for byte_range in cuts for found in read_items(buffer, byte_range)]
     assert [json.loads(bytes(item))["text"] for _, item in read] == texts
     assert all(buffer[offset : offset + memoryview(item).nbytes] == bytes(item) for offset, item in read)
-    assert max(span.end - span.start for span in cuts) <= 2 * size + max(map(len, written)) + 4
+    assert max(byte_range.end - byte_range.start for byte_range in cuts) <= 2 * size + max(map(len, written)) + 4
 
 
 @given(st.data())
@@ -57,7 +61,7 @@ def test_an_array_cut_anywhere_is_refused_with_the_place(tmp_path: Path, data: s
     path = tmp_path / "file.json"
     path.write_bytes(whole[:cut])
     with pytest.raises(DataError, match=rf"file\.json: the JSON stops in the middle, at byte {cut}"):
-        list(spans(str(path), 0, map_file(str(path)), map_file(str(path)), "of images", 10))
+        list(byte_ranges(str(path), 0, map_file(str(path)), map_file(str(path)), "of images", 10))
 
 
 @pytest.mark.parametrize("text", ["[1, 2,]", "[,1]", "[1 2]", "[1]]", "[[1], 2}]", '["a]'])
@@ -67,7 +71,7 @@ def test_an_array_with_a_syntax_error_is_refused(tmp_path: Path, text: str, size
     path.write_text(text)
     buffer = map_file(str(path))
     with pytest.raises(DataError, match=r"file\.json: (broken JSON|the JSON stops)"):
-        list(spans(str(path), 0, buffer, buffer, "of images", size))
+        list(byte_ranges(str(path), 0, buffer, buffer, "of images", size))
 
 
 def test_an_empty_array_has_no_spans_and_another_value_is_refused(tmp_path: Path) -> None:
@@ -76,10 +80,10 @@ def test_an_empty_array_has_no_spans_and_another_value_is_refused(tmp_path: Path
         path.write_text(text)
         buffer = map_file(str(path))
         if kind is None:
-            assert list(spans(str(path), 0, buffer, buffer, "of images")) == []
+            assert list(byte_ranges(str(path), 0, buffer, buffer, "of images")) == []
             continue
         with pytest.raises(DataError, match=kind):
-            list(spans(str(path), 0, buffer, buffer, "of images"))
+            list(byte_ranges(str(path), 0, buffer, buffer, "of images"))
 
 
 @given(st.data())

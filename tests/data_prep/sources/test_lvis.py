@@ -1,4 +1,4 @@
-"""LVIS: its masks join COCO's images, its lists of classes are kept, and what is held out stays so."""
+"""LVIS: its masks join COCO's images, its lists of classes stay, and held-out images stay held out."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ from tests.data_prep.small_sources import (
 
 
 def prepared(folder: Path) -> tuple[Manifest, dict[str, Record]]:
-    """The dataset of whichever sources stand in the folder: its manifest, and the records by key."""
+    """The dataset of the sources in the folder: its manifest, and the records by key."""
     kinds = {"coco": "coco", "lvis": "lvis", "vg": "vg"}
     sources = [f"{name}={kind}:{folder}/{name}" for name, kind in kinds.items() if (folder / name).is_dir()]
     manifest = prepare_plainly(folder / "out", *sources)
@@ -77,7 +77,7 @@ def test_no_class_of_it_is_exhaustive_and_its_synsets_are_its_own(tmp_path: Path
     ]
 
 
-def test_alone_it_stands_with_its_own_images_and_ids(tmp_path: Path) -> None:
+def test_alone_it_has_its_own_images_and_ids(tmp_path: Path) -> None:
     write_lvis(tmp_path / "lvis", [lvis_image(1)], [lvis_object(8, 1)])
     write_lvis(tmp_path / "lvis", [lvis_image(2), lvis_image(3, "val2017")], [lvis_object(8, 3)], "val")
     prepared(tmp_path)
@@ -138,7 +138,7 @@ def test_three_sources_of_one_image_are_one(tmp_path: Path) -> None:
 def test_an_image_in_both_of_its_files_is_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write_lvis(tmp_path / "lvis", [lvis_image(1)], [], split)
-    with pytest.raises(DataError, match=r"lvis_v1_val\.json: image 1 stands in lvis_v1_train\.json too"):
+    with pytest.raises(DataError, match=r"lvis_v1_val\.json: image 1 is in lvis_v1_train\.json too"):
         prepared(tmp_path)
 
 

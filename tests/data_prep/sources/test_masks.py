@@ -1,4 +1,4 @@
-"""Masks are the ones that COCO's evaluator would make, and what is no mask is rejected before it can do harm."""
+"""Masks are the ones that COCO's evaluator would make, and anything else is rejected before it can do harm."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from data_prep.format.records import Rle
-from data_prep.sources.masks import RawRle, Segmentation, mask_area, to_rles
+from data_prep.format.rle import mask_area
+from data_prep.sources.masks import RawRle, Segmentation, to_rle
 from data_prep.sources.reasons import BrokenError
 
 HEIGHT, WIDTH = 20, 30
@@ -19,13 +20,6 @@ def polygons(coordinates: st.SearchStrategy[float], most: int = 3) -> st.SearchS
     return st.lists(points, min_size=1, max_size=most)
 
 
-def to_rle(segmentation: Segmentation, height: int, width: int) -> Rle | None:
-    (found,) = to_rles([segmentation], [(height, width)])
-    if isinstance(found, BrokenError):
-        raise found
-    return found
-
-
 def evaluators(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
     reference = COCO()
     reference.imgs = {1: dict(zip(("height", "width"), size, strict=True))}
@@ -34,7 +28,7 @@ def evaluators(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
 
 @given(polygons(st.floats(-5, 35, width=32)))
 def test_polygons_become_the_evaluators_mask(drawn: list[list[float]]) -> None:
-    assert to_rle(drawn, HEIGHT, WIDTH) == evaluators(drawn, (HEIGHT, WIDTH))
+    assert to_rle(drawn, (HEIGHT, WIDTH)) == evaluators(drawn, (HEIGHT, WIDTH))
 
 
 # Corners on pixels, on their edges, and between: where outlines meet, touch the border, or run along a column.
@@ -44,22 +38,11 @@ def test_polygons_become_the_evaluators_mask(drawn: list[list[float]]) -> None:
     polygons(st.floats(0, 60) | st.integers(0, 60).map(float) | st.integers(0, 600).map(lambda x: x / 10), most=40),
 )
 @settings(max_examples=300)
-def test_polygons_of_many_objects_become_the_evaluators_masks(
-    height: int, width: int, drawn: list[list[float]]
-) -> None:
+def test_polygons_of_any_corners_become_the_evaluators_masks(height: int, width: int, drawn: list[list[float]]) -> None:
     inside = [polygon for polygon in drawn if max(polygon) <= 2 * max(height, width)]
     objects = [inside[number : number + number % 4 + 1] for number in range(len(inside))]
-    found = to_rles(list(objects), [(height, width)] * len(objects))
+    found = [to_rle(polygons, (height, width)) for polygons in objects]
     assert found == [evaluators(polygons, (height, width)) for polygons in objects]
-
-
-def test_masks_of_every_kind_and_size_stay_in_order() -> None:
-    triangle, two = [[1.0, 1.0, 9.0, 1.0, 5.0, 8.0]], [[1.0, 1.0, 9.0, 1.0, 5.0, 8.0], [6.0, 2.0, 9.0, 9.0, 2.0, 9.0]]
-    outside = [[0.0, 0.0, 1000.0, 0.0, 0.0, 5.0]]
-    found = to_rles([triangle, None, two, outside, triangle], [(10, 10), (3, 3), (10, 10), (10, 10), (90, 7)])
-    assert found[:3] == [evaluators(triangle, (10, 10)), None, evaluators(two, (10, 10))]
-    assert isinstance(found[3], BrokenError)
-    assert found[4] == evaluators(triangle, (90, 7))
 
 
 @given(st.binary(min_size=HEIGHT * WIDTH // 8, max_size=HEIGHT * WIDTH // 8))
@@ -69,14 +52,14 @@ def test_run_lengths_of_both_kinds_become_the_same_mask(bits: bytes) -> None:
     changes = np.flatnonzero(np.diff(np.concatenate([[0], pixels.ravel(order="F")])))
     counts = np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
     expected = Rle((HEIGHT, WIDTH), compressed)
-    assert to_rle(RawRle((HEIGHT, WIDTH), counts), HEIGHT, WIDTH) == expected
-    assert to_rle(RawRle((HEIGHT, WIDTH), compressed), HEIGHT, WIDTH) == expected
+    assert to_rle(RawRle((HEIGHT, WIDTH), counts), (HEIGHT, WIDTH)) == expected
+    assert to_rle(RawRle((HEIGHT, WIDTH), compressed), (HEIGHT, WIDTH)) == expected
     assert mask_area(expected) == pixels.sum()
 
 
 @pytest.mark.parametrize("nothing", [None, []])
 def test_no_segmentation_is_no_mask(nothing: Segmentation) -> None:
-    assert to_rle(nothing, HEIGHT, WIDTH) is None
+    assert to_rle(nothing, (HEIGHT, WIDTH)) is None
 
 
 @pytest.mark.parametrize(
@@ -93,18 +76,20 @@ def test_no_segmentation_is_no_mask(nothing: Segmentation) -> None:
         RawRle((HEIGHT, WIDTH), ""),
         RawRle((HEIGHT, WIDTH), "nonsense ~"),
         RawRle((HEIGHT, WIDTH), "o"),
+        RawRle((HEIGHT, WIDTH), "é"),
+        RawRle((HEIGHT, WIDTH), 40 * "oooooooooooo7"),  # each alone would overflow
     ],
 )
 def test_what_is_no_mask_of_the_image_is_rejected(broken: Segmentation) -> None:
     with pytest.raises(BrokenError) as caught:
-        to_rle(broken, HEIGHT, WIDTH)
+        to_rle(broken, (HEIGHT, WIDTH))
     assert caught.value.reason == "bad_mask"
 
 
 @given(st.text(max_size=30))
 def test_any_text_for_run_lengths_is_a_mask_of_that_size_or_rejected(text: str) -> None:
     try:
-        mask = to_rle(RawRle((HEIGHT, WIDTH), text), HEIGHT, WIDTH)
+        mask = to_rle(RawRle((HEIGHT, WIDTH), text), (HEIGHT, WIDTH))
     except BrokenError:
         return
     assert mask is not None

@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.format.records import Annotation
-from data_prep.sources.coco import flickr_id, take
-from data_prep.sources.coordinates import Frame
-from data_prep.sources.objects import Item, Objects
-from data_prep.sources.reasons import LEFT_OUT_OBJECTS, REJECTED, BrokenError
-from data_prep.sources.visual_genome_objects import ImageHead, head_of, image_heads, object_annotation, raw_objects
+from data_prep.sources.coco import flickr_id
+from data_prep.sources.coco_annotations import add_coco_annotation
+from data_prep.sources.coordinates import CoordinateTransform
+from data_prep.sources.objects import ImageObjects, RawRecord
+from data_prep.sources.reasons import EXCLUDED_OBJECTS, REJECTED, BrokenError
+from data_prep.sources.visual_genome_objects import object_annotation
+from data_prep.sources.visual_genome_records import RecordHead, raw_objects, read_head, read_heads
 from tests.data_prep.small_sources import coco_object, vg_object
 
 CATEGORIES = {1: "cat"}
+SAME_SIZE = CoordinateTransform(40, 30)
 SYNSETS = {"tree": "tree.n.01", "oak": "tree.n.01", "dog": "dog.n.01"}
 anything = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
 anything_deep = anything | st.lists(anything, max_size=5) | st.dictionaries(st.text(max_size=5), anything, max_size=2)
@@ -32,16 +35,16 @@ def coco(**fields: Any) -> Annotation:
 
 
 def read_coco(data: bytes) -> Annotation:
-    into = Objects()
-    take([Item(data, 0, Frame(40, 30), into)], CATEGORIES)
-    assert into.count == 1
-    for broken in into.rejected:
-        raise BrokenError(broken.reason, broken.seen)
-    return into.annotations[0]
+    objects = ImageObjects()
+    add_coco_annotation(RawRecord(data, 0, CoordinateTransform(40, 30), objects), CATEGORIES)
+    assert objects.count == 1
+    for rejected in objects.rejected:
+        raise BrokenError(rejected.reason, rejected.seen)
+    return objects.annotations[0]
 
 
-def genome(frame: Frame = Frame(40, 30), **fields: Any) -> tuple[Annotation, bool] | str:  # noqa: B008  frozen
-    return object_annotation(raw(vg_object(7, **fields)), frame, SYNSETS)
+def genome(transform: CoordinateTransform = SAME_SIZE, **fields: Any) -> tuple[Annotation, bool] | str:
+    return object_annotation(raw(vg_object(7, **fields)), transform, SYNSETS)
 
 
 def test_cocos_numbers_stay_as_they_are() -> None:
@@ -83,7 +86,7 @@ def test_a_number_beyond_all_bounds_is_malformed() -> None:
 @given(
     st.dictionaries(st.sampled_from(["id", "category_id", "bbox", "area", "iscrowd", "segmentation"]), anything_deep)
 )
-def test_whatever_a_coco_file_holds_is_taken_or_rejected(fields: dict[str, Any]) -> None:
+def test_whatever_a_coco_file_holds_is_included_or_rejected(fields: dict[str, Any]) -> None:
     try:
         found = coco(**fields)
     except BrokenError as error:
@@ -93,13 +96,13 @@ def test_whatever_a_coco_file_holds_is_taken_or_rejected(fields: dict[str, Any])
 
 
 @given(st.dictionaries(st.sampled_from(["object_id", "x", "y", "w", "h", "synsets"]), anything_deep))
-def test_whatever_visual_genome_holds_is_taken_left_out_or_rejected(fields: dict[str, Any]) -> None:
+def test_whatever_visual_genome_holds_is_included_excluded_or_rejected(fields: dict[str, Any]) -> None:
     try:
         found = genome(**fields)
     except BrokenError as error:
         assert error.reason in REJECTED
         return
-    assert not isinstance(found, str) or found in LEFT_OUT_OBJECTS
+    assert not isinstance(found, str) or found in EXCLUDED_OBJECTS
 
 
 @given(coordinates, coordinates, coordinates, coordinates, st.integers(1, 200), st.integers(1, 200))
@@ -107,7 +110,7 @@ def test_a_visual_genome_box_lies_within_the_image(
     x: float, y: float, w: float, h: float, width: int, height: int
 ) -> None:
     try:
-        found = genome(Frame(width, height, width / 40, height / 30), x=x, y=y, w=w, h=h)
+        found = genome(CoordinateTransform(width, height, width / 40, height / 30), x=x, y=y, w=w, h=h)
     except BrokenError as error:
         assert error.reason in {"zero_size", "outside_image"}
         return
@@ -122,7 +125,7 @@ def test_a_visual_genome_box_lies_within_the_image(
 
 
 def test_a_box_is_scaled_and_rounded_to_a_hundredth() -> None:
-    found = genome(Frame(640, 427, 640 / 500, 427 / 333), x=391, y=196, w=109, h=70)
+    found = genome(CoordinateTransform(640, 427, 640 / 500, 427 / 333), x=391, y=196, w=109, h=70)
     assert isinstance(found, tuple)
     assert found[0].bbox == (500.48, 251.33, 139.52, 89.76)
     assert found[1] is False
@@ -153,7 +156,7 @@ def test_a_broken_visual_genome_object_is_rejected_with_its_reason(fields: dict[
 @pytest.mark.parametrize(
     ("synsets", "reason"), [([], "no_synset"), ([""], "no_synset"), (["a", "b"], "several_synsets")]
 )
-def test_objects_without_one_synset_are_left_out_by_rule(synsets: list[str], reason: str) -> None:
+def test_objects_without_one_synset_are_excluded_by_rule(synsets: list[str], reason: str) -> None:
     assert genome(synsets=synsets) == reason
 
 
@@ -173,7 +176,7 @@ BOX = {"x": 4, "y": 6, "w": 10, "h": 5}
     ],
 )
 def test_an_object_is_the_same_in_every_releases_spelling(fields: dict[str, Any]) -> None:
-    found = object_annotation(raw({**BOX, **fields}), Frame(40, 30), SYNSETS)
+    found = object_annotation(raw({**BOX, **fields}), CoordinateTransform(40, 30), SYNSETS)
     assert found == (Annotation(7, "tree.n.01", (4, 6, 10, 5), 50), False)
 
 
@@ -187,14 +190,14 @@ def test_an_object_is_the_same_in_every_releases_spelling(fields: dict[str, Any]
         ({"synsets": ["a.n.01", {"synset_name": "b.n.01"}]}, "several_synsets"),
     ],
 )
-def test_an_early_releases_object_is_left_out_by_the_same_rules(fields: dict[str, Any], reason: str) -> None:
-    assert object_annotation(raw({"id": 7, **BOX, **fields}), Frame(40, 30), SYNSETS) == reason
+def test_an_early_releases_object_is_excluded_by_the_same_rules(fields: dict[str, Any], reason: str) -> None:
+    assert object_annotation(raw({"id": 7, **BOX, **fields}), CoordinateTransform(40, 30), SYNSETS) == reason
 
 
 @pytest.mark.parametrize("fields", [{}, {"id": "7"}, {"id": 7, "synsets": 5}, {"id": 7, "synsets": [{"name": "a"}]}])
 def test_an_object_in_no_releases_spelling_is_malformed(fields: dict[str, Any]) -> None:
     with pytest.raises(BrokenError, match="malformed"):
-        object_annotation(raw({**BOX, **fields}), Frame(40, 30), SYNSETS)
+        object_annotation(raw({**BOX, **fields}), CoordinateTransform(40, 30), SYNSETS)
 
 
 @pytest.mark.parametrize(
@@ -207,22 +210,22 @@ def test_an_object_in_no_releases_spelling_is_malformed(fields: dict[str, Any]) 
 )
 def test_every_synset_of_every_object_counts_in_every_spelling(records: list[Any]) -> None:
     by_name = {"a": "a", "b": "b"}
-    assert image_heads(json.dumps(records).encode(), by_name) == [ImageHead(1, 2, ["a", "b"])]
-    assert head_of(raw(records[0]), by_name) == ImageHead(1, 2, ["a", "b"])
+    assert read_heads(json.dumps(records).encode(), by_name) == [RecordHead(1, 2, ["a", "b"])]
+    assert read_head(raw(records[0]), by_name) == RecordHead(1, 2, ["a", "b"])
 
 
 def test_a_record_whose_image_is_known_has_its_objects_whatever_else_it_holds() -> None:
     record = {"image_id": 1, "id": -5, "objects": [vg_object(7)]}
-    assert image_heads(json.dumps([record]).encode(), {}) == [ImageHead(1, 1, ["tree.n.01"])]
+    assert read_heads(json.dumps([record]).encode(), {}) == [RecordHead(1, 1, ["tree.n.01"])]
     assert len(raw_objects(raw(record))) == 1
 
 
 @pytest.mark.parametrize("record", [{"objects": []}, {"id": 1}, {"id": -1, "objects": []}, 5])
 def test_a_record_of_no_image_is_refused(record: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
-        image_heads(json.dumps([record]).encode(), {})
+        read_heads(json.dumps([record]).encode(), {})
     with pytest.raises(msgspec.ValidationError):
-        head_of(raw(record), {})
+        read_head(raw(record), {})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`--source`: which files it names, and what is said when it names none."""
+"""`--source`: which files it names, and the error when it names none."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.storage.errors import CheckpointError, ConfigError, MaskxError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
 from maskx_model.artifacts.torchvision_masks import load_coco_features
-from maskx_model.cli.commands import masks
+from maskx_model.cli.train_masks import train_masks as masks_command
 from maskx_model.config import MaskConfig
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -102,10 +102,10 @@ def test_the_model_says_that_it_saw_masks_of_cocos_classes(folder: Path, importe
 
 
 def test_a_finished_import_is_not_done_again(
-    folder: Path, imported: MaskXRCNN, capsys: pytest.CaptureFixture[str]
+    folder: Path, imported: MaskXRCNN, caplog: pytest.LogCaptureFixture
 ) -> None:
     import_masks(f"{folder}/coco", f"{folder}/detector", f"{folder}/coco.pth", f"{folder}/masks", class_specific())
-    assert "masks: finished already, nothing to do" in capsys.readouterr().err
+    assert "masks: finished already, nothing to do" in caplog.text
 
 
 def as_of_years_ago(tensors: dict[str, Tensor]) -> "OrderedDict[str, Tensor]":
@@ -146,14 +146,14 @@ def test_stage_2_begins_with_its_features(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_classes_that_coco_lacks_begin_anew_and_are_counted(
-    folder: Path, imported: MaskXRCNN, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, imported: MaskXRCNN, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     preset = class_specific()
     preset = replace(preset, stage1=replace(preset.stage1, steps=1, images_per_batch=1, learning_rates=(0.0,)))
     import_detector(f"{folder}/data", f"{folder}/coco.pth", f"{tmp_path}/detector", preset)
     import_masks(f"{folder}/data", f"{tmp_path}/detector", f"{folder}/coco.pth", f"{tmp_path}/masks", preset)
     told = "coco.pth: 4 of the 5 classes are COCO's and take its rows; the other 1 begin with new ones"
-    assert capsys.readouterr().err.count(told) == 2
+    assert caplog.text.count(told) == 2
     loaded = load_model(f"{tmp_path}/masks", "cpu")
     assert isinstance(loaded.model, MaskXRCNN)
     assert loaded.mask_classes == (0, 1, 2, 3)
@@ -246,4 +246,4 @@ def test_other_files_are_refused_and_nothing_is_written(folder: Path, tmp_path: 
 def test_the_command_takes_pretrained_masks(folder: Path, tmp_path: Path, words: str, message: str) -> None:
     places = [f"--dataset={folder}/coco", f"--detector={folder}/detector", f"--out={tmp_path}/out"]
     with pytest.raises(MaskxError, match=message):
-        tyro.cli(masks, args=[*places, "--preset=coco_r50", f"--pretrained={folder}/coco.pth", *words.split()])
+        tyro.cli(masks_command, args=[*places, "--preset=coco_r50", f"--pretrained={folder}/coco.pth", *words.split()])

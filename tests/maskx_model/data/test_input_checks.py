@@ -15,11 +15,12 @@ from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.artifacts.model_folder import LoadedModel, load_model, save_model
 from maskx_model.config import ModelConfig
 from maskx_model.data.samples import Sample
-from maskx_model.inference.predict import segment_boxes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.results.predict import segment_boxes
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
-from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.roi_cache import cache_rois
+from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from maskx_model.training.stage2 import freeze
 from tests.maskx_model.samples import bitmap, busy_samples, new_detector, sample
 from tests.maskx_model.synthetic import random_world
@@ -118,9 +119,10 @@ def test_at_inference_bytes_are_refused_by_their_place_and_so_is_an_empty_batch(
 
 def segment(boxes: list[list[float]], labels: list[int]) -> list[Rle]:
     """Masks on one image, for labels 0-based."""
-    given = np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64)
-    (masks,) = segment_boxes(new_model().eval(), [IMAGE.image], [given[0]], [given[1]])
-    return masks
+    model = new_model().eval()
+    box_tensor, label_tensor = torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.int64) + 1
+    ground_truth = {"boxes": box_tensor, "labels": label_tensor, "scores": torch.ones(len(boxes))}
+    return segment_boxes(model, model.encode([IMAGE.image_tensor()]), ground_truth).masks
 
 
 @pytest.mark.parametrize("label", [-1, 5, 3000])
@@ -164,7 +166,7 @@ def test_features_too_large_for_half_precision_are_not_cached() -> None:
     freeze(model.detector)
     model.detector.backbone.fpn.layer_blocks[0][0].weight.mul_(1e6)
     with pytest.raises(DataError, match=r"RoI features are not finite \(float16\)"):
-        cached_rois(model.detector, iter([busy_samples(0)]), per_object=0)
+        cache_rois(model.detector, iter([busy_samples(0)]), per_object=0)
 
 
 def test_a_model_folder_whose_weights_do_not_fit_its_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -14,12 +14,11 @@ from pycocotools.cocoeval import COCOeval
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
-from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.protocols import evaluated_classes
-from maskx_model.evaluation.single_class_ap import METRICS, IouType
+from maskx_model.evaluation.coco_ap import METRICS, IouType, average_precision
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.results.coco_results import category_ids
 from maskx_model.results.instances import Instances
 
@@ -46,10 +45,10 @@ def assert_same_ap(coco: Path, tmp_path: Path) -> None:
     data = Dataset.open(str(tmp_path / "data"))
     with contextlib.redirect_stdout(io.StringIO()):
         original = COCO(coco / "annotations/instances_val2017.json")
-    labels = evaluated_classes(data, "coco")
+    labels = exhaustive_classes(data, "coco")
     numbers = category_ids(data.vocabulary)
     positions = {number: position for position, number in enumerate(numbers)}
-    truths = [Truth.of(data.read_record(row), "coco", labels) for row in data.select("val", "coco")]
+    truths = [GroundTruth.of(data.read_record(row), "coco", labels) for row in data.select("val", "coco")]
     assert {truth.image_id for truth in truths} == set(original.imgs)
     results = {image: guesses(original, image, seed) for seed, image in enumerate(sorted(original.imgs))}
     found = [as_instances(results[truth.image_id], positions) for truth in truths]

@@ -12,9 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from data_prep.format.records import Annotation, Record
-from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.single_class_ap import METRICS, IouType
+from maskx_model.evaluation.coco_ap import METRICS, IouType, average_precision
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
 
@@ -23,8 +22,8 @@ LABELS = {name: position for position, name in enumerate(NAMES)}
 EMPTY = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
 
 
-def truths_of(records: list[Record]) -> list[Truth]:
-    return [Truth.of(record, "coco", LABELS) for record in records]
+def truths_of(records: list[Record]) -> list[GroundTruth]:
+    return [GroundTruth.of(record, "coco", LABELS) for record in records]
 
 
 def reference(
@@ -76,7 +75,7 @@ def test_a_b_and_all_of_one_run_equal_separate_runs_of_pycocotools(iou_type: Iou
 def test_every_one_of_many_classes_equals_pycocotools(iou_type: IouType) -> None:
     names = [f"class {i}" for i in range(200)]
     records, found = random_world(7, 60, names)
-    truths = [Truth.of(record, "coco", {name: i for i, name in enumerate(names)}) for record in records]
+    truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(names)}) for record in records]
     table = average_precision(truths, found, iou_type, range(200))
     precision = reference(records, found, iou_type, range(200), names).eval["precision"][..., 0, 2]
     expected = precision.mean(axis=(0, 1))
@@ -103,7 +102,7 @@ def test_perfect_instances_reach_100_and_nothing_found_is_0() -> None:
 
 def test_a_class_without_objects_is_left_out_of_the_mean() -> None:
     record = _photograph(_thing("class 0"))
-    table = average_precision([Truth.of(record, "coco", LABELS)], [EMPTY], "segm", [0, 1])
+    table = average_precision([GroundTruth.of(record, "coco", LABELS)], [EMPTY], "segm", [0, 1])
     assert table.by_class() == {0: 0.0, 1: None}
     assert table.mean()["AP"] == 0.0
     assert table.mean([1])["AP"] is None
@@ -111,13 +110,13 @@ def test_a_class_without_objects_is_left_out_of_the_mean() -> None:
 
 
 def test_no_objects_at_all_is_none() -> None:
-    assert average_precision([Truth.of(_photograph(), "coco", LABELS)], [EMPTY], "bbox", [0]).mean()["AP"] is None
+    assert average_precision([GroundTruth.of(_photograph(), "coco", LABELS)], [EMPTY], "bbox", [0]).mean()["AP"] is None
     assert average_precision([], [], "bbox", []).mean()["AP"] is None
 
 
 def test_an_object_without_a_mask_counts_for_boxes_and_is_ignored_for_masks() -> None:
     boxed = msgspec.structs.replace(_thing("class 0"), id=2, bbox=(100.0, 10.0, 40.0, 40.0), mask=None)
-    truth = Truth.of(_photograph(_thing("class 0"), boxed), "coco", LABELS)
+    truth = GroundTruth.of(_photograph(_thing("class 0"), boxed), "coco", LABELS)
     both = np.array([[10, 10, 50, 50], [100, 10, 140, 50]], np.float64)
     seen = instances(both, np.zeros(2, np.int64), np.array([0.5, 0.9]))
     assert average_precision([truth], [seen], "segm", [0]).by_class()[0] == pytest.approx(100)
@@ -127,9 +126,9 @@ def test_an_object_without_a_mask_counts_for_boxes_and_is_ignored_for_masks() ->
 
 def test_objects_of_other_classes_and_sources_are_not_evaluated() -> None:
     record = _photograph(_thing("class 0"), _thing("something else"))
-    assert Truth.of(record, "coco", {"class 0": 4}).labels == (4,)
+    assert GroundTruth.of(record, "coco", {"class 0": 4}).labels == (4,)
     other = msgspec.structs.replace(record, ids={"coco": 1, "vg": 2}, objects={"vg": [_thing("class 0")]})
-    assert Truth.of(other, "coco", LABELS).objects == ()
+    assert GroundTruth.of(other, "coco", LABELS).objects == ()
 
 
 def test_boxes_beyond_the_hundredth_of_a_class_do_not_count() -> None:
@@ -137,7 +136,7 @@ def test_boxes_beyond_the_hundredth_of_a_class_do_not_count() -> None:
     boxes = random_boxes(np.random.default_rng(0), 101)
     boxes[100] = [10, 10, 50, 50]
     seen = instances(boxes, np.zeros(101, np.int64), np.linspace(1, 0.1, 101))
-    assert average_precision([Truth.of(record, "coco", LABELS)], [seen], "bbox", [0]).by_class()[0] < 100  # type: ignore[operator]
+    assert average_precision([GroundTruth.of(record, "coco", LABELS)], [seen], "bbox", [0]).by_class()[0] < 100  # type: ignore[operator]
 
 
 def _thing(name: str) -> Annotation:

@@ -18,11 +18,11 @@ from data_prep.format.records import Record
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.artifacts.origin import Origin
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.measured import Measured
+from maskx_model.evaluation.evaluation_run import EvaluationRun
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
-from maskx_model.evaluation.predictions import Found, find, ground_truth_boxes
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.predictions import Predictions, ground_truth_boxes, predict
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.report.evaluate import evaluate
 from maskx_model.report.folder import write_evaluation
@@ -45,16 +45,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mediocre(world: Path) -> Measured:
+def mediocre(world: Path) -> EvaluationRun:
     """As if a mediocre model had been run on the images."""
     data = Dataset.open(f"{world}/data")
     rows = data.select("val", "coco")
-    truths = [Truth.of(data.read_record(row), "coco", evaluated_classes(data, "coco")) for row in rows]
+    truths = [GroundTruth.of(data.read_record(row), "coco", exhaustive_classes(data, "coco")) for row in rows]
     _, found = random_world(0, 16, NAMES)
-    everything = {"transfer": Found(found, found)}
+    everything = {"transfer": Predictions(found, found)}
     made_from: Origin = {"split": "val", "source": "coco"}
     result = measure(truths, everything, {0, 1, 2}, {0}, data.vocabulary.names, made_from)
-    return Measured(data, rows, truths, everything, frozenset({0}), result)
+    return EvaluationRun(data, rows, truths, everything, frozenset({0}), result)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_numbers_stand_by_kind_and_set_and_are_what_the_file_says(world: Path, e
     assert msgspec.json.decode((world / "out/metrics.json").read_bytes(), type=Evaluation) == evaluated
 
 
-def test_a_b_and_all_are_means_over_their_classes(mediocre: Measured) -> None:
+def test_a_b_and_all_are_means_over_their_classes(mediocre: EvaluationRun) -> None:
     result = mediocre.result
     per_class = [c.ap["transfer"] or 0.0 for c in result.per_class]
     assert min(per_class) > 5
@@ -90,7 +90,7 @@ def test_a_b_and_all_are_means_over_their_classes(mediocre: Measured) -> None:
     assert result.details["mask"]["transfer"]["B"]["AP"] == result.ap["transfer"]["B"]
 
 
-def test_pycocotools_gets_the_same_ap_from_the_predictions_file(mediocre: Measured, tmp_path: Path) -> None:
+def test_pycocotools_gets_the_same_ap_from_the_predictions_file(mediocre: EvaluationRun, tmp_path: Path) -> None:
     write_evaluation(f"{tmp_path}/out", mediocre, [])
     truth = COCO()
     records = [mediocre.data.read_record(row) for row in mediocre.rows]
@@ -124,12 +124,14 @@ def test_sharing_the_detector_changes_nothing(world: Path) -> None:
         model = load_model(f"{world}/{name}").model
         assert isinstance(model, MaskXRCNN)
         models[name] = model
-    truth = Truth.of(random_world(0, 2, NAMES)[0][1], "coco", {name: i for i, name in enumerate(NAMES)})
-    together = find([(image, truth)], models)
+    truth = GroundTruth.of(random_world(0, 2, NAMES)[0][1], "coco", {name: i for i, name in enumerate(NAMES)})
+    together = predict([(image, truth)], models)
     for name, model in models.items():
-        alone = find([(image, truth)], {name: model})[name]
+        alone = predict([(image, truth)], {name: model})[name]
         for one, other in zip(
-            alone.predicted + alone.given, together[name].predicted + together[name].given, strict=True
+            alone.on_predicted_boxes + alone.on_ground_truth_boxes,
+            together[name].on_predicted_boxes + together[name].on_ground_truth_boxes,
+            strict=True,
         ):
             assert np.array_equal(one.boxes, other.boxes)
             assert one.masks == other.masks
@@ -137,7 +139,7 @@ def test_sharing_the_detector_changes_nothing(world: Path) -> None:
 
 def test_ground_truth_boxes_have_their_objects_classes_and_leave_crowds_out(world: Path) -> None:
     records, _ = random_world(0, 16, NAMES)
-    truths = [Truth.of(record, "coco", {NAMES[1]: 1}) for record in records]
+    truths = [GroundTruth.of(record, "coco", {NAMES[1]: 1}) for record in records]
     for truth in truths:
         boxes, labels = ground_truth_boxes(truth)
         real = [o for o in truth.objects if not o.iscrowd]
@@ -178,9 +180,9 @@ def test_a_model_alone_and_fewer_images(world: Path) -> None:
 
 def test_without_detections_ap_is_0(world: Path) -> None:
     records, found = random_world(0, 4, NAMES)
-    truths = [Truth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
+    truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
     nothing = [type(found[0])(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
-    result = measure(truths, {"transfer": Found(nothing, nothing)}, {0, 1, 2}, {0}, NAMES, {})
+    result = measure(truths, {"transfer": Predictions(nothing, nothing)}, {0, 1, 2}, {0}, NAMES, {})
     assert set(result.ap["transfer"].values()) <= {0.0, None}
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from data_prep.format.records import Rle
 from data_prep.storage.errors import DataError
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
-from maskx_model.evaluation.predictions import Found
+from maskx_model.evaluation.predictions import Predictions
 from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import random_world
 
@@ -17,9 +17,9 @@ NAMES = ["cup", "dog", "hat"]
 LABELS = {name: position for position, name in enumerate(NAMES)}
 
 
-def world() -> tuple[list[Truth], list[Instances]]:
+def world() -> tuple[list[GroundTruth], list[Instances]]:
     records, found = random_world(0, 4, NAMES)
-    return [Truth.of(record, "coco", LABELS) for record in records], found
+    return [GroundTruth.of(record, "coco", LABELS) for record in records], found
 
 
 def with_box(seen: Instances, box: list[float]) -> Instances:
@@ -62,15 +62,15 @@ def test_what_is_no_detection_is_named(broken: Callable[[Instances], Instances],
     position = max(range(4), key=lambda i: len(found[i].labels))
     found[position] = broken(found[position])
     with pytest.raises(DataError, match=rf"image {truths[position].image_id}, .*{words}"):
-        measure(truths, {"transfer": Found(found, found)}, {0, 1, 2}, {0}, NAMES, {})
+        measure(truths, {"transfer": Predictions(found, found)}, {0, 1, 2}, {0}, NAMES, {})
 
 
 def test_images_without_objects_or_without_detections_are_measured() -> None:
     truths, found = world()
-    empty = [Truth(t.image_id, t.height, t.width, (), ()) for t in truths]
+    empty = [GroundTruth(t.image_id, t.height, t.width, (), ()) for t in truths]
     nothing = [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
     for there, seen in ((truths, nothing), (empty, found), (empty, nothing), ([], [])):
-        result = measure(there, {"transfer": Found(seen, seen)}, {0, 1, 2}, {0}, NAMES, {})
+        result = measure(there, {"transfer": Predictions(seen, seen)}, {0, 1, 2}, {0}, NAMES, {})
         expected = {0.0, None} if there is truths else {None}
         for numbers in (result.ap, result.ap_gt_boxes, result.box_ap):
             assert set(numbers["transfer"].values()) <= expected

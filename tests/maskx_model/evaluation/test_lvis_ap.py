@@ -5,10 +5,9 @@ import numpy.typing as npt
 import pytest
 
 from data_prep.format.index import IndexRow
-from maskx_model.evaluation.coco_ap import average_precision
-from maskx_model.evaluation.ground_truth import Truth
-from maskx_model.evaluation.lvis_ap import federated_average_precision, frequency_bins, verified
-from maskx_model.evaluation.single_class_ap import IouType
+from maskx_model.evaluation.coco_ap import IouType, average_precision
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.protocols import frequency_bins
 from maskx_model.results.instances import Instances
 from tests.maskx_model.samples import bitmap
 from tests.maskx_model.synthetic import ellipse, instances, random_boxes, random_world
@@ -19,7 +18,7 @@ RANGES = ((0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10))
 Overlaps = npt.NDArray[np.float64]
 
 
-def federated_world(seed: int, photographs: int) -> tuple[list[Truth], list[Instances]]:
+def federated_world(seed: int, photographs: int) -> tuple[list[GroundTruth], list[Instances]]:
     """Without crowds, which LVIS has none of; each class is absent for sure from a few images, and in a few not
     every object of it is annotated."""
     rng = np.random.default_rng(seed)
@@ -31,7 +30,7 @@ def federated_world(seed: int, photographs: int) -> tuple[list[Truth], list[Inst
         negative = frozenset(rng.choice(12, 3, replace=False).tolist()) - set(labels)
         partly = frozenset(label for label in labels if rng.random() < 0.3)
         image_id = record.ids["coco"]
-        truths.append(Truth(image_id, record.height, record.width, labels, objects, negative, partly))
+        truths.append(GroundTruth(image_id, record.height, record.width, labels, objects, negative, partly))
     return truths, found
 
 
@@ -39,7 +38,7 @@ def federated_world(seed: int, photographs: int) -> tuple[list[Truth], list[Inst
 @pytest.mark.parametrize("seed", range(2))
 def test_every_metric_of_every_class_is_lviss(iou_type: IouType, seed: int) -> None:
     truths, found = federated_world(seed, 60)
-    table = federated_average_precision(truths, found, iou_type, range(len(NAMES)))
+    table = average_precision(truths, found, iou_type, range(len(NAMES)), federated=True)
     expected = np.array([lvis_ap(truths, found, iou_type, label) for label in range(len(NAMES))])
     assert np.isfinite(expected).mean() > 0.8
     assert 10 < np.nanmean(expected[:, 0]) < 90
@@ -48,7 +47,7 @@ def test_every_metric_of_every_class_is_lviss(iou_type: IouType, seed: int) -> N
     assert (table.values[:, 0] > as_if_exhaustive.values[:, 0] + 1).any()
 
 
-def lvis_ap(truths: list[Truth], found: list[Instances], iou_type: IouType, label: int) -> list[float]:
+def lvis_ap(truths: list[GroundTruth], found: list[Instances], iou_type: IouType, label: int) -> list[float]:
     """The six metrics in percent points, NaN where there is no object."""
     thresholds = np.linspace(0.5, 0.95, 10)
     by_range = [
@@ -60,7 +59,7 @@ def lvis_ap(truths: list[Truth], found: list[Instances], iou_type: IouType, labe
 
 
 def _precision(
-    truths: list[Truth],
+    truths: list[GroundTruth],
     found: list[Instances],
     iou_type: IouType,
     label: int,
@@ -105,7 +104,7 @@ def _interpolated(counted: list[tuple[float, bool]], objects: int) -> float:
 
 
 def _overlaps(
-    truth: Truth, seen: Instances, there: list[int], mine: list[int], iou_type: IouType
+    truth: GroundTruth, seen: Instances, there: list[int], mine: list[int], iou_type: IouType
 ) -> tuple[Overlaps, list[float]]:
     """IoU of my instances with the objects there, and the instances' areas."""
     if iou_type == "segm":
@@ -128,31 +127,32 @@ def _box_overlap(box: list[float], bbox: tuple[float, float, float, float]) -> f
 def test_what_is_found_of_a_class_that_nobody_looked_for_counts_neither_way() -> None:
     box = np.array([[10.0, 10, 50, 50]])
     thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
-    there = Truth(1, 120, 160, (4,), (thing,))
-    elsewhere = Truth(2, 120, 160, (), ())
+    there = GroundTruth(1, 120, 160, (4,), (thing,))
+    elsewhere = GroundTruth(2, 120, 160, (), ())
     x, y, width, height = thing.bbox
     right = instances(np.array([[x, y, x + width, y + height]]), np.array([4]), np.array([0.5]))
     wrong = instances(box, np.array([4]), np.array([0.9]))
     assert _ap([there, elsewhere], [right, wrong]) == pytest.approx(100)
-    assert _ap([there, Truth(2, 120, 160, (), (), frozenset({4}))], [right, wrong]) == pytest.approx(50)
-    partly = Truth(2, 120, 160, (), (), frozenset({4}), frozenset({4}))
+    assert _ap([there, GroundTruth(2, 120, 160, (), (), frozenset({4}))], [right, wrong]) == pytest.approx(50)
+    partly = GroundTruth(2, 120, 160, (), (), frozenset({4}), frozenset({4}))
     assert _ap([there, partly], [right, wrong]) == pytest.approx(100)
 
 
-def test_of_an_image_the_300_best_count_and_of_those_what_was_looked_for() -> None:
-    boxes = random_boxes(np.random.default_rng(0), 320)
-    labels = np.arange(320) % 2
-    many = Instances(boxes.astype(np.float32), labels, np.linspace(0.9, 0.1, 320, dtype=np.float32), [])
-    kept = verified(Truth(1, 120, 160, (), (), frozenset({1})), many)
-    assert len(kept.labels) == 150
-    assert set(kept.labels.tolist()) == {1}
-    np.testing.assert_array_equal(kept.boxes, many.boxes[1:300:2])
+@pytest.mark.parametrize(("others", "expected"), [(299, 100), (300, 0)])
+def test_the_300_best_detections_of_an_image_count_whatever_their_class(others: int, expected: int) -> None:
+    """Those of classes that are not evaluated, or that nobody looked for in the image, among them."""
+    thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
+    x, y, width, height = thing.bbox
+    boxes = np.concatenate([random_boxes(np.random.default_rng(0), others), [[x, y, x + width, y + height]]])
+    labels = np.append(np.arange(others) % 2 * 7, 4)
+    many = Instances(boxes.astype(np.float32), labels, np.linspace(0.9, 0.1, others + 1, dtype=np.float32), [])
+    assert _ap([GroundTruth(1, 120, 160, (4,), (thing,))], [many]) == pytest.approx(expected)
 
 
 def test_nothing_found_is_0_and_a_class_without_objects_is_left_out() -> None:
     thing = random_world(0, 20, NAMES)[0][1].objects["coco"][0]
     nothing = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
-    table = federated_average_precision([Truth(1, 120, 160, (4,), (thing,))], [nothing], "bbox", [3, 4])
+    table = average_precision([GroundTruth(1, 120, 160, (4,), (thing,))], [nothing], "bbox", [3, 4], federated=True)
     assert table.by_class() == {3: None, 4: 0.0}
 
 
@@ -163,9 +163,9 @@ def test_the_best_known_mask_counts_for_masks() -> None:
     box = np.array([[x, y, x + width, y + height]], np.float32)
     elsewhere = ellipse(np.array([0.0, 0.0, 8.0, 8.0]))
     seen = Instances(box, np.array([4]), np.array([0.5], np.float32), [elsewhere])
-    truth = Truth(1, 120, 160, (4,), (thing,))
-    assert federated_average_precision([truth], [seen], "bbox", [4]).by_class()[4] == pytest.approx(100)
-    assert federated_average_precision([truth], [seen], "segm", [4]).by_class()[4] == 0
+    truth = GroundTruth(1, 120, 160, (4,), (thing,))
+    assert average_precision([truth], [seen], "bbox", [4], federated=True).by_class()[4] == pytest.approx(100)
+    assert average_precision([truth], [seen], "segm", [4], federated=True).by_class()[4] == 0
 
 
 def test_bins_are_by_training_images_of_the_source() -> None:
@@ -178,8 +178,8 @@ def test_bins_are_by_training_images_of_the_source() -> None:
     assert frequency_bins(rows, "vg", labels) == {}
 
 
-def _ap(truths: list[Truth], found: list[Instances]) -> float | None:
-    return federated_average_precision(truths, found, "bbox", [4]).by_class()[4]
+def _ap(truths: list[GroundTruth], found: list[Instances]) -> float | None:
+    return average_precision(truths, found, "bbox", [4], federated=True).by_class()[4]
 
 
 def _row(classes: list[str], split: str) -> IndexRow:

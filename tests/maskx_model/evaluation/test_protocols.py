@@ -12,7 +12,7 @@ from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import LoadedModel, save_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.evaluation.metrics import Evaluation
-from maskx_model.evaluation.protocols import PROTOCOLS, evaluated_classes
+from maskx_model.evaluation.protocols import PROTOCOLS, exhaustive_classes
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.registry.run_record import gather
@@ -93,9 +93,9 @@ def test_the_detector_is_asked_for_300_detections_down_to_a_ten_thousandth() -> 
     torch.manual_seed(0)
     detector = build_detector(DETECTOR, 20, load_weights=False).eval()
     image = [torch.rand(3, 96, 128)]
-    PROTOCOLS["coco"].ask(detector)
+    PROTOCOLS["coco"].configure(detector)
     assert len(detector(image)[0]["scores"]) == DETECTOR.detections_per_image
-    PROTOCOLS["lvis"].ask(detector)
+    PROTOCOLS["lvis"].configure(detector)
     found = detector(image)[0]["scores"]
     assert DETECTOR.detections_per_image < len(found) <= 300
     assert found.min() > 1e-4
@@ -135,4 +135,4 @@ def test_an_evaluation_of_boxes_alone_is_not_registered(boxes_of_vg: tuple[Path,
 
 def test_cocos_protocol_names_the_other_where_nothing_is_exhaustive(toy_dataset: Dataset) -> None:
     with pytest.raises(DataError, match="--protocol lvis"):
-        evaluated_classes(toy_dataset, "vg")
+        exhaustive_classes(toy_dataset, "vg")

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 from PIL import Image
 
-from maskx_model.inference.batch import predict_files
+from maskx_model.inference.predict_files import predict_files
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
@@ -64,13 +64,13 @@ def tracking_uri(folder: Path) -> str:
     return f"sqlite:///{folder}/mlflow.db"
 
 
-def photographs(world: Path) -> list[Path]:
+def image_files(world: Path) -> list[Path]:
     return sorted((world / "photos").iterdir())
 
 
 @pytest.mark.slow
 def test_a_fresh_process_without_our_package_agrees_with_predict(world: Path, tmp_path: Path) -> None:
-    files = photographs(world)
+    files = image_files(world)
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(world), "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [sys.executable, "-I", "-c", FRESH_PROCESS, *map(str, files)]
     process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -99,7 +99,7 @@ def as_results(found: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
 
 
 def test_bytes_in_a_frame_or_a_list_and_base64_give_the_same(world: Path, served: Any) -> None:
-    images = [file.read_bytes() for file in photographs(world)]
+    images = [file.read_bytes() for file in image_files(world)]
     found = served.predict(pd.DataFrame({"image": images}))
     assert [len(each["boxes"]) > 0 for each in found] == [True] * 3
     assert served.predict([{"image": image} for image in images]) == found
@@ -107,13 +107,13 @@ def test_bytes_in_a_frame_or_a_list_and_base64_give_the_same(world: Path, served
 
 
 def test_an_image_gives_the_same_whatever_its_neighbours(world: Path, served: Any) -> None:
-    images = [file.read_bytes() for file in photographs(world)]
+    images = [file.read_bytes() for file in image_files(world)]
     together = served.predict(pd.DataFrame({"image": images}))
     assert [served.predict(pd.DataFrame({"image": [each]}))[0] for each in images] == together
 
 
 def test_the_scoring_server_takes_base64_in_json(world: Path, served: Any) -> None:
-    images = [file.read_bytes() for file in photographs(world)]
+    images = [file.read_bytes() for file in image_files(world)]
     rows = [{"image": base64.b64encode(each).decode()} for each in images]
     request = json.dumps({"dataframe_records": rows})
     answer = invocations(request, "application/json", served, served.metadata.get_input_schema())
@@ -122,7 +122,7 @@ def test_the_scoring_server_takes_base64_in_json(world: Path, served: Any) -> No
 
 
 def test_an_unreadable_image_is_named_by_its_position(world: Path, served: Any) -> None:
-    good = photographs(world)[0].read_bytes()
+    good = image_files(world)[0].read_bytes()
     for bad in (good[:300], b"", "not base64!", base64.b64encode(b"no image").decode()):
         with pytest.raises(MlflowException, match="row 1 of `image`") as error:
             served.predict(pd.DataFrame({"image": pd.Series([good, bad], dtype=object)}))

@@ -18,10 +18,11 @@ from data_prep.format.records import Record
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskTargets, ModelConfig
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.masks.grabcut import grabcut_masks
 from maskx_model.presets import Preset
 from maskx_model.report.evaluate import evaluate
+from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.stage2 import fit_masks
 from tests.maskx_model.samples import bitmap, new_detector
 from tests.maskx_model.synthetic import random_world
@@ -129,12 +130,12 @@ def with_one_mask(record: Record) -> Record:
     return msgspec.structs.replace(record, objects={"coco": same})
 
 
-def test_a_detectors_boxes_are_segmented(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detectors_boxes_are_segmented(world: Path, caplog: pytest.LogCaptureFixture) -> None:
     result = evaluate(f"{world}/detector", f"{world}/val", f"{world}/out", masks="grabcut")
     assert list(result.ap) == ["grabcut"]
     on_given = result.ap_gt_boxes["grabcut"]["all"]
     assert on_given is not None and on_given > 20
-    told = re.search(r"no foreground in (\d+) of (\d+) boxes", capsys.readouterr().err)
+    told = re.search(r"no foreground in (\d+) of (\d+) boxes", caplog.text)
     assert told and 0 < int(told[1]) < int(told[2])
     assert (world / "out/predictions-grabcut.json").stat().st_size > 100
 
@@ -155,8 +156,8 @@ def test_targets_are_made_of_boxes_of_all_classes(world: Path) -> None:
     data = Dataset.open(f"{world}/train")
     overlaps = []
     for row in data.rows:
-        annotated = Reader(data, "coco", frozenset(range(3))).sample(row)
-        made = Reader(data, "coco", frozenset({0}), "grabcut").sample(row)
+        annotated = SampleReader(data, "coco", frozenset(range(3))).sample(row)
+        made = SampleReader(data, "coco", frozenset({0}), "grabcut").sample(row)
         assert [mask is None for mask in made.masks] == (made.labels < 1).tolist()  # crowds alone have none
         pairs = [(a, b) for a, b in zip(made.masks, annotated.masks, strict=True) if a and b]
         overlaps += [(bitmap(a) & bitmap(b)).sum() / (bitmap(a) | bitmap(b)).sum() for a, b in pairs]
@@ -170,7 +171,8 @@ def test_training_towards_them_sees_no_annotated_mask(world: Path, preset: Prese
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())
         chosen = replace(preset, stage2=replace(preset.stage2, targets=targets))
         config = ModelConfig(DETECTOR, replace(preset.mask, kind="class_specific"))
-        model, _ = fit_masks(data, detector, config, (0,), chosen, 0, f"{tmp_path}/{name}-{targets}", {})
+        checkpoints = CheckpointFolder(f"{tmp_path}/{name}-{targets}", {})
+        model, _ = fit_masks(data, detector, config, (0,), chosen, 0, checkpoints)
         learned: torch.Tensor = model.mask_branch.state_dict()["weights"]
         return learned
 

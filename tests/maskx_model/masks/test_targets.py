@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
 from data_prep.format.records import Rle
+from data_prep.format.rle import encode_edges
 from maskx_model.masks import targets_cuda as targets_on_gpu
-from maskx_model.masks.rle import encode_edges
 from maskx_model.masks.targets import EDGES_AT_ONCE, mask_targets
 from maskx_model.masks.targets_cuda import mask_targets_together
 from tests.maskx_model.recorder import Recorder

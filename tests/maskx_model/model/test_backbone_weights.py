@@ -13,7 +13,9 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, ConfigError
-from maskx_model.cli.commands import detector, joint, with_rate, with_weights
+from maskx_model.cli.arguments import with_learning_rate, with_weights
+from maskx_model.cli.train_detector import train_detector as detector_command
+from maskx_model.cli.train_joint import train_joint as joint_command
 from maskx_model.config import DetectorConfig
 from maskx_model.model.detector import build_detector
 from maskx_model.presets import coco_r50, toy
@@ -62,9 +64,9 @@ def test_a_file_is_read_and_nothing_fetched(tmp_path: Path) -> None:
 def test_the_command_takes_them(toy_dataset: Dataset, tmp_path: Path) -> None:
     places = [f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out", "--preset=coco_r50"]
     with pytest.raises(ConfigError, match=r"weights 'nowhere.pth': neither a file nor one of torchvision's"):
-        tyro.cli(detector, args=[*places, "--weights=nowhere.pth"])
+        tyro.cli(detector_command, args=[*places, "--weights=nowhere.pth"])
     with pytest.raises(ConfigError, match=r"--pretrained and --weights: two things to begin with; name one"):
-        tyro.cli(detector, args=[*places, "--weights=none", "--pretrained=COCO_V1"])
+        tyro.cli(detector_command, args=[*places, "--weights=none", "--pretrained=COCO_V1"])
 
 
 @pytest.mark.usefixtures("no_network")
@@ -99,10 +101,10 @@ def test_another_file_of_the_same_name_makes_another_training(toy_dataset: Datas
 def test_end_to_end_begins_with_one_thing(toy_dataset: Dataset, tmp_path: Path) -> None:
     places = [f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out"]
     with pytest.raises(ConfigError, match="--detector and --weights: two things to begin with; name one"):
-        tyro.cli(joint, args=[*places, "--detector=d", "--weights=none"])
+        tyro.cli(joint_command, args=[*places, "--detector=d", "--weights=none"])
     for words in ("--kind class_agnostic", "--transfer-input randn"):
         with pytest.raises(ConfigError, match="--no-stop-gradient: only of box weights"):
-            tyro.cli(joint, args=[*places, "--no-stop-gradient", *words.split()])
+            tyro.cli(joint_command, args=[*places, "--no-stop-gradient", *words.split()])
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,11 @@ def test_end_to_end_begins_with_one_thing(toy_dataset: Dataset, tmp_path: Path) 
 )
 def test_numbers_that_cannot_be_are_refused(words: str, message: str, toy_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        tyro.cli(detector, args=[f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out", "--preset=toy", words])
+        tyro.cli(
+            detector_command, args=[f"--dataset={toy_dataset.uri}", f"--out={tmp_path}/out", "--preset=toy", words]
+        )
 
 
 def test_a_learning_rate_takes_the_place_of_the_presets() -> None:
-    assert with_rate(toy().stage2, None) == toy().stage2
-    assert with_rate(toy().stage2, 0.5).learning_rates == (0.5,)
+    assert with_learning_rate(toy().stage2, None) == toy().stage2
+    assert with_learning_rate(toy().stage2, 0.5).learning_rates == (0.5,)

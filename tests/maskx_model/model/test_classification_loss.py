@@ -15,19 +15,20 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, Schedule
-from maskx_model.data.samples import Reader, mirrored
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import mirrored
 from maskx_model.model.classification_loss import (
     ClassificationLoss,
     ClassSampler,
     choose_loss,
     federated_loss,
-    photographs_by_label,
+    image_counts_by_label,
     sampled_loss,
     softmax_loss,
 )
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
-from maskx_model.training.stage1 import detector_losses
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.stages import settings_hash, train_masks
 from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, new_detector, sample
@@ -134,7 +135,7 @@ def test_a_class_that_is_not_annotated_exhaustively_is_no_negative_where_nothing
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_without_an_object_background_is_told_from_the_classes_drawn(name: str) -> None:
+def test_without_an_object_background_is_separated_from_the_classes_drawn(name: str) -> None:
     value, _, weight, bias = run(losses(4)[name], [[0, 0], []], [target([]), target([], [], [3])])
     assert torch.isfinite(value) and bias[0] < 0
     assert 5 <= len(rows_with_gradient(weight)) <= 9
@@ -152,7 +153,7 @@ def test_more_images_mean_more_draws_by_their_root_and_no_class_is_left_out() ->
 
 def test_frequencies_are_the_images_that_show_a_class(toy_dataset: Dataset) -> None:
     rows, vocabulary = toy_dataset.select("train", "coco"), toy_dataset.vocabulary
-    counts = photographs_by_label(rows, "coco", vocabulary)
+    counts = image_counts_by_label(rows, "coco", vocabulary)
     assert counts.shape == (len(vocabulary) + 1,) and counts[0] == 0
     for name, position in vocabulary.index("coco").items():
         assert counts[position + 1] == sum(name in row.classes["coco"] for row in rows)
@@ -167,7 +168,7 @@ def test_what_a_record_lists_reaches_the_target(tmp_path: Path) -> None:
         msgspec.structs.replace(records[1], not_exhaustive={"coco": ["tree"], "vg": ["cup"]}),
     ]
     data = Dataset.open(write_dataset(tmp_path, records, names, "train", claimed=told))
-    first, second = (Reader(data, "coco").sample(row) for row in data.select("train", "coco"))
+    first, second = (SampleReader(data, "coco").sample(row) for row in data.select("train", "coco"))
     assert (first.negative, first.not_exhaustive) == ((1, 3), ())
     assert (second.negative, second.not_exhaustive) == ((), (2,))
     seen = mirrored(first).target()

@@ -16,7 +16,7 @@ from torchvision.models import resnet101
 
 from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
-from data_prep.prepare.run import prepare
+from data_prep.prepare.prepare import prepare
 from maskx_model.artifacts.model_folder import read_model_manifest
 from tests.maskx_model.full_shape import CLASSES, OUT_OF_FASHION, STEPS, preset, write_world
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
@@ -50,8 +50,8 @@ def test_full_shape(folder: Path) -> None:
         f"model register --model {masks} --evaluation {evaluation} --name full --tracking-uri {tracking}"
     )
     assert registered.split()[-1] == "models:/full/1"
-    photograph = min((folder / "original/coco/val2017").iterdir())
-    maskx(f"predict models:/full@champion {photograph} --out {folder}/found --tracking-uri {tracking}")
+    image = min((folder / "original/coco/val2017").iterdir())
+    maskx(f"predict models:/full@champion {image} --out {folder}/found --tracking-uri {tracking}")
     check_predictions(folder / "found")
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MEMORY_LIMIT
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.masks.targets import mask_targets
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MaskBranch
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.transfer import TransferFunction, class_embeddings
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from maskx_model.training.stage1 import detector_losses
 from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from maskx_model.config import MaskConfig, MaskHead, MaskKind, MlpBranch
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MASK_SIZE, ROI_SIZE, MaskBranch
+from maskx_model.model.mask_loss import mask_loss
 from tests.maskx_model.recorder import Recorder
 
 IN_CHANNELS, BOX_DIM, ROIS = 6, 5, 12

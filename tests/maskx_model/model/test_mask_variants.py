@@ -12,10 +12,10 @@ import tyro
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
-from maskx_model.cli.options import MaskOptions
+from maskx_model.cli.model_options import MaskOptions
 from maskx_model.config import MaskConfig
-from maskx_model.inference.predict import predict
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.results.predict import predict
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.tiny_presets import MASK, tiny
@@ -78,7 +78,7 @@ def train(folder: Path, dataset: Dataset, out: Path, words: str) -> MaskXRCNN:
 def test_a_variant_trains_and_is_read_again(toy_dataset: Dataset, folder: Path, tmp_path: Path, words: str) -> None:
     model = train(folder, toy_dataset, tmp_path, words)
     model.detector.roi_heads.score_thresh = 0.0
-    (found,) = predict(model, [torch.randint(0, 256, (50, 70, 3), dtype=torch.uint8).numpy()])
+    found = predict(model, torch.randint(0, 256, (50, 70, 3), dtype=torch.uint8).numpy())
     assert len(found.masks) == len(found.boxes) > 0
 
 

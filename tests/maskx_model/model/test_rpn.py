@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from maskx_model.model.rpn import TopFirstRPN
+from maskx_model.model.rpn import CrowdAwareRPN
 from tests.maskx_model.samples import new_detector
 from tests.maskx_model.tiny_presets import DETECTOR
 
 IMAGES = ImageList(torch.zeros(2, 3, 64, 96), [(64, 90), (60, 96)])
 
 
-def rpn_and_pyramid(seed: int) -> tuple[TopFirstRPN, "OrderedDict[str, Tensor]"]:
+def rpn_and_pyramid(seed: int) -> tuple[CrowdAwareRPN, "OrderedDict[str, Tensor]"]:
     """An RPN whose boxes are of many sizes, some outside the image and some shrunk to nothing."""
     rpn = new_detector().rpn
     generator = torch.Generator().manual_seed(seed)
@@ -52,7 +52,7 @@ def test_losses_proposals_and_gradients_in_training_are_torchvisions() -> None:
     rpn, levels = rpn_and_pyramid(0)
     rpn.train()
     runs = []
-    for forward in (TopFirstRPN.forward, RegionProposalNetwork.forward):
+    for forward in (CrowdAwareRPN.forward, RegionProposalNetwork.forward):
         torch.manual_seed(0)
         rpn.zero_grad()
         proposals, losses = forward(rpn, IMAGES, levels, targets)

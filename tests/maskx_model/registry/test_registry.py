@@ -213,7 +213,7 @@ def test_everything_that_the_models_code_imports_is_required_beside_it() -> None
     """What the serving code loads of ours, and what those files import at once; `PIL` is pillow's name for itself."""
     code = """
 import ast, json, sys
-import maskx_model.inference.segmenter, maskx_model.inference.predict
+import maskx_model.inference.segmenter, maskx_model.results.predict
 ours = {n: m for n, m in sys.modules.items() if n.startswith(("maskx_model.", "data_prep.")) and m.__file__}
 trees = [ast.parse(open(module.__file__).read()) for module in ours.values()]
 names = [n for t in trees for s in t.body if isinstance(s, ast.Import) for n in [a.name for a in s.names]]

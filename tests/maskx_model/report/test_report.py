@@ -13,10 +13,10 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.pages.plots import class_frequencies
 from maskx_model.artifacts.origin import Origin
-from maskx_model.evaluation.ground_truth import Truth
+from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
-from maskx_model.evaluation.predictions import Found
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.predictions import Predictions
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.report.curves import training_curves
 from maskx_model.report.page import Report, Shown, render
 from maskx_model.report.pictures import Panel, choose, panels, shown
@@ -34,23 +34,23 @@ def nothing_like(found: list[Instances]) -> list[Instances]:
 
 
 @pytest.fixture(scope="module")
-def photographs() -> tuple[list[str], list[Truth], dict[str, Found]]:
+def photographs() -> tuple[list[str], list[GroundTruth], dict[str, Predictions]]:
     """Thirty, with a baseline that finds nothing at all beside a mediocre model."""
     records, found = random_world(0, 30, NAMES)
-    truths = [Truth.of(record, "coco", LABELS) for record in records]
+    truths = [GroundTruth.of(record, "coco", LABELS) for record in records]
     nothing = nothing_like(found)
-    models = {"class_agnostic": Found(nothing, nothing), "transfer": Found(found, found)}
+    models = {"class_agnostic": Predictions(nothing, nothing), "transfer": Predictions(found, found)}
     return [record.key for record in records], truths, models
 
 
 @pytest.fixture(scope="module")
 def report(
-    photographs: tuple[list[str], list[Truth], dict[str, Found]], tmp_path_factory: pytest.TempPathFactory
+    photographs: tuple[list[str], list[GroundTruth], dict[str, Predictions]], tmp_path_factory: pytest.TempPathFactory
 ) -> Report:
     keys, truths, models = photographs
     data = Dataset.open(write_dataset(tmp_path_factory.mktemp("report") / "data", random_world(0, 30, NAMES)[0], NAMES))
     made_from: Origin = {"split": "<b>val</b>", "source": "coco", "max_images": None}
-    result = measure(truths, models, evaluated_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
+    result = measure(truths, models, exhaustive_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
     panel = Panel("<i>transfer</i>", np.zeros((60, 80, 3), np.uint8), "<u>nothing found</u>")
     pictures = [Shown(keys[0], "Attribution <License>", "gain", "Overlap <em>", [panel] * 3)]
     curves = [("masks <transfer>", b'{"step":20,"loss":1.0,"loss_mask":1.0}\n{"step":40,"loss":0.5,"loss_mask":0.5}\n')]
@@ -140,7 +140,7 @@ def test_the_same_input_gives_the_same_page(report: Report) -> None:
 
 
 def test_pictures_are_gains_random_ones_and_failures_each_once(
-    photographs: tuple[list[str], list[Truth], dict[str, Found]],
+    photographs: tuple[list[str], list[GroundTruth], dict[str, Predictions]],
 ) -> None:
     choices = choose(*photographs, IN_A)
     assert [c.reason for c in choices] == ["gain"] * 4 + ["random"] * 4 + ["failure"] * 4
@@ -150,12 +150,12 @@ def test_pictures_are_gains_random_ones_and_failures_each_once(
 
 
 def test_which_images_are_picked_at_random_does_not_hang_on_the_model(
-    photographs: tuple[list[str], list[Truth], dict[str, Found]],
+    photographs: tuple[list[str], list[GroundTruth], dict[str, Predictions]],
 ) -> None:
     """With no gains to take first, the random ones are the same for any two models."""
     keys, truths, models = photographs
-    nothing = Found(*[nothing_like(models["transfer"].predicted)] * 2)
-    same = Found(models["transfer"].predicted, models["transfer"].given)
+    nothing = Predictions(*[nothing_like(models["transfer"].on_predicted_boxes)] * 2)
+    same = Predictions(models["transfer"].on_predicted_boxes, models["transfer"].on_ground_truth_boxes)
     picks = [
         [
             c.position
@@ -168,9 +168,9 @@ def test_which_images_are_picked_at_random_does_not_hang_on_the_model(
 
 
 def test_images_without_objects_are_not_picked() -> None:
-    empty = Truth(1, 120, 160, (), ())
+    empty = GroundTruth(1, 120, 160, (), ())
     nothing = nothing_like(random_world(0, 1, NAMES)[1])
-    assert choose(["coco-1"], [empty], {"transfer": Found(nothing, nothing)}, IN_A) == []
+    assert choose(["coco-1"], [empty], {"transfer": Predictions(nothing, nothing)}, IN_A) == []
 
 
 def test_ten_confident_instances_are_shown_or_else_the_three_best_with_a_note() -> None:
@@ -182,7 +182,7 @@ def test_ten_confident_instances_are_shown_or_else_the_three_best_with_a_note() 
     assert len(shown(many).scores) == 10
     unsure = replace(many, scores=many.scores * np.float32(0.2))
     assert len(shown(unsure).scores) == 3
-    truth = Truth(1, 120, 160, (), ())
+    truth = GroundTruth(1, 120, 160, (), ())
     image = np.zeros((120, 160, 3), np.uint8)
     notes = [
         p.note

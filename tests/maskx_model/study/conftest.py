@@ -11,7 +11,7 @@ from maskx_model.config import ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.model.detector import build_detector
 from maskx_model.presets import Preset
-from maskx_model.study.frozen import Frozen
+from maskx_model.study.frozen_detector import FrozenDetector
 from tests.maskx_model.tiny_presets import tiny_cached
 
 
@@ -39,9 +39,11 @@ def detector(toy_dataset: Dataset, preset: Preset, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
-def frozen(toy_dataset: Dataset, detector: str, preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> Frozen:
+def frozen(
+    toy_dataset: Dataset, detector: str, preset: Preset, tmp_path_factory: pytest.TempPathFactory
+) -> FrozenDetector:
     """Masks of thirty classes; ten of them and ten others are measured."""
     a = resolve_mask_classes(preset.mask_classes, toy_dataset.vocabulary, "coco")
     others = sorted(set(range(60)) - set(a))
     features = str(tmp_path_factory.mktemp("study") / "features")
-    return Frozen(toy_dataset.uri, detector, features, preset, a, (*a[:10], *others[:10]), device="cpu")
+    return FrozenDetector(toy_dataset.uri, detector, features, preset, a, (*a[:10], *others[:10]), device="cpu")

@@ -9,7 +9,8 @@ import tyro
 
 from data_prep.format.reader import Dataset
 from maskx_model.presets import PRESETS
-from maskx_model.study import commands
+from maskx_model.study.cli.holdout import holdout
+from maskx_model.study.cli.tables import tables
 from tests.maskx_model.study.conftest import two_steps
 
 
@@ -23,7 +24,7 @@ def test_holdout_prints_the_variants_and_writes_them(
 ) -> None:
     places = [f"--dataset={toy_dataset.uri}", f"--detector={detector}", f"--out={tmp_path}", "--preset=tiny"]
     options = ["--variants", "cls", "--folds=2", "--seeds", "0", "1", "--steps=3", "--max-images=9", "--jobs=1"]
-    tyro.cli(commands.holdout, args=[*places, *options])
+    tyro.cli(holdout, args=[*places, *options])
     written = json.loads((tmp_path / "holdout.json").read_bytes())
     assert [each["name"] for each in written["variants"]] == ["class_agnostic", "cls"]
     assert [len(each["rows"]) for each in written["variants"]] == [4, 4]
@@ -38,7 +39,7 @@ class CalledError(Exception):
 def test_steps_and_weights_change_the_preset() -> None:
     with patch("maskx_model.study.tables.tables", side_effect=CalledError) as run, pytest.raises(CalledError):
         tyro.cli(
-            commands.tables,
+            tables,
             args=[
                 "--dataset=d",
                 "--out=o",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from maskx_model.study.estimate import VariantResult, best, results
-from maskx_model.study.jobs import Row
+from maskx_model.study.rows import Row
 
 BOX_AP50 = {0: 20.0, 1: 10.0, 2: 30.0, 3: 40.0}
 B = [3, 4]  # of which 4 has no object

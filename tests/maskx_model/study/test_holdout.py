@@ -13,8 +13,8 @@ from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.presets import Preset
 from maskx_model.study import jobs
 from maskx_model.study.estimate import Holdout
-from maskx_model.study.frozen import Frozen
-from maskx_model.study.holdout import HoldoutOptions, holdout, print_table
+from maskx_model.study.frozen_detector import FrozenDetector
+from maskx_model.study.holdout import HoldoutOptions, holdout, results_table
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import Variant, variant
 
@@ -44,12 +44,11 @@ def test_box_ap50_is_known_of_the_classes_held_out_and_of_b(result: Holdout) -> 
     assert all(ap is not None and 0 <= ap <= 100 for ap in result.box_ap50.values())
 
 
-def test_it_is_written_as_json_and_as_a_page(result: Holdout, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_written_as_json_and_as_a_page(result: Holdout, out: str) -> None:
     assert json.loads(Path(out, "holdout.json").read_bytes())["picked"] == result.picked
     page = Path(out, "holdout.html").read_text()
     assert "data:image/svg+xml" in page and "http" not in page.replace("http-equiv", "")
-    print_table(result)
-    table = capsys.readouterr().out
+    table = results_table(result)
     assert all(each.name in page and each.name in table for each in result.variants)
 
 
@@ -83,7 +82,9 @@ def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_head_that_diverges_is_named_and_the_others_are_kept(frozen: Frozen, tmp_path: Path, processes: int) -> None:
+def test_a_head_that_diverges_is_named_and_the_others_are_kept(
+    frozen: FrozenDetector, tmp_path: Path, processes: int
+) -> None:
     vectors = tmp_path / "vectors.txt"
     words = {word for name in frozen.data.vocabulary.names for word in name.split()}
     vectors.write_text("".join(f"{word} 1e30 1e30\n" for word in sorted(words)))

@@ -15,7 +15,8 @@ from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.presets import Preset
 from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import METHODS, ORDERINGS, ROWS, chosen_rows
-from maskx_model.study.tables import TablesOptions, mask_config, print_tables, tables
+from maskx_model.study.table_runs import mask_config
+from maskx_model.study.tables import TablesOptions, results_table, tables
 from tests.maskx_model.tiny_presets import tiny_cached
 
 SOME = ("1a/randn", "1a/embedding", "1a/cls+box", "1a/oracle", "1b/2-layer, LeakyReLU", "1d/transfer, end to end")
@@ -90,16 +91,15 @@ def test_orderings_between_rows_that_were_run_are_judged(result: Tables) -> None
     assert all(each.seeds == 2 and (each.difference > 0) == each.holds for each in judged.values())
 
 
-def test_they_are_written_as_json_csv_and_a_page(result: Tables, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_they_are_written_as_json_csv_and_a_page(result: Tables, out: str) -> None:
     written = json.loads(Path(out, "tables.json").read_bytes())
     assert [row["name"] for row in written["rows"]] == [row.name for row in result.rows]
     lines = Path(out, "tables.csv").read_text().splitlines()
     assert len(lines) == 1 + len(result.rows) and lines[0].startswith("table,row,b_mean,b_deviation")
     page = Path(out, "tables.html").read_text()
     assert "Table 1a: input of T" in page and "not run: no file of word vectors" in page and "Table 1c" not in page
-    print_tables(result)
-    printed = capsys.readouterr().out
-    assert all(row.name in printed for row in result.rows)
+    table = results_table(result)
+    assert all(row.name in table for row in result.rows)
 
 
 def test_a_run_that_was_killed_goes_on_and_keeps_its_rows(

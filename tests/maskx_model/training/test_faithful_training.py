@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.data.samples import Sample
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_loss import mask_loss
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
-from maskx_model.training.stage1 import detector_losses
 from maskx_model.training.stage2 import freeze
 from maskx_model.training.step import Losses
 from tests.maskx_model.samples import bitmap, busy_samples

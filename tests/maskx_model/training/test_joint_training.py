@@ -12,13 +12,14 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import MaskConfig, MaskKind, ModelConfig, TransferInput
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.model.crowds import CROWD_LABEL
-from maskx_model.model.losses import mask_loss
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
-from maskx_model.training.stage1 import detector_losses
 from maskx_model.training.stage2 import freeze
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, rle, sample
@@ -196,7 +197,7 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 def test_no_mask_of_b_reaches_a_gradient_of_any_part(toy_dataset: Dataset) -> None:
     names = toy_dataset.vocabulary.names
     in_a = frozenset(range(0, len(names), 2))
-    reader = Reader(toy_dataset, "coco", in_a)
+    reader = SampleReader(toy_dataset, "coco", in_a)
     rows = toy_dataset.select("train", "coco")[:6]
 
     def gradients(planted: frozenset[int]) -> list[Tensor]:

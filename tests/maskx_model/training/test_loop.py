@@ -13,7 +13,8 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError, Ma
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
 from maskx_model.training.checkpoint import load_training_state
-from maskx_model.training.loop import Place, rate_factor, train
+from maskx_model.training.loop import CheckpointFolder, train
+from maskx_model.training.optimizer import learning_rate_factor
 from maskx_model.training.step import Losses
 
 ORIGIN: Origin = {"dataset": "abc", "seed": 0, "rate": 0.003}
@@ -32,11 +33,13 @@ def batches(start: int) -> Iterator[Tensor]:
 Batches = Callable[[int], Iterator[Tensor]]
 
 
-def run(net: nn.Module, schedule: Schedule, place: Place | None = None, source: Batches = batches) -> bytes:
+def run(
+    net: nn.Module, schedule: Schedule, checkpoints: CheckpointFolder | None = None, source: Batches = batches
+) -> bytes:
     def loss(batch: Tensor) -> Losses:
         return {"fit": (net(batch) - batch.sum(1, keepdim=True)).square().mean(), "size": 0.1 * net(batch).abs().mean()}
 
-    return train(net, source, loss, schedule, learning_rate=0.05, seed=1, title="test", place=place)
+    return train(net, source, loss, schedule, learning_rate=0.05, seed=1, title="test", checkpoints=checkpoints)
 
 
 def schedule_of(steps: int, optimizer: str = "sgd", checkpoint_every: int = 3) -> Schedule:
@@ -48,7 +51,7 @@ def schedule_of(steps: int, optimizer: str = "sgd", checkpoint_every: int = 3) -
 def test_going_on_after_a_stop_gives_the_same_weights_and_metrics(tmp_path: Path, optimizer: str) -> None:
     whole, stopped, resumed = small_net(), small_net(), small_net()
     expected = run(whole, schedule_of(10, optimizer))
-    place = Place(str(tmp_path), ORIGIN)
+    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
 
     class StopError(Exception):
         pass
@@ -60,10 +63,10 @@ def test_going_on_after_a_stop_gives_the_same_weights_and_metrics(tmp_path: Path
             yield batch
 
     with pytest.raises(StopError):
-        run(stopped, schedule_of(10, optimizer), place, stopping)
+        run(stopped, schedule_of(10, optimizer), checkpoints, stopping)
     assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["step-00000003", "step-00000006"]
     torch.manual_seed(12345)  # a new process is in no known random state
-    assert run(resumed, schedule_of(10, optimizer), place) == expected
+    assert run(resumed, schedule_of(10, optimizer), checkpoints) == expected
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 
@@ -106,13 +109,13 @@ def test_gradients_are_clipped_to_the_norm_asked_for() -> None:
 
 def test_the_papers_schedule_warms_up_from_a_third_and_steps_down_twice() -> None:
     schedule = Schedule(steps=90_000, milestones=(60_000, 80_000))
-    factors = [rate_factor(schedule, step) for step in (0, 250, 500, 59_999, 60_000, 79_999, 80_000, 89_999)]
+    factors = [learning_rate_factor(schedule, step) for step in (0, 250, 500, 59_999, 60_000, 79_999, 80_000, 89_999)]
     assert factors == pytest.approx([1 / 3, 2 / 3, 1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_a_cosine_falls_from_one_to_nearly_nothing() -> None:
     schedule = Schedule(steps=100, decay="cosine", warmup_steps=0)
-    factors = [rate_factor(schedule, step) for step in range(100)]
+    factors = [learning_rate_factor(schedule, step) for step in range(100)]
     assert factors[0] == 1 and factors[50] == pytest.approx(0.5) and 0 < factors[99] < 0.001
     assert factors == sorted(factors, reverse=True)
 
@@ -122,14 +125,14 @@ def test_a_schedule_without_steps_is_refused() -> None:
         Schedule(steps=0)
 
 
-def trained_place(folder: Path) -> Place:
-    place = Place(str(folder), ORIGIN)
-    run(small_net(), schedule_of(5), place)
-    return place
+def trained_checkpoints(folder: Path) -> CheckpointFolder:
+    checkpoints = CheckpointFolder(str(folder), ORIGIN)
+    run(small_net(), schedule_of(5), checkpoints)
+    return checkpoints
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_the_difference_named(tmp_path: Path) -> None:
-    trained_place(tmp_path)
+    trained_checkpoints(tmp_path)
     with pytest.raises(CheckpointError, match="a training with another rate, seed; choose another output folder"):
         load_training_state(str(tmp_path), {**ORIGIN, "seed": 1, "rate": 0.001})
 
@@ -140,7 +143,7 @@ def test_no_checkpoint_means_to_begin(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
 def test_a_checkpoint_that_was_cut_is_named(tmp_path: Path, name: str) -> None:
-    trained_place(tmp_path)
+    trained_checkpoints(tmp_path)
     file = tmp_path / "checkpoint" / "step-00000003" / name
     cut_in_half(file)
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
@@ -149,7 +152,7 @@ def test_a_checkpoint_that_was_cut_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json", "metrics.jsonl"])
 def test_a_checkpoint_that_lacks_a_file_is_named(tmp_path: Path, name: str) -> None:
-    trained_place(tmp_path)
+    trained_checkpoints(tmp_path)
     (tmp_path / "checkpoint" / "step-00000003" / name).unlink()
     with pytest.raises(CheckpointError, match=rf"step-00000003.*{name}"):
         load_training_state(str(tmp_path), ORIGIN)
@@ -164,28 +167,28 @@ def cut_in_half(file: Path) -> None:
 def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
     tmp_path: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, place = small_net(), Place(str(tmp_path), ORIGIN)
-    expected = run(whole, schedule_of(10), place)
-    checkpoints = tmp_path / "checkpoint"
-    assert sorted(path.name for path in checkpoints.iterdir()) == ["step-00000006", "step-00000009"]
-    damage(checkpoints / "step-00000009" / name)
+    whole, checkpoints = small_net(), CheckpointFolder(str(tmp_path), ORIGIN)
+    expected = run(whole, schedule_of(10), checkpoints)
+    folder = tmp_path / "checkpoint"
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000006", "step-00000009"]
+    damage(folder / "step-00000009" / name)
     state = load_training_state(str(tmp_path), ORIGIN)
     assert state is not None and state.step == 6
     assert "step-00000009" in caplog.text and "looking for an older one" in caplog.text
     resumed = small_net()
-    assert run(resumed, schedule_of(10), place) == expected
+    assert run(resumed, schedule_of(10), checkpoints) == expected
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
 def test_an_older_checkpoint_of_another_training_is_refused_too(tmp_path: Path) -> None:
-    run(small_net(), schedule_of(10), Place(str(tmp_path), ORIGIN))
+    run(small_net(), schedule_of(10), CheckpointFolder(str(tmp_path), ORIGIN))
     cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
     with pytest.raises(CheckpointError, match="step-00000006: belongs to a training with another seed"):
         load_training_state(str(tmp_path), {**ORIGIN, "seed": 1})
 
 
 def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path: Path) -> None:
-    trained_place(tmp_path)
+    trained_checkpoints(tmp_path)
     half = tmp_path / "checkpoint" / ".step-00000004.123.partial"
     half.mkdir()
     (half / "state.safetensors").write_bytes(b"half")
@@ -228,9 +231,9 @@ def test_a_step_that_fails_changes_neither_weights_nor_running_statistics_nor_th
     def keys(batch: Tensor) -> list[str]:
         return [f"p{next(n for n, each in enumerate(steps) if torch.equal(each, batch))}"]
 
-    schedule, place = schedule_of(6), Place(str(tmp_path), ORIGIN)
+    schedule, checkpoints = schedule_of(6), CheckpointFolder(str(tmp_path), ORIGIN)
     with pytest.raises(MaskxError, match=rf"test, step 4 \(images p4\): {message}; lower the learning rate"):
-        train(net, batches, spoiled(net, how, steps[4]), schedule, 0.05, 1, "test", place, keys)
+        train(net, batches, spoiled(net, how, steps[4]), schedule, 0.05, 1, "test", checkpoints, keys)
     train(without_it, lambda start: steps[start:4], spoiled(without_it, how, steps[4]), schedule, 0.05, 1, "test")
     assert_unchanged(net, state_of(without_it))
     state = load_training_state(str(tmp_path), ORIGIN)
@@ -256,7 +259,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, checkpoint_
     """The last step throws them out of range, so no later loss can tell."""
     net = nn.Linear(3, 1)
     schedule = Schedule(steps=1, warmup_steps=0, checkpoint_every=checkpoint_every)
-    place = Place(str(tmp_path), ORIGIN)
+    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
     with pytest.raises(MaskxError, match="test, step 0: weight is not finite; lower the learning rate"):
-        train(net, batches, lambda _: {"fit": 1e4 * net.weight.sum()}, schedule, 1e38, 0, "test", place)
+        train(net, batches, lambda _: {"fit": 1e4 * net.weight.sum()}, schedule, 1e38, 0, "test", checkpoints)
     assert load_training_state(str(tmp_path), ORIGIN) is None

@@ -9,17 +9,17 @@ import torch
 
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.cli.options import ComputeOptions
+from maskx_model.cli.model_options import ComputeOptions
 from maskx_model.config import Compute, ModelConfig, Precision
 from maskx_model.data.loader import TrainingBatches, load_batches
-from maskx_model.data.samples import Reader
-from maskx_model.inference.predict import predict
+from maskx_model.data.reader import SampleReader
+from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset, get_preset
 from maskx_model.report.evaluate import evaluate
+from maskx_model.results.predict import predict
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.precision import compile_backbone, in_precision_of
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.step import make_step
 from tests.maskx_model.samples import busy_samples, new_detector
@@ -95,9 +95,9 @@ def test_boxes_are_not_rounded_to_bfloat16(device: str) -> None:
 def test_what_is_found_in_bfloat16_has_the_usual_types(device: str) -> None:
     model = tiny_model(device).eval()
     images = [sample.image for sample in busy_samples(3)]
-    exact = predict(model, images)
+    exact = [predict(model, image) for image in images]
     with in_precision_of(BF16, device):
-        found = predict(model, images)
+        found = [predict(model, image) for image in images]
     for one, other in zip(found, exact, strict=True):
         assert one.boxes.dtype == one.scores.dtype == np.float32
         assert len(one.masks) == len(one.boxes) > 0
@@ -107,8 +107,8 @@ def test_what_is_found_in_bfloat16_has_the_usual_types(device: str) -> None:
 @needs_gpu
 def test_a_gpu_finds_what_the_processor_finds() -> None:
     images = [sample.image for sample in busy_samples(3)]
-    on_processor, on_gpu = (predict(tiny_model(device).eval(), images) for device in ("cpu", "cuda"))
-    for one, other in zip(on_processor, on_gpu, strict=True):
+    on_cpu, on_gpu = ([predict(tiny_model(device).eval(), each) for each in images] for device in ("cpu", "cuda"))
+    for one, other in zip(on_cpu, on_gpu, strict=True):
         assert len(one.boxes) == pytest.approx(len(other.boxes), abs=2)
         np.testing.assert_allclose(one.scores[:5], other.scores[:5], rtol=1e-2)
 
@@ -158,7 +158,9 @@ def test_the_command_line_changes_what_the_preset_says() -> None:
 
 
 def test_batches_made_ahead_are_those_made_in_turn(toy_dataset: Dataset) -> None:
-    samples = TrainingBatches(Reader(toy_dataset, "coco"), toy_dataset.select("train", "coco"), 2, seed=0, flip=True)
+    samples = TrainingBatches(
+        SampleReader(toy_dataset, "coco"), toy_dataset.select("train", "coco"), 2, seed=0, flip=True
+    )
     in_turn, ahead = (list(load_batches(samples, range(3, 6), torch.device(kind))) for kind in ("cpu", "cuda"))
     assert len(in_turn) == len(ahead) == 3
     for one, other in zip(in_turn, ahead, strict=True):

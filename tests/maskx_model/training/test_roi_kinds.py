@@ -13,10 +13,11 @@ from data_prep.format.records import Record
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskSchedule, ModelConfig, RoiKind
-from maskx_model.data.samples import Reader
+from maskx_model.data.reader import SampleReader
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.presets import PRESETS, Preset
+from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
 from maskx_model.training.stage2 import fit_masks
 from maskx_model.training.stages import train_detector, train_masks
@@ -133,8 +134,8 @@ class World:
         data = Dataset.open(dataset)
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())
         config = ModelConfig(DETECTOR, preset.mask)
-        folder = f"{self.folder}/{len(list(self.folder.iterdir()))}"
-        model, _ = fit_masks(data, detector, config, IN_A, preset, 0, folder, {})
+        checkpoints = CheckpointFolder(f"{self.folder}/{len(list(self.folder.iterdir()))}", {})
+        model, _ = fit_masks(data, detector, config, IN_A, preset, 0, checkpoints)
         return dict(model.mask_branch.state_dict())
 
 
@@ -152,7 +153,7 @@ def test_no_weight_depends_on_a_mask_of_b(world: World, preset: Preset, kind: Ro
 
 def test_the_absurd_masks_were_there_to_be_seen(world: World) -> None:
     plain, absurd = (
-        [mask for row in data.rows for mask in Reader(data, "coco", frozenset(range(4))).sample(row).masks]
+        [mask for row in data.rows for mask in SampleReader(data, "coco", frozenset(range(4))).sample(row).masks]
         for data in (Dataset.open(world.plain), Dataset.open(world.absurd))
     )
     different = sum(a != b for a, b in zip(plain, absurd, strict=True))

@@ -11,13 +11,15 @@ from torch import Tensor
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.config import RoiKind
-from maskx_model.data.samples import Reader, Sample
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.crowds import CROWD_LABEL
-from maskx_model.model.losses import mask_loss
 from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
+from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.transfer import class_embeddings
-from maskx_model.training.roi_sampling import RoiBatch, cached_rois, sampled_rois
+from maskx_model.training.roi_cache import cache_rois
+from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 
@@ -56,7 +58,7 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None, kind: RoiKind) -> None:
     names = toy_dataset.vocabulary.names
     in_a = frozenset(range(0, len(names), 2))
-    reader = Reader(toy_dataset, "coco", in_a)
+    reader = SampleReader(toy_dataset, "coco", in_a)
     rows = toy_dataset.select("train", "coco")[:10]
     records = [toy_dataset.read_record(row) for row in rows]
 
@@ -78,7 +80,7 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
 
 
 def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
-    reader = Reader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
+    reader = SampleReader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
     samples = [reader.sample(row) for row in toy_dataset.select("train", "coco")]
     seen = [mask is not None for s in samples for mask in s.masks]
     in_a = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
@@ -143,7 +145,7 @@ def test_each_object_gives_its_box_and_at_most_that_many_proposals() -> None:
 def test_cached_rois_are_the_sampled_ones_in_half_precision() -> None:
     groups = [busy_samples(seed) for seed in range(3)]
     torch.manual_seed(0)
-    cache = cached_rois(frozen_detector(), iter(groups), per_object=0)
+    cache = cache_rois(frozen_detector(), iter(groups), per_object=0)
     direct = rois_of([s for group in groups for s in group], 0)
     assert cache.features.dtype == torch.float16
     assert torch.equal(cache.labels, direct.labels) and torch.equal(cache.targets, direct.targets)

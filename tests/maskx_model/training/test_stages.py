@@ -18,9 +18,10 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError, Ma
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest, save_model
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind, ModelConfig
-from maskx_model.inference.predict import predict, segment_boxes
+from maskx_model.data.samples import to_tensor
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import Preset
+from maskx_model.results.predict import predict, segment_boxes
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
 from tests.maskx_model.samples import rle
@@ -133,37 +134,40 @@ def test_stage_2_leaves_the_detector_as_it_was_and_learns_masks(
 
 
 def test_a_learning_rate_at_which_training_diverges_is_set_aside(
-    toy_dataset: Dataset, detector: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toy_dataset: Dataset, detector: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     preset = tiny_cached(8, checkpoint_every=100)
     rates = {"first": (1e30, 1e-2), "last": (1e-2, 1e30), "both": (1e30, 1e31)}
     presets = {name: replace(preset, stage2=replace(preset.stage2, learning_rates=own)) for name, own in rates.items()}
     for name in ("first", "last"):
         train_masks(toy_dataset.uri, detector, f"{tmp_path}/{name}", presets[name])
-        assert "stage 2, rate 1e+30, step" in capsys.readouterr().err
+        assert "stage 2, learning rate 1e+30, step" in caplog.text
+        caplog.clear()
         line = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])
         assert line["learning_rate_tried"] == 1e-2
-    with pytest.raises(MaskxError, match=r"stage 2, rate 1e\+31, step .* lower the learning rate"):
+    with pytest.raises(MaskxError, match=r"stage 2, learning rate 1e\+31, step .* lower the learning rate"):
         train_masks(toy_dataset.uri, detector, f"{tmp_path}/both", presets["both"])
 
 
-def test_of_several_learning_rates_the_one_with_the_lowest_loss_held_back_is_kept(
+def test_of_several_learning_rates_the_one_with_the_lowest_loss_on_held_out_images_is_chosen(
     toy_dataset: Dataset, detector: str, tmp_path: Path
 ) -> None:
     preset = tiny_cached(8, checkpoint_every=100)
-    held_back = {}
-    for rate in (1e-6, 1e-2):
-        one = replace(preset, stage2=replace(preset.stage2, learning_rates=(rate, rate)))
-        train_masks(toy_dataset.uri, detector, f"{tmp_path}/{rate}", one)
-        held_back[rate] = json.loads(Path(tmp_path, str(rate), "metrics.jsonl").read_text().splitlines()[-1])
+    last_lines = {}
+    for learning_rate in (1e-6, 1e-2):
+        one = replace(preset, stage2=replace(preset.stage2, learning_rates=(learning_rate, learning_rate)))
+        train_masks(toy_dataset.uri, detector, f"{tmp_path}/{learning_rate}", one)
+        last_lines[learning_rate] = json.loads(
+            Path(tmp_path, str(learning_rate), "metrics.jsonl").read_text().splitlines()[-1]
+        )
     both = replace(preset, stage2=replace(preset.stage2, learning_rates=(1e-6, 1e-2)))
     train_masks(toy_dataset.uri, detector, f"{tmp_path}/both", both)
-    assert held_back[1e-2]["loss_held_back"] < held_back[1e-6]["loss_held_back"]
+    assert last_lines[1e-2]["loss_held_back"] < last_lines[1e-6]["loss_held_back"]
     assert_same_model(tmp_path / "both", tmp_path / "0.01")
 
 
 @pytest.mark.parametrize("kind", ["transfer", "class_agnostic", "class_specific"])
-def test_a_trained_model_predicts_and_segments_given_boxes(
+def test_a_trained_model_predicts_and_segments_ground_truth_boxes(
     toy_dataset: Dataset, detector: str, tmp_path: Path, kind: MaskKind
 ) -> None:
     train_masks(toy_dataset.uri, detector, str(tmp_path), tiny(2), kind=kind)
@@ -174,16 +178,22 @@ def test_a_trained_model_predicts_and_segments_given_boxes(
     loaded.model.detector.roi_heads.score_thresh = 0.0
     pixels = torch.randint(0, 256, (2, 50, 70, 3), dtype=torch.uint8).numpy()
     images = [pixels[0], pixels[1, :40]]
-    for instances, image in zip(predict(loaded.model, images), images, strict=True):
+    for image in images:
+        instances = predict(loaded.model, image)
         assert len(instances.scores) == len(instances.labels) == len(instances.masks) == len(instances.boxes) > 0
         assert sorted(instances.scores, reverse=True) == list(instances.scores)
         assert instances.labels.min() >= 0 and instances.labels.max() < len(toy_dataset.vocabulary)
         assert {mask.size for mask in instances.masks} == {image.shape[:2]}
         assert instances.boxes.min() >= 0 and bool((instances.boxes.max(0)[2:] <= image.shape[1::-1]).all())
-    boxes = [torch.tensor([[5.0, 5.0, 30.0, 30.0]]).numpy(), torch.zeros(0, 4).numpy()]
-    given = segment_boxes(loaded.model, images, boxes, [torch.tensor([3]).numpy(), torch.zeros(0).numpy()])
-    assert [len(masks) for masks in given] == [1, 0]
-    assert given[0][0].size == (50, 70)
+    encoded = loaded.model.encode([to_tensor(images[0])])
+    for boxes, labels in ((torch.tensor([[5.0, 5.0, 30.0, 30.0]]), [4]), (torch.zeros(0, 4), [])):
+        ground_truth = {
+            "boxes": boxes,
+            "labels": torch.tensor(labels, dtype=torch.int64),
+            "scores": torch.ones(len(boxes)),
+        }
+        masks = segment_boxes(loaded.model, encoded, ground_truth).masks
+        assert [mask.size for mask in masks] == [(50, 70)] * len(boxes)
 
 
 def test_a_detector_of_another_vocabulary_is_refused(toy_dataset: Dataset, detector: str, tmp_path: Path) -> None:

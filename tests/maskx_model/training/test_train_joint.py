@@ -79,11 +79,11 @@ def test_boxes_and_masks_are_learned_at_once(whole: Path) -> None:
 
 
 def test_a_finished_training_is_not_repeated(
-    toy_dataset: Dataset, whole: Path, capsys: pytest.CaptureFixture[str]
+    toy_dataset: Dataset, whole: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     train_joint(toy_dataset.uri, str(whole), tiny(STEPS))
-    assert "finished already" in capsys.readouterr().err
+    assert "finished already" in caplog.text
     with pytest.raises(CheckpointError, match="a training with another settings; choose another output folder"):
         train_joint(toy_dataset.uri, str(whole), without_stop_gradient(STEPS))
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before

@@ -1,0 +1,95 @@
+"""`maskx data prepare`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import UseAppendAction, arg
+
+from data_prep.arguments import Grouped, Number, Uri, optional
+
+
+@dataclass(frozen=True)
+class ContentOptions:
+    """What the dataset contains.
+
+    Attributes:
+        classes: Number of the most frequent Visual Genome synsets that become classes; classes of COCO-format files are
+            always included. The paper takes 3000.
+        limit: Maximum number of images of each split, for a first try.
+        max_rejected: Fraction of a source's images or objects that may be broken before the command refuses it.
+        synsets: Table of COCO class name → synset.
+    """
+
+    classes: Annotated[int | None, optional("N", "all synsets")] = None
+    limit: Annotated[int | None, optional("N", "all images")] = None
+    max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01
+    synsets: Annotated[Path | None, optional("FILE", "the one shipped, data_prep/format/coco_synsets.csv")] = None
+
+
+@dataclass(frozen=True)
+class ComputationOptions:
+    """Where and how the shards are written. The bytes are the same in every case.
+
+    Attributes:
+        shard_bytes: Approximate bytes of images in a shard. Another number makes other shards.
+        workers: Number of processes of this machine.
+        runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
+            See infra/flink/README.md.
+        beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more,
+            for example --beam flink_master=HOST:8081 --beam parallelism=8
+    """
+
+    shard_bytes: Annotated[int, arg(metavar="BYTES")] = 128 << 20
+    workers: Number = 1
+    runner: Annotated[str | None, optional("NAME", "this machine")] = None
+    beam: Annotated[
+        UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE", help_behavior_hint="(default: no option)")
+    ] = ()
+
+
+def prepare(
+    *,
+    source: Annotated[
+        UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PATH", help_behavior_hint="(required, repeatable)")
+    ],
+    out: Uri,
+    content: Grouped[ContentOptions],
+    computation: Grouped[ComputationOptions],
+) -> None:
+    """Prepare a dataset of shards from COCO, LVIS, Visual Genome and custom files.
+
+    Images that several sources annotate are merged. Other sources' copies of validation images are held out of
+    training. The same command again verifies a finished dataset and completes an unfinished one.
+
+    Args:
+        source: `NAME=coco:FOLDER` (COCO's own layout), `NAME=coco:ANNOTATIONS,IMAGES` (any COCO-format file, for
+            training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), the same with lvis in place of coco, or
+            `NAME=vg:FOLDER` (Visual Genome's own layout). Annotations may stay in the zip files that they are published
+            in. NAME is your choice: lower-case letters and digits. LVIS and Visual Genome find COCO's images by id in
+            the source named coco. Every path may be s3://BUCKET/PREFIX.
+        out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
+
+    Example:
+        maskx data prepare --source coco=coco:coco --source vg=vg:visual_genome --classes 3000 --out dataset
+    """
+    import logging
+
+    logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
+    from data_prep.inspect.show import describe
+    from data_prep.prepare.options import PrepareOptions
+    from data_prep.prepare.prepare import prepare as run
+
+    options = PrepareOptions(
+        sources=source,
+        out=out,
+        classes=content.classes,
+        limit=content.limit,
+        max_rejected=content.max_rejected,
+        shard_bytes=computation.shard_bytes,
+        workers=computation.workers,
+        synsets=None if content.synsets is None else str(content.synsets),
+        runner=computation.runner,
+        beam=computation.beam,
+    )
+    print(describe(run(options)))

@@ -1,0 +1,40 @@
+"""Whether too much of a source is broken, and the proof that no object was lost."""
+
+from data_prep.sources.counts import Counts, increase, top_rejects
+from data_prep.sources.reasons import EXCLUDED_OBJECTS
+from data_prep.storage.errors import DataError
+
+# A set of a few images is not refused for a handful of broken records: up to 10 are allowed, but never above a quarter.
+ALWAYS_ALLOWED = 10
+NEVER_ALLOWED = 4
+
+
+def check_ceiling(total: Counts, max_rejected: float) -> None:
+    """Raise DataError for a source with more broken images or objects than the fraction `max_rejected`, 0 to 1."""
+    for source, images in total.images.items():
+        listed = {"photograph": images, "object": total.objects.get(source, 0)}
+        for kind, number in listed.items():
+            rejects = [reject for reject in total.rejects if reject.source == source and reject.kind == kind]
+            if len(rejects) > allowed_rejects(number, max_rejected):
+                raise DataError(
+                    f"source {source}: {len(rejects)} of {number} {kind}s are broken, more than the allowed "
+                    f"{max_rejected:.1%}: {top_rejects(rejects)}; repair the source or raise --max-rejected"
+                )
+
+
+def allowed_rejects(listed: int, max_rejected: float) -> float:
+    """The number of broken records allowed among `listed` ones."""
+    return max(max_rejected * listed, min(ALWAYS_ALLOWED, listed // NEVER_ALLOWED))
+
+
+def check_nothing_lost(total: Counts) -> None:
+    """Raise RuntimeError unless objects listed = included + excluded + rejected, for every source: anything else is a
+    mistake in this program."""
+    rejected: dict[str, int] = {}
+    for reject in total.rejects:
+        increase(rejected, reject.source, int(reject.kind == "object"))
+    for source, objects in total.objects.items():
+        excluded = sum(total.excluded.get(source, {}).get(reason, 0) for reason in EXCLUDED_OBJECTS)
+        accounted = total.included.get(source, 0) + excluded + rejected.get(source, 0)
+        if accounted != objects:
+            raise RuntimeError(f"source {source}: {objects} objects came in, {accounted} are accounted for")

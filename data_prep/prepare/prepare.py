@@ -1,0 +1,91 @@
+"""Original files → dataset: plan, have Beam write the shards, publish."""
+
+import hashlib
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from threading import Event, Thread
+
+import msgspec
+from tqdm import tqdm
+
+from data_prep.beam.graph import write_shards
+from data_prep.format.manifest import Manifest
+from data_prep.plan.plan import counts_uri, work_folder, write_plan
+from data_prep.plan.planning import make_plan
+from data_prep.prepare.ceiling import check_ceiling
+from data_prep.prepare.finished import describe_run, finished_dataset, run_uri
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.publish import Parameters, publish
+from data_prep.prepare.vocabulary import read_synset_table
+from data_prep.sources.counts import Counts
+from data_prep.sources.options import parse_sources
+from data_prep.storage.errors import StorageError
+from data_prep.storage.storage import list_files, read, write
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(options: PrepareOptions) -> Manifest:
+    """Make the dataset and return its manifest; a finished one that the options still describe is verified and kept.
+
+    An unfinished dataset is completed: its finished shards are verified and reused. Raises DataError or ConfigError;
+    then no manifest has been written.
+    """
+    options = replace(options, out=options.out.rstrip("/"))
+    out = options.out
+    table = read_synset_table(options.synsets)
+    _log.info("reading what the sources list")
+    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
+    check_ceiling(planned.counts, options.max_rejected)
+    parameters = _parameters(options, table)
+    run = describe_run(planned.plan, options.sources)
+    if manifest := finished_dataset(out, planned, parameters, run):
+        _log.info("%s is finished already; verified and kept", out)
+        return manifest
+    write_plan(planned.plan, contents)
+    shards = len(planned.plan.shards)
+    _log.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
+    del contents  # the workers read it from the plan
+    with _progress(out, shards):
+        write_shards(out, options.engine)
+    scanned = msgspec.json.decode(read(counts_uri(out)), type=Counts)
+    write(run_uri(out), msgspec.json.format(msgspec.json.encode(run), indent=1))
+    return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
+
+
+def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
+    return {
+        "classes": options.classes,
+        "limit": options.limit,
+        "max_rejected": options.max_rejected,
+        "shard_bytes": options.shard_bytes,
+        "synsets_sha256": hashlib.sha256(msgspec.json.encode(table, order="deterministic")).hexdigest(),
+    }
+
+
+@contextmanager
+def _progress(out: str, shards: int) -> Iterator[None]:
+    """A bar on stderr while shards are written, by whichever process."""
+    done = Event()
+
+    def watch() -> None:
+        def advance() -> None:
+            with suppress(StorageError):  # the workers report it
+                finished = sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
+                bar.update(finished - bar.n)
+
+        with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
+            while not done.wait(1):
+                advance()
+            advance()
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,63 @@
+"""The result of a shard, beside it in the work folder until the dataset is finished."""
+
+import msgspec
+
+from data_prep.format.index import IndexRow
+from data_prep.format.manifest import HeldOut, Shard
+from data_prep.plan.plan import Plan, work_folder
+from data_prep.shards.build_record import ShardContent
+from data_prep.shards.held_out import pictures_path
+from data_prep.sources.counts import Counts
+from data_prep.storage.storage import exists, read, sha256, write
+
+
+class ShardSummary(msgspec.Struct, frozen=True):
+    """What became of a shard.
+
+    `held_out`: the images excluded by what they show. `pictures`: for a shard held out of training, the SHA-256 of the
+    descriptions that it leaves for comparison.
+    """
+
+    fingerprint: str
+    shard: Shard
+    content: ShardContent
+    counts: Counts
+    held_out: list[HeldOut]
+    pictures: str | None
+
+
+class ShardResult(ShardSummary, frozen=True):
+    """With an index row for each image."""
+
+    rows: list[IndexRow]
+
+
+def result_path(plan: Plan, number: int) -> str:
+    """The path of a shard's result."""
+    return f"{work_folder(plan.out)}/shards/{plan.shards[number].path}.json"
+
+
+def write_result(plan: Plan, number: int, result: ShardResult) -> None:
+    """Write a shard's result, which makes the shard finished."""
+    write(result_path(plan, number), msgspec.json.encode(result))
+
+
+def read_summary(plan: Plan, number: int) -> ShardSummary:
+    """Read what became of a finished shard."""
+    return msgspec.json.decode(read(result_path(plan, number)), type=ShardSummary)
+
+
+def read_rows(plan: Plan, number: int) -> list[IndexRow]:
+    """Read a finished shard's index rows."""
+    return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult).rows
+
+
+def is_finished(plan: Plan, number: int) -> bool:
+    """Whether an earlier run wrote this very shard, and its bytes are still the same."""
+    tar = f"{plan.out}/{plan.shards[number].path}"
+    if not (exists(tar) and exists(result_path(plan, number))):
+        return False
+    result, pictures = read_summary(plan, number), pictures_path(plan, number)
+    if result.fingerprint != plan.shards[number].fingerprint or result.shard.sha256 != sha256(tar):
+        return False
+    return result.pictures is None or (exists(pictures) and result.pictures == sha256(pictures))

@@ -1,0 +1,121 @@
+"""`maskx train masks`."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.storage.errors import ConfigError
+from maskx_model.cli.arguments import (
+    MaskClasses,
+    MaskLearningRate,
+    MaskSource,
+    PresetName,
+    as_preset,
+    with_learning_rate,
+)
+from maskx_model.cli.model_options import ComputeOptions, MaskOptions
+from maskx_model.config import MaskTargets, RoiKind
+from maskx_model.presets import get_preset
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The training.
+
+    Attributes:
+        rois: The boxes that the mask head trains on: the detector's `proposals`, ground-truth boxes (`gt`), or those
+            moved at random by up to a tenth (`jittered`).
+        targets: The masks that it is trained towards: annotated ones (`masks`), or those that GrabCut makes of the
+            ground-truth boxes of all classes (`grabcut`, the paper's baseline; with --kind class_specific). Then only
+            the evaluation distinguishes the mask classes.
+        pretrained: Start from the mask branch of torchvision's Mask R-CNN (preset coco_r50): COCO_V1 to download its
+            weights, or a .pth file of them. Its layers before the class weights begin stage 2; they were trained on the
+            masks of all of COCO's classes, B's too. With --kind class_specific --mlp none --class-bias the whole branch
+            is taken over and nothing is trained; the detector must come from the same weights.
+        learning_rate: The highest learning rate, after the warm-up. Where a preset tries several, the one that is best
+            on images held out of training is chosen.
+        seed: Seed of the weights and of the order of the images.
+    """
+
+    rois: Annotated[RoiKind | None, as_preset(RoiKind, "stage2.rois")] = None
+    targets: Annotated[MaskTargets | None, as_preset(MaskTargets, "stage2.targets")] = None
+    pretrained: Annotated[str | None, optional("COCO_V1|FILE", "new weights of the mask branch")] = None
+    learning_rate: MaskLearningRate = None
+    seed: Number = 0
+
+
+def train_masks(
+    dataset: Uri,
+    detector: Uri,
+    out: Uri,
+    *,
+    preset: PresetName = "vg3000_r101",
+    source: MaskSource = None,
+    mask_classes: MaskClasses = None,
+    model: Grouped[MaskOptions],
+    training: Grouped[TrainingOptions],
+    computation: Grouped[ComputeOptions],
+) -> None:
+    """Stage 2: learn the masks of all classes from the classes that have masks.
+
+    The same command again resumes an interrupted training from its last checkpoint.
+
+    Args:
+        dataset: A prepared dataset (`maskx data prepare` writes one).
+        detector: The folder of stage 1.
+        out: Folder for the trained model, its checkpoints and its curves.
+        preset: The configuration to train.
+        source: The source whose masks to train on, by its name in the dataset.
+        mask_classes: The classes whose masks training may use: `coco`, `voc`, `non-voc`, `random:N:SEED`,
+            `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), or the path of a text file with a
+            class name per line.
+
+    Example:
+        maskx train masks --dataset dataset --detector detector --out masks --preset coco_r50 --mask-classes voc
+    """
+    from maskx_model.training.stages import train_masks as run
+
+    chosen = get_preset(preset)
+    schedule = replace(
+        with_learning_rate(chosen.stage2, training.learning_rate),
+        rois=training.rois or chosen.stage2.rois,
+        targets=training.targets or chosen.stage2.targets,
+        compute=computation.of(chosen.stage2.compute),
+    )
+    mask = model.mask_config(chosen.mask)
+    chosen = replace(chosen, mask=mask, stage2=schedule, stage2_source=source or chosen.stage2_source)
+    features = None
+    if training.pretrained is not None:
+        from maskx_model.training.pretrained import import_masks, pretrained_features
+
+        if model.kind == "class_specific":
+            refuse_training_options(training, mask_classes)
+            import_masks(dataset, detector, training.pretrained, out, chosen)
+            return
+        features = pretrained_features(training.pretrained, chosen)
+    run(
+        dataset,
+        detector,
+        out,
+        chosen,
+        kind=model.kind,
+        mask_classes=mask_classes,
+        embedding=model.embedding,
+        features=features,
+        seed=training.seed,
+    )
+
+
+def refuse_training_options(training: TrainingOptions, mask_classes: str | None) -> None:
+    """Raise ConfigError for an option of the training where weights are taken over and nothing is trained."""
+    options = {
+        "--mask-classes": mask_classes,
+        "--rois": training.rois,
+        "--targets": training.targets,
+        "--learning-rate": training.learning_rate,
+    }
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigError(
+            f"{given[0]}: --pretrained with kind class_specific brings all of COCO's classes with what their "
+            "masks taught, and trains nothing; leave one of the two out"
+        )

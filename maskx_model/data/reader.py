@@ -1,0 +1,82 @@
+"""From a dataset's index rows to samples of one source; masks outside A are dropped here."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data_prep.format.index import IndexRow
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Annotation, Record, Rle
+from maskx_model.config import MaskTargets
+from maskx_model.data.samples import Sample
+from maskx_model.model.crowds import CROWD_LABEL
+
+Box = tuple[float, float, float, float]
+"""xyxy in pixels."""
+
+
+class SampleReader:
+    """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
+
+    Masks are dropped here for every class that is not in `mask_classes` (0-based positions): nothing behind the
+    loader can see a mask of B. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        source: str,
+        mask_classes: frozenset[int] = frozenset(),
+        targets: MaskTargets = "masks",
+    ) -> None:
+        self.dataset = dataset
+        self.source = source
+        self.mask_classes = mask_classes
+        self.targets = targets
+        self.index = dataset.vocabulary.index(source)
+
+    def sample(self, row: IndexRow) -> Sample:
+        """The image of that row."""
+        return self.from_record(*self.dataset.read_both(row))
+
+    def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
+        """Clip to the image, map classes to labels, leave out classes outside the vocabulary and empty boxes."""
+        kept = [
+            (box, a)
+            for a in record.objects.get(self.source, [])
+            if a.category in self.index and (box := _clipped(a, record)) is not None
+        ]
+        labels = [CROWD_LABEL if a.iscrowd else self.index[a.category] + 1 for _, a in kept]
+        return Sample(
+            key=record.key,
+            image=image,
+            boxes=torch.tensor([box for box, _ in kept], dtype=torch.float32).reshape(-1, 4),
+            labels=torch.tensor(labels, dtype=torch.int64),
+            masks=self._grabcut(image, kept)
+            if self.targets == "grabcut"
+            else tuple(
+                a.mask if label - 1 in self.mask_classes else None for label, (_, a) in zip(labels, kept, strict=True)
+            ),
+            negative=self._labels(record.negative),
+            not_exhaustive=self._labels(record.not_exhaustive),
+        )
+
+    def _labels(self, names: Mapping[str, list[str]]) -> tuple[int, ...]:
+        own = names.get(self.source, [])
+        return tuple(sorted({self.index[name] + 1 for name in own if name in self.index}))
+
+    def _grabcut(self, image: npt.NDArray[np.uint8], kept: Sequence[tuple[Box, Annotation]]) -> tuple[Rle | None, ...]:
+        from maskx_model.masks.grabcut import grabcut_masks
+
+        boxes = np.array([box for box, _ in kept]).reshape(-1, 4)
+        masks = grabcut_masks(image, boxes).masks
+        return tuple(None if a.iscrowd else mask for mask, (_, a) in zip(masks, kept, strict=True))
+
+
+def _clipped(annotation: Annotation, record: Record) -> Box | None:
+    x, y, width, height = annotation.bbox
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, float(record.width)), min(y + height, float(record.height))
+    return (left, top, right, bottom) if right - left >= 1e-2 and bottom - top >= 1e-2 else None

@@ -1,0 +1,28 @@
+"""How a model is computed: on which device, in which precision, and with or without torch's compiler (`Compute`)."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torchvision.models.detection import FasterRCNN
+
+from maskx_model.config import Compute
+
+
+def resolve_device(device: str | None) -> str:
+    """Returns the requested device; for None a GPU if there is one, else the CPU."""
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def in_precision_of(compute: Compute, device: str | torch.device) -> AbstractContextManager[None]:
+    """Returns a context in which `device` computes matrix products and convolutions in the precision of `compute`."""
+    kind = torch.device(device).type
+    has_bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    wanted = compute.precision == "bf16" or (compute.precision == "auto" and has_bf16)
+    return torch.autocast(kind, torch.bfloat16, enabled=wanted)
+
+
+def compile_backbone(detector: FasterRCNN, compute: Compute) -> None:
+    """Lets torch compile the backbone at its first use, for images of all sizes, if `compute` asks for it. The names
+    and values of its weights stay."""
+    if compute.compile_backbone:
+        detector.backbone.compile(dynamic=True)

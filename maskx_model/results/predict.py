@@ -1,0 +1,43 @@
+"""From an image to instances with masks over the whole image: what production, evaluation and benchmarks call."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from data_prep.format.records import Rle
+from maskx_model.data.samples import to_tensor
+from maskx_model.masks.pasting import paste
+from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
+from maskx_model.results.instances import Instances
+
+
+def predict(model: MaskXRCNN, image: npt.NDArray[np.uint8]) -> Instances:
+    """Detects and segments all objects of one image, uint8 RGB [H, W, 3].
+
+    One image at a time: in a batch, images are padded to a common size, and the result for an image would depend on
+    its neighbors.
+    """
+    encoded = model.encode([to_tensor(image, next(model.parameters()).device)])
+    return segment_boxes(model, encoded, model.detect(encoded)[0])
+
+
+def segment_boxes(model: MaskXRCNN, encoded: Encoded, detected: Mapping[str, Tensor]) -> Instances:
+    """Segments the boxes of one encoded image, detections or ground truth.
+
+    `detected`: `boxes` xyxy float32 [N, 4] in the image's pixels, `labels` int64 [N] (1-based), `scores` float32 [N].
+    Raises DataError for a box that is not finite or an unknown label.
+    """
+    (masks,) = model.segment(encoded, [detected["boxes"]], [detected["labels"]])
+    return to_instances(detected, paste(masks, detected["boxes"], encoded.original_sizes[0]))
+
+
+def to_instances(detected: Mapping[str, Tensor], masks: list[Rle]) -> Instances:
+    """Converts detections of one image on any device (see `segment_boxes`) and their masks to `Instances`."""
+    return Instances(
+        boxes=detected["boxes"].cpu().numpy(),
+        labels=detected["labels"].cpu().numpy() - 1,
+        scores=detected["scores"].cpu().numpy(),
+        masks=masks,
+    )

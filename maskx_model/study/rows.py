@@ -1,0 +1,38 @@
+"""A measured head's row: AP of each class. Rows are kept as files, so that a study resumes where it was cut off."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, read, write
+
+ClassAP = dict[int, float]
+"""AP, 0-100, of each class that has an object, by its position in the vocabulary."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Mask AP of each measured class that has an object, on predicted and on ground-truth boxes."""
+
+    ap: ClassAP
+    ap_gt_boxes: ClassAP
+
+
+def read_row(file: str) -> Row:
+    """The row in that file; raises DataError if it is damaged."""
+    try:
+        return msgspec.json.decode(read(file), type=Row)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{file}: not the row of a study ({error}); remove it, and it is measured again") from None
+
+
+def write_row(file: str, row: Row) -> None:
+    """Write the row to that file."""
+    write(file, msgspec.json.encode(row))
+
+
+def cached_row(file: str, measure: Callable[[], Row]) -> Row:
+    """The row in that file; measured and written first if there is none."""
+    if not exists(file):
+        write_row(file, measure())
+    return read_row(file)

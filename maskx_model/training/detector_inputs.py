@@ -1,0 +1,26 @@
+"""From samples to what a detector trains on."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.image_list import ImageList
+
+from maskx_model.data.input_checks import check_sample
+from maskx_model.data.samples import Sample
+
+
+def detector_inputs(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:
+    """The images scaled, normalised and padded on the detector's device, and for each its target: boxes xyxy
+    float32 [N, 4] in the network's pixels, labels int64 [N], and the rest of `Sample.target`.
+
+    Raises DataError for a sample that cannot be trained on (`check_sample`).
+    """
+    classes = detector.roi_heads.box_predictor.cls_score.out_features - 1
+    for sample in samples:
+        check_sample(sample, classes)
+    device = next(detector.parameters()).device
+    images = [sample.image_tensor(device) for sample in samples]
+    targets = [{name: value.to(device) for name, value in sample.target().items()} for sample in samples]
+    batch, scaled = detector.transform(images, targets)
+    return batch, scaled

@@ -1,0 +1,70 @@
+"""RoIs of a frozen detector in memory: computed once, drawn from at every step."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+
+import torch
+from torchvision.models.detection import FasterRCNN
+from tqdm import tqdm
+
+from data_prep.format.index import IndexRow
+from data_prep.storage.errors import DataError
+from maskx_model.config import MaskSchedule, RoiKind
+from maskx_model.data.input_checks import check_features
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
+from maskx_model.data.seeds import step_seed
+from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
+
+CACHE_SEED = 7
+"""What is cached does not depend on the training's seed."""
+IMAGES_AT_ONCE = 8
+
+
+def read_groups(reader: SampleReader, rows: Sequence[IndexRow], title: str = "RoI features") -> Iterator[list[Sample]]:
+    """The samples of those rows, several at once, with a progress bar."""
+    with tqdm(desc=title, total=len(rows), unit="image", mininterval=1) as progress:
+        for start in range(0, len(rows), IMAGES_AT_ONCE):
+            samples = [reader.sample(row) for row in rows[start : start + IMAGES_AT_ONCE]]
+            yield samples
+            progress.update(len(samples))
+
+
+def cache_rois(
+    detector: FasterRCNN,
+    groups: Iterable[list[Sample]],
+    per_object: int,
+    kind: RoiKind = "proposals",
+    rois_at_most: int | None = None,
+) -> RoiBatch:
+    """The RoIs of those images in memory, features as float16; images are read until there are `rois_at_most`.
+
+    `per_object` and `kind`: as `sampled_rois` takes them. Raises DataError for features that are not finite in float16.
+    """
+    torch.manual_seed(CACHE_SEED)
+    parts: list[RoiBatch] = []
+    for samples in groups:
+        part = sampled_rois(detector, samples, per_object, kind)
+        parts.append(replace(part, features=part.features.half()))
+        check_features(parts[-1].features, samples)
+        if rois_at_most is not None and sum(map(len, parts)) >= rois_at_most:
+            break
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(RoiBatch))
+    return RoiBatch(*(torch.cat(column)[:rois_at_most] for column in columns))
+
+
+class CachedRois:
+    """Batches drawn from cached RoIs: a step's batch is a function of the seed and the step.
+
+    Raises DataError where there is no RoI.
+    """
+
+    def __init__(self, rois: RoiBatch, schedule: MaskSchedule, seed: int) -> None:
+        if len(rois) == 0:
+            raise DataError("no object of A with a mask is left to train on; choose other mask classes")
+        self.rois, self.schedule, self.seed = rois, schedule, seed
+
+    def __call__(self, start: int) -> Iterator[RoiBatch]:
+        for step in range(start, self.schedule.steps):
+            generator = torch.Generator().manual_seed(step_seed(self.seed, step))
+            yield self.rois.select(torch.randint(len(self.rois), (self.schedule.rois_per_batch,), generator=generator))

@@ -1,0 +1,69 @@
+"""All commands of `maskx`: what each word means, and the module that holds the command."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Command = Callable[..., Any]
+
+
+class Group(NamedTuple):
+    """A first word: a line of help, and its commands (second word → module), or the module of its only command."""
+
+    summary: str
+    commands: Mapping[str, str] | str
+
+
+GROUPS = {
+    "data": Group(
+        "Generate a toy world; turn COCO, Visual Genome or custom files into a dataset; look at it.",
+        {
+            "toy": "data_prep.cli.toy",
+            "sources": "data_prep.cli.sources",
+            "prepare": "data_prep.cli.prepare",
+            "verify": "data_prep.cli.verify",
+            "audit": "data_prep.cli.audit",
+            "show": "data_prep.cli.show",
+            "browse": "data_prep.cli.browse",
+        },
+    ),
+    "train": Group(
+        "Train the detector (stage 1), the masks of all classes (stage 2), or both at once.",
+        {
+            "detector": "maskx_model.cli.train_detector",
+            "masks": "maskx_model.cli.train_masks",
+            "joint": "maskx_model.cli.train_joint",
+        },
+    ),
+    "evaluate": Group(
+        "Measure AP on classes with and without masks in training; write a report.", "maskx_model.cli.evaluate"
+    ),
+    "predict": Group("Detect and segment the objects of images.", "maskx_model.cli.predict"),
+    "study": Group(
+        "Compare variants of the mask head on held-out classes; the paper's tables in small.",
+        {"holdout": "maskx_model.study.cli.holdout", "tables": "maskx_model.study.cli.tables"},
+    ),
+    "model": Group(
+        "Register trained models and name the champion.",
+        {"register": "maskx_model.cli.register", "promote": "maskx_model.cli.promote"},
+    ),
+    "pipeline": Group(
+        "Run everything in one go on this machine, or compile it for Kubeflow Pipelines.",
+        {"run": "pipelines.commands.run_pipeline", "compile": "pipelines.commands.compile_pipeline"},
+    ),
+}
+
+
+def load(module: str) -> Command:
+    """Import a command: the function that bears its module's name."""
+    command: Command = getattr(importlib.import_module(module), module.rpartition(".")[2])
+    return command
+
+
+def all_commands() -> dict[str, str]:
+    """Every command as it is typed, without `maskx` → its module."""
+    return {
+        f"{word} {name}".strip(): module
+        for word, group in GROUPS.items()
+        for name, module in ({"": group.commands} if isinstance(group.commands, str) else group.commands).items()
+    }

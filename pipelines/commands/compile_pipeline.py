@@ -1,0 +1,29 @@
+"""`maskx pipeline compile`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from data_prep.arguments import optional
+from data_prep.storage.storage import write
+from pipelines.our_packages import check_packages
+
+
+def compile_pipeline(
+    out: Path = Path("maskx_vg3000.yaml"),
+    image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
+) -> None:
+    """Write the pipeline as the YAML that Kubeflow Pipelines takes.
+
+    Args:
+        out: The file to write.
+        image: Your container image (infra/images/Dockerfile), best with its digest: REGISTRY/maskx@sha256:…
+
+    Example:
+        maskx pipeline compile --out maskx_vg3000.yaml --image registry.example.com/maskx:0.1.0
+    """
+    check_packages()
+    from components.image import IMAGE
+    from pipelines.compiling import compiled
+
+    write(out, compiled(image or IMAGE).encode())
+    print(f"{out} written")

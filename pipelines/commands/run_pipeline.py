@@ -1,0 +1,55 @@
+"""`maskx pipeline run`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from data_prep.arguments import Number, optional
+from data_prep.storage.storage import local_path
+from maskx_model.cli.arguments import MaskClasses, PresetName
+from pipelines.our_packages import check_packages
+
+
+def run_pipeline(
+    out: Path,
+    *,
+    preset: PresetName = "toy",
+    data: Annotated[Path | None, optional("FOLDER", "preset toy generates its data")] = None,
+    mask_classes: MaskClasses = None,
+    seed: Number = 0,
+    registered_name: Annotated[str, arg(metavar="NAME")] = "maskx",
+    tracking_uri: Annotated[
+        str | None, optional("URI", "MLFLOW_TRACKING_URI, else a file, mlflow.db, in the run's folder")
+    ] = None,
+) -> None:
+    """Run the whole pipeline on this machine: data, detector, masks, evaluation, registry.
+
+    The same command again resumes: a finished step is not run a second time.
+
+    Args:
+        out: Folder for everything that the run makes. The results are in summary.json and evaluation/report.html.
+        preset: The configuration to run.
+        data: Folder with `coco/` and `visual_genome/` in the layout of the public data sets.
+        mask_classes: The classes whose masks training may use: `coco`, `voc`, `non-voc`, `random:N:SEED`,
+            `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), or the path of a text file with a
+            class name per line.
+        seed: Seed of the trainings, and of the toy world.
+        registered_name: The model's name in the registry.
+        tracking_uri: MLflow's tracking server.
+
+    Example:
+        maskx pipeline run --preset toy --out runs/demo
+    """
+    check_packages()
+    from pipelines.local import run_locally
+    from pipelines.plan import arguments_of
+    from pipelines.summary import table, write_summary
+
+    out = local_path(out)
+    arguments = arguments_of(out, preset, data, mask_classes, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    tracking = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve()}/mlflow.db"
+    model_uri = run_locally({**arguments, "registered_name": registered_name, "tracking_uri": tracking}, out)
+    print(f"\n{table(write_summary(out, model_uri))}")
