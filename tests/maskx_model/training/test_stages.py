@@ -21,7 +21,6 @@ from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import STEPS, assert_same_model
 
 
-
 def killed(stage: str, dataset: str, detector: str, out: Path, checkpoints: str) -> None:
     command = ["-m", "tests.maskx_model.tiny_presets", stage, dataset, detector, str(out), str(STEPS)]
     kill_in_the_middle(command, out / checkpoints, after=3)
