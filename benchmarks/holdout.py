@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help=f"beside {BASELINE}")
     parser.add_argument("--folds", type=int, default=GROUPS - 1, help="groups of A held out, one after the other")
     parser.add_argument("--head-seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="all that is kept and reused")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="what is cached and reused")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="heads at once, one thread each")
     parser.add_argument("--images", type=int, help="images of a world, if not the toy preset's")
     parser.add_argument("--val-images", type=int, default=1800, help="to measure on: six times the preset's")
