@@ -1,9 +1,9 @@
-"""How well copies of held-out images are found, and how well their neighbours in a burst are told from them.
+"""Recall of copies of held-out images, and how many of their neighbors in a burst are taken for copies.
 
 Held out are all images of the real sample. Planted are copies of each (half and double size, quality 50, crops of
-up to 5 % on any sides, and all of it together), and beside each its neighbours: frames of one burst, in which the
+up to 5 % on any sides, and all of it together), and of each its neighbors: frames of one burst, in which the
 camera moved, or something in front of it, or both. "Hardly" is what is hard to tell: movements of a few pixels. Each
-is looked for among all the held-out images.
+is compared with all the held-out images.
 
     MASKX_REAL_SAMPLE=DIR python -m benchmarks.content
 """
@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.bursts import Movement, first_frame, frame
-from benchmarks.real_sample import Photograph, Picture, cropped, jpeg, real_photographs, resized
+from benchmarks.real_sample import Pixels, RealImage, cropped, jpeg, real_images, resized
 from benchmarks.settings import print_settings
 from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, describe
 from data_prep.format.images import decode_luminance
@@ -34,27 +34,27 @@ MOVEMENTS = {
 }
 
 
-def copies(picture: Picture, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
-    """Planted copies with the name of their kind: every choice of sides by 5 %, and one by random shares up to it."""
+def copies(pixels: Pixels, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+    """Planted copies with the name of their kind: every choice of sides by 5 %, and one by random fractions."""
     sides = [tuple(CROP * side for side in chosen) for chosen in itertools.product((0, 1), repeat=4)]
     sides.append(tuple(random.uniform(0, CROP, 4)))
     for crop, size in itertools.product(sides, SCALES):
         number = int(np.count_nonzero(crop))
-        part = resized(cropped(picture, *crop), SCALES[size])
+        part = resized(cropped(pixels, *crop), SCALES[size])
         for quality in QUALITIES[size]:
             where = f"cropped on {number} side{'' if number == 1 else 's'}" if number else "whole"
             yield f"{where}, {size}, quality {quality}", jpeg(part, quality)
 
 
-def neighbours(photograph: Photograph, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+def neighbors(image: RealImage, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     """The next frames of a burst; a subject can move only where the image has one."""
-    picture, subjects = photograph.picture(), photograph.subjects()
+    pixels, subjects = image.pixels(), image.subjects()
     for kind, movement in MOVEMENTS.items():
         if not movement.subject[1]:
-            yield kind, jpeg(frame(picture, None, movement, random), 85)
+            yield kind, jpeg(frame(pixels, None, movement, random), 85)
         elif subjects:
             subject = subjects[int(random.integers(len(subjects)))]
-            yield kind, jpeg(frame(picture, subject, movement, random), 85)
+            yield kind, jpeg(frame(pixels, subject, movement, random), 85)
 
 
 def gallery(files: list[bytes]) -> HeldOutPictures:
@@ -85,18 +85,18 @@ class Counts:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=int, default=None, help="so many of the sample's, all by default")
-    photographs = real_photographs()[: parser.parse_args().photographs]
-    print_settings(("numpy", "opencv-python-headless", "pillow"), photographs=len(photographs))
+    parser.add_argument("--images", type=int, default=None, help="number of the sample's images, all by default")
+    images = real_images()[: parser.parse_args().images]
+    print_settings(("numpy", "opencv-python-headless", "pillow"), images=len(images))
     random = np.random.default_rng(0)
-    pictures = [photograph.picture() for photograph in photographs]
-    originals = gallery([photograph.path.read_bytes() for photograph in photographs])
-    frames = gallery([jpeg(first_frame(picture), 92) for picture in pictures])
+    pixels = [image.pixels() for image in images]
+    originals = gallery([image.path.read_bytes() for image in images])
+    frames = gallery([jpeg(first_frame(each), 92) for each in pixels])
     planted, near = Counts(), Counts()
-    for number, photograph in enumerate(photographs):
-        for kind, data in copies(pictures[number], random):
+    for number, image in enumerate(images):
+        for kind, data in copies(pixels[number], random):
             planted.compare(originals, kind, data, number)
-        for kind, data in neighbours(photograph, random):
+        for kind, data in neighbors(image, random):
             near.compare(frames, kind, data, number)
     report(planted, near)
 
@@ -106,7 +106,7 @@ def report(planted: Counts, near: Counts) -> None:
     print(f"{'planted copies':52}{'number':>8}{'found':>8}{'recall':>9}")
     for kind, number in sorted(planted.planted.items()):
         print(f"{kind:52}{number:8}{planted.found[kind]:8}{planted.found[kind] / number:9.4f}")
-    print(f"\n{'neighbours in a burst':52}{'number':>8}{'kept':>8}{'kept':>9}")
+    print(f"\n{'neighbors in a burst':52}{'number':>8}{'kept':>8}{'kept':>9}")
     for kind, number in near.planted.items():
         kept = number - near.found[kind] - near.wrong[kind]
         print(f"{kind:52}{number:8}{kept:8}{kept / number:9.4f}")
@@ -118,7 +118,7 @@ def report(planted: Counts, near: Counts) -> None:
         "precision": true / (true + false + clear),
         "copies_of_another": false,
         "recall_by_kind": {k: planted.found[k] / n for k, n in sorted(planted.planted.items())},
-        "neighbours_kept_by_kind": {k: 1 - (near.found[k] + near.wrong[k]) / n for k, n in near.planted.items()},
+        "neighbors_kept_by_kind": {k: 1 - (near.found[k] + near.wrong[k]) / n for k, n in near.planted.items()},
         "cpu_ms_to_compare": 1e3 * planted.seconds / sum(planted.planted.values()),
     }
     print(msgspec.json.encode(result).decode())

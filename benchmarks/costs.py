@@ -20,7 +20,7 @@ class Cost(NamedTuple):
 
 
 def cost(prepare: Callable[[], Callable[[], object]], repeats: int, device: str = "cpu") -> Cost:
-    """Run `prepare` in a new process, then what it returns so many times (and once before, to warm up).
+    """Run `prepare` in a new process, then what it returns `repeats` times (and once before, to warm up).
 
     Memory is what the process (on Linux) needs at most above what it holds after the preparation; on a GPU what torch
     has held on it at most. A call must wait for the GPU.

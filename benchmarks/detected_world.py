@@ -1,4 +1,4 @@
-"""Generated images with objects of thousands of classes and what a mediocre model would find: no picture, only
+"""Generated images with objects of thousands of classes and what a mediocre model would find: no pixels, only
 annotations and detections. Classes occur as in natural data, a few often and most rarely."""
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def _ellipse(box: npt.NDArray[np.float64]) -> dict[str, bytes]:
 
 
 def detected_world(
-    photographs: int, classes: int, detections: int, objects: float, seed: int = 0
+    images: int, classes: int, detections: int, objects: float, seed: int = 0
 ) -> tuple[list[GroundTruth], list[Instances]]:
     """`objects` of each image on average, `detections` in each exactly: at most two near each object, the rest
     anywhere. Masks are whole; scores have three digits, so that some are equal."""
@@ -61,19 +61,19 @@ def detected_world(
     shapes = Shapes.draw(rng)
     frequency = 1 / np.arange(1, classes + 1) ** 0.8
     frequency /= frequency.sum()
-    truths: list[GroundTruth] = []
-    found: list[Instances] = []
-    for image_id in range(1, photographs + 1):
+    ground_truth: list[GroundTruth] = []
+    detected: list[Instances] = []
+    for image_id in range(1, images + 1):
         count = int(rng.poisson(objects))
         labels, shape = rng.choice(classes, count, p=frequency), rng.integers(0, SHAPES, count)
         things = tuple(_object(shapes, rng, int(number)) for number in shape)
-        truths.append(GroundTruth(image_id, HEIGHT, WIDTH, tuple(labels.tolist()), things))
+        ground_truth.append(GroundTruth(image_id, HEIGHT, WIDTH, tuple(labels.tolist()), things))
         near = min(2 * count, detections)
         guess = rng.choice(classes, detections, p=frequency)
         guess[:near] = np.where(rng.random(near) < RIGHT_CLASS, np.tile(labels, 2)[:near], guess[:near])
-        place = np.concatenate([np.tile(shape, 2)[:near], rng.integers(0, SHAPES, detections - near)])
-        found.append(_instances(shapes, rng, guess, place, near))
-    return truths, found
+        shapes_of = np.concatenate([np.tile(shape, 2)[:near], rng.integers(0, SHAPES, detections - near)])
+        detected.append(_instances(shapes, rng, guess, shapes_of, near))
+    return ground_truth, detected
 
 
 def _object(shapes: Shapes, rng: np.random.Generator, shape: int) -> Annotation:

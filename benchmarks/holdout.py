@@ -147,14 +147,14 @@ def summary(worlds: Sequence[World]) -> dict[str, object]:
 
 def print_world(world: World) -> None:
     """The table of one world."""
-    print(f"\n{world.world:24}{'estimate':>16}{'true':>8}{'error':>8}   on given boxes{'estimate':>10}{'true':>8}")
+    print(f"\n{world.world:24}{'estimate':>16}{'true':>8}{'error':>8}   ground-truth boxes{'estimate':>10}{'true':>8}")
     for each in sorted(world.variants, key=lambda each: -each.estimate):
         mark = " picked" if each.variant == world.picked else " flagged" if each.flagged else ""
         mark += " (missed)" if each.variant in world.missed else ""
         own_error = "" if each.estimate_error is None else f" ± {each.estimate_error:.2f}"
         print(
             f"{each.variant:24}{f'{each.estimate:.2f}{own_error}':>16}{each.true:8.2f}{each.error:8.0%}"
-            f"{each.estimate_given:27.1f}{each.true_given:8.1f} {mark}"
+            f"{each.estimate_given:31.1f}{each.true_given:8.1f} {mark}"
         )
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
 
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help=f"beside {BASELINE}")
     parser.add_argument("--folds", type=int, default=GROUPS - 1, help="groups of A held out, one after the other")
     parser.add_argument("--head-seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="all that is kept and reused")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/holdout"), help="what is cached and reused")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="heads at once, one thread each")
     parser.add_argument("--images", type=int, help="images of a world, if not the toy preset's")
     parser.add_argument("--val-images", type=int, default=1800, help="to measure on: six times the preset's")

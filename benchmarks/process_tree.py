@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Reading a large process's share of pages takes the kernel tens of milliseconds: done for one sample in so many.
+# Reading a large process's share of pages takes the kernel tens of milliseconds: done for one sample in `SHARES_EVERY`.
 SAMPLE_S, SHARES_EVERY = 0.05, 20
 _TICKS, _MB = os.sysconf("SC_CLK_TCK"), 1e6
 

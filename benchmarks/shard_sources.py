@@ -7,50 +7,50 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.real_sample import Photograph, Picture, jpeg, resized
+from benchmarks.real_sample import Pixels, RealImage, jpeg, resized
 
 FIRST_VAL, FIRST_GENOME = 300_000, 500_000
 LONG_EDGE = 500
 OBJECTS = 35
 
 
-def write_sources(folder: Path, photographs: list[Photograph], each: int, held_out: int) -> tuple[str, str]:
-    """Write so many images of each part (COCO's alone, both's, Visual Genome's alone), and so many held out.
+def write_sources(folder: Path, sample: list[RealImage], each: int, held_out: int) -> tuple[str, str]:
+    """Write `each` images of each part (COCO's alone, both's, Visual Genome's alone), and `held_out` of validation.
 
     Returns both sources as `prepare` takes them.
     """
     coco, genome = folder / "coco", folder / "visual_genome"
-    categories = sorted({a["category_id"] for photograph in photographs for a in photograph.annotations})
+    categories = sorted({a["category_id"] for image in sample for a in image.annotations})
     listed = [{"id": c, "name": f"thing {c}"} for c in categories]
-    named = {1 + n: photographs[n % len(photographs)] for n in range(2 * each)}
+    named = {1 + n: sample[n % len(sample)] for n in range(2 * each)}
     _write_training(coco, named, listed)
-    _write_held_out(coco, photographs, held_out, listed)
+    _write_held_out(coco, sample, held_out, listed)
     # The second half of COCO's are in Visual Genome too, and as many others.
-    of_both = {FIRST_GENOME + n: photograph for n, photograph in named.items() if n > each}
-    alone = {FIRST_GENOME + 2 * each + n: photographs[n % len(photographs)] for n in range(1, each + 1)}
+    of_both = {FIRST_GENOME + n: image for n, image in named.items() if n > each}
+    alone = {FIRST_GENOME + 2 * each + n: sample[n % len(sample)] for n in range(1, each + 1)}
     _write_genome(genome, {**of_both, **alone}, {number: number - FIRST_GENOME for number in of_both})
     return f"coco=coco:{coco}", f"vg=vg:{genome}"
 
 
-def _write_training(coco: Path, named: dict[int, Photograph], categories: list[Any]) -> None:
+def _write_training(coco: Path, named: dict[int, RealImage], categories: list[Any]) -> None:
     images: list[Any] = []
     annotations: list[Any] = []
     (coco / "train2017").mkdir(parents=True)
-    for number, photograph in named.items():
+    for number, image in named.items():
         name = f"{number:012d}.jpg"
-        shutil.copyfile(photograph.path, coco / "train2017" / name)
-        images.append({**photograph.record, "id": number, "file_name": name, "flickr_url": None})
-        for annotation in photograph.annotations:
+        shutil.copyfile(image.path, coco / "train2017" / name)
+        images.append({**image.record, "id": number, "file_name": name, "flickr_url": None})
+        for annotation in image.annotations:
             annotations.append({**annotation, "id": len(annotations) + 1, "image_id": number})
     _write_list(coco, "train", images, annotations, categories)
 
 
-def _write_held_out(coco: Path, photographs: list[Photograph], number: int, categories: list[Any]) -> None:
+def _write_held_out(coco: Path, sample: list[RealImage], number: int, categories: list[Any]) -> None:
     """Windows of the sample's images, half of them mirrored: like them, and copies of none."""
     (coco / "val2017").mkdir()
     images = []
     for n in range(number):
-        window = _window(photographs[n % len(photographs)].picture(), np.random.default_rng(n))
+        window = _window(sample[n % len(sample)].pixels(), np.random.default_rng(n))
         name = f"{FIRST_VAL + n:012d}.jpg"
         (coco / "val2017" / name).write_bytes(jpeg(window, 85))
         height, width, _ = window.shape
@@ -58,26 +58,26 @@ def _write_held_out(coco: Path, photographs: list[Photograph], number: int, cate
     _write_list(coco, "val", images, [], categories)
 
 
-def _window(picture: Picture, random: np.random.Generator) -> Picture:
-    height, width, _ = picture.shape
+def _window(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    height, width, _ = pixels.shape
     share = random.uniform(0.4, 0.8)
     rows, columns = int(share * height), int(share * width)
     top, left = random.integers(height - rows), random.integers(width - columns)
-    window = picture[top : top + rows, left : left + columns]
+    window = pixels[top : top + rows, left : left + columns]
     return np.ascontiguousarray(window[:, ::-1] if random.random() < 0.5 else window)
 
 
-def _write_genome(folder: Path, named: dict[int, Photograph], coco_ids: dict[int, int]) -> None:
+def _write_genome(folder: Path, named: dict[int, RealImage], coco_ids: dict[int, int]) -> None:
     """Images with a long edge of 500 pixels, as Visual Genome's copies have, each encoded once."""
     encoded: dict[Path, tuple[bytes, int, int]] = {}
     images, records = [], []
     (folder / "VG_100K").mkdir(parents=True)
-    for number, photograph in named.items():
-        if photograph.path not in encoded:
-            picture = photograph.picture()
-            small = resized(picture, LONG_EDGE / max(picture.shape))
-            encoded[photograph.path] = (jpeg(small, 85), small.shape[1], small.shape[0])
-        data, width, height = encoded[photograph.path]
+    for number, image in named.items():
+        if image.path not in encoded:
+            pixels = image.pixels()
+            small = resized(pixels, LONG_EDGE / max(pixels.shape))
+            encoded[image.path] = (jpeg(small, 85), small.shape[1], small.shape[0])
+        data, width, height = encoded[image.path]
         (folder / "VG_100K" / f"{number}.jpg").write_bytes(data)
         images.append({"image_id": number, "width": width, "height": height, "coco_id": coco_ids.get(number)})
         records.append({"image_id": number, "objects": [_object(number, n, width, height) for n in range(OBJECTS)]})

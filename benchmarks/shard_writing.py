@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.real_sample import real_photographs
+from benchmarks.real_sample import real_images
 from benchmarks.settings import print_settings
 from benchmarks.shard_sources import write_sources
 from data_prep.content.held_out import HeldOutPictures
@@ -120,11 +120,11 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=5000, help="images to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    photographs = real_photographs()
+    images = real_images()
     print_settings(("numpy", "opencv-python-headless", "pillow"), **vars(options))
     with tempfile.TemporaryDirectory(prefix="maskx-shard-writing-") as temporary:
         folder = Path(temporary)
-        sources = write_sources(folder, photographs, options.each, options.held_out)
+        sources = write_sources(folder, images, options.each, options.held_out)
         ready = Ready.make(f"{folder}/out", sources)
         parts = {part: measure(ready, part, folder, options.rounds) for part in REAL}
     report(parts)

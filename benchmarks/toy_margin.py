@@ -25,13 +25,13 @@ Row = dict[str, object]
 
 
 def measured_seed(folder: Path, world: str, seed: int) -> Row:
-    """The row of one world: measured, or read where an earlier run with the same settings has left it."""
-    kept = folder / f"{world}-{seed}" / "margin.json"
+    """The row of one world: measured, or read from the file of an earlier run with the same settings."""
+    file = folder / f"{world}-{seed}" / "margin.json"
     settings = hashlib.sha256(msgspec.json.encode(get_preset("toy"))).hexdigest()
-    if kept.exists() and (document := msgspec.json.decode(kept.read_bytes()))["settings"] == settings:
+    if file.exists() and (document := msgspec.json.decode(file.read_bytes()))["settings"] == settings:
         return dict(document["row"])
     row = measure_seed(folder, world, seed)
-    kept.write_bytes(msgspec.json.encode({"settings": settings, "row": row}))
+    file.write_bytes(msgspec.json.encode({"settings": settings, "row": row}))
     return row
 
 

@@ -35,7 +35,7 @@ GROUPS = 5
 
 @dataclass(frozen=True)
 class ToyRun:
-    """A world of that style and seed below `folder`, prepared and with a detector as the (toy) preset trains it."""
+    """A world of that style and seed below `folder`, prepared, and the detector that the (toy) preset trains on it."""
 
     folder: Path
     style: Style

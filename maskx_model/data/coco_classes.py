@@ -15,6 +15,6 @@ def coco_ids() -> dict[str, int]:
 
 
 def coco_id(c: VocabularyClass) -> int | None:
-    """COCO's category id of the class, None if no source calls it what COCO calls one of its own."""
+    """COCO's category id of the class, None if no source's name for it is a COCO class's name."""
     names = (name for source in c.sources.values() for name in source.names)
     return next((coco_ids()[name] for name in names if name in coco_ids()), None)

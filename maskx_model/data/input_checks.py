@@ -1,6 +1,6 @@
-"""What neither training nor inference takes, and how it is said: by the image's key or its place in the batch.
+"""Samples and features that training refuses; the error names the image by its key.
 
-Good input, though it teaches or finds nothing: images without objects, objects without masks, crowds, batches
+Valid input, though nothing is learned from it: images without objects, objects without masks, crowds, batches
 without a class of A, RoIs without a positive. Their losses are 0 with a graph, and the step counts.
 """
 

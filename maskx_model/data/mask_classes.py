@@ -1,4 +1,4 @@
-"""A: the classes whose masks a run may see. The rest of the vocabulary is B."""
+"""A: the classes whose masks a training uses. The rest of the vocabulary is B."""
 
 from importlib.resources import files
 
@@ -78,7 +78,7 @@ def _random_classes(choice: str, masked: list[int]) -> list[int]:
     count, seed = _random_numbers(choice)
     generator = np.random.default_rng(seed)
     if not 0 < count <= len(masked):
-        raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were asked for")
+        raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were requested")
     return sorted(generator.choice(masked, count, replace=False).tolist())
 
 

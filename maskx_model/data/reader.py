@@ -20,8 +20,8 @@ Box = tuple[float, float, float, float]
 class SampleReader:
     """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
 
-    Masks are dropped here for every class that is not in `mask_classes` (0-based positions): nothing behind the
-    loader can see a mask of B. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
+    Masks are dropped here for every class that is not in `mask_classes` (0-based positions): no mask of B
+    passes the loader. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
     """
 
     def __init__(
@@ -38,26 +38,28 @@ class SampleReader:
         self.index = dataset.vocabulary.index(source)
 
     def sample(self, row: IndexRow) -> Sample:
-        """The image of that row."""
+        """The sample of that row's image; raises DataError if the shard is damaged there."""
         return self.from_record(*self.dataset.read_both(row))
 
     def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
-        """Clip to the image, map classes to labels, leave out classes outside the vocabulary and empty boxes."""
-        kept = [
+        """The image, uint8 [H, W, 3] RGB, with its record's annotations: boxes clipped to the image, classes mapped to
+        labels; classes outside the vocabulary and empty boxes are excluded."""
+        annotated = [
             (box, a)
             for a in record.objects.get(self.source, [])
             if a.category in self.index and (box := _clipped(a, record)) is not None
         ]
-        labels = [CROWD_LABEL if a.iscrowd else self.index[a.category] + 1 for _, a in kept]
+        labels = [CROWD_LABEL if a.iscrowd else self.index[a.category] + 1 for _, a in annotated]
         return Sample(
             key=record.key,
             image=image,
-            boxes=torch.tensor([box for box, _ in kept], dtype=torch.float32).reshape(-1, 4),
+            boxes=torch.tensor([box for box, _ in annotated], dtype=torch.float32).reshape(-1, 4),
             labels=torch.tensor(labels, dtype=torch.int64),
-            masks=self._grabcut(image, kept)
+            masks=self._grabcut(image, annotated)
             if self.targets == "grabcut"
             else tuple(
-                a.mask if label - 1 in self.mask_classes else None for label, (_, a) in zip(labels, kept, strict=True)
+                a.mask if label - 1 in self.mask_classes else None
+                for label, (_, a) in zip(labels, annotated, strict=True)
             ),
             negative=self._labels(record.negative),
             not_exhaustive=self._labels(record.not_exhaustive),
@@ -67,12 +69,14 @@ class SampleReader:
         own = names.get(self.source, [])
         return tuple(sorted({self.index[name] + 1 for name in own if name in self.index}))
 
-    def _grabcut(self, image: npt.NDArray[np.uint8], kept: Sequence[tuple[Box, Annotation]]) -> tuple[Rle | None, ...]:
+    def _grabcut(
+        self, image: npt.NDArray[np.uint8], annotated: Sequence[tuple[Box, Annotation]]
+    ) -> tuple[Rle | None, ...]:
         from maskx_model.masks.grabcut import grabcut_masks
 
-        boxes = np.array([box for box, _ in kept]).reshape(-1, 4)
+        boxes = np.array([box for box, _ in annotated]).reshape(-1, 4)
         masks = grabcut_masks(image, boxes).masks
-        return tuple(None if a.iscrowd else mask for mask, (_, a) in zip(masks, kept, strict=True))
+        return tuple(None if a.iscrowd else mask for mask, (_, a) in zip(masks, annotated, strict=True))
 
 
 def _clipped(annotation: Annotation, record: Record) -> Box | None:

@@ -14,7 +14,7 @@ from data_prep.format.rle import mirror_mask
 @dataclass(frozen=True)
 class Sample:
     """An image with one source's annotations: image uint8 [H, W, 3] RGB, boxes xyxy float32 [N, 4] in pixels,
-    labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or it is not to be seen).
+    labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or the class is outside A).
 
     `negative` and `not_exhaustive`: labels of the classes known to be absent, and of those of which not every object is
     annotated, each once and in order; empty where the source does not say.
@@ -33,8 +33,7 @@ class Sample:
         return to_tensor(self.image, device)
 
     def target(self) -> dict[str, Tensor]:
-        """What torchvision's detectors train on, and what a federated loss asks for besides: `negative` and
-        `not_exhaustive`, int64."""
+        """The target of torchvision's detectors, with `negative` and `not_exhaustive`, int64, for a federated loss."""
         return {
             "boxes": self.boxes,
             "labels": self.labels,

@@ -1,6 +1,7 @@
-"""The seeds of all that is random in a training: of a run's seed and of the number of a step, an epoch or a sample.
+"""Every seed of a training, from the run's seed and the number of a step, an epoch or a sample.
 
-So whatever is drawn is the same whether a training is resumed or not, in whichever process, in whatever order.
+So what is drawn at a step depends neither on the steps before it nor on the process that draws: a resumed training
+ends in the same weights.
 """
 
 import numpy as np

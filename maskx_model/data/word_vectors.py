@@ -1,7 +1,7 @@
 """A class's word vector, from a file in GloVe's or word2vec's text format: T's input `embedding` (Table 1a).
 
 Each line is a name and its numbers, all separated by spaces: `fire_hydrant 0.1 -0.2 …`. A first line of two whole
-numbers is word2vec's count and width. In a name, an underscore stands for a space; names of several words may also be
+numbers is word2vec's count and width. In a name, an underscore means a space; names of several words may also be
 written with spaces, except on the first line of a file without a header. Of two lines with one name the first counts.
 """
 
@@ -36,8 +36,8 @@ def class_vectors(uri: str, vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
 
     A class is looked up by its synset's lemma, its display name, and its sources' names for it, in this order, each as
     it is and in lower case. Where the file has none of them, the vectors of the words of the first name whose words
-    are all there are averaged. Only the rows asked for are kept in memory. Raises ConfigError if the file is missing or
-    lacks a class, DataError for a line that cannot be read.
+    are all there are averaged. Only the vectors of these names are held in memory. Raises ConfigError if the file is
+    missing or lacks a class, DataError for a line that cannot be read.
     """
     phrases = [_phrases(c) for c in vocabulary.classes]
     wanted = {name for own in phrases for phrase in own for name in (phrase, *_words(phrase))}

@@ -1,4 +1,4 @@
-"""Files that are named by the hash of their inputs: what one run has computed, the next one finds."""
+"""Files that are named by the hash of their inputs, so that the next run reuses them."""
 
 import hashlib
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""From heads measured on classes held out to what they are worth on B."""
+"""From heads measured on held-out classes to an estimate of their AP on B."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +23,7 @@ class Estimate(Spread, frozen=True):
 
 
 class VariantResult(msgspec.Struct, frozen=True):
-    """A variant on classes held out. `rows[i]`: AP on predicted boxes in each fold and seed, in their order.
+    """A variant on held-out classes. `rows[i]`: AP on predicted boxes in each fold and seed, in their order.
 
     `margin`: how far it is above the class-agnostic head, mean of the differences fold by fold, and `margin_error`,
     that mean's standard error, to which more seeds of the same fold add no fold. `flagged`: not above it by more than
@@ -43,9 +43,9 @@ def results(rows: Mapping[str, Sequence[Row]], box_ap50: ClassAP, b: Sequence[in
     """Each variant's result, from its rows over folds and seeds (in the same order for all of them, the baseline among
     them), the box AP50 of all classes, and the classes of B.
 
-    Mask AP on predicted boxes is bounded by what the detector finds, and it does not find all classes equally well.
-    So where box AP50 is known on B (it takes boxes alone), the estimate on B is B's box AP50 times the ratio of mask AP
-    to box AP50 on the classes held out. At one low overlap it says what is found, not how well the boxes fit, which
+    Mask AP on predicted boxes is bounded by the detector, which does not detect all classes equally well. So where box
+    AP50 is known on B (it takes boxes alone), the estimate on B is B's box AP50 times the ratio of mask AP to box AP50
+    on the held-out classes. At one low overlap box AP measures what is detected, not how well the boxes fit, which
     matters less to masks. Ground-truth boxes need no such correction.
     """
     baseline = _by_fold(rows[BASELINE])
@@ -54,7 +54,7 @@ def results(rows: Mapping[str, Sequence[Row]], box_ap50: ClassAP, b: Sequence[in
 
 def best(variants: Sequence[VariantResult]) -> VariantResult:
     """The best of the variants that are not flagged (the baseline never is), by the geometric mean of AP on predicted
-    and on given boxes: the one is what is wanted, the other tells heads apart with less noise, the detector's."""
+    and on ground-truth boxes: the first is the goal, the second compares heads without the detector's noise."""
     return max((each for each in variants if not each.flagged), key=lambda each: each.predicted.mean * each.given.mean)
 
 

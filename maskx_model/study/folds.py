@@ -18,7 +18,7 @@ def random_folds(classes: Sequence[int], count: int) -> tuple[Fold, ...]:
     """Folds of equal size, or one class more, at random but always the same. Raises ConfigError where there are fewer
     classes than folds, or only one fold."""
     if not 2 <= count <= len(classes):
-        raise ConfigError(f"folds: {len(classes)} classes make 2 to {len(classes)} folds, {count} were asked for")
+        raise ConfigError(f"folds: {len(classes)} classes make 2 to {len(classes)} folds, {count} were requested")
     order = np.random.default_rng(FOLD_SEED).permutation(sorted(classes))
     return tuple(tuple(sorted(part.tolist())) for part in np.array_split(order, count))
 
@@ -28,8 +28,8 @@ def listed_folds(
 ) -> tuple[Fold, ...]:
     """Folds from files of class names (or other choices that `resolve_mask_classes` knows).
 
-    For folds that resemble B, where a user knows how: classes of B that stand together in images are held out
-    best by folds of classes that do. Raises ConfigError for a class outside A, one in two folds, and a fold that
+    For folds that resemble B, where a user knows how: where classes of B appear together in images, the
+    classes of a fold should, too. Raises ConfigError for a class outside A, one in two folds, and a fold that
     leaves no class to train on.
     """
     folds = tuple(resolve_mask_classes(choice, vocabulary, source) for choice in choices)

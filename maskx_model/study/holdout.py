@@ -1,7 +1,7 @@
-"""Leave-classes-out: what a mask head is worth on classes without masks, measured on classes that have them.
+"""Leave-classes-out: the AP of a mask head on classes without masks, estimated on classes that have them.
 
 B has no masks to measure by. So A's classes lose theirs, a fold at a time: a head trained on the others is measured on
-the fold, with the protocol of B. A variant that memorises A, whose loss and AP on A look fine, is found out here.
+the fold, with the protocol of B. A variant that memorizes A has a low loss and a high AP on A, and is exposed here.
 """
 
 from collections.abc import Sequence
@@ -140,12 +140,12 @@ def _mean(ap: ClassAP, classes: Sequence[int]) -> float | None:
 
 def results_table(result: Holdout) -> str:
     """The variants as text, a line each, the best estimate first, and what `flagged` means."""
-    lines = [f"{'variant':22}{'held out':>18}{'on given boxes':>18}{'estimate on B':>18}"]
+    lines = [f"{'variant':22}{'held out':>18}{'ground-truth boxes':>20}{'estimate on B':>18}"]
     for each in sorted(result.variants, key=lambda each: -each.predicted.on_b):
         error = "" if each.predicted.error is None else f" ± {each.predicted.error:.1f}"
         mark = "  picked" if each.name == result.picked else "  flagged" if each.flagged else ""
         lines.append(
-            f"{each.name:22}{each.predicted!s:>18}{each.given!s:>18}{f'{each.predicted.on_b:.1f}{error}':>18}{mark}"
+            f"{each.name:22}{each.predicted!s:>18}{each.given!s:>20}{f'{each.predicted.on_b:.1f}{error}':>18}{mark}"
         )
     lines.append("flagged: not clearly above the class-agnostic head on classes without masks")
     return "\n".join(lines)

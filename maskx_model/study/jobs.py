@@ -39,10 +39,10 @@ def check_runs(seeds: Sequence[int], jobs: int) -> None:
 
 
 def run_jobs(frozen: FrozenDetector, jobs: Sequence[Job], folder: str, processes: int, title: str) -> list[Row]:
-    """The rows of those jobs, in their order, from as many processes of one thread each. Rows are kept in `folder`,
-    by what they were made from; those that are there are read.
+    """The rows of those jobs, in their order, from `processes` processes of one thread each. Rows are written to
+    `folder`, under the hash of their inputs; those that are there are read.
 
-    Raises MaskxError for a head that cannot be trained, once all others are kept.
+    Raises MaskxError for a head that cannot be trained, once all others are written.
     """
     files = [f"{folder}/{each.variant.name}-{_digest(frozen, each)}.json" for each in jobs]
     missing = {file: job for file, job in zip(files, jobs, strict=True) if not exists(file)}
@@ -72,12 +72,12 @@ def default_jobs() -> int:
 
 
 def _results(frozen: FrozenDetector, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """The jobs as they end, each with what gives its row or raises why there is none."""
+    """The jobs as they end, each with a function that returns its row or raises its error."""
     if processes == 1 or len(jobs) < 2:
         for file, job in jobs.items():
             yield file, partial(measured_row, frozen, job)
         return
-    # A copy without what was computed so far: every process maps the kept files into its own memory.
+    # A copy without what was computed so far: every process maps the cached files into its own memory.
     opened = (replace(frozen),)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_open, initargs=opened)
@@ -97,7 +97,7 @@ def measured_row(frozen: FrozenDetector, job: Job) -> Row:
 
 
 _frozen: FrozenDetector
-"""What a worker process works on; its progress is the parent's to show."""
+"""Of a worker process; the parent shows its progress."""
 
 
 def _open(frozen: FrozenDetector) -> None:

@@ -1,4 +1,4 @@
-"""Some of the images that heads are measured on: their ground truth, and their boxes with features."""
+"""Some of the measured images: their ground truth, and their boxes with features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -26,10 +26,10 @@ class MeasuredImages:
 
     def instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
         """The boxes by image, with `masks`, float32 [N, 28, 28] in 0..1, pasted into it, or without any."""
-        found = []
+        instances = []
         for number, truth in enumerate(self.ground_truth):
             rows = (boxes.image == number).nonzero()[:, 0]
             own = {"boxes": boxes.boxes[rows], "labels": boxes.labels[rows], "scores": boxes.scores[rows]}
             pasted = [] if masks is None else paste(masks[rows], own["boxes"], (truth.height, truth.width))
-            found.append(to_instances(own, pasted))
-        return found
+            instances.append(to_instances(own, pasted))
+        return instances

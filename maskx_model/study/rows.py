@@ -1,4 +1,4 @@
-"""A measured head's row: AP of each class. Rows are kept as files, so that a study resumes where it was cut off."""
+"""A measured head's row: AP of each class. Rows are files, so that a study resumes where it was cut off."""
 
 from collections.abc import Callable
 

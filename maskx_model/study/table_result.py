@@ -1,4 +1,4 @@
-"""Rows of the tables from what was measured on each seed, and whether the paper's orderings came out."""
+"""Rows of the tables from the measurements of each seed, and whether the paper's orderings came out."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -21,7 +21,7 @@ class SeedSpread(Spread, frozen=True):
 
 class RowResult(msgspec.Struct, frozen=True):
     """A row of a table. AP on predicted boxes of the classes of B and A, and on ground-truth boxes of B's; None where
-    the row was not run, and `not_run` says why."""
+    the row was not run, for the reason `not_run`."""
 
     table: str
     name: str

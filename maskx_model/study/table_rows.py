@@ -138,7 +138,7 @@ ORDERINGS = (
 
 def chosen_rows(names: Sequence[str]) -> tuple[TableRow, ...]:
     """The rows of those tables (`1a`) or of those names (`1a/randn`), in the paper's order; all of them if none is
-    named. Raises ConfigError for what there is not."""
+    named. Raises ConfigError for an unknown name."""
     known = {row.table for row in ROWS} | {row.id for row in ROWS}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"rows: {unknown[0]!r} does not exist; choose among {', '.join(sorted(known))}")

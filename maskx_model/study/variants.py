@@ -1,4 +1,4 @@
-"""Variants of the mask head by name: what T sees, its structure, scale and regularisation, the MLP, the RoIs."""
+"""Variants of the mask head by name: T's input, structure, scale and regularization, the MLP, the RoIs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,9 +44,9 @@ DEFAULT = tuple(name for name in CHANGES if name != "mlp-paper")
 
 
 def variant(name: str, preset: Preset) -> Variant:
-    """The variant of that name of a preset's mask branch; raises ConfigError for one that does not exist.
+    """The variant of that name of a preset's mask branch; raises ConfigError for an unknown name.
 
-    Those that say nothing of T's input have the preset's.
+    A variant that does not change T's input has the preset's.
     """
     if name not in CHANGES:
         raise ConfigError(f"variant {name!r} does not exist; choose among {', '.join(CHANGES)}")
@@ -56,10 +56,10 @@ def variant(name: str, preset: Preset) -> Variant:
 
 
 def variants_of(preset: Preset, names: Sequence[str]) -> tuple[Variant, ...]:
-    """Those variants, the baseline always among them and first; one that another name says already is left out."""
-    found: list[Variant] = []
+    """Those variants, the baseline always among them and first; of two that are equal the second is excluded."""
+    variants: list[Variant] = []
     for name in dict.fromkeys((BASELINE, *names)):
         each = variant(name, preset)
-        if all((each.mask, each.rois) != (other.mask, other.rois) for other in found):
-            found.append(each)
-    return tuple(found)
+        if all((each.mask, each.rois) != (other.mask, other.rois) for other in variants):
+            variants.append(each)
+    return tuple(variants)

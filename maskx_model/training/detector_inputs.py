@@ -1,4 +1,4 @@
-"""From samples to what a detector trains on."""
+"""From samples to the inputs of a detector in training."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from maskx_model.data.samples import Sample
 
 
 def detector_inputs(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:
-    """The images scaled, normalised and padded on the detector's device, and for each its target: boxes xyxy
+    """The images scaled, normalized and padded on the detector's device, and for each its target: boxes xyxy
     float32 [N, 4] in the network's pixels, labels int64 [N], and the rest of `Sample.target`.
 
     Raises DataError for a sample that cannot be trained on (`check_sample`).

@@ -16,7 +16,7 @@ from maskx_model.training.step import Losses
 
 @dataclass(frozen=True)
 class DetectorStep:
-    """One forward of a detector in training: the images as the network sees them, their pyramid, the RoIs drawn,
+    """One forward of a detector in training: the network's input images, their pyramid, the sampled RoIs,
     and the losses."""
 
     images: ImageList
@@ -45,7 +45,7 @@ def detector_step(
     box_loss_weight: float,
     classification_loss: ClassificationLoss = softmax_loss,
 ) -> DetectorStep:
-    """As `detector_losses`, with what the losses were computed from."""
+    """One forward: `detector_losses`, and what they were computed from."""
     images, targets = detector_inputs(detector, samples)
     pyramid = detector.backbone(images.tensors)
     proposals, rpn_losses = detector.rpn(images, pyramid, targets)

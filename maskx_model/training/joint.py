@@ -41,7 +41,7 @@ def fit_joint(
     """A whole model trained on the boxes of every class and the masks of `classes` (A, 0-based positions), and the
     metric lines of its training.
 
-    `start`: a trained detector to go on from; None begins with ImageNet weights, or the random ones that the
+    `start`: a trained detector to continue; None begins with ImageNet weights, or the random ones that the
     configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
     image shows a class of A.
     """

@@ -56,19 +56,16 @@ def train(
     images of its batch. Module and checkpoint stay as a good step left them.
     """
     optimizer = build_optimizer(module, schedule)
+    start, metrics = _resume(checkpoints, module, optimizer) if checkpoints else (0, b"")
     device = next(module.parameters()).device
-    start, metrics = 0, b""
-    if checkpoints and (state := load_training_state(checkpoints.uri, checkpoints.made_from)):
-        restore(state, module, optimizer)
-        start, metrics = state.step, state.metrics
 
     def losses_of(batch: Batch) -> Losses:
         with in_precision_of(schedule.compute, device):
             return loss(batch)
 
-    steps = range(start, schedule.steps)
-    progress = tqdm(steps, desc=title, unit="step", initial=start, total=schedule.steps, mininterval=1)
-    for step, batch in zip(progress, batches(start), strict=False):
+    numbers = range(start, schedule.steps)
+    steps = tqdm(numbers, desc=title, unit="step", initial=start, total=schedule.steps, mininterval=1)
+    for step, batch in zip(steps, batches(start), strict=False):
         torch.manual_seed(step_seed(seed, step))
         rate = learning_rate * learning_rate_factor(schedule, step)
         done = step + 1
@@ -82,10 +79,19 @@ def train(
         if done % schedule.log_every == 0 or done == schedule.steps:
             values = {name: value.item() for name, value in losses.items()}
             metrics += msgspec.json.encode({"step": done, "learning_rate": rate, **values}) + b"\n"
-            progress.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
+            steps.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         if checkpoints and to_save and done < schedule.steps:
             save_training_state(checkpoints.uri, capture(done, module, optimizer, metrics), checkpoints.made_from)
     return metrics
+
+
+def _resume(checkpoints: CheckpointFolder, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, bytes]:
+    """The step to begin with and the metric lines so far, with module and optimizer as they were."""
+    state = load_training_state(checkpoints.uri, checkpoints.made_from)
+    if state is None:
+        return 0, b""
+    restore(state, module, optimizer)
+    return state.step, state.metrics
 
 
 def _diverged(title: str, step: int, keys: Sequence[str], error: FloatingPointError) -> DivergedError:

@@ -1,4 +1,4 @@
-"""torchvision's COCO models as ours: taken as they are where they know all that is asked for, else to begin with."""
+"""torchvision's COCO models as ours: imported as they are where COCO has all classes, else the start of a training."""
 
 import logging
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def import_detector(
     file = weights_file(weights)
     load = partial(load_coco_detector, file, preset.detector, categories)
     if None in categories:
-        _tell_rows(file, categories)
+        _log_rows(file, categories)
         train_detector(dataset, out, preset, seed=seed, device=device, start=PretrainedDetector(load, sha256(file)))
         return
     made_from: Origin = {
@@ -102,12 +102,12 @@ def import_masks(dataset: str, detector: str, weights: str, out: str, preset: Pr
     model = MaskXRCNN(config, len(data.vocabulary), own)
     load_coco_masks(file, model.mask_branch, own, categories)
     if None in categories:
-        _tell_rows(file, categories)
+        _log_rows(file, categories)
     classes = tuple(i for i, category in enumerate(categories) if category is not None)
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from)
 
 
-def _tell_rows(file: Path, categories: Sequence[int | None]) -> None:
+def _log_rows(file: Path, categories: Sequence[int | None]) -> None:
     others = sum(category is None for category in categories)
     logger.info(
         "%s: %d of the %d classes are COCO's and take its rows; the other %d begin with new ones",

@@ -1,4 +1,4 @@
-"""What the mask head trains on: positive RoIs of A with their frozen features and mask targets (§3.2)."""
+"""Positive RoIs of A with their frozen features and mask targets (§3.2): the mask head's training data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.training.detector_inputs import detector_inputs
 
 JITTER = 0.1
-"""A jittered side moves by up to this share of the box's width or height."""
+"""A jittered side moves by up to this fraction of the box's width or height."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ def sampled_rois(
 ) -> RoiBatch:
     """Positive RoIs of the objects that have masks, from a detector in eval mode.
 
-    As in the paper: proposals and ground-truth boxes, sampled as for the box head, positives kept. With
-    `cached_proposals` instead each object's ground-truth box and that many of its proposals. For the other kinds see
-    `MaskSchedule.rois`; no proposal is made for them.
+    As in the paper: proposals and ground-truth boxes, sampled as for the box head, of which the positives remain. With
+    `cached_proposals` instead each object's ground-truth box and up to this number of its proposals. The other kinds
+    (see `MaskSchedule.rois`) need no proposals. Raises DataError for a sample that cannot be trained on, and for
+    features that are not finite.
     """
     batch, scaled = detector_inputs(detector, samples)
     pyramid = detector.backbone(batch.tensors)
@@ -91,15 +92,15 @@ def rois_with_masks(
         for sample, (height, width) in zip(samples, sizes, strict=True)
     ]
     has_mask = torch.tensor([mask is not None for mask in masks], dtype=torch.bool, device=rois.device)
-    photograph = torch.repeat_interleave(
+    image_of = torch.repeat_interleave(
         torch.arange(len(samples), device=rois.device),
         torch.tensor([len(each) for each in chosen.rois], device=rois.device),
         output_size=len(rois),
     )
-    objects = torch.cat(chosen.matched) + torch.tensor(before, device=rois.device)[photograph]
+    objects = torch.cat(chosen.matched) + torch.tensor(before, device=rois.device)[image_of]
     positive = (labels > 0).nonzero()[:, 0]
     positive = positive[has_mask[objects[positive]]]
-    of, boxes = photograph[positive], rois[positive]
+    of, boxes = image_of[positive], rois[positive]
     targets = mask_targets(masks, boxes * boxes.new_tensor(scales)[of].repeat(1, 2), objects[positive])
     return list(boxes.split(of.bincount(minlength=len(samples)).tolist())), labels[positive], targets
 
@@ -122,20 +123,21 @@ def _ground_truth(targets: list[dict[str, Tensor]], copies: int) -> MatchedRois:
 def _proposals(
     detector: FasterRCNN, proposals: list[Tensor], targets: list[dict[str, Tensor]], per_object: int | None
 ) -> MatchedRois:
-    """As sampled for the box head; or each object's ground-truth box, and so many of its positives."""
+    """As sampled for the box head; or each object's ground-truth box, and up to `per_object` of its positives."""
     if per_object is None:
         rois, matched, labels, _ = detector.roi_heads.select_training_samples(proposals, targets)
         return MatchedRois(rois, matched, labels)
-    truth = _ground_truth(targets, copies=1)
-    found = MatchedRois(proposals, *detector.roi_heads.assign_targets_to_proposals(proposals, truth.rois, truth.labels))
+    objects = _ground_truth(targets, copies=1)
+    matches = detector.roi_heads.assign_targets_to_proposals(proposals, objects.rois, objects.labels)
+    others = MatchedRois(proposals, *matches)
     picks = [
         _some_of_each(matched, labels > 0, len(boxes), per_object)
-        for matched, labels, boxes in zip(found.matched, found.labels, truth.rois, strict=True)
+        for matched, labels, boxes in zip(others.matched, others.labels, objects.rois, strict=True)
     ]
     return MatchedRois(
         *(
-            [torch.cat([own, other[pick]]) for own, other, pick in zip(owns, others, picks, strict=True)]
-            for owns, others in zip(truth, found, strict=True)
+            [torch.cat([own, other[pick]]) for own, other, pick in zip(owns, rest, picks, strict=True)]
+            for owns, rest in zip(objects, others, strict=True)
         )
     )
 

@@ -83,7 +83,7 @@ def freeze(detector: FasterRCNN) -> None:
 
 
 def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: tuple[int, ...]) -> list[IndexRow]:
-    """The training images on which a class of A stands; raises DataError if there are none."""
+    """The training images that show a class of A; raises DataError if there are none."""
     wanted = {name for name, position in reader.index.items() if position in set(classes)}
     rows = [row for row in data.select("train", source) if not wanted.isdisjoint(row.classes.get(source, ()))]
     if not rows:

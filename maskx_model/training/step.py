@@ -56,8 +56,8 @@ def _clip(module: nn.Module, clip_norm: float | None) -> None:
 
 
 def _running_statistics(module: nn.Module) -> list[Tensor]:
-    normalisations = (each for each in module.modules() if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d))
-    return [buffer for each in normalisations for buffer in each.buffers()]
+    layers = (each for each in module.modules() if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d))
+    return [buffer for each in layers for buffer in each.buffers()]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.format.reader import Dataset
-from tests.scale.small_photographs import GENOME, TRAIN, VAL, Expected, write_small_photographs
+from tests.scale.small_images import GENOME, TRAIN, VAL, Expected, write_small_images
 
 pytestmark = [pytest.mark.scale, pytest.mark.timeout(1200)]
 
@@ -29,7 +29,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def expected(folder: Path, real_sample: Path) -> Expected:
     """`coco/` and `visual_genome/` in the folder, and what must come of them."""
-    return write_small_photographs(real_sample, folder)
+    return write_small_images(real_sample, folder)
 
 
 def command(folder: Path, *words: str) -> "subprocess.Popen[str]":
@@ -84,7 +84,7 @@ def prepared(folder: Path, expected: Expected) -> tuple[Path, dict[Path, int], s
 def test_nothing_is_lost(expected: Expected, prepared: tuple[Path, dict[Path, int], str]) -> None:
     manifest = Dataset.open(str(prepared[0])).manifest
     counts = {(split, part): own for split, parts in manifest.counts.items() for part, own in parts.items()}
-    assert {place: own["photographs"] for place, own in counts.items()} == expected.photographs
+    assert {cell: own["photographs"] for cell, own in counts.items()} == expected.images
     for source, objects in expected.objects.items():
         assert sum(own.get(f"{source}_objects", 0) for own in counts.values()) == objects
         assert manifest.rejected[source]["unreadable"] == expected.unreadable[source]
@@ -93,8 +93,8 @@ def test_nothing_is_lost(expected: Expected, prepared: tuple[Path, dict[Path, in
     copies = manifest.left_out["vg"]["copy_rejected"] + sum(
         own["photographs"] for (_, part), own in counts.items() if part == "coco+vg"
     )
-    photographs = sum(expected.photographs.values()) + sum(expected.unreadable.values())
-    assert photographs + copies == TRAIN + VAL + GENOME == 226_000
+    images = sum(expected.images.values()) + sum(expected.unreadable.values())
+    assert images + copies == TRAIN + VAL + GENOME == 226_000
 
 
 def test_what_the_killed_run_had_finished_is_kept(prepared: tuple[Path, dict[Path, int], str]) -> None:
@@ -114,8 +114,8 @@ def test_it_is_whole_and_a_third_run_finds_it_finished(
 
 def test_it_can_be_looked_at(folder: Path, expected: Expected, prepared: tuple[Path, dict[Path, int], str]) -> None:
     shown = output(folder, "show", "dataset")
-    assert all(f"{count:,}" in shown for count in expected.photographs.values())
+    assert all(f"{count:,}" in shown for count in expected.images.values())
     assert '"vg-0000400000"' in output(folder, "show", "dataset", "--key", "vg-0000400000")
     assert output(folder, "browse", "dataset", "--samples", "1").strip() == f"{folder}/dataset.html"
     page = (folder / "dataset.html").read_text(encoding="utf-8")
-    assert all(f"{count:,}" in page for count in expected.photographs.values())
+    assert all(f"{count:,}" in page for count in expected.images.values())

@@ -24,7 +24,7 @@ def test_random_folds_split_all_classes_evenly(classes: set[int], data: st.DataO
 
 @pytest.mark.parametrize("count", [0, 1, 6])
 def test_folds_that_cannot_be_made_are_refused(count: int) -> None:
-    with pytest.raises(ConfigError, match=rf"5 classes make 2 to 5 folds, {count} were asked for"):
+    with pytest.raises(ConfigError, match=rf"5 classes make 2 to 5 folds, {count} were requested"):
         random_folds(range(5), count)
 
 

@@ -20,7 +20,7 @@ from tests.maskx_model.torchvisions import CLASSES, CONFIG, model_of, torchvisio
 DETECTOR_LOSSES = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
 
 
-def photographs() -> list[Sample]:
+def large_samples() -> list[Sample]:
     """Of the size that the network scales to, with objects of every class."""
     samples = busy_samples(11, count=3, classes=CLASSES, size=(CONFIG.min_size, CONFIG.max_size))
     assert len(torch.cat([sample.labels for sample in samples]).unique()) > 4
@@ -56,7 +56,7 @@ def assert_same_losses_and_gradients(
 
 
 def test_the_detectors_losses_and_gradients_equal_torchvisions() -> None:
-    model, samples = model_of("class_specific").train(), photographs()
+    model, samples = model_of("class_specific").train(), large_samples()
     reference = torchvisions(model).train()
     torch.manual_seed(3)
     ours = detector_losses(model.detector, samples, box_loss_weight=1.0)
@@ -68,7 +68,7 @@ def test_the_detectors_losses_and_gradients_equal_torchvisions() -> None:
 
 def test_stage_2s_loss_and_gradients_equal_torchvisions() -> None:
     """The detector is frozen and in eval mode; RoIs are drawn as the box head draws them."""
-    model, samples = model_of("class_specific"), photographs()
+    model, samples = model_of("class_specific"), large_samples()
     freeze(model.detector)
     torch.manual_seed(3)
     rois = sampled_rois(model.detector, samples)
@@ -85,7 +85,7 @@ def test_stage_2s_loss_and_gradients_equal_torchvisions() -> None:
 
 
 def test_all_five_losses_and_every_gradient_equal_torchvisions_end_to_end() -> None:
-    model, samples = model_of("class_specific").train(), photographs()
+    model, samples = model_of("class_specific").train(), large_samples()
     reference = torchvisions(model).train()
     torch.manual_seed(3)
     ours = joint_losses(model, samples, box_loss_weight=1.0)

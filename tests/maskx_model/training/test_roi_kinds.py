@@ -88,15 +88,15 @@ def test_jitter_is_a_function_of_the_seed() -> None:
 def test_rois_are_kept_with_the_masks_of_their_objects_in_the_images_own_pixels() -> None:
     left = np.zeros((100, 60), bool)
     left[:, :30] = True
-    photograph = sample([(0, 0, 60, 100), (0, 0, 30, 50)], [3, 4], [rle(left), None], size=(100, 60))
+    image = sample([(0, 0, 60, 100), (0, 0, 30, 50)], [3, 4], [rle(left), None], size=(100, 60))
     chosen = MatchedRois(
         rois=[torch.tensor([[0.0, 0.0, 120.0, 200.0], [0.0, 0.0, 60.0, 100.0], [5.0, 5.0, 9.0, 9.0]])],
         matched=[torch.tensor([0, 1, 0])],
         labels=[torch.tensor([3, 4, 0])],
     )
-    rois, labels, targets = rois_with_masks([photograph], chosen, [(200, 120)])
+    rois, labels, targets = rois_with_masks([image], chosen, [(200, 120)])
     assert rois[0].tolist() == [[0.0, 0.0, 120.0, 200.0]] and labels.tolist() == [3]
-    torch.testing.assert_close(targets, mask_targets(photograph.masks, photograph.boxes[:1], torch.tensor([0])))
+    torch.testing.assert_close(targets, mask_targets(image.masks, image.boxes[:1], torch.tensor([0])))
 
 
 def planted(records: list[Record]) -> list[Record]:

@@ -31,27 +31,27 @@ class Expected:
     """What the dataset must say: images by (split, part), objects kept by source, images rejected by source,
     and objects of Visual Genome without a synset and without a size."""
 
-    photographs: dict[tuple[str, str], int] = field(default_factory=dict)
+    images: dict[tuple[str, str], int] = field(default_factory=dict)
     objects: dict[str, int] = field(default_factory=lambda: {"coco": 0, "vg": 0})
     unreadable: dict[str, int] = field(default_factory=lambda: {"coco": 0, "vg": 0})
     no_synset: int = 0
     zero_size: int = 0
 
     def add(self, split: str, part: str) -> None:
-        self.photographs[split, part] = self.photographs.get((split, part), 0) + 1
+        self.images[split, part] = self.images.get((split, part), 0) + 1
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    """Files that hold a picture each. Those of validation are of images that no other picture is of."""
+class _ImageFiles:
+    """Image files. No training file shows a crop of an image that a validation file shows."""
 
     train: list[Path]
     val: list[Path]
     damaged: Path
 
     def of(self, number: int, val: bool) -> Path:
-        pictures = self.val if val else self.train
-        return self.damaged if is_damaged(number) else pictures[number % len(pictures)]
+        files = self.val if val else self.train
+        return self.damaged if is_damaged(number) else files[number % len(files)]
 
 
 def is_damaged(number: int) -> bool:
@@ -59,49 +59,49 @@ def is_damaged(number: int) -> bool:
     return number % 1000 == 7
 
 
-def write_small_photographs(sample: Path, out: Path) -> Expected:
+def write_small_images(sample: Path, out: Path) -> Expected:
     """Write `coco/` and `visual_genome/` in their own layouts below `out`; returns what must come of them."""
-    pictures = _encode(sample, out / "pictures")
+    files = _encode(sample, out / "files")
     expected = Expected()
-    _write_coco(out / "coco", pictures, expected)
-    _write_genome(out / "visual_genome", pictures, expected)
+    _write_coco(out / "coco", files, expected)
+    _write_genome(out / "visual_genome", files, expected)
     return expected
 
 
-def _encode(sample: Path, folder: Path) -> _Pictures:
+def _encode(sample: Path, folder: Path) -> _ImageFiles:
     folder.mkdir(parents=True)
     originals = sorted((sample / "coco").glob("*2017/*.jpg"))
     random = np.random.default_rng(0)
     files: dict[bool, list[Path]] = {False: [], True: []}
     for number, original in enumerate(originals):
         with Image.open(original) as opened:
-            photograph = opened.convert("RGB")
+            image = opened.convert("RGB")
         for crop in range(CROPS):
             path = folder / f"{number}-{crop}.jpg"
-            path.write_bytes(_crop(photograph, random))
+            path.write_bytes(_crop(image, random))
             files[number % 10 == 0].append(path)
     damaged = folder / "damaged.jpg"
     damaged.write_bytes(files[False][0].read_bytes()[:-200])
-    return _Pictures(files[False], files[True], damaged)
+    return _ImageFiles(files[False], files[True], damaged)
 
 
-def _crop(photograph: Image.Image, random: np.random.Generator) -> bytes:
-    width = int(random.integers(photograph.width // 2, photograph.width))
-    height = min(photograph.height, width * HEIGHT // WIDTH)
-    x = int(random.integers(0, photograph.width - width + 1))
-    y = int(random.integers(0, photograph.height - height + 1))
+def _crop(image: Image.Image, random: np.random.Generator) -> bytes:
+    width = int(random.integers(image.width // 2, image.width))
+    height = min(image.height, width * HEIGHT // WIDTH)
+    x = int(random.integers(0, image.width - width + 1))
+    y = int(random.integers(0, image.height - height + 1))
     buffer = io.BytesIO()
     box = (x, y, x + width, y + height)
-    photograph.resize((WIDTH, HEIGHT), Image.Resampling.BOX, box=box).save(buffer, "JPEG", quality=80)
+    image.resize((WIDTH, HEIGHT), Image.Resampling.BOX, box=box).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
 
 
-def _write_coco(folder: Path, pictures: _Pictures, expected: Expected) -> None:
+def _write_coco(folder: Path, files: _ImageFiles, expected: Expected) -> None:
     for split, ids in (("train", range(1, TRAIN + 1)), ("val", range(FIRST_VAL, FIRST_VAL + VAL))):
         images = folder / f"{split}2017"
         images.mkdir(parents=True)
         for number in ids:
-            os.link(pictures.of(number, split == "val"), images / f"{number:012d}.jpg")
+            os.link(files.of(number, split == "val"), images / f"{number:012d}.jpg")
             if is_damaged(number):
                 expected.unreadable["coco"] += 1
                 continue
@@ -142,16 +142,16 @@ def _coco_objects(number: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_genome(folder: Path, pictures: _Pictures, expected: Expected) -> None:
+def _write_genome(folder: Path, files: _ImageFiles, expected: Expected) -> None:
     images, records = [], []
     for name in ("VG_100K", "VG_100K_2"):
         (folder / name).mkdir(parents=True)
     for position in range(GENOME):
         number = FIRST_GENOME + position
         original = _original(position)
-        place = folder / ("VG_100K" if number % 2 else "VG_100K_2")
+        subfolder = folder / ("VG_100K" if number % 2 else "VG_100K_2")
         os.link(
-            pictures.of(original or number, original is not None and original >= FIRST_VAL), place / f"{number}.jpg"
+            files.of(original or number, original is not None and original >= FIRST_VAL), subfolder / f"{number}.jpg"
         )
         images.append(_genome_image(position, original))
         objects = list(_genome_objects(number, scale=1 if original is None else 2))
