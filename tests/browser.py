@@ -76,4 +76,8 @@ class OpenPage:
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
-        return int(self._window.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+        return int(
+            self._window.execute_script(
+                "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+        )

@@ -30,7 +30,10 @@ def test_a_failing_step_ends_the_run_in_its_own_sentence(broken_data: Path, tmp_
     assert done.stderr.startswith("maskx: step prepare failed: ")
     assert "instances_train2017.json" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert [line for line in done.stdout.splitlines() if line.startswith("[")] == ["[1/7] check-and-sources", "[2/7] prepare"]
+    assert [line for line in done.stdout.splitlines() if line.startswith("[")] == [
+        "[1/7] check-and-sources",
+        "[2/7] prepare",
+    ]
     assert "Traceback" in (tmp_path / "out" / "pipeline.log").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}
     assert not (tmp_path / "out" / "summary.json").exists()
