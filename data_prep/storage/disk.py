@@ -57,7 +57,7 @@ def create(uri: str) -> Iterator[BinaryIO]:
     partial = _partial(path)
     try:
         with _told_if_full(uri):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             with partial.open("wb") as file:
                 yield file
                 file.flush()
@@ -92,7 +92,8 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a f
     partial = _partial(path)
     try:
         with _told_if_full(uri):
-            partial.mkdir(parents=True)
+            _make_folder(path.parent)
+            partial.mkdir()
             yield partial
             for folder, _, names in os.walk(partial):
                 for name in names:
@@ -104,6 +105,18 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a f
             _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make_folder(path: Path) -> None:
+    """Make the folder and those missing above it, so that their names survive a power failure."""
+    missing = []
+    for folder in (path, *path.parents):
+        if folder.exists():
+            break
+        missing.append(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:
