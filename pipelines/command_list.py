@@ -58,12 +58,3 @@ def load(module: str) -> Command:
     """Import a command: the function that bears its module's name."""
     command: Command = getattr(importlib.import_module(module), module.rpartition(".")[2])
     return command
-
-
-def all_commands() -> dict[str, str]:
-    """Every command as it is typed, without `maskx` → its module."""
-    return {
-        f"{word} {name}".strip(): module
-        for word, group in GROUPS.items()
-        for name, module in ({"": group.commands} if isinstance(group.commands, str) else group.commands).items()
-    }

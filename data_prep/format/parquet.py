@@ -1,7 +1,6 @@
 """Parquet files of a dataset: equal rows give equal bytes, and a file is read whole or refused."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,9 +27,3 @@ def read_table(uri: str, schema: pa.Schema) -> pa.Table:
     if not table.schema.equals(schema):
         raise DataError(f"{uri}: has other columns than this version knows; prepare the dataset again")
     return table
-
-
-def read_rows(uri: str, schema: pa.Schema) -> list[dict[str, Any]]:
-    """All rows of a table, otherwise as `read_table`."""
-    rows: list[dict[str, Any]] = read_table(uri, schema).to_pylist()
-    return rows

@@ -10,7 +10,6 @@ import re
 import msgspec
 
 KEY = re.compile(r"[a-z0-9-]+")
-SOURCE_NAME = re.compile(r"[a-z0-9]+")
 
 
 class Rle(msgspec.Struct, frozen=True, gc=False):

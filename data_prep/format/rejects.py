@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import pyarrow as pa
 
-from data_prep.format.parquet import read_rows, write_tables
+from data_prep.format.parquet import write_tables
 
 EXCERPT_LENGTH = 200
 
@@ -52,8 +52,3 @@ def write_rejects(uri: str, rejects: list[Reject]) -> None:
     """Write the rows sorted; equal rows give equal bytes."""
     rows = [msgspec.to_builtins(reject) for reject in sorted(rejects)]
     write_tables(uri, SCHEMA, [pa.Table.from_pylist(rows, schema=SCHEMA)])
-
-
-def read_rejects(uri: str) -> list[Reject]:
-    """All rows; raises DataError if the file is missing or damaged."""
-    return msgspec.convert(read_rows(uri, SCHEMA), list[Reject])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from pycocotools import mask as coco_mask
 
 from data_prep.format.records import Rle
+from data_prep.format.rle import decode_mask
 
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -72,8 +72,7 @@ def _colour(rank: int, in_a: bool) -> Colour:
 def _blend(canvas: Picture, rle: Rle, colour: Colour) -> None:
     """Mix the colour into the canvas where the mask (of the image's size) is set, and trace its outline."""
     height, width = canvas.shape[:2]
-    mask = coco_mask.decode({"size": list(rle.size), "counts": rle.counts})
-    grey = Image.fromarray(mask * np.uint8(255)).resize((width, height), Image.Resampling.BILINEAR)
+    grey = Image.fromarray(decode_mask(rle) * np.uint8(255)).resize((width, height), Image.Resampling.BILINEAR)
     inside = np.asarray(grey) > 127
     canvas[inside] = canvas[inside] * (1 - OPACITY) + np.array(colour, dtype=np.float32) * OPACITY
     line = max(1, round(max(height, width) / 400))

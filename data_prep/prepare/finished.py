@@ -16,7 +16,7 @@ from data_prep.prepare.publish import Parameters
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, is_folder, list_files, read, remove
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -64,6 +64,6 @@ def finished_dataset(out: str, planned: Planned, parameters: Parameters, run: Ru
         before = msgspec.json.decode(read(run_uri(out)), type=RunRecord)
         if before.fingerprint == run.fingerprint and not find_problems(out):
             return manifest
-    _log.info("%s no longer matches its files; making it anew", out)
+    logger.info("%s no longer matches its files; making it anew", out)
     remove(manifest_uri(out))
     return None

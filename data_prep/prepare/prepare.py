@@ -25,7 +25,7 @@ from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import StorageError
 from data_prep.storage.storage import list_files, read, write
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def prepare(options: PrepareOptions) -> Manifest:
@@ -37,17 +37,17 @@ def prepare(options: PrepareOptions) -> Manifest:
     options = replace(options, out=options.out.rstrip("/"))
     out = options.out
     table = read_synset_table(options.synsets)
-    _log.info("reading what the sources list")
+    logger.info("reading what the sources list")
     planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
     run = describe_run(planned.plan, options.sources)
     if manifest := finished_dataset(out, planned, parameters, run):
-        _log.info("%s is finished already; verified and kept", out)
+        logger.info("%s is finished already; verified and kept", out)
         return manifest
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
-    _log.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
+    logger.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
     del contents  # the workers read it from the plan
     with _progress(out, shards):
         write_shards(out, options.engine)

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from data_prep.format.records import Rle
+from data_prep.format.rle import coco_object, encode_bitmap
 from data_prep.pages.drawing import Picture
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import Predictions
@@ -132,8 +132,8 @@ def _overlaps(truth: GroundTruth, instances: Instances) -> list[tuple[int, float
     for label, thing in zip(truth.labels, truth.objects, strict=True):
         if thing.mask is None or thing.iscrowd:
             continue
-        candidates = [_encoded(instances.masks[i]) for i in np.flatnonzero(instances.labels == label)]
-        best = float(coco_mask.iou(candidates, [_encoded(thing.mask)], [0]).max()) if candidates else 0.0
+        candidates = [coco_object(instances.masks[i]) for i in np.flatnonzero(instances.labels == label)]
+        best = float(coco_mask.iou(candidates, [coco_object(thing.mask)], [0]).max()) if candidates else 0.0
         overlaps.append((label, best))
     return overlaps
 
@@ -143,14 +143,10 @@ def _as_instances(truth: GroundTruth) -> Instances:
     things = [(label, o) for label, o in zip(truth.labels, truth.objects, strict=True) if not o.iscrowd]
     things.sort(key=lambda thing: thing[1].area)
     boxes = [(x, y, x + w, y + h) for _, o in things for x, y, w, h in [o.bbox]]
-    empty = coco_mask.encode(np.zeros((truth.height, truth.width), np.uint8, order="F"))["counts"].decode()
-    masks = [o.mask or Rle((truth.height, truth.width), empty) for _, o in things]
+    empty = encode_bitmap(np.zeros((truth.height, truth.width), np.bool_))
+    masks = [o.mask or empty for _, o in things]
     labels = np.array([label for label, _ in things], dtype=np.int64)
     return Instances(np.array(boxes, np.float32).reshape(-1, 4), labels, np.ones(len(things), np.float32), masks)
-
-
-def _encoded(mask: Rle) -> dict[str, Any]:
-    return {"size": list(mask.size), "counts": mask.counts}
 
 
 def _gain_caption(photograph: _Photograph, kinds: Sequence[str]) -> str:

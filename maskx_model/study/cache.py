@@ -1,20 +1,19 @@
 """Files that are named by the hash of their inputs, so that the next run reuses them."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 
-import msgspec
 from torch import Tensor
 
 from data_prep.storage.storage import exists, write
 from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.training.provenance import settings_hash
 
 Tensors = dict[str, Tensor]
 
 
 def digest(inputs: object) -> str:
     """16 hexadecimal digits of the inputs' SHA-256, as JSON with every field."""
-    return hashlib.sha256(msgspec.json.encode(inputs)).hexdigest()[:16]
+    return settings_hash(inputs)[:16]
 
 
 def cached_tensors(folder: str, name: str, inputs: Mapping[str, object], compute: Callable[[], Tensors]) -> Tensors:

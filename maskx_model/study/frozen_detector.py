@@ -30,7 +30,7 @@ from maskx_model.study.measured_images import MeasuredImages
 from maskx_model.training.roi_cache import CACHE_SEED, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch
 from maskx_model.training.stage2 import freeze
-from maskx_model.training.stages import load_detector
+from maskx_model.training.trained_detector import load_detector
 
 IMAGES_OF_A_FILE = 100
 """Whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections of each."""

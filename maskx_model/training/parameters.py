@@ -8,8 +8,8 @@ from maskx_model.presets import Preset, get_preset
 def check_parameters(preset: str, mask_classes: str, seed: int) -> Preset:
     """Return the preset of that name.
 
-    `mask_classes`: A, or empty for what the preset says. Raises ConfigError for a preset that does not exist, a choice
-    of A that is wrong whatever the data, and a seed below 0.
+    `mask_classes`: A, or empty for the preset's. Raises ConfigError for a preset that does not exist, a choice of A
+    that is wrong whatever the data, and a seed below 0.
     """
     chosen = get_preset(preset)
     check_choice(mask_classes or chosen.mask_classes)

@@ -12,14 +12,9 @@ from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_mod
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
 from maskx_model.presets import Preset
-from maskx_model.training.stages import (
-    PretrainedDetector,
-    PretrainedFeatures,
-    finished,
-    load_detector,
-    settings_hash,
-    train_detector,
-)
+from maskx_model.training.provenance import finished, settings_hash
+from maskx_model.training.stages import PretrainedDetector, PretrainedFeatures, train_detector
+from maskx_model.training.trained_detector import load_detector
 
 logger = logging.getLogger(__name__)
 

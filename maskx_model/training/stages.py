@@ -1,31 +1,26 @@
-"""What is trained (§3.2): stage by stage the detector on all boxes and then the mask branch on the masks of A, or end
-to end both at once."""
+"""The trainings (§3.2): stage by stage the detector on all boxes, then the mask branch on the masks of A; or end to end
+both at once."""
 
-import hashlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import CheckpointError, ConfigError
+from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import info, sha256
-from maskx_model.artifacts.model_folder import LoadedModel, is_finished, load_model, model_hash, save_model
+from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_model
 from maskx_model.artifacts.origin import Origin
-from maskx_model.config import DetectorConfig, MaskKind, ModelConfig, check_seed
+from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.presets import Preset
+from maskx_model.training.provenance import finished, training_origin
+from maskx_model.training.trained_detector import load_detector
 
 if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
 
     from maskx_model.model.mask_branch import MaskBranch
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,11 @@ def train_detector(
 ) -> None:
     """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
 
-    `start`: the weights to begin with; None for ImageNet's. Writes a model folder to `out`; goes on from its checkpoint
+    `start`: the weights to begin with; None for ImageNet's. Writes a model folder to `out`; resumes from its checkpoint
     if there is one; does nothing if it is finished. Raises DataError, CheckpointError or ConfigError.
     """
     data = Dataset.open(dataset)
-    made_from = _origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
+    made_from = training_origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
     if start is not None:
         made_from["weights"] = start.sha256
     else:
@@ -91,14 +86,14 @@ def train_masks(
 
     `embedding`: the file of word vectors for T's input `embedding`; the model keeps those of its classes. `features`:
     what the layers before the class weights begin with; None for random numbers. Writes a model folder with detector
-    and mask branch. Raises CheckpointError if the detector knows other classes than the dataset, DataError or
-    ConfigError.
+    and mask branch. Raises CheckpointError if the detector does not match the dataset or the preset, DataError
+    or ConfigError.
     """
     data = Dataset.open(dataset)
     config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
     _check_embedding(preset, embedding)
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
-    made_from = _origin(data, config, preset.stage2, preset.stage2_source, seed)
+    made_from = training_origin(data, config, preset.stage2, preset.stage2_source, seed)
     made_from |= {"detector": model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if embedding is not None:
         made_from["embedding"] = sha256(embedding)
@@ -133,15 +128,15 @@ def train_joint(
     """End to end: detector and mask branch at once, from one source's boxes of every class and masks of A
     (`mask_classes`, the preset's by default; §3.2, Table 1d).
 
-    `detector`: a folder of stage 1 to go on from; by default training begins with ImageNet weights, as the paper's
+    `detector`: a folder of stage 1 to continue; by default training begins with ImageNet weights, as the paper's
     does. `embedding`, and what is written: as with `train_masks`. Raises DataError, ConfigError, or CheckpointError if
-    the detector does not fit dataset and preset.
+    the detector does not match the dataset or the preset.
     """
     data = Dataset.open(dataset)
     config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
     _check_embedding(preset, embedding)
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
-    made_from = _origin(data, config, preset.joint, preset.stage2_source, seed)
+    made_from = training_origin(data, config, preset.joint, preset.stage2_source, seed)
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if detector is None:
         made_from |= _weights_file(preset)
@@ -164,52 +159,7 @@ def _check_embedding(preset: Preset, embedding: str | None) -> None:
         raise ConfigError("transfer_input embedding: needs the file of word vectors, and no other input takes one")
 
 
-def load_detector(uri: str, data: Dataset, preset: Preset, device: str | None) -> LoadedModel:
-    """A detector of this dataset's classes and this preset's shape; raises CheckpointError for any other."""
-    trained = load_model(uri, device)
-    if trained.config.mask is not None:
-        raise CheckpointError(f"{uri}: holds a mask branch already; name the detector of stage 1")
-    if trained.vocabulary.hash != data.vocabulary.hash:
-        raise CheckpointError(
-            f"{uri}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
-            f"{data.uri} has ({len(data.vocabulary)}); train the detector on this dataset"
-        )
-    if _shape(trained.config.detector) != _shape(preset.detector):
-        raise CheckpointError(
-            f"{uri}: its model is not that of preset {preset.name}; choose the one it was trained with"
-        )
-    return trained
-
-
-def _shape(config: DetectorConfig) -> DetectorConfig:
-    """What the backbone began with, and how classes were learned, makes no other model."""
-    return replace(config, weights=None, classification_loss="softmax", loss_classes=DetectorConfig.loss_classes)
-
-
 def _weights_file(preset: Preset) -> Origin:
     """What the backbone begins with where that is a file: another one may come to stand in its place."""
     weights = preset.detector.weights
     return {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}
-
-
-def _origin(data: Dataset, config: object, schedule: object, source: str, seed: int) -> Origin:
-    check_seed(seed)
-    return {
-        "dataset": sha256(manifest_uri(data.uri)),
-        "vocabulary": data.vocabulary.hash,
-        "source": source,
-        "settings": settings_hash(config, schedule),
-        "seed": seed,
-    }
-
-
-def settings_hash(*settings: object) -> str:
-    """SHA-256 of the settings as JSON, with every field, so that a default that changes is another setting."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.to_builtins(settings))).hexdigest()
-
-
-def finished(out: str, made_from: Origin) -> bool:
-    if not is_finished(out, made_from):
-        return False
-    logger.info("%s: finished already, nothing to do", out)
-    return True

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main, run_command
-from pipelines.command_list import GROUPS, all_commands, load
+from pipelines.command_list import GROUPS, load
 from pipelines.help_pages import fill_docstrings, split_docstring
+from tests.pipelines.commands import all_commands
 
 COMMANDS = all_commands()
 WIDTHS = (80, 120)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.command_list import all_commands
+from tests.pipelines.commands import all_commands
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from data_prep.format.index import IndexRow, read_index, write_index
-from data_prep.format.rejects import Reject, excerpt, read_rejects, write_rejects
+from data_prep.format.rejects import Reject, excerpt, write_rejects
 from data_prep.storage.errors import DataError
+from tests.data_prep.rejects import read_rejects
 
 ROW = IndexRow(
     key="coco-000000000001",

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.format.manifest import manifest_uri
-from data_prep.format.rejects import read_rejects
 from data_prep.inspect.verify import find_problems
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists
 from tests.data_prep.prepare.test_small_datasets import both, records
+from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

@@ -14,9 +14,10 @@ from PIL import Image
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.reader import Dataset
 from data_prep.format.records import KEY
-from data_prep.format.rejects import Reject, read_rejects
+from data_prep.format.rejects import Reject
 from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import ConfigError
+from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

@@ -11,12 +11,12 @@ import webdataset as wds
 from data_prep.format.manifest import read_manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import decode_record
-from data_prep.format.rejects import read_rejects
 from data_prep.inspect.verify import find_problems
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.conftest import Prepare
+from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 

@@ -8,8 +8,8 @@ import pytest
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from data_prep.format.rejects import read_rejects
 from data_prep.storage.errors import DataError
+from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,

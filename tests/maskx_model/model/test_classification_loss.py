@@ -29,7 +29,8 @@ from maskx_model.model.classification_loss import (
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
 from maskx_model.training.detector_step import detector_losses
-from maskx_model.training.stages import settings_hash, train_masks
+from maskx_model.training.provenance import settings_hash
+from maskx_model.training.stages import train_masks
 from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.synthetic import random_world
