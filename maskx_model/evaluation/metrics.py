@@ -91,10 +91,7 @@ def measure(
         tables["mask_gt_boxes"] = {kind: table(kind, "segm", given=True) for kind in found}
     a = set(classes) & set(in_a)
     sets = {"A": a, "B": set(classes) - a, "all": set(classes), **bins}
-    details = {
-        what: {kind: {name: table.mean(members) for name, members in sets.items()} for kind, table in kinds.items()}
-        for what, kinds in tables.items()
-    }
+    details = {what: {kind: _means(table, sets) for kind, table in kinds.items()} for what, kinds in tables.items()}
     ap = {
         what: {kind: {name: each["AP"] for name, each in sets.items()} for kind, sets in kinds.items()}
         for what, kinds in details.items()
@@ -110,6 +107,10 @@ def measure(
         made_from=made_from,
         known_absent=sum(len(t.negative) for t in truths) if PROTOCOLS[protocol].federated else None,
     )
+
+
+def _means(table: "APTable", sets: Mapping[str, Collection[int]]) -> dict[str, dict[str, float | None]]:
+    return {name: table.mean(members) for name, members in sets.items()}
 
 
 def _per_class(

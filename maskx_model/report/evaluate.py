@@ -77,12 +77,31 @@ def evaluate(
     _check_replaceable(out)
     if masks == "grabcut" and baseline is not None:
         raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline by itself")
+    from maskx_model.report.folder import write_evaluation
+
+    run = _run(data, uris, split, source, max_images, device, protocol, masks, compute, made_from)
+    write_evaluation(out, run, [*stages, *uris])
+    return run.result
+
+
+def _run(
+    data: Dataset,
+    uris: Sequence[str],
+    split: str,
+    source: str,
+    max_images: int | None,
+    device: str | None,
+    protocol: "ProtocolName",
+    masks: MaskSource,
+    compute: Compute,
+    made_from: Origin,
+) -> EvaluationRun:
+    """Run the models on the images and measure what they predict."""
     from tqdm import tqdm
 
     from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.evaluation.protocols import PROTOCOLS
     from maskx_model.model.compute import in_precision_of, resolve_device
-    from maskx_model.report.folder import write_evaluation
 
     rules, measured = PROTOCOLS[protocol], masks if _has_masks(data, source) else None
     labels = rules.classes(data, source)
@@ -98,8 +117,7 @@ def evaluate(
     result = measure(
         truths, found, classes, in_a, names, made_from, protocol=protocol, bins=bins, masks=measured is not None
     )
-    write_evaluation(out, EvaluationRun(data, rows, truths, found, in_a, result), [*stages, *uris])
-    return result
+    return EvaluationRun(data, rows, truths, found, in_a, result)
 
 
 def _has_masks(data: Dataset, source: str) -> bool:

@@ -18,8 +18,7 @@ from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary
 from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
-from maskx_model.artifacts.torchvision_detector import CATEGORIES, coco_ids, rows_by_class
-from maskx_model.data import coco_classes
+from maskx_model.artifacts.torchvision_detector import CATEGORIES
 from maskx_model.presets import Preset, coco_r50
 from maskx_model.training.pretrained import import_detector
 from maskx_model.training.stages import train_masks
@@ -170,51 +169,6 @@ def test_a_download_that_fails_says_what_to_pass_instead(
     with pytest.raises(CheckpointError, match=r"COCO_V1 could not be downloaded .* pass the file to --pretrained"):
         import_detector(f"{folder}/data", "COCO_V1", f"{tmp_path}/out", small_coco_r50())
     assert not list(tmp_path.rglob("*.pth")) and not Path(tmp_path, "out").exists()
-
-
-def test_labels_follow_cocos_coco_ids() -> None:
-    assert coco_ids(vocabulary([1, 13, 90])) == (1, 13, 90)
-    assert len(ALL_IDS) == 80
-
-
-def test_our_table_of_cocos_classes_is_torchvisions() -> None:
-    assert coco_classes.coco_ids() == {CATEGORIES[i]: i for i in ALL_IDS}
-
-
-def test_classes_are_known_by_name_whatever_their_number() -> None:
-    own = [SourceClass(("car",), 3, 3), SourceClass(("N/A",), 3, 3)]
-    classes = (VocabularyClass(f"{i}.n.01", str(i), {"own": each}, i) for i, each in enumerate(own))
-    assert coco_ids(Vocabulary(tuple(classes))) == (3, None)
-
-
-STRANGERS = pytest.mark.parametrize(
-    "stranger",
-    [
-        VocabularyClass("igloo.n.01", "igloo", {"vg": SourceClass(("igloo.n.01",), 3)}),
-        VocabularyClass("igloo.n.01", "igloo", {"coco": SourceClass(("igloo",), 3, 3)}, 2),
-        VocabularyClass("igloo.n.01", "igloo", {"coco": SourceClass(("igloo",), 3, 3)}, 91),
-    ],
-    ids=["of Visual Genome", "another's number", "a number beyond COCO's"],
-)
-
-
-@STRANGERS
-def test_a_class_that_coco_lacks_has_no_id(stranger: VocabularyClass) -> None:
-    assert coco_ids(Vocabulary((*vocabulary([1, 90]).classes, stranger))) == (1, 90, None)
-
-
-@STRANGERS
-def test_a_dataset_without_any_of_cocos_classes_is_refused(stranger: VocabularyClass) -> None:
-    with pytest.raises(ConfigError, match="none of the dataset's 1 classes has the name of one of COCO's 80"):
-        coco_ids(Vocabulary((stranger,)))
-
-
-def test_rows_are_taken_by_class_and_the_others_stay() -> None:
-    published = torch.arange(91.0 * 4).view(364, 1)  # as of box regression: four rows of each
-    own = torch.full((16, 1), -1.0)
-    mixed = rows_by_class(published, own, [90, None, 1]).view(4, 4)
-    assert mixed[:, 0].tolist() == [0, 360, -1, 4]
-    assert mixed[3].tolist() == [4, 5, 6, 7] and bool((mixed[2] == -1).all())
 
 
 def test_a_preset_of_another_shape_is_refused(folder: Path, tmp_path: Path) -> None:
