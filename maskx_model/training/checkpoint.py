@@ -41,6 +41,7 @@ class TrainingState:
 class _TrainingHeader(msgspec.Struct, frozen=True):
     step: int
     made_from: Origin
+    metrics_bytes: int
 
 
 def save_training_state(folder: str, state: TrainingState, made_from: Origin) -> None:
@@ -55,9 +56,10 @@ def save_training_state(folder: str, state: TrainingState, made_from: Origin) ->
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         save_file(tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)
-        (partial / MARKER).write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from)))
+        (partial / MARKER).write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from, len(state.metrics))))
     present = {path.partition("/")[0] for path in list_files(checkpoints)}
-    kept = sorted(each for each in present if each.startswith("step-"))[-KEPT:]
+    # A later step is of a damaged checkpoint that this training did not resume from.
+    kept = sorted(each for each in present if each.startswith("step-") and each <= name)[-KEPT:]
     for other in present - set(kept):
         remove_folder(f"{checkpoints}/{other}")
 
@@ -95,4 +97,8 @@ def _read_state(uri: str) -> tuple[_TrainingHeader, TrainingState]:
     except (DataError, msgspec.DecodeError) as error:
         problem = error if isinstance(error, DataError) else f"{uri}/{MARKER}: {error}"
         raise CheckpointError(f"{problem}; the checkpoint is damaged") from None
+    if len(metrics) != header.metrics_bytes:
+        raise CheckpointError(
+            f"{uri}/metrics.jsonl: {len(metrics)} bytes instead of {header.metrics_bytes}; the checkpoint is damaged"
+        )
     return header, TrainingState(header.step, load_tensors(f"{uri}/state.safetensors"), metrics)

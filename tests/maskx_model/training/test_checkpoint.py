@@ -50,7 +50,7 @@ def cut_in_half(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut_in_half, Path.unlink])
-@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json", "metrics.jsonl"])
 def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
     tmp_path: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -65,6 +65,17 @@ def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
     resumed = small_net()
     assert run(resumed, schedule_of(10), checkpoints) == expected
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path: Path) -> None:
+    """Two whole ones stay, also where the training resumes from the older one and saves at other steps than before."""
+    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
+    run(small_net(), schedule_of(10), checkpoints)
+    cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
+    run(small_net(), schedule_of(9, checkpoint_every=7), checkpoints)
+    assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["step-00000006", "step-00000007"]
+    state = load_training_state(str(tmp_path), ORIGIN)
+    assert state is not None and state.step == 7
 
 
 def test_an_older_checkpoint_of_another_training_is_refused_too(tmp_path: Path) -> None:
