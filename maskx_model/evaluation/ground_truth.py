@@ -48,8 +48,7 @@ def fingerprint(truths: Sequence[GroundTruth], names: Sequence[str]) -> str:
     and training images, if their validation records are."""
     digest = hashlib.sha256()
     for truth in truths:
-        classes = [
-            [names[i] for i in some] for some in (truth.labels, sorted(truth.negative), sorted(truth.not_exhaustive))
-        ]
+        unordered = (sorted(names[i] for i in some) for some in (truth.negative, truth.not_exhaustive))
+        classes = [[names[i] for i in truth.labels], *unordered]
         digest.update(msgspec.json.encode([truth.image_id, truth.height, truth.width, classes, truth.objects]))
     return digest.hexdigest()

@@ -28,17 +28,18 @@ def promote(name: str, version: str | int, tracking_uri: str | None = None) -> s
     return f"models:/{name}/{number}"
 
 
-def why_not_champion(record: RunRecord, champion: Mapping[str, str] | None) -> str | None:
-    """Why a model does not take the place of the present champion, given that version's tags; None: it does."""
+def compare(record: RunRecord, champion: Mapping[str, str] | None) -> tuple[bool, str]:
+    """Whether a model takes the place of the present champion, given that version's tags, and the reason: the AP that
+    was compared, the first of `COMPARED` that both have, or what makes them incomparable."""
     if champion is None:
-        return None
+        return True, "there was none"
     if champion.get("test_set") != record.test_set:
-        return "it was measured on other images, or with other classes in B"
+        return False, "it was measured on other images, or with other classes in B"
     for name, title in COMPARED.items():
         if name in champion and name in record.ap:
             own, present = record.ap[name], float(champion[name])
-            return f"its {title} is {own:.2f}, the champion's {present:.2f}" if own < present else None
-    return "no AP was measured of both"
+            return own >= present, f"its {title} is {own:.2f}, the champion's {present:.2f}"
+    return False, "no AP was measured of both"
 
 
 def give_alias(client: Any, name: str, version: Any, record: RunRecord) -> None:
@@ -47,13 +48,13 @@ def give_alias(client: Any, name: str, version: Any, record: RunRecord) -> None:
         return
     champion = aliases_of(client, name).get(CHAMPION)
     present = None if champion is None else client.get_model_version(name, champion).tags
-    reason = why_not_champion(record, present)
-    alias = CHAMPION if reason is None else CHALLENGER
+    better, reason = compare(record, present)
+    alias = CHAMPION if better else CHALLENGER
     client.set_registered_model_alias(name, alias, version.version)
     client.set_model_version_tag(name, version.version, "decision", alias)
     uri = f"models:/{name}/{version.version}"
-    if reason is None:
-        logger.info("%s is the champion", uri)
+    if better:
+        logger.info("%s is the champion: %s", uri, reason)
     else:
         remedy = f"`maskx model promote {version.version} --name {name}` makes it the champion anyway"
         logger.info("%s is the challenger, version %s stays the champion: %s; %s", uri, champion, reason, remedy)

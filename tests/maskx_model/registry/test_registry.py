@@ -16,7 +16,7 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.presets import get_preset
 from maskx_model.registry.mlflow_run import TrackingError, connected, resolve_tracking_uri
-from maskx_model.registry.promotion import promote, why_not_champion
+from maskx_model.registry.promotion import compare, promote
 from maskx_model.registry.registry import REQUIREMENTS, fetched_model, register
 from maskx_model.registry.run_record import RunRecord
 from maskx_model.report.evaluate import evaluate
@@ -130,17 +130,30 @@ def test_where_b_is_empty_mask_ap_on_all_classes_decides(
     assert aliases(client, name)["champion"] == champion
 
 
-def test_the_first_ap_that_both_have_decides() -> None:
-    def reason(own: dict[str, float], champion: dict[str, str]) -> str | None:
+def test_the_first_ap_that_both_have_decides_and_is_named() -> None:
+    def decision(own: dict[str, float], champion: dict[str, str]) -> tuple[bool, str]:
         record = RunRecord("", "transfer", own, "same", {}, {}, (), None, {})
-        return why_not_champion(record, {"test_set": "same", **champion})
+        return compare(record, {"test_set": "same", **champion})
 
-    assert reason({"mask_ap_b": 9.0, "mask_ap": 40.0}, {"mask_ap_b": "10", "mask_ap": "30"}) == (
-        "its mask AP on B is 9.00, the champion's 10.00"
+    assert decision({"mask_ap_b": 9.0, "mask_ap": 40.0}, {"mask_ap_b": "10", "mask_ap": "30"}) == (
+        False,
+        "its mask AP on B is 9.00, the champion's 10.00",
     )
-    assert reason({"mask_ap": 31.0, "box_ap": 1.0}, {"mask_ap_b": "10", "mask_ap": "30", "box_ap": "2"}) is None
-    assert reason({"box_ap": 1.0}, {"box_ap": "2"}) == "its box AP on all classes is 1.00, the champion's 2.00"
-    assert reason({}, {"box_ap": "2"}) == "no AP was measured of both"
+    assert decision({"mask_ap": 31.0, "box_ap": 1.0}, {"mask_ap_b": "10", "mask_ap": "30", "box_ap": "2"}) == (
+        True,
+        "its mask AP on all classes is 31.00, the champion's 30.00",
+    )
+    assert decision({"box_ap": 1.0}, {"box_ap": "2"}) == (
+        False,
+        "its box AP on all classes is 1.00, the champion's 2.00",
+    )
+    assert decision({}, {"box_ap": "2"}) == (False, "no AP was measured of both")
+
+
+def test_registering_says_what_was_compared(world: Path, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    for name, ap in (("one", 30.0), ("two", 31.0)):
+        register(f"{world}/{name}", measured(world, name, None, ap), "said", uri)
+    assert "models:/said/2 is the champion: its mask AP on all classes is 31.00, the champion's 30.00" in caplog.text
 
 
 def test_a_champion_that_was_replaced_does_not_come_back_by_registering_again(
