@@ -13,6 +13,7 @@ from data_prep.storage.errors import DataError
 
 MAX_PIXELS = 90_000_000
 """Larger images are refused before they are decoded. Pillow itself only warns up to twice its limit."""
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # its own limit is a little lower: it would warn of images that are read
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,5 @@ def _open(data: bytes, name: str) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError:  # its own text holds a memory address
         raise DataError(f"{name}: not a readable image (of no known format)") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: not a readable image ({error})") from None

@@ -1,7 +1,9 @@
 """Images become RGB pixels as the source's coordinates mean them, or are refused."""
 
 import io
+import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,26 @@ def test_more_than_90_megapixels_are_refused_before_they_are_decoded() -> None:
     Image.new("1", (10_000, 9_001)).save(buffer, "PNG")
     with pytest.raises(DataError, match="photo: not a readable image"):
         decode_rgb(buffer.getvalue(), "photo")
+
+
+@pytest.mark.filterwarnings("error")
+def test_up_to_90_megapixels_are_read_without_a_warning_and_more_are_a_data_error_where_warnings_are_errors() -> None:
+    for height, refused in ((9_000, False), (9_001, True)):
+        buffer = io.BytesIO()
+        Image.new("1", (10_000, height)).save(buffer, "PNG")
+        if refused:
+            with pytest.raises(DataError, match="photo: not a readable image"):
+                decode_luminance(buffer.getvalue(), "photo", 1)
+        else:
+            assert decode_luminance(buffer.getvalue(), "photo", 1).grey.size > 0
+
+
+def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
+    """`warnings.catch_warnings` in each of several threads restores the filters of another."""
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: decode_rgb(encoded(), "photo"), range(400)))
+    assert list(warnings.filters) == before
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG")])
