@@ -14,6 +14,7 @@ def sources(
     toy_world: str,
     seed: int,
     mask_classes: str,
+    registered_name: str,
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     max_rejected: Optional[float] = None,  # noqa: UP045
 ) -> list[str]:
@@ -27,6 +28,7 @@ def sources(
         toy_world: Folder to write the toy world to.
         seed: Seed of the toy world and of the trainings.
         mask_classes: The classes whose masks training sees (A); empty for what the preset says.
+        registered_name: Name in the model registry, which only the last step uses.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
 
@@ -37,9 +39,11 @@ def sources(
     from data_prep.prepare.options import PrepareOptions
     from data_prep.sources.options import parse_sources
     from data_prep.toy_world.sources import sources_or_toy_world
+    from maskx_model.registry.versions import check_name
     from maskx_model.training.parameters import check_parameters
 
     show_log()
+    check_name(registered_name)
     data = check_parameters(preset, mask_classes, seed).data
     named = sources_or_toy_world(given, toy_world, data.toy_images, data.toy_val_images, seed)
     parse_sources(tuple(named))

@@ -69,6 +69,7 @@ def maskx_vg3000(
         toy_world=f"{root}/original",
         seed=seed,
         mask_classes=mask_classes,
+        registered_name=registered_name,
         classes=classes,
         max_rejected=max_rejected,
     ).set_display_name("check-and-sources")

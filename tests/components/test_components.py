@@ -67,7 +67,7 @@ def test_a_component_shows_what_the_libraries_log(name: str) -> None:
 def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     given = [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
-    assert function("sources")(given, "toy", str(tmp_path / "toy"), 0, "") == given
+    assert function("sources")(given, "toy", str(tmp_path / "toy"), 0, "", "maskx") == given
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
 
 
@@ -81,15 +81,23 @@ def test_given_sources_are_passed_on(tmp_path: Path) -> None:
         ({"seed": -1}, "seed: a number from 0 is needed, got -1"),
         ({"max_rejected": 2.0}, "must be a fraction, from 0 to 1"),
         ({"classes": -3}, "must be at least 1"),
+        ({"registered_name": "team/maskx"}, "name 'team/maskx': use letters"),
     ],
 )
 def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     given = [f"coco=coco:{tmp_path},{tmp_path}"]
-    good = {"given": given, "preset": "toy", "toy_world": str(tmp_path), "seed": 0, "mask_classes": ""}
+    good = {
+        "given": given,
+        "preset": "toy",
+        "toy_world": str(tmp_path),
+        "seed": 0,
+        "mask_classes": "",
+        "registered_name": "maskx",
+    }
     with pytest.raises(Exception, match=message):
         function("sources")(**{**good, **change})
 
 
 def test_a_preset_without_a_toy_world_asks_for_sources(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no sources: name the original data"):
-        function("sources")([], "coco_r50", str(tmp_path / "toy"), 0, "")
+        function("sources")([], "coco_r50", str(tmp_path / "toy"), 0, "", "maskx")

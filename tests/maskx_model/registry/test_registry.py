@@ -150,11 +150,11 @@ def test_the_first_ap_that_both_have_decides_and_is_named() -> None:
     assert decision({}, {"box_ap": "2"}) == (False, "no AP was measured of both")
 
 
-def test_registering_says_what_was_compared(world: Path, uri: str, capfd: pytest.CaptureFixture[str]) -> None:
-    for name, ap in (("one", 30.0), ("two", 31.0)):
-        register(f"{world}/{name}", measured(world, name, None, ap), "said", uri)
-    text = capfd.readouterr().err
-    assert "models:/said/2 is the champion: its mask AP on all classes is 31.00, the champion's 30.00" in text
+def test_registering_says_what_was_compared(world: Path, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "maskx_model"):
+        for name, ap in (("one", 30.0), ("two", 31.0)):
+            register(f"{world}/{name}", measured(world, name, None, ap), "said", uri)
+    assert "models:/said/2 is the champion: its mask AP on all classes is 31.00, the champion's 30.00" in caplog.text
 
 
 def test_a_champion_that_was_replaced_does_not_come_back_by_registering_again(
