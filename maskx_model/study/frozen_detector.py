@@ -157,9 +157,10 @@ class FrozenDetector:
             self.training_rois(kind)
         _ = self.measured_images
 
-    def new_model(self, mask: MaskConfig) -> MaskXRCNN:
-        """An untrained mask branch on the detector."""
-        device = next(self.model.parameters()).device
+    def new_model(self, mask: MaskConfig, seed: int = 0) -> MaskXRCNN:
+        """An untrained mask branch on the detector, its weights a function of the seed alone."""
+        device = next(self.model.parameters()).device  # loaded first, for that draws random numbers too
+        torch.manual_seed(seed)
         config = ModelConfig(self.preset.detector, mask)
         model = MaskXRCNN(config, len(self.data.vocabulary), self.model)
         if mask.transfer_input == "embedding":

@@ -34,8 +34,7 @@ def train_head(frozen: FrozenDetector, variant: Variant, classes: Collection[int
     schedule = replace(frozen.preset.stage2, learning_rates=frozen.preset.stage2.learning_rates[:1])
 
     def new_model() -> MaskXRCNN:
-        torch.manual_seed(seed)
-        return frozen.new_model(variant.mask).train()
+        return frozen.new_model(variant.mask, seed).train()
 
     return choose_learning_rate(new_model, CachedRois(rois, schedule, seed), None, schedule, seed)[0]
 

@@ -62,6 +62,14 @@ def test_masks_of_cached_features_are_those_of_the_images(frozen: FrozenDetector
         assert np.mean(overlaps) > 0.999  # half precision
 
 
+def test_a_head_does_not_depend_on_what_was_computed_before_it(frozen: FrozenDetector) -> None:
+    heads = [
+        train_head(each, variant("cls", frozen.preset), frozen.masks_of, seed=4) for each in (frozen, replace(frozen))
+    ]
+    one, other = (dict(head.mask_branch.state_dict()) for head in heads)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_box_ap50_is_that_of_all_detections(frozen: FrozenDetector) -> None:
     model = frozen.new_model(frozen.preset.mask)
     images = [frozen.data.pixels(row) for row in frozen.rows]
