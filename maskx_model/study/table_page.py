@@ -13,7 +13,7 @@ COLUMNS = ("b", "a", "b_given")
 def tables_page(result: Tables) -> str:
     """The tables and the orderings, as HTML text."""
     environment = page_environment("maskx_model.study")
-    environment.filters["points"] = lambda ap: f"{ap:.1f}"
+    environment.filters["signed"] = lambda ap: f"{ap:+.1f}"
     environment.filters["spread"] = lambda spread: "–" if spread is None else str(spread)
     titled = {
         title: [row for row in result.rows if row.table == table]
