@@ -1,4 +1,4 @@
-"""Every generated page, opened in a real browser: no error on its console, and what can be clicked does what it should."""
+"""Every generated page in a real browser: no error on its console, and what can be clicked works."""
 
 import itertools
 import re
@@ -16,9 +16,9 @@ from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
 from maskx_model.evaluation.predictions import Predictions
-from maskx_model.evaluation.protocols import evaluated_classes
+from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.report.folder import write_evaluation
-from maskx_model.study.estimate import Holdout, results
+from maskx_model.study.estimate import Holdout, best, results
 from maskx_model.study.page import holdout_page
 from maskx_model.study.rows import Row
 from maskx_model.study.table_page import tables_page
@@ -44,7 +44,7 @@ def write_report(folder: Path) -> Path:
     truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
     boxed = random_world(1, 30, NAMES)[1]
     found = {"class_agnostic": Predictions(boxed, boxed), "transfer": Predictions(predicted, predicted)}
-    classes, in_a = evaluated_classes(data, "coco").values(), frozenset({0, 1})
+    classes, in_a = exhaustive_classes(data, "coco").values(), frozenset({0, 1})
     result = measure(truths, found, classes, in_a, data.vocabulary.names, {**PROVENANCE, "max_images": None})
     stage = write_model(folder / "masks", NAMES, "transfer")
     write_evaluation(f"{folder}/out", EvaluationRun(data, data.rows, truths, found, in_a, result), [stage])
@@ -58,13 +58,12 @@ def measured_rows(count: int, classes: tuple[int, ...], seed: int) -> list[Row]:
 
 def write_holdout(folder: Path) -> Path:
     names = ("class_agnostic", "cls", "cls+box", "gt-rois")
-    rows = {
-        name: measured_rows(2, (0, 1), 2 * i) + measured_rows(2, (2, 3), 2 * i + 1) for i, name in enumerate(names)
-    }
+    rows = {name: measured_rows(2, (0, 1), 2 * i) + measured_rows(2, (2, 3), 2 * i + 1) for i, name in enumerate(names)}
     variants = results(rows, {}, [4])
     folds = (("cup", NAMES[1]), (NAMES[2], "zebra"))
+    result = Holdout(variants, best(variants).name, {"held out": 20.0, "B": None}, folds, (0, 1), PROVENANCE)
     page = folder / "holdout.html"
-    page.write_text(holdout_page(Holdout(variants, "cls", {"held out": 20.0, "B": None}, folds, (0, 1), PROVENANCE)))
+    page.write_text(holdout_page(result))
     return page
 
 
@@ -124,7 +123,6 @@ def test_a_click_on_a_heading_sorts_by_its_column_and_another_reverses_it(page: 
             columns[str(heading.get_attribute("aria-sort"))] = page.column(heading)
         ascending, descending = columns["ascending"], columns["descending"]
         assert sorted(ascending) == sorted(descending) == sorted(before)
-        assert ascending != descending or len(set(before)) == 1 or heading.get_attribute("data-sort") == "number"
         if heading.get_attribute("data-sort") == "text":
             assert page.in_alphabetical_order(ascending)
             assert ascending == descending[::-1]

@@ -55,7 +55,8 @@ def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
     """Plot the number of images over the number of boxes, a histogram for each source in its color, as SVG. The 1 % of
     images with the most boxes are in the last bin."""
     most = max(1, *(int(np.quantile(boxes, 0.99)) for boxes in counts.boxes.values()))
-    edges = np.arange(0, most + 2 * max(1, most // BINS), max(1, most // BINS))
+    step = max(1, most // BINS)
+    edges = np.arange(0, most + 2 * step, step) - 0.5  # so that a bin of one number has it in its middle
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
@@ -64,7 +65,7 @@ def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
             heights, _ = np.histogram(np.minimum(boxes, edges[-1]), edges)
             axes.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
             axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} on average")
-        axes.set(xlabel="boxes in an image", ylabel="images", xlim=(0, edges[-1]), ylim=(0, None))
+        axes.set(xlabel="boxes in an image", ylabel="images", xlim=(edges[0], edges[-1]), ylim=(0, None))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)

@@ -97,7 +97,7 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
         counts=counts_table(manifest),
         dropped=[
             ("excluded by rule", manifest.left_out, EXCLUDED),
-            ("held out of training", held_out_counts(manifest), HELD_OUT),
+            ("images held out of training", held_out_counts(manifest), HELD_OUT),
             ("rejected as broken", manifest.rejected, REJECTED),
         ],
         classes=classes,
