@@ -81,3 +81,17 @@ class OpenPage:
                 "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
         )
+
+    def in_alphabetical_order(self, texts: list[str]) -> bool:
+        """Whether the texts rise in the browser's own order."""
+        script = "return arguments[0].every((text, i, all) => i === 0 || all[i - 1].localeCompare(text) <= 0)"
+        return bool(self._window.execute_script(script, texts))
+
+    def broken_images(self) -> list[str]:
+        """The descriptions of images that the browser could not decode."""
+        script = """
+            const images = [...document.images];
+            for (const image of images) image.loading = "eager";
+            return Promise.all(images.map(image => image.decode().then(() => null, () => image.alt)));
+        """
+        return [alt for alt in self._window.execute_script(script) if alt is not None]

@@ -1,4 +1,4 @@
-"""How many boxes an image has: counted on some of each split and part, as the index does not say."""
+"""Count the boxes of an image, in some images of each split and part, as the index does not hold the number."""
 
 import sys
 from collections import defaultdict
@@ -22,22 +22,22 @@ BINS = 40
 
 @dataclass(frozen=True)
 class BoxCounts:
-    """Of the images of a split and part so many were `counted`; `boxes` in each that a source has annotated,
-    int64[N] by source."""
+    """Box counts of a split and part. `images`: how many it has; `counted`: in how many of them boxes were counted;
+    `boxes`: by source, the number of boxes in each counted image that the source annotates, int64[N]."""
 
     split: str
     part: str
-    photographs: int
+    images: int
     counted: int
     boxes: dict[str, npt.NDArray[np.int64]]
 
 
 def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxCounts]:
-    """Count in up to `limit` images, as many of each split and part as there are or as its share allows."""
+    """Count boxes in about `limit` images, an equal number from each split and part, or all that it has."""
     splits, parts = (np.array(dataset.index[name].to_pylist()) for name in ("split", "part"))
     groups = sorted(set(zip(splits.tolist(), parts.tolist(), strict=True)))
     counts = []
-    with tqdm(total=min(limit, len(splits)), desc="counting boxes", unit="photograph", file=sys.stderr) as bar:
+    with tqdm(total=min(limit, len(splits)), desc="counting boxes", unit="image", file=sys.stderr) as bar:
         for split, part in groups:
             rows = np.flatnonzero((splits == split) & (parts == part))
             chosen = catalogue.sample(rows, max(1, limit // len(groups)))
@@ -52,10 +52,11 @@ def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxC
 
 
 def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
-    """Images by their number of boxes, an outline in its colour for each source; the hundredth part with
-    most goes into the last bin."""
+    """Plot the number of images over the number of boxes, a histogram for each source in its color, as SVG. The 1 % of
+    images with the most boxes are in the last bin."""
     most = max(1, *(int(np.quantile(boxes, 0.99)) for boxes in counts.boxes.values()))
-    edges = np.arange(0, most + 2 * max(1, most // BINS), max(1, most // BINS))
+    step = max(1, most // BINS)
+    edges = np.arange(0, most + 2 * step, step) - 0.5  # so that a bin of one number has it in its middle
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
@@ -63,8 +64,8 @@ def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
             colour = colours[source]
             heights, _ = np.histogram(np.minimum(boxes, edges[-1]), edges)
             axes.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
-            axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} in the mean")
-        axes.set(xlabel="boxes in an image", ylabel="photographs", xlim=(0, edges[-1]), ylim=(0, None))
+            axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} on average")
+        axes.set(xlabel="boxes in an image", ylabel="images", xlim=(edges[0], edges[-1]), ylim=(0, None))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""The page: counts, plots, every class, and images of the most frequent ones."""
+"""The HTML page of a dataset: counts, plots, all classes, and images of the most frequent ones."""
 
 import itertools
 import sys
@@ -23,8 +23,8 @@ SOURCE_COLOURS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
 
 @dataclass(frozen=True)
 class BrowseOptions:
-    """`classes`: how many of the most frequent ones are shown with pictures; `samples`: pictures of each; `limit`:
-    images whose boxes are counted."""
+    """`classes`: how many of the most frequent classes are shown with images; `samples`: how many images of each;
+    `limit`: in how many images boxes are counted. Raises ConfigError for a number below 1."""
 
     classes: int = 60
     samples: int = 3
@@ -38,30 +38,31 @@ class BrowseOptions:
 
 @dataclass(frozen=True)
 class ListedClass:
-    """A class in the list: its position in the vocabulary, the images that show it, and the pictures drawn."""
+    """A class in the list: its position and entry in the vocabulary, the number of images with an object of it, and
+    the samples drawn."""
 
     position: int
     described: VocabularyClass
-    photographs: int
+    images: int
     samples: list[Sample]
 
     @property
     def side(self) -> str:
-        """A: some object has a mask; B: boxes only."""
+        """`A` if any object of the class has a mask, `B` if all have boxes only."""
         return "A" if self.described.masks else "B"
 
     @property
     def search(self) -> str:
-        """What a search looks in, in lower case: all names of the class."""
+        """The text that a search covers: all names of the class, in lower case."""
         names = [name for own in self.described.sources.values() for name in own.names]
         return " ".join(dict.fromkeys([self.described.name, self.described.synset, *names])).lower()
 
 
 def browse(uri: str, out: str | None, options: BrowseOptions) -> str:
-    """Write the page and return where it is; raises DataError if there is no dataset, or a damaged one.
+    """Write the page of a dataset and return its URI; raises DataError if the dataset is missing or damaged.
 
-    `out` is the page's name if it ends in `.html`, else a folder for its `index.html`; by default the page stands
-    beside the dataset with the dataset's name, or in the working folder if the dataset is in an object store.
+    `out` is the page's path if it ends in `.html`, else a folder for its `index.html`. By default the page is written
+    beside the dataset under the dataset's name, or in the working folder if the dataset is in an object store.
     """
     dataset = Dataset.open(uri)
     page = page_uri(dataset.uri, out)
@@ -70,7 +71,7 @@ def browse(uri: str, out: str | None, options: BrowseOptions) -> str:
 
 
 def page_uri(dataset: str, out: str | None) -> str:
-    """Where the page of a dataset goes."""
+    """The URI of a dataset's page; `out` as in `browse`."""
     if out is not None:
         return out if out.endswith(".html") else f"{out.rstrip('/')}/index.html"
     if "://" in dataset and not dataset.startswith("file://"):
@@ -80,7 +81,7 @@ def page_uri(dataset: str, out: str | None) -> str:
 
 
 def render(dataset: Dataset, options: BrowseOptions) -> str:
-    """The page as HTML text; everything that comes from data is escaped."""
+    """Render the page as HTML; all text from data is escaped."""
     manifest = dataset.manifest
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
     classes = _list_classes(dataset, catalogue, options)
@@ -92,11 +93,11 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
     return template.render(
         name=dataset.uri.rsplit("/", maxsplit=1)[-1],
         manifest=manifest,
-        photographs=len(dataset.index),
+        images=len(dataset.index),
         counts=counts_table(manifest),
         dropped=[
-            ("left out by rule", manifest.left_out, EXCLUDED),
-            ("kept out of training", held_out_counts(manifest), HELD_OUT),
+            ("excluded by rule", manifest.left_out, EXCLUDED),
+            ("images held out of training", held_out_counts(manifest), HELD_OUT),
             ("rejected as broken", manifest.rejected, REJECTED),
         ],
         classes=classes,
@@ -109,10 +110,10 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
 
 
 def _list_classes(dataset: Dataset, catalogue: Catalogue, options: BrowseOptions) -> list[ListedClass]:
-    """All classes, the most frequent first; ties by name."""
+    """List all classes, the most frequent first, ties by name."""
     ranked = sorted(enumerate(dataset.vocabulary.classes), key=lambda item: (-item[1].objects, item[1].name))
     drawn = tqdm(ranked[: options.classes], desc="drawing", unit="class", file=sys.stderr)
     samples = {position: class_samples(dataset, catalogue, position, options.samples) for position, _ in drawn}
     return [
-        ListedClass(position, c, catalogue.photographs(position), samples.get(position, [])) for position, c in ranked
+        ListedClass(position, c, catalogue.count_images(position), samples.get(position, [])) for position, c in ranked
     ]

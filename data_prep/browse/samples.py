@@ -1,4 +1,4 @@
-"""Images of a class with its objects drawn in."""
+"""Draw images of a class with its objects."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from data_prep.pages.drawing import Shape, draw
 from data_prep.pages.html import jpeg_uri
 
 LONG_EDGE = 360
-"""Longer side of a picture, pixels."""
+"""Longer side of a drawn image, pixels."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image's row, the source whose `objects` are drawn in, and the picture: its width and height in pixels, and
-    the content of an `img`."""
+    """An image's row in the index, the source whose objects are drawn and their number, and the drawing: its width and
+    height in pixels and its data URI."""
 
     row: IndexRow
     source: str
@@ -28,7 +28,7 @@ class Sample:
 
 
 def class_samples(dataset: Dataset, catalogue: Catalogue, position: int, most: int) -> list[Sample]:
-    """Up to `most` images of the class; raises DataError where a shard is damaged."""
+    """Draw up to `most` images of the class; raises DataError if a shard is damaged."""
     c = dataset.vocabulary.classes[position]
     rows = index_rows(dataset.index.take(catalogue.pick(position, c.synset, most)))
     return [_sample(dataset, row, c) for row in rows]
@@ -46,7 +46,7 @@ def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
 
 
 def _objects(record: Record, c: VocabularyClass) -> tuple[str, list[Annotation]]:
-    """The class's objects by the source that has most masks of it here, or else most boxes: sources are not mixed."""
+    """The class's objects by one source: the one with most masks of it in this image, then with most boxes."""
     found = {
         source: [a for a in record.objects.get(source, ()) if a.category in own.names]
         for source, own in c.sources.items()

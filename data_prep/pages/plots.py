@@ -1,4 +1,4 @@
-"""Plots as SVG documents: the style that all of them share, and how often each class occurs."""
+"""Plots as SVG documents: their common style, and the plot of class frequencies."""
 
 import io
 from collections.abc import Collection
@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from data_prep.format.vocabulary import Vocabulary
 
@@ -24,7 +25,8 @@ STYLE = {
 
 
 def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
-    """Objects of each class (all sources and splits) by rank, both axes logarithmic, A green and B red."""
+    """Plot the number of objects of each class (all sources and splits) by rank, as SVG: both axes logarithmic, A green
+    and B red. `in_a`: positions of A's classes."""
     counts = np.array([c.objects for c in vocabulary.classes])
     order = np.argsort(-counts, kind="stable")
     rank = np.arange(1, len(counts) + 1)
@@ -35,7 +37,13 @@ def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
         for name, colour, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
             label = f"{name}, {int(chosen.sum())} classes"
             axes.scatter(rank[chosen], counts[order][chosen], s=14, c=colour, marker=marker, lw=1, label=label)
-        axes.set(xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects")
+        axes.set(
+            xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects", xlim=(0.8, None), ylim=(0.8, None)
+        )
+        for axis, largest in ((axes.xaxis, len(counts)), (axes.yaxis, counts.max(initial=1))):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if largest < 1000 else (1,)))
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.legend(frameon=False)
         return svg(figure)
 

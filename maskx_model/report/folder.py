@@ -74,8 +74,9 @@ def _write_predictions(folder: Path, measured: EvaluationRun) -> None:
 
 def _pictures(measured: EvaluationRun) -> list[Shown]:
     keys = [row.key for row in measured.rows]
+    evaluated = [c.position for c in measured.result.per_class]
     pictures = []
-    for choice in choose(keys, measured.truths, measured.found, measured.in_a):
+    for choice in choose(keys, measured.truths, measured.found, measured.in_a, evaluated):
         row = measured.rows[choice.position]
         image = measured.data.pixels(row)
         seen = {kind: found.on_predicted_boxes[choice.position] for kind, found in measured.found.items()}

@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds its pictures and plots and loads nothing from anywhere."""
+"""Render the report of an evaluation: one HTML page that contains its images and plots and loads nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from maskx_model.evaluation.protocols import COMMON, RARE
 from maskx_model.report.curves import training_curves
 from maskx_model.report.pictures import Panel, Reason, named
 
-FEW_PHOTOGRAPHS = 1000
-"""With fewer than this the page says that its numbers are not to be compared with published ones."""
+FEW_IMAGES = 1000
+"""With fewer images than this the page says that its numbers are not comparable with published ones."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An image of the report: its key, licence as the source has it, why it is shown, and its panels."""
+    """An image of the report: its key, its license as the source names it, why it was chosen, and its panels."""
 
     key: str
-    licence: str | None
+    license: str | None
     reason: Reason
     caption: str
     panels: Sequence[Panel]
@@ -30,7 +30,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page tells. `in_a`: positions of A's classes; `curves`: stages by name with their metric lines."""
+    """The content of the page. `in_a`: positions of A's classes; `curves`: stages by name with the lines of their
+    `metrics.jsonl`; `pictures`: in the order shown."""
 
     evaluation: Evaluation
     vocabulary: Vocabulary
@@ -41,7 +42,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The page as HTML text. Everything that comes from data is escaped."""
+    """Render the page as HTML; all text from data is escaped."""
     environment = page_environment("maskx_model.report")
     environment.filters["named"] = named
     environment.filters["points"] = lambda ap: "–" if ap is None else f"{ap:.1f}"
@@ -60,7 +61,7 @@ def render(report: Report) -> str:
         measures=MEASURES,
         metrics=METRICS,
         shared_boxes=len(evaluation.box_ap) > 1 and len({str(sets) for sets in evaluation.box_ap.values()}) == 1,
-        few=evaluation.images < FEW_PHOTOGRAPHS,
+        few=evaluation.images < FEW_IMAGES,
         empty=sum(c.objects == 0 for c in evaluation.per_class),
         top=max(points, default=0.0),
         gains={c.position: _gain(c.ap) for c in evaluation.per_class},
@@ -72,12 +73,12 @@ def render(report: Report) -> str:
 
 
 def _sides(evaluation: Evaluation) -> dict[str, tuple[int, str, str]]:
-    """The sets of classes that the page compares: how many classes, a title, and what they are. Where no class had
-    masks in training there is no A and no B."""
+    """The sets of classes that the page compares: number of classes, title, and definition. Without a class with masks
+    in training there is neither A nor B."""
     members = [c.set for c in evaluation.per_class] + [c.frequency for c in evaluation.per_class]
     words = {
-        "B": ("On B", "never traced in training"),
-        "A": ("On A", "traced in training"),
+        "B": ("On B", "boxes only in training"),
+        "A": ("On A", "with masks in training"),
         "all": ("On all", "A and B together" if "A" in members else "whatever their frequency"),
         "rare": ("Rare", f"in at most {RARE} training images"),
         "common": ("Common", f"in at most {COMMON} training images"),
@@ -89,6 +90,6 @@ def _sides(evaluation: Evaluation) -> dict[str, tuple[int, str, str]]:
 
 
 def _gain(ap: Mapping[str, float | None]) -> float | None:
-    """Transfer against class-agnostic, in points; None where there are not two numbers."""
+    """AP of transfer minus AP of class-agnostic, in points; None unless both are known."""
     transfer, baseline = ap.get("transfer"), ap.get("class_agnostic")
     return None if transfer is None or baseline is None else transfer - baseline

@@ -1,32 +1,30 @@
-"""Which images a report shows, and each as panels side by side: what is there, and what each model found."""
+"""Choose the images that a report shows, and draw each as panels side by side: ground truth, and each model's output."""
 
 import hashlib
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from data_prep.format.rle import coco_object, encode_bitmap
+from data_prep.format.rle import encode_bitmap
 from data_prep.pages.drawing import Picture
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import Predictions
+from maskx_model.report.match import MIN_SCORE, Match, drawn, match
 from maskx_model.results.drawing import SMALLEST_LONG_EDGE, draw_instances
 from maskx_model.results.instances import Instances
 
-MIN_SCORE = 0.5
-MOST_SHOWN = 10
-FALLBACK = 3
 LARGEST_PANEL = 640
 """Longer side of a panel at most, pixels."""
 
-Reason = Literal["gain", "random", "failure"]
+Reason = Literal["best", "gain", "random", "failure"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An image to show: its position among those measured on, and why it was picked, in words."""
+    """An image to show: its position among the measured images, and why it was chosen, in words."""
 
     position: int
     reason: Reason
@@ -35,7 +33,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture, uint8[H, W, 3], with what it shows in words."""
+    """A drawn image, uint8[H, W, 3], with its title and a note."""
 
     title: str
     picture: Picture
@@ -43,19 +41,19 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class _Photograph:
-    """How well the shown masks cover the objects of an image (mean IoU, 0..1): all of them and those of B by the
-    model, those of B by the baseline. None where it has no such object."""
+class _Candidate:
+    """An image to choose from: the model's match, mean mask IoU on its objects of B by model and baseline (None without
+    such an object), and whether it shows a right detection of B and objects that overlap, as far as there can be."""
 
     position: int
-    order: bytes
-    everything: float | None
+    match: Match
     on_b: float | None
-    baseline: float | None
+    baseline_on_b: float | None
+    convincing: bool
 
     @property
     def gain(self) -> float:
-        return 0.0 if self.on_b is None else self.on_b - (self.baseline or 0.0)
+        return 0.0 if self.on_b is None else self.on_b - (self.baseline_on_b or 0.0)
 
 
 def choose(
@@ -63,79 +61,80 @@ def choose(
     truths: Sequence[GroundTruth],
     found: Mapping[str, Predictions],
     in_a: Collection[int],
-    each: int = 4,
+    evaluated: Collection[int],
+    each: int = 3,
 ) -> list[Choice]:
-    """Up to `each` of the largest gains on B, of random picks and of failures: the same ones for the same input.
+    """Choose up to `each` images where the model does best, gains most on B over the baseline, at random, and where it
+    fails: the same ones for the same input.
 
-    The last kind in `found` is the model in question, the first the baseline, if there are two. An object is covered
-    as well as the shown mask of its class that fits it best. Images without any mask to compare are left out.
+    The last kind in `found` is the model, the first the baseline if there are two. The random ones are chosen first and
+    by their keys alone, so that no model decides which they are. The best have the highest `Match.quality`, and a right
+    detection at least; among them come first those with overlapping objects and a right detection of B. Images without
+    an object with a mask are not chosen.
     """
-    photographs = [_rated(i, key, truths[i], found, in_a) for i, key in enumerate(keys)]
-    left = sorted((p for p in photographs if p.everything is not None), key=lambda p: p.order)
-    best = [p for p in sorted(left, key=lambda p: -p.gain)[:each] if p.gain > 0]
-    left = [p for p in left if p not in best]
-    random, left = left[:each], left[each:]
-    worst = sorted(left, key=lambda p: p.everything or 0.0)[:each]
+    candidates = [_candidate(i, truths[i], found, in_a, evaluated) for i in range(len(keys))]
+    order = sorted((c for c in candidates if c.match.objects), key=lambda c: _shuffled(keys[c.position]))
+    random, left = order[:each], order[each:]
+    best = sorted((c for c in left if c.match.right), key=lambda c: (not c.convincing, -c.match.quality))[:each]
+    left = [c for c in left if c not in best]
+    gain = sorted((c for c in left if c.gain > 0), key=lambda c: -c.gain)[:each] if len(found) > 1 else []
+    left = [c for c in left if c not in gain]
+    worst = sorted(left, key=lambda c: (c.match.quality, c.match.mean_iou() or 0.0))[:each]
     return [
-        *(Choice(p.position, "gain", _gain_caption(p, list(found))) for p in best),
-        *(Choice(p.position, "random", f"Overlap on all its objects: {p.everything:.0%}.") for p in random),
-        *(Choice(p.position, "failure", f"Overlap on all its objects: {p.everything:.0%}.") for p in worst),
+        *(Choice(c.position, "best", _caption(c.match)) for c in best),
+        *(Choice(c.position, "gain", _gain_caption(c, list(found))) for c in gain),
+        *(Choice(c.position, "random", _caption(c.match)) for c in random),
+        *(Choice(c.position, "failure", _caption(c.match)) for c in worst),
     ]
 
 
 def named(kind: str) -> str:
-    """A kind of model as people write it: `class-agnostic`."""
+    """The name of a kind of model in text: `class-agnostic`."""
     return kind.replace("_", "-")
 
 
 def panels(
-    image: Picture, truth: GroundTruth, seen: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
+    image: Picture, truth: GroundTruth, predicted: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
 ) -> list[Panel]:
-    """The image (uint8[H, W, 3], RGB) with its ground truth, then with what each kind of model found."""
+    """Draw the image (uint8[H, W, 3], RGB) with its ground truth, then with the predictions of each kind of model."""
     edge = min(max(*image.shape[:2], SMALLEST_LONG_EDGE), LARGEST_PANEL)
-    there = draw_instances(image, _as_instances(truth), names, in_a, long_edge=edge, show_scores=False)
-    drawn = [Panel("ground truth", there)]
-    for kind, instances in seen.items():
-        kept = shown(instances)
+    objects = draw_instances(image, _as_instances(truth), names, in_a, long_edge=edge, show_scores=False)
+    together = [Panel("ground truth", objects)]
+    for kind, instances in predicted.items():
+        shown = drawn(instances)
         note = ""
-        if len(kept.scores) == 0:
-            note = "nothing found"
-        elif kept.scores[0] < MIN_SCORE:
-            note = f"no score reaches {MIN_SCORE}; the best {len(kept.scores)} are drawn"
-        drawn.append(Panel(named(kind), draw_instances(image, kept, names, in_a, 0.0, long_edge=edge), note))
-    return drawn
+        if len(shown.scores) == 0:
+            note = "no detections"
+        elif shown.scores[0] < MIN_SCORE:
+            note = f"no score reaches {MIN_SCORE}; the best {len(shown.scores)} are drawn"
+        together.append(Panel(named(kind), draw_instances(image, shown, names, in_a, 0.0, long_edge=edge), note))
+    return together
 
 
-def shown(instances: Instances) -> Instances:
-    """What a picture shows: the ten best with a score of at least 0.5, or the three best where none has that."""
-    confident = int((instances.scores >= MIN_SCORE).sum())
-    last = min(confident, MOST_SHOWN) if confident else FALLBACK
-    return Instances(instances.boxes[:last], instances.labels[:last], instances.scores[:last], instances.masks[:last])
+def _shuffled(key: str) -> bytes:
+    return hashlib.sha256(f"pictures {key}".encode()).digest()
 
 
-def _rated(
-    position: int, key: str, truth: GroundTruth, found: Mapping[str, Predictions], in_a: Collection[int]
-) -> _Photograph:
-    kinds = list(found)
-    baseline, model = kinds[0], kinds[-1]
-    order = hashlib.sha256(f"pictures {key}".encode()).digest()
-    of_model = _overlaps(truth, shown(found[model].on_predicted_boxes[position]))
-    on_b = [overlap for label, overlap in of_model if label not in in_a]
-    of_baseline = _overlaps(truth, shown(found[baseline].on_predicted_boxes[position])) if baseline != model else []
-    before = [overlap for label, overlap in of_baseline if label not in in_a]
-    return _Photograph(position, order, _mean([overlap for _, overlap in of_model]), _mean(on_b), _mean(before))
+def _candidate(
+    position: int,
+    truth: GroundTruth,
+    found: Mapping[str, Predictions],
+    in_a: Collection[int],
+    evaluated: Collection[int],
+) -> _Candidate:
+    matches = [match(truth, each.on_predicted_boxes[position], evaluated) for each in found.values()]
+    baseline, model = matches[0], matches[-1]
+    of_b = any(each.label not in in_a for each in model.right) or not set(evaluated) - set(in_a)
+    return _Candidate(position, model, model.mean_iou(in_a), baseline.mean_iou(in_a), of_b and _overlapping(truth))
 
 
-def _overlaps(truth: GroundTruth, instances: Instances) -> list[tuple[int, float]]:
-    """(label, best IoU with an instance of that label) of each object that has a mask; crowds are left out."""
-    overlaps = []
-    for label, thing in zip(truth.labels, truth.objects, strict=True):
-        if thing.mask is None or thing.iscrowd:
-            continue
-        candidates = [coco_object(instances.masks[i]) for i in np.flatnonzero(instances.labels == label)]
-        best = float(coco_mask.iou(candidates, [coco_object(thing.mask)], [0]).max()) if candidates else 0.0
-        overlaps.append((label, best))
-    return overlaps
+def _overlapping(truth: GroundTruth) -> bool:
+    """Whether the boxes of two objects overlap."""
+    boxes = [(x, y, x + w, y + h) for each in truth.objects if not each.iscrowd for x, y, w, h in [each.bbox]]
+    return any(
+        max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
+        for a, b in itertools.combinations(boxes, 2)
+    )
 
 
 def _as_instances(truth: GroundTruth) -> Instances:
@@ -149,12 +148,16 @@ def _as_instances(truth: GroundTruth) -> Instances:
     return Instances(np.array(boxes, np.float32).reshape(-1, 4), labels, np.ones(len(things), np.float32), masks)
 
 
-def _gain_caption(photograph: _Photograph, kinds: Sequence[str]) -> str:
-    if len(kinds) == 1:
-        return f"Overlap on its objects of B: {photograph.on_b:.0%}."
-    before, now = f"{photograph.baseline:.0%} {named(kinds[0])}", f"{photograph.on_b:.0%} {named(kinds[-1])}"
-    return f"Overlap on its objects of B: {before}, {now}."
+def _caption(found: Match) -> str:
+    """How many objects were found, in words, with scores, IoU and wrong detections."""
+    text = f"{len(found.right)} of {found.objects} object{'' if found.objects == 1 else 's'} right"
+    if found.right:
+        scores = sorted(each.score for each in found.right)
+        between = f"score {scores[0]:.2f}" if len(scores) == 1 else f"scores {scores[0]:.2f} to {scores[-1]:.2f}"
+        text += f" ({between}, mean mask IoU {sum(each.iou for each in found.right) / len(scores):.2f})"
+    return f"{text}; {found.wrong} wrong detection{'' if found.wrong == 1 else 's'}."
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _gain_caption(candidate: _Candidate, kinds: Sequence[str]) -> str:
+    before, after = candidate.baseline_on_b or 0.0, candidate.on_b or 0.0
+    return f"Mean mask IoU on objects of B: {named(kinds[0])} {before:.2f}, {named(kinds[-1])} {after:.2f}."

@@ -1,4 +1,4 @@
-"""The paper's tables in small, as a page that stands alone and as CSV."""
+"""Render the paper's tables in small as an HTML page that stands alone, and as CSV."""
 
 import csv
 import io
@@ -11,9 +11,9 @@ COLUMNS = ("b", "a", "b_given")
 
 
 def tables_page(result: Tables) -> str:
-    """The tables and the orderings, as HTML text."""
+    """Render the tables and the orderings as HTML."""
     environment = page_environment("maskx_model.study")
-    environment.filters["points"] = lambda ap: f"{ap:.1f}"
+    environment.filters["signed"] = lambda ap: f"{ap:+.1f}"
     environment.filters["spread"] = lambda spread: "–" if spread is None else str(spread)
     titled = {
         title: [row for row in result.rows if row.table == table]
@@ -24,7 +24,8 @@ def tables_page(result: Tables) -> str:
 
 
 def tables_csv(result: Tables) -> str:
-    """A line for each row: mean and deviation of AP on B, on A, and on ground-truth boxes of B; empty if not run."""
+    """Write a line for each row: mean and standard deviation of AP on B, on A, and on ground-truth boxes of B, empty if
+    the row was not run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["table", "row", *(f"{column}_{what}" for column in COLUMNS for what in ("mean", "deviation"))])

@@ -82,7 +82,7 @@ def test_the_page_loads_nothing_from_anywhere(toy_dataset: Path, tmp_path: Path)
     assert all(str(link["href"]).startswith("#") for link in page.all("a"))
     assert "default-src 'none'" in text
     assert "@import" not in text
-    assert not re.search(r"url\(|fetch\(|https?://", re.sub(r"licence: \S+", "", text))
+    assert not re.search(r"url\(|fetch\(|https?://", re.sub(r"license: \S+", "", text))
 
 
 def test_every_class_is_listed_and_found_by_name_synset_and_source_name(toy_dataset: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_catalogue_says_what_the_records_say(toy_dataset: Path) -> None:
                     shown.setdefault(indexes[source][a.category], set()).add(row.key)
     for position, c in enumerate(dataset.vocabulary.classes):
         keys = shown.get(position, set())
-        assert catalogue.photographs(position) == len(keys)
+        assert catalogue.count_images(position) == len(keys)
         picked = [dataset.rows[row].key for row in catalogue.pick(position, c.synset, 3)]
         assert len(set(picked)) == min(3, len(keys))
         assert set(picked) <= keys
@@ -133,7 +133,7 @@ def test_the_catalogue_says_what_the_records_say(toy_dataset: Path) -> None:
 def test_an_index_without_any_class_gives_an_empty_catalogue(toy_dataset: Path) -> None:
     dataset = Dataset.open(str(toy_dataset))
     catalogue = Catalogue.of(dataset.index.slice(0, 0), dataset.vocabulary)
-    assert catalogue.photographs(0) == 0
+    assert catalogue.count_images(0) == 0
     assert catalogue.pick(0, "a", 3).tolist() == []
 
 
@@ -166,7 +166,7 @@ def test_boxes_are_counted_on_so_many_images_and_no_more(toy_dataset: Path) -> N
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
     few, every = count_boxes(dataset, catalogue, 12), count_boxes(dataset, catalogue, 10_000)
     assert sum(c.counted for c in few) <= 12
-    assert [c.photographs for c in few] == [c.counted for c in every]
+    assert [c.images for c in few] == [c.counted for c in every]
     for counts in every:
         told = dataset.manifest.counts[counts.split][counts.part]
         assert {source: int(np.sum(boxes)) for source, boxes in counts.boxes.items()} == {
