@@ -1,4 +1,4 @@
-"""Find the images of each class, and choose those that the page shows, from the index alone, without reading a record."""
+"""Find the images of each class, and choose those that the page shows: from the index alone."""
 
 import hashlib
 from dataclasses import dataclass

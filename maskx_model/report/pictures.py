@@ -1,4 +1,4 @@
-"""Choose the images that a report shows, and draw each as panels side by side: ground truth, and each model's output."""
+"""Choose the images that a report shows, and draw each as panels: ground truth, and each model's output."""
 
 import hashlib
 import itertools
