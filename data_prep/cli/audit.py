@@ -16,13 +16,14 @@ def audit(
 ) -> None:
     """Prove that no held-out image is among a dataset's training images, by content and by id.
 
-    Decodes and compares every training image. Ends with status 1 if one is a copy. COCO's own images are never
-    excluded: near-duplicates within COCO are listed separately and are no failure.
+    Decodes and compares every training image. Ends with status 1 if one is a copy. What `maskx data prepare` keeps on
+    purpose is listed separately and is no failure: COCO's own images, and near-duplicates within one source.
 
     Args:
         dataset: Folder of a prepared dataset.
         against: Folder of the held-out images, for example coco/val2017. Or a source as `maskx data prepare` takes it,
-            coco=coco:FOLDER: its training files are ignored, and its ids are compared too.
+            coco=coco:FOLDER or mine@val=coco:ANNOTATIONS,IMAGES: its training files are ignored, its ids are compared
+            too, and near-duplicates within the source are told apart from leaks.
         limit: Maximum number of training images to compare, for a first try.
         workers: Number of processes that decode and compare.
 
@@ -37,4 +38,7 @@ def audit(
     print(describe(found))
     if found.leaks:
         leaks = len({leak.key for leak in found.leaks})
-        raise DataError(f"{dataset}: {leaks} of its training images are held-out ones; prepare it again with them")
+        raise DataError(
+            f"{dataset}: {leaks} of its training images are held-out ones; prepare it again with them "
+            "(if the copies are of one source, name it: --against NAME@val=…)"
+        )

@@ -1,48 +1,37 @@
-"""Proof on a finished dataset that no held-out image is in its training side, by ids and by what the files show.
+"""Prove on a finished dataset that no held-out image is in its training split, by ids and by content.
 
-Nothing is taken from the dataset but its training images: every one is decoded again and compared with the
-held-out files as they stand in their own folder.
+Only the training images are taken from the dataset: each is decoded again and compared with the held-out files in their
+own folder. What is a leak and what is kept on purpose is decided by the rule that `prepare` follows
+(`data_prep.plan.leaks`).
 """
 
-import itertools
-import multiprocessing
 import re
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
-from tqdm import tqdm
 
-from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, Pictures
-from data_prep.content.held_out import describe as describe_picture
-from data_prep.format.images import decode_luminance
 from data_prep.format.reader import Dataset
+from data_prep.inspect.compare import TrainingImage, describe_images, find_copies, processes
 from data_prep.inspect.show import table
+from data_prep.plan.leaks import is_kept
 from data_prep.plan.listing import list_sources
 from data_prep.plan.merge import COCO, TRAIN
 from data_prep.sources.images import SourceImage
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import is_folder, list_files, read, read_range
+from data_prep.storage.storage import is_folder, list_files
 
 _SOURCE = re.compile(r"[a-z0-9]+(@[a-z]+)?=(coco|lvis|vg):")
 _PICTURE = (".jpg", ".jpeg", ".png")
-_AT_ONCE = 64
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A training image that is a held-out one: its key, what told (`coco_id`, `flickr_id`, `content`), whose."""
+    """A training image that is a held-out one: its key, what it was matched by (`coco_id`, `flickr_id` or `content`),
+    and the held-out file."""
 
     key: str
     by: str
@@ -51,7 +40,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was compared, the leaks found, and COCO's own near-duplicates, which are none: COCO is never thinned."""
+    """The numbers of images compared, the leaks, and the near-duplicates that `prepare` keeps on purpose: COCO's own,
+    and those within one source."""
 
     training: int
     held_out: int
@@ -61,73 +51,71 @@ class Audit:
 
 @dataclass(frozen=True)
 class _Held:
-    """A held-out file: its URI, how it is told, and the record that lists it, if annotations were given."""
+    """A held-out file: its URI, its name in findings, and the record that lists it, if a source was given."""
 
     uri: str
     name: str
     listed: SourceImage | None = None
 
-
-@dataclass(frozen=True)
-class _Photograph:
-    """A training image: where its bytes are in its shard, and its ids."""
-
-    key: str
-    shard: str
-    offset: int
-    length: int
-    coco_id: int | None
-    flickr_id: int | None
+    @property
+    def source(self) -> str | None:
+        """Its source, None if it comes from a folder."""
+        return None if self.listed is None else self.listed.source
 
 
 def audit(uri: str, against: str, limit: int | None = None, workers: int = 1) -> Audit:
-    """Compare a dataset's training images, the first `limit` of them, with the held-out ones at `against`.
+    """Compare a dataset's training images, the first `limit` of them, with the held-out images at `against`.
 
-    `against` is a folder of images, or a source as `prepare` takes it (`coco=coco:FOLDER`), of which the files
-    that are not for training are meant, and whose ids are compared as well. Raises DataError for an image that
-    cannot be decoded, as nothing is proved of it, and ConfigError for options out of range.
+    `against` is a folder of images, or a source as `prepare` takes it (`coco=coco:FOLDER`): its files that are not for
+    training, whose ids are compared as well. The images of a folder belong to no source, so that near-duplicates within
+    a source are told apart from leaks only if the source is named. Raises DataError for an image that cannot be
+    decoded, as nothing is proved of it, and ConfigError for options out of range.
     """
     if workers < 1 or (limit is not None and limit < 1):
         raise ConfigError("--workers and --limit must be at least 1; leave --limit out for all")
     dataset = Dataset.open(uri)
     training = _training(dataset)[:limit]
     held_out = _held_out(against)
-    with tempfile.TemporaryDirectory(prefix="maskx-audit-") as folder, _processes(workers) as run:
+    with tempfile.TemporaryDirectory(prefix="maskx-audit-") as folder, processes(workers) as run:
         gallery = f"{folder}/held_out.npy"
-        np.save(gallery, _describe([held.uri for held in held_out], run), allow_pickle=False)
-        shown = _compare(dataset.uri, training, gallery, run)
-    found = [Finding(key, "content", held_out[number].name) for key, number in shown]
-    found += _told_by_ids(training, held_out)
-    own = [finding for finding in found if finding.by != "coco_id" and finding.key.startswith(f"{COCO}-")]
-    leaks = [finding for finding in found if finding not in own]
-    return Audit(len(training), len(held_out), tuple(leaks), tuple(own))
+        np.save(gallery, describe_images([held.uri for held in held_out], run), allow_pickle=False)
+        copies = find_copies(dataset.uri, training, gallery, run)
+    found = [(image, "content", held_out[number]) for image, number in copies]
+    found += _matched_by_ids(training, held_out)
+    leaks: list[Finding] = []
+    kept: list[Finding] = []
+    for image, by, held in found:
+        # An image with the very id of a held-out one is that image, not a near-duplicate.
+        on_purpose = by != "coco_id" and is_kept(image.source, held.source)
+        (kept if on_purpose else leaks).append(Finding(image.key, by, held.name))
+    return Audit(len(training), len(held_out), tuple(leaks), tuple(kept))
 
 
 def describe(found: Audit) -> str:
-    """What was compared and what was found, as text for a terminal."""
+    """Describe what was compared and found, as text for a terminal."""
     lines = [f"{found.training:,} training images compared with {found.held_out:,} held-out ones"]
     for title, findings in (
         ("held out, and in training", found.leaks),
-        ("near-duplicates that COCO itself has in training, left as they are", found.near_duplicates),
+        ("near-duplicates within one source or of COCO, which prepare keeps", found.near_duplicates),
     ):
         lines.append(f"{title}: {len(findings):,}")
         if findings:
             rows = [(finding.key, finding.by, finding.held_out) for finding in sorted(findings)]
-            lines.append(table([("training", "told by", "held out"), *rows]))
+            lines.append(table([("training", "matched by", "held out"), *rows]))
     return "\n".join(lines)
 
 
-def _training(dataset: Dataset) -> list[_Photograph]:
+def _training(dataset: Dataset) -> list[TrainingImage]:
     table = dataset.index.filter(pc.equal(dataset.index["split"], TRAIN))
     columns = (table[name].to_pylist() for name in ("key", "shard", "image_offset", "image_length", "ids", "flickr_id"))
     return [
-        _Photograph(key, shard, offset, length, dict(ids).get(COCO), flickr_id)
+        TrainingImage(key, shard, offset, length, dict(ids).get(COCO), flickr_id)
         for key, shard, offset, length, ids, flickr_id in zip(*columns, strict=True)
     ]
 
 
 def _held_out(against: str) -> list[_Held]:
-    """The held-out files; raises DataError if there are none, ConfigError for a source without held-out files."""
+    """List the held-out files; raises DataError if there are none, ConfigError for a source without held-out files."""
     if _SOURCE.match(against):
         files = [f for f in parse_sources((against,)) if isinstance(f, CocoFiles) and f.split != TRAIN]
         if not files:
@@ -142,88 +130,12 @@ def _held_out(against: str) -> list[_Held]:
     return held_out
 
 
-def _told_by_ids(training: list[_Photograph], held_out: list[_Held]) -> Iterator[Finding]:
-    listed = [(held.name, held.listed) for held in held_out if held.listed]
-    coco_ids = {image.id: name for name, image in listed if image.source == COCO}
-    flickr_ids = {image.flickr_id: name for name, image in listed if image.flickr_id is not None}
-    for photograph in training:
-        if photograph.coco_id in coco_ids:
-            yield Finding(photograph.key, "coco_id", coco_ids[photograph.coco_id])
-        if photograph.flickr_id in flickr_ids:
-            yield Finding(photograph.key, "flickr_id", flickr_ids[photograph.flickr_id])
-
-
-class _Map(Protocol):
-    """`map`, in this process or over several."""
-
-    def __call__(self, function: Callable[[T], R], tasks: Iterable[T], /) -> Iterator[R]: ...
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[_Map]:
-    if workers == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-        yield executor.map
-
-
-def _describe(uris: list[str], run: _Map) -> Pictures:
-    """The held-out images, in the order given."""
-    bar = tqdm(total=len(uris), desc="audit: held out", unit="photograph", file=sys.stderr)
-    described: list[Pictures] = []
-    with bar:
-        for pictures in run(_describe_files, list(_batches(uris))):
-            described.append(pictures)
-            bar.update(len(pictures))
-    return np.concatenate(described)
-
-
-def _describe_files(uris: list[str]) -> Pictures:
-    return np.concatenate([describe_picture(0, decode_luminance(read(uri), uri, LEAST_SIDE).grey) for uri in uris])
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Training images that stand one after another in a shard, to compare with a file of PICTURE rows."""
-
-    shard: str
-    photographs: list[_Photograph]
-    gallery: str
-
-
-def _compare(uri: str, training: list[_Photograph], gallery: str, run: _Map) -> list[tuple[str, int]]:
-    """The key of each training image that is a copy, and which of the held-out ones it copies."""
-    shards = itertools.groupby(training, key=lambda photograph: photograph.shard)
-    tasks = [_Task(f"{uri}/{shard}", batch, gallery) for shard, own in shards for batch in _batches(list(own))]
-    found: list[tuple[str, int]] = []
-    with tqdm(total=len(training), desc="audit: training", unit="photograph", file=sys.stderr) as bar:
-        for task, copies in zip(tasks, run(_compare_photographs, tasks), strict=True):
-            found += copies
-            bar.update(len(task.photographs))
-    return found
-
-
-def _compare_photographs(task: _Task) -> list[tuple[str, int]]:
-    gallery = _gallery(task.gallery)
-    first, last = task.photographs[0], task.photographs[-1]
-    data = read_range(task.shard, first.offset, last.offset + last.length - first.offset)
-    found = []
-    for photograph in task.photographs:
-        begin = photograph.offset - first.offset
-        image = data[begin : begin + photograph.length]
-        shown = decode_luminance(image, f"{task.shard}: {photograph.key}", LEAST_SIDE)
-        if copied := gallery.copied_by(shown.grey):
-            found.append((photograph.key, int(copied)))
-    return found
-
-
-@lru_cache(maxsize=1)
-def _gallery(path: str) -> HeldOutPictures:
-    pictures: Pictures = np.load(path, mmap_mode="r")
-    return HeldOutPictures([pictures], [str(number) for number in range(len(pictures))])
-
-
-def _batches(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]
+def _matched_by_ids(training: list[TrainingImage], held_out: list[_Held]) -> Iterator[tuple[TrainingImage, str, _Held]]:
+    listed = [(held, held.listed) for held in held_out if held.listed]
+    coco_ids = {image.id: held for held, image in listed if image.source == COCO}
+    flickr_ids = {image.flickr_id: held for held, image in listed if image.flickr_id is not None}
+    for image in training:
+        if image.coco_id in coco_ids:
+            yield image, "coco_id", coco_ids[image.coco_id]
+        if image.flickr_id in flickr_ids:
+            yield image, "flickr_id", flickr_ids[image.flickr_id]

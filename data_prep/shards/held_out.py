@@ -1,7 +1,8 @@
 """Keep copies of held-out images out of training by what they show, whatever their ids say.
 
-A shard held out of training leaves descriptions of its images in the work folder. The training images of other sources
-are compared with them when they are written. COCO's own training images are never thinned.
+A shard held out of training leaves descriptions of its images in the work folder. Training images are compared with
+them when they are written. `data_prep.plan.leaks` has the rule: those of COCO, and of the held-out image's own source,
+stay.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from data_prep.content.comparison import same_picture
 from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.images import decode_luminance
-from data_prep.plan.merge import COCO, TRAIN, MergedImage
+from data_prep.plan.leaks import is_kept
+from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder
 from data_prep.sources.images import SourceImage
 from data_prep.storage.errors import DataError
@@ -37,7 +39,7 @@ def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> st
 
 
 class HeldOutGalleries(dict[str, HeldOutPictures]):
-    """The held-out images that a source's training images must not be copies of: those of other sources.
+    """The held-out images that a source's training images must not be copies of (`data_prep.plan.leaks`).
 
     Each is read at its first use; every held-out shard must be finished by then.
     """
@@ -50,13 +52,15 @@ class HeldOutGalleries(dict[str, HeldOutPictures]):
         blocks: list[Pictures] = []
         keys: list[str] = []
         held_out = [number for number, shard in enumerate(self._plan.shards) if shard.split != TRAIN]
-        for number in held_out if source != COCO else []:
+        for number in held_out:
+            images = [planned.merged for planned in read_planned_images(self._plan.out, number)]
+            if all(is_kept(source, image.canonical.source) for image in images):
+                continue
             pictures: Pictures = np.load(local_copy(pictures_path(self._plan, number)), mmap_mode="r")
-            images = read_planned_images(self._plan.out, number)
-            own = [images[position].merged for position in pictures["photograph"].tolist()]
-            others = [image.canonical.source != source for image in own]
-            blocks.append(pictures if all(others) else pictures[others])
-            keys += [image.key for image, other in zip(own, others, strict=True) if other]
+            described = [images[position] for position in pictures["photograph"].tolist()]
+            compared = [not is_kept(source, image.canonical.source) for image in described]
+            blocks.append(pictures if all(compared) else pictures[compared])
+            keys += [image.key for image, chosen in zip(described, compared, strict=True) if chosen]
         return self.setdefault(source, HeldOutPictures(blocks, keys))
 
 
