@@ -124,7 +124,7 @@ def test_masks_of_classes_known_to_be_absent_are_errors(tmp_path: Path) -> None:
     ]
     assert 0 < counts[0] < counts[1]
     page = (tmp_path / "out-told/report.html").read_text()
-    assert f"{known.known_absent} times a class is known to be absent" in page
+    assert f"There are {known.known_absent} pairs of an image and a class known to be absent from it" in page
 
 
 def test_an_evaluation_of_boxes_alone_is_not_registered(boxes_of_vg: tuple[Path, Evaluation]) -> None:
