@@ -1,15 +1,18 @@
-"""An evaluation on disk: predictions, pictures, the report, and the numbers last."""
+"""The folder of an evaluation: predictions, drawn images, the report, and the numbers last."""
 
 import csv
 import io
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from PIL import Image
 
-from data_prep.storage.storage import create_folder, read, write
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import create_folder, exists, info, list_files, read, write
+from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.page import Report, Shown, render
@@ -17,7 +20,10 @@ from maskx_model.report.pictures import Panel, choose, named, panels
 from maskx_model.results.coco_results import category_ids, to_results
 
 GAP = 8
-"""White pixels between the panels of a picture file."""
+"""White pixels between the panels of an image file."""
+
+FILES = frozenset({"metrics.json", "per_class.csv", "report.html", "categories.json", "pictures"})
+"""What an evaluation's folder holds beside `predictions-<kind>.json`."""
 
 _COLUMNS = {"box AP": "box_ap", "mask AP": "ap", "mask AP on ground-truth boxes": "ap_gt_boxes"}
 
@@ -41,6 +47,27 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
         write(folder / "per_class.csv", per_class_csv(measured.result).encode())
         numbers = msgspec.json.encode(measured.result)
         write(folder / "metrics.json", msgspec.json.format(numbers, indent=1) + b"\n")
+
+
+def read_finished(out: str, made_from: Origin) -> Evaluation | None:
+    """Read the evaluation in the folder `out`; None unless it is finished and has this provenance."""
+    if not exists(f"{out}/metrics.json"):
+        return None
+    try:
+        evaluation = msgspec.json.decode(read(f"{out}/metrics.json"), type=Evaluation)
+    except msgspec.DecodeError:
+        return None  # of another version, or damaged: it is written anew
+    return evaluation if evaluation.made_from == made_from else None
+
+
+def check_replaceable(out: str) -> None:
+    """Check that `out` may be replaced as a whole; raises ConfigError if it holds anything but an evaluation."""
+    if info(out) is not None:
+        raise ConfigError(f"{out}: is a file; choose another folder for the evaluation")
+    present = sorted({path.partition("/")[0] for path in list_files(out)} - FILES)
+    others = [name for name in present if not fnmatch(name, "predictions-*.json")]
+    if others:
+        raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")
 
 
 def per_class_csv(evaluation: Evaluation) -> str:

@@ -190,7 +190,7 @@ def test_a_folder_with_other_things_in_it_is_not_replaced(world: Path, tmp_path:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"holds thesis\.tex"):
         evaluate(f"{world}/transfer", f"{world}/data", str(tmp_path))
-    with pytest.raises(ConfigError, match="a file stands there"):
+    with pytest.raises(ConfigError, match="is a file"):
         evaluate(f"{world}/transfer", f"{world}/data", str(tmp_path / "thesis.tex"))
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 

@@ -1,0 +1,117 @@
+"""Evaluate models on a dataset: load them, predict on the images of a split, and measure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from data_prep.format.reader import Dataset
+from data_prep.storage.errors import CheckpointError
+from maskx_model.artifacts.model_folder import LoadedModel, load_model
+from maskx_model.artifacts.origin import Origin
+from maskx_model.config import PLAIN, Compute
+from maskx_model.evaluation.evaluation_run import EvaluationRun
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.metrics import measure
+from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes, predict_grabcut
+from maskx_model.evaluation.protocols import PROTOCOLS, Protocol, ProtocolName
+from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+
+MasksFrom = Literal["model", "grabcut"]
+"""Where the masks come from: the model's mask branch, or GrabCut of its boxes (Table 2's baseline)."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate on, and how. `split` and `source` of the dataset; `max_images`: only the first images of the
+    split; `protocol`: COCO's or LVIS's; `compute`: precision and compilation."""
+
+    split: str = "val"
+    source: str = "coco"
+    max_images: int | None = None
+    protocol: ProtocolName = "coco"
+    masks: MasksFrom = "model"
+    compute: Compute = PLAIN
+
+
+def evaluate_models(
+    data: Dataset, uris: Sequence[str], options: EvaluationOptions, device: str | None, made_from: Origin
+) -> EvaluationRun:
+    """Load the models, the baseline first, run them on the images, and measure what they predict.
+
+    Where the source has no masks, only boxes are measured. `device`: by default a GPU where there is one. `made_from`
+    goes into the result. Raises DataError for a split or source that cannot be evaluated and for invalid detections,
+    CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
+    """
+    protocol, source = PROTOCOLS[options.protocol], options.source
+    masks = options.masks if _has_masks(data, source) else None
+    labels = protocol.classes(data, source)
+    rows = data.select(options.split, source)[: options.max_images]
+    device = resolve_device(device)
+    models = _load(data, uris, device, masks)
+    truths = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
+    progress = tqdm(map(data.pixels, rows), "evaluate", len(rows), unit="image", mininterval=1)
+    with in_precision_of(options.compute, device):
+        predicted = _predict(zip(progress, truths, strict=True), models, protocol, masks, options.compute)
+    in_a = frozenset(models[next(iter(models))].mask_classes)
+    result = measure(
+        truths,
+        predicted,
+        set(labels.values()),
+        in_a,
+        data.vocabulary.names,
+        made_from,
+        protocol=options.protocol,
+        bins=protocol.bins(data, source, labels),
+        masks=masks is not None,
+    )
+    return EvaluationRun(data, rows, truths, predicted, in_a, result)
+
+
+def _has_masks(data: Dataset, source: str) -> bool:
+    return any(source in c.sources and c.sources[source].masks > 0 for c in data.vocabulary.classes)
+
+
+def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MasksFrom | None) -> dict[str, LoadedModel]:
+    models: dict[str, LoadedModel] = {}
+    for uri in uris:
+        loaded = load_model(uri, device)
+        if masks == "model" and loaded.config.mask is None:
+            raise CheckpointError(f"{uri}: a detector without masks; run `maskx train masks` on it first")
+        if loaded.vocabulary.hash != data.vocabulary.hash:
+            raise CheckpointError(
+                f"{uri}: was trained on another vocabulary ({len(loaded.vocabulary)} classes) than {data.uri} has "
+                f"({len(data.vocabulary)}); evaluate it on the dataset it was trained on"
+            )
+        kind: str = "detector" if loaded.config.mask is None else loaded.config.mask.kind
+        kind = "grabcut" if masks == "grabcut" else kind
+        for other_kind, other in models.items():
+            if kind == other_kind:
+                raise CheckpointError(f"{uri}: model and baseline are both {kind}; choose a baseline of another kind")
+            if masks and loaded.mask_classes != other.mask_classes:
+                raise CheckpointError(f"{uri}: model and baseline saw masks of different classes; use the same")
+        models[kind] = loaded
+    return models
+
+
+def _predict(
+    images: Iterable[tuple[npt.NDArray[np.uint8], GroundTruth]],
+    models: Mapping[str, LoadedModel],
+    protocol: Protocol,
+    masks: MasksFrom | None,
+    compute: Compute,
+) -> dict[str, Predictions]:
+    whole = {kind: each.model for kind, each in models.items() if isinstance(each.model, MaskXRCNN)}
+    detectors = {kind: whole[kind].detector if kind in whole else each.model for kind, each in models.items()}
+    for detector in detectors.values():
+        protocol.configure(detector)
+        compile_backbone(detector, compute)
+    if masks == "grabcut":
+        return predict_grabcut(images, detectors, only_verified=protocol.federated)
+    if masks == "model":
+        return predict(images, whole, only_verified=protocol.federated)
+    return predict_boxes(images, detectors, only_verified=protocol.federated)
