@@ -51,7 +51,7 @@ def count_boxes(dataset: Dataset, catalogue: Catalogue, limit: int) -> list[BoxC
     return counts
 
 
-def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
+def box_histogram(counts: BoxCounts, colors: Mapping[str, str]) -> bytes:
     """Plot the number of images over the number of boxes, a histogram for each source in its color, as SVG. The 1 % of
     images with the most boxes are in the last bin."""
     most = max(1, *(int(np.quantile(boxes, 0.99)) for boxes in counts.boxes.values()))
@@ -61,10 +61,10 @@ def box_histogram(counts: BoxCounts, colours: Mapping[str, str]) -> bytes:
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
         for source, boxes in counts.boxes.items():
-            colour = colours[source]
+            color = colors[source]
             heights, _ = np.histogram(np.minimum(boxes, edges[-1]), edges)
-            axes.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
-            axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{source}, {boxes.mean():.1f} on average")
+            axes.stairs(heights, edges, color=color, fill=True, alpha=0.25)
+            axes.stairs(heights, edges, color=color, lw=1.6, label=f"{source}, {boxes.mean():.1f} on average")
         axes.set(xlabel="boxes in an image", ylabel="images", xlim=(edges[0], edges[-1]), ylim=(0, None))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))

@@ -18,7 +18,7 @@ from data_prep.sources.reasons import EXCLUDED, HELD_OUT, REJECTED
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import local_path, write
 
-SOURCE_COLOURS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
+SOURCE_COLORS = ("#4f46e5", "#f59e0b", "#06b6d4", "#ec4899")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
     in_a = {c.position for c in classes if c.side == "A"}
     boxes = count_boxes(dataset, catalogue, options.limit)
     sources = sorted(source.name for source in manifest.sources)
-    colours = dict(zip(sources, itertools.cycle(SOURCE_COLOURS), strict=False))
+    colors = dict(zip(sources, itertools.cycle(SOURCE_COLORS), strict=False))
     template = page_environment("data_prep.browse").get_template("browse.html.j2")
     return template.render(
         name=dataset.uri.rsplit("/", maxsplit=1)[-1],
@@ -105,7 +105,7 @@ def render(dataset: Dataset, options: BrowseOptions) -> str:
         shown=[c for c in classes if c.samples],
         sources=sources,
         frequencies=svg_uri(class_frequencies(dataset.vocabulary, in_a)),
-        boxes=[(counted, svg_uri(box_histogram(counted, colours))) for counted in boxes],
+        boxes=[(counted, svg_uri(box_histogram(counted, colors))) for counted in boxes],
     )
 
 

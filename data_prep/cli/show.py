@@ -24,10 +24,10 @@ def show(
         maskx data show dataset --classes 50
     """
     from data_prep.format.reader import Dataset
-    from data_prep.inspect.show import describe, describe_classes, describe_photograph
+    from data_prep.inspect.show import describe, describe_classes, describe_image
 
     opened = Dataset.open(dataset)
     if key:
-        print(describe_photograph(opened, key))
+        print(describe_image(opened, key))
     else:
         print(f"{describe(opened.manifest)}\n\n{describe_classes(opened.vocabulary, classes)}")

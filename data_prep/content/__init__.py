@@ -1,1 +1,1 @@
-"""Whether two files show the same image: found by what they show, whatever their names and ids say."""
+"""Decide whether two files show the same image, by content alone, whatever their names and ids."""

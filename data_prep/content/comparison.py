@@ -1,9 +1,9 @@
-"""Whether a candidate is a copy of a held-out image, decided on pixels.
+"""Decide on pixels whether a candidate is a copy of a held-out image.
 
 A copy shows one window of the held-out image, all of it inside, and agrees with it in every block. The next frame
 of a burst does not: the camera moved, so its window reaches beyond an edge and near things shifted against far ones;
 or something in the picture moved, and its blocks differ. The limits lie between what `benchmarks/content.py` measures
-for copies (resized, recompressed, cropped) and for neighbours.
+for copies (resized, recompressed, cropped) and for neighbors.
 """
 
 import cv2
@@ -24,7 +24,7 @@ _SMOOTHING = 2.0
 _LARGEST_DIFFERENCE = 0.25
 _LARGEST_COARSE_DIFFERENCE = 0.35
 _LEAST_DETAIL_IN_COMMON = 0.95
-# What JPEG and resizing may change in a block without any contrast, in grey levels.
+# What JPEG and resizing may change in a block without any contrast, in gray levels.
 _NOISE = 3.0
 
 _DETAIL = 5.0
@@ -37,9 +37,10 @@ _INSIDE = (0.025, 0.025, 0.025, 0.025)
 
 
 def has_texture(small: Thumbnail) -> bool:
-    """Whether there is enough in the picture to tell it from others: some blocks with more than a gradient and noise.
+    """Whether the thumbnail has enough detail to be distinguished from others: some blocks hold more than a gradient
+    and noise.
 
-    A picture without (clear sky, darkness) is taken for a copy of another only if their pixels are equal.
+    An image without texture (clear sky, darkness) counts as a copy of another only if their thumbnails are equal.
     """
     textured = _rms(_blocks(_detail(smooth(small))[_BORDER:-_BORDER, _BORDER:-_BORDER])) > _TEXTURED
     return int(textured.sum()) >= _LEAST_TEXTURED_BLOCKS
@@ -48,7 +49,7 @@ def has_texture(small: Thumbnail) -> bool:
 def is_copy(held_out: Thumbnail, candidate: Thumbnail, start: Window) -> bool:
     """Whether `candidate` is `held_out` resized, recompressed or cropped by up to 5 % of any side.
 
-    `start` is about the window of `held_out` to begin at. A picture without texture is a copy of none.
+    `start` is the window of `held_out` at which the search begins. An image without texture is a copy of none.
     """
     coarse_held_out, coarse = smooth(held_out, _COARSE), smooth(candidate, _COARSE)
     window = register(coarse_held_out, coarse, start)
@@ -63,9 +64,9 @@ def is_copy(held_out: Thumbnail, candidate: Thumbnail, start: Window) -> bool:
 
 
 def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
-    """Whether two files that are said to be one image may be: generous, only clear disagreement counts.
+    """Whether two files of which ids say that they are one image may be: only clear disagreement counts.
 
-    A picture without texture agrees with every other one that has none.
+    Any two images without texture agree.
     """
     likeness = (grid(a, inside) @ grid(b) for inside in (WHOLE, _INSIDE) for a, b in ((one, other), (other, one)))
     return any(like >= _SAME_PICTURE for like in likeness) or not (has_texture(one) or has_texture(other))
@@ -87,12 +88,12 @@ def _agree(window: Floats, candidate: Floats) -> bool:
 
 
 def _difference(one: Floats, other: Floats) -> float:
-    """What is left of the pictures' contrast when one is taken from the other, as a share."""
+    """The contrast of the difference of two thumbnails, as a fraction of the first one's contrast."""
     return float((one - other).std() / (one.std() + _NOISE))
 
 
 def _detail(picture: Floats) -> Floats:
-    """The picture without what changes slowly across it."""
+    """The thumbnail without its low frequencies."""
     detail: Floats = picture - cv2.GaussianBlur(picture, (0, 0), _DETAIL)
     return detail
 

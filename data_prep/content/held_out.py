@@ -1,4 +1,4 @@
-"""The images that must not come into training, and the search among them for what a candidate is a copy of.
+"""Describe held-out images, and search them for the one that a candidate is a copy of.
 
 Thousands of them are looked through in a fraction of the time that decoding the candidate takes: a matrix product with
 a coarse grid of each leaves a few per cent, the grids of sixteen windows of those leave about one, and that one is
@@ -43,11 +43,14 @@ Grey = npt.NDArray[np.uint8]
 Pictures = npt.NDArray[np.void]
 
 
-def describe(photograph: int, grey: Grey) -> Pictures:
-    """What is kept of a held-out image, PICTURE[1]; `grey` is its luminance, `photograph` a number of yours."""
+def describe(number: int, grey: Grey) -> Pictures:
+    """Describe a held-out image, PICTURE[1].
+
+    `grey`: its luminance, uint8[height, width]; `number`: the caller's number for it (the field `photograph`).
+    """
     row = np.zeros(1, PICTURE)
     small = thumbnail(grey)
-    row["photograph"] = photograph
+    row["photograph"] = number
     row["textured"] = has_texture(small)
     row["digest"] = np.frombuffer(digest(small), np.uint8)
     row["middle"] = grid(small, _MIDDLE)
@@ -57,25 +60,25 @@ def describe(photograph: int, grey: Grey) -> Pictures:
 
 
 class HeldOutPictures:
-    """Held-out images to search: blocks of PICTURE rows (mapped files may be), and the key of every row."""
+    """Held-out images to search: blocks of PICTURE rows (which may be mapped files), and the key of each row."""
 
     def __init__(self, blocks: Sequence[Pictures], keys: Sequence[str]) -> None:
         self._keys = keys
-        self._places = [(block, row) for block in blocks for row in range(len(block))]
+        self._rows = [(block, row) for block in blocks for row in range(len(block))]
         rows = [np.zeros(0, PICTURE), *blocks]
         self._middles: Floats = np.concatenate([block["middle"] * block["textured"][:, None] for block in rows])
         self._windows: Floats = np.concatenate([block["windows"] for block in rows])
         self._digests: dict[bytes, int] = {}
-        for number, (block, row) in enumerate(self._places):
+        for number, (block, row) in enumerate(self._rows):
             self._digests.setdefault(block["digest"][row].tobytes(), number)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._rows)
 
     def copied_by(self, grey: Grey) -> str | None:
-        """The key of the held-out image that this one's luminance, uint8[height, width], is a copy of.
+        """Find the key of the held-out image of which this luminance, uint8[height, width], is a copy, or None.
 
-        None if it is none. Pictures without texture are found where their thumbnails are equal in every pixel.
+        Images without texture are copies only if their thumbnails are equal in every pixel.
         """
         if not len(self):
             return None
@@ -84,18 +87,18 @@ class HeldOutPictures:
         if equal is not None:
             return self._keys[equal]
         for number, window in self._candidates(small):
-            block, row = self._places[number]
+            block, row = self._rows[number]
             if is_copy(block["thumbnail"][row], small, Window.within(window)):
                 return self._keys[number]
         return None
 
     def _candidates(self, small: Thumbnail) -> Iterator[tuple[int, Margins]]:
-        """The images that look about like this one, each with the window that does most."""
+        """The rows whose coarse grids correlate with this thumbnail's, each with the window that correlates most."""
         coarse, fine = grid(small), grid(small, WHOLE, _FINE)
         near = np.flatnonzero(self._middles @ coarse >= _LEAST_MIDDLE)
         likeness = self._windows[near] @ coarse
-        for place in np.flatnonzero(likeness.max(1, initial=0) >= _LEAST_WINDOW).tolist():
-            block, row = self._places[number := int(near[place])]
-            window = _WINDOWS[int(likeness[place].argmax())]
+        for index in np.flatnonzero(likeness.max(1, initial=0) >= _LEAST_WINDOW).tolist():
+            block, row = self._rows[number := int(near[index])]
+            window = _WINDOWS[int(likeness[index].argmax())]
             if grid(block["thumbnail"][row], window, _FINE) @ fine >= _LEAST_FINE:
                 yield number, window

@@ -1,4 +1,4 @@
-"""Where in a held-out image a candidate lies: its window, found by fitting the one to the other."""
+"""Find the window of a held-out image that a candidate shows, by fitting one to the other."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from data_prep.content.thumbnail import SIDE, Floats, Margins, Thumbnail
 
 _STEPS = 10
-# A search starts within some hundredths of a copy's window; what goes farther is none.
+# A search starts within some hundredths of a copy's window; if it goes farther, there is no copy.
 _FARTHEST = 0.15
 _SMOOTHING = 1.0
 _BORDER = 3
@@ -18,12 +18,12 @@ _DIAGONAL = np.diag_indices(6)
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a picture: half its extent and its centre on both axes, in a picture that reaches from -1 to 1."""
+    """A part of an image: half its extent and its center on both axes; the image reaches from -1 to 1."""
 
     half_width: float
-    centre_x: float
+    center_x: float
     half_height: float
-    centre_y: float
+    center_y: float
 
     @classmethod
     def within(cls, margins: Margins) -> "Window":
@@ -32,31 +32,31 @@ class Window:
         return cls(1 - left - right, left - right, 1 - top - bottom, top - bottom)
 
     def margins(self) -> Margins:
-        """How far it lies inside the picture; negative where it reaches beyond an edge."""
+        """The distances from the image's edges, as fractions of its sides; negative where it reaches beyond an edge."""
         return (
-            (1 + self.centre_x - self.half_width) / 2,
-            (1 + self.centre_y - self.half_height) / 2,
-            (1 - self.centre_x - self.half_width) / 2,
-            (1 - self.centre_y - self.half_height) / 2,
+            (1 + self.center_x - self.half_width) / 2,
+            (1 + self.center_y - self.half_height) / 2,
+            (1 - self.center_x - self.half_width) / 2,
+            (1 - self.center_y - self.half_height) / 2,
         )
 
 
 def smooth(picture: Thumbnail | Floats, size: int = SIDE) -> Floats:
-    """A square picture as float32[size, size] without the pixel noise that no two copies share."""
+    """Scale a square image to float32[size, size] and blur away the pixel noise, which differs between copies."""
     scaled = picture if size == len(picture) else cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     smoothed: Floats = cv2.GaussianBlur(scaled.astype(np.float32), (0, 0), _SMOOTHING)
     return smoothed
 
 
 def register(held_out: Floats, candidate: Floats, start: Window) -> Window | None:
-    """The window of `held_out` that looks most like the whole `candidate`; None where the search leaves `start` far.
+    """Find the window of `held_out` that is most like the whole `candidate`; None if the search goes far from `start`.
 
     Both float32[size, size]. Gauss-Newton on the squared difference over scale and shift of both axes, with the
     candidate's gain and offset as two more unknowns. The outermost pixels do not count: `held_out` was smoothed with
     what lies beyond the window.
     """
     size = len(held_out)
-    fit = first = np.array([start.half_width, start.centre_x, start.half_height, start.centre_y])
+    fit = first = np.array([start.half_width, start.center_x, start.half_height, start.center_y])
     slopes = cv2.Sobel(held_out, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(held_out, cv2.CV_32F, 0, 1, scale=1 / 8)
     weights = np.zeros((size, size), np.float32)
     weights[_BORDER:-_BORDER, _BORDER:-_BORDER] = 1
@@ -73,22 +73,24 @@ def register(held_out: Floats, candidate: Floats, start: Window) -> Window | Non
 
 
 def cut(picture: Floats, window: Window) -> Floats:
-    """The window of the picture, stretched to the picture's size; beyond the edges the last pixels are repeated."""
+    """Cut the window out and stretch it to the image's size; beyond the edges the last pixels are repeated."""
     size = len(picture)
     middle = (size - 1) / 2
-    place = [
-        [window.half_width, 0.0, middle * (1 - window.half_width) + window.centre_x * size / 2],
-        [0.0, window.half_height, middle * (1 - window.half_height) + window.centre_y * size / 2],
+    transform = [
+        [window.half_width, 0.0, middle * (1 - window.half_width) + window.center_x * size / 2],
+        [0.0, window.half_height, middle * (1 - window.half_height) + window.center_y * size / 2],
     ]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    part: Floats = cv2.warpAffine(picture, np.array(place), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    part: Floats = cv2.warpAffine(
+        picture, np.array(transform), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     return part
 
 
 def _step(
     held_out: Floats, slopes: tuple[Floats, Floats], weights: Floats, jacobian: Floats, window: Window
 ) -> npt.NDArray[np.float64]:
-    """By how much to change the window's four numbers; fills the first four of the jacobian's six pictures."""
+    """Compute by how much to change the window's four numbers; fills the first four of the jacobian's six images."""
     size = len(held_out)
     at = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / (size / 2)
     for axis, (slope, along) in enumerate(zip(slopes, (at, at[:, None]), strict=True)):

@@ -1,4 +1,4 @@
-"""The small grey picture by which images are compared, and the coarse grids by which candidates are found."""
+"""The thumbnail by which images are compared, and the coarse grids by which candidates are searched."""
 
 import hashlib
 from functools import cache
@@ -10,14 +10,14 @@ import numpy.typing as npt
 SIDE = 128
 CELLS = 8
 
-# Left, top, right and bottom of a window of a picture: how far it lies inside, as shares of the picture's sides.
+# Left, top, right and bottom of a window: its distances from the image's edges, as fractions of the image's sides.
 Margins = tuple[float, float, float, float]
 WHOLE: Margins = (0.0, 0.0, 0.0, 0.0)
 
-# A grid of less contrast than this is noise: its norm is kept from falling below it, in grey levels a cell.
+# A grid of less contrast than this is noise: its norm is kept from falling below it, in gray levels a cell.
 _FLAT = 1.0
 
-# Pictures are tiny here, and workers are processes: threads would only get in each other's way.
+# Images are tiny here, and workers are processes: threads would only slow each other down.
 cv2.setNumThreads(1)
 
 Thumbnail = npt.NDArray[np.uint8]
@@ -25,20 +25,20 @@ Floats = npt.NDArray[np.float32]
 
 
 def thumbnail(grey: npt.NDArray[np.uint8]) -> Thumbnail:
-    """Luminance uint8[height, width] → uint8[SIDE, SIDE], squeezed to a square whatever the aspect ratio is."""
+    """Scale luminance uint8[height, width] to uint8[SIDE, SIDE], a square whatever the aspect ratio is."""
     small: Thumbnail = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return small
 
 
 def digest(small: Thumbnail) -> bytes:
-    """16 bytes that tell exactly this thumbnail from all others."""
+    """A hash of 16 bytes that only equal thumbnails share."""
     return hashlib.sha256(small.tobytes()).digest()[:16]
 
 
 def grid(small: Thumbnail, margins: Margins = WHOLE, cells: int = CELLS) -> Floats:
-    """The contrast of a window of the thumbnail on a coarse grid, float32[cells * cells] of unit length.
+    """Compute the contrast of a window of the thumbnail on a coarse grid, float32[cells * cells] of unit length.
 
-    Two grids' product is their correlation; a flat picture's grid is shorter, and correlates with nothing.
+    The product of two grids is their correlation; the grid of a flat image is shorter and correlates with nothing.
     """
     left, top, right, bottom = margins
     window = _averages(top, bottom, cells) @ small.astype(np.float32) @ _averages(left, right, cells).T

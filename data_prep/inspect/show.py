@@ -1,4 +1,4 @@
-"""What a dataset holds, as text for a terminal."""
+"""Describe what a dataset holds, as text for a terminal."""
 
 import msgspec
 
@@ -41,7 +41,7 @@ def _reasons(title: str, counts: ReasonCounts, words: dict[str, str]) -> list[st
 
 
 def held_out_counts(manifest: Manifest) -> ReasonCounts:
-    """How many images are kept out of training: source → what told → count."""
+    """Count the images held out of training: source → what they were matched by → number."""
     counts: ReasonCounts = {}
     for image in manifest.held_out:
         increase(counts.setdefault(image.source, {}), image.by)
@@ -63,7 +63,7 @@ def describe_classes(vocabulary: Vocabulary, most: int) -> str:
     return f"{len(vocabulary):,} classes, the {len(rows) - 1} most frequent:\n{table(rows)}"
 
 
-def describe_photograph(dataset: Dataset, key: str) -> str:
+def describe_image(dataset: Dataset, key: str) -> str:
     """One image's index row and record as JSON; raises DataError if the dataset has no such key."""
     row = dataset.find(key)
     if row is None:

@@ -1,1 +1,1 @@
-"""What pages for people are made of: pictures with objects drawn in, plots, and one HTML template."""
+"""The parts of HTML pages: images with objects drawn in, plots, and a common template."""

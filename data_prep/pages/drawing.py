@@ -1,5 +1,5 @@
-"""Objects drawn onto an image: green and solid is A (masks in training), red and dashed is B (boxes only), as in
-the paper's Figures 4 and 5. The two hues stay apart for the colour-blind, and the dashes need no hue at all."""
+"""Draw objects onto an image: green and solid is A (masks in training), red and dashed is B (boxes only), as in the
+paper's Figures 4 and 5. The color-blind can tell the two hues apart, and the dashes need no hue at all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from data_prep.format.records import Rle
 from data_prep.format.rle import decode_mask
 
 Picture = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Rectangle = tuple[float, float, float, float]
 
-# Several shades of each colour, so that overlapping objects of one side can be told apart.
-GREENS: tuple[Colour, ...] = ((0, 158, 115), (0, 124, 92), (64, 184, 150), (0, 96, 70))
-REDS: tuple[Colour, ...] = ((213, 94, 0), (238, 124, 44), (186, 66, 10), (150, 58, 0))
+# Several shades of each color, so that overlapping objects of A, or of B, can be distinguished.
+GREENS: tuple[Color, ...] = ((0, 158, 115), (0, 124, 92), (64, 184, 150), (0, 96, 70))
+REDS: tuple[Color, ...] = ((213, 94, 0), (238, 124, 44), (186, 66, 10), (150, 58, 0))
 OPACITY = 0.45
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An object to draw: its box (x1, y1, x2, y2) in the image's pixels, its mask of the image's size if it
-    has one, whether its class is of A, and its label, which may be empty."""
+    """An object to draw: its box (x1, y1, x2, y2) in the image's pixels, its mask of the image's size or None, whether
+    its class is in A, and its label, which may be empty."""
 
     box: Rectangle
     mask: Rle | None
@@ -33,27 +33,27 @@ class Shape:
 
 
 def draw(image: Picture, shapes: Sequence[Shape], long_edge: int) -> Picture:
-    """Half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
+    """Draw half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
 
-    The result's longer side is `long_edge` pixels. The first shapes come out on top. In a crowd some labels are left
-    out.
+    The longer side of the result is `long_edge` pixels. The first shapes are on top. Labels that would hide others are
+    omitted.
     """
     height, width = image.shape[:2]
     scale = long_edge / max(height, width)
     canvas = _resized(image, scale)
-    colours = [_colour(rank, shape.in_a) for rank, shape in enumerate(shapes)]
-    for shape, colour in reversed(list(zip(shapes, colours, strict=True))):
+    colors = [_color(rank, shape.in_a) for rank, shape in enumerate(shapes)]
+    for shape, color in reversed(list(zip(shapes, colors, strict=True))):
         if shape.mask is not None:
-            _blend(canvas, shape.mask, colour)
+            _blend(canvas, shape.mask, color)
     drawing = ImageDraw.Draw(picture := Image.fromarray(canvas))
     boxes = [_inside(shape.box, scale, picture.size) for shape in shapes]
     line = max(2, round(long_edge / 300))
-    for shape, box, colour in reversed(list(zip(shapes, boxes, colours, strict=True))):
-        _draw_box(drawing, box, colour, line, dashed=not shape.in_a)
+    for shape, box, color in reversed(list(zip(shapes, boxes, colors, strict=True))):
+        _draw_box(drawing, box, color, line, dashed=not shape.in_a)
     taken: list[Rectangle] = []
-    for shape, box, colour in zip(shapes, boxes, colours, strict=True):
+    for shape, box, color in zip(shapes, boxes, colors, strict=True):
         if shape.label:
-            _draw_label(drawing, shape.label, box, colour, taken)
+            _draw_label(drawing, shape.label, box, color, taken)
     return np.asarray(picture)
 
 
@@ -64,20 +64,20 @@ def _resized(image: Picture, scale: float) -> Picture:
     return np.array(Image.fromarray(image).resize(size, method))
 
 
-def _colour(rank: int, in_a: bool) -> Colour:
+def _color(rank: int, in_a: bool) -> Color:
     shades = GREENS if in_a else REDS
     return shades[rank % len(shades)]
 
 
-def _blend(canvas: Picture, rle: Rle, colour: Colour) -> None:
-    """Mix the colour into the canvas where the mask (of the image's size) is set, and trace its outline."""
+def _blend(canvas: Picture, rle: Rle, color: Color) -> None:
+    """Mix the color into the canvas where the mask (of the image's size) is set, and trace its outline."""
     height, width = canvas.shape[:2]
     grey = Image.fromarray(decode_mask(rle) * np.uint8(255)).resize((width, height), Image.Resampling.BILINEAR)
     inside = np.asarray(grey) > 127
-    canvas[inside] = canvas[inside] * (1 - OPACITY) + np.array(colour, dtype=np.float32) * OPACITY
+    canvas[inside] = canvas[inside] * (1 - OPACITY) + np.array(color, dtype=np.float32) * OPACITY
     line = max(1, round(max(height, width) / 400))
     kept = Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MinFilter(2 * line + 1))
-    canvas[inside & (np.asarray(kept) == 0)] = colour
+    canvas[inside & (np.asarray(kept) == 0)] = color
 
 
 def _inside(box: Rectangle, scale: float, size: tuple[int, int]) -> Rectangle:
@@ -86,25 +86,23 @@ def _inside(box: Rectangle, scale: float, size: tuple[int, int]) -> Rectangle:
     return x1, y1, x2, y2
 
 
-def _draw_box(drawing: ImageDraw.ImageDraw, box: Rectangle, colour: Colour, line: int, dashed: bool) -> None:
+def _draw_box(drawing: ImageDraw.ImageDraw, box: Rectangle, color: Color, line: int, dashed: bool) -> None:
     if not dashed:
-        drawing.rectangle(box, outline=colour, width=line)
+        drawing.rectangle(box, outline=color, width=line)
         return
     x1, y1, x2, y2 = box
     dash = 4 * line
     for start in np.arange(x1, x2, 2 * dash).tolist():
         for y in (y1, y2):
-            drawing.line((start, y, min(start + dash, x2), y), fill=colour, width=line)
+            drawing.line((start, y, min(start + dash, x2), y), fill=color, width=line)
     for start in np.arange(y1, y2, 2 * dash).tolist():
         for x in (x1, x2):
-            drawing.line((x, start, x, min(start + dash, y2)), fill=colour, width=line)
+            drawing.line((x, start, x, min(start + dash, y2)), fill=color, width=line)
 
 
-def _draw_label(
-    drawing: ImageDraw.ImageDraw, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]
-) -> None:
-    """Write the text at the box, where it covers the labels in `taken` least, and add its place to them; where it would
-    cover them by more than a third of itself it is left out."""
+def _draw_label(drawing: ImageDraw.ImageDraw, text: str, box: Rectangle, color: Color, taken: list[Rectangle]) -> None:
+    """Write the text at the corner of the box where it covers the labels in `taken` least, and add its rectangle to
+    them; omit it if they cover more than a third of it everywhere."""
     width, height = drawing.im.size
     font = ImageFont.load_default(size=max(13, round(max(width, height) * 0.031)))
     if (length := drawing.textlength(text, font=font)) > width - 8:
@@ -114,17 +112,17 @@ def _draw_label(
     size = (right - left + 2 * pad, bottom - top + 2 * pad)
     x1, y1, x2, y2 = box
     corners = [(x1, y1 - size[1]), (x1, y1), (x1, y2), (x2 - size[0], y2 - size[1]), (x2 - size[0], y1)]
-    places = [_place(corner, size, (width, height)) for corner in corners]
-    covered = [sum(_overlap(place, other) for other in taken) for place in places]
-    place = places[covered.index(min(covered))]
+    rectangles = [_within(corner, size, (width, height)) for corner in corners]
+    covered = [sum(_overlap(each, other) for other in taken) for each in rectangles]
+    rectangle = rectangles[covered.index(min(covered))]
     if min(covered) > size[0] * size[1] / 3:
         return
-    taken.append(place)
-    drawing.rounded_rectangle(place, radius=pad, fill=(colour[0] * 3 // 4, colour[1] * 3 // 4, colour[2] * 3 // 4))
-    drawing.text((place[0] + pad - left, place[1] + pad - top), text, fill="white", font=font)
+    taken.append(rectangle)
+    drawing.rounded_rectangle(rectangle, radius=pad, fill=(color[0] * 3 // 4, color[1] * 3 // 4, color[2] * 3 // 4))
+    drawing.text((rectangle[0] + pad - left, rectangle[1] + pad - top), text, fill="white", font=font)
 
 
-def _place(corner: tuple[float, float], size: tuple[float, float], canvas: tuple[int, int]) -> Rectangle:
+def _within(corner: tuple[float, float], size: tuple[float, float], canvas: tuple[int, int]) -> Rectangle:
     x = min(max(corner[0], 0), max(canvas[0] - size[0], 0))
     y = min(max(corner[1], 0), max(canvas[1] - size[1], 0))
     return x, y, x + size[0], y + size[1]

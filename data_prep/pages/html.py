@@ -1,4 +1,4 @@
-"""Pages that stand alone: they load nothing from anywhere, and text from data is never markup in them."""
+"""HTML pages that stand alone: they load nothing, and text from data is never markup in them."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ PHOTOGRAPHS = "photographs"
 
 
 def page_environment(package: str) -> Environment:
-    """Templates of a package, which extend `page.html.j2`. All text is escaped; the filter `jpeg` is
+    """Load the templates of a package, which extend `page.html.j2`. All text is escaped; the filter `jpeg` is
     `jpeg_uri`."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("data_prep.pages")]),
@@ -27,12 +27,12 @@ def page_environment(package: str) -> Environment:
 
 
 def svg_uri(document: bytes) -> str:
-    """An SVG document as the content of an `img`."""
+    """Encode an SVG document as the `src` of an `img`."""
     return _data_uri("image/svg+xml", document)
 
 
 def counts_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, str, list[int | None]]]]:
-    """What is counted, and for each split and part how many of each (None: not counted there)."""
+    """List what the manifest counts, images first, and the numbers of each split and part (None: not counted there)."""
     parts = [
         (split, part, counts) for split, all_parts in manifest.counts.items() for part, counts in all_parts.items()
     ]
@@ -41,7 +41,7 @@ def counts_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, str, li
 
 
 def jpeg_uri(picture: Picture) -> str:
-    """A picture (uint8[H, W, 3], RGB) as the content of an `img`."""
+    """Encode an image (uint8[H, W, 3], RGB) as a JPEG in the `src` of an `img`."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=88)
     return _data_uri("image/jpeg", buffer.getvalue())

@@ -34,9 +34,9 @@ def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
-        for name, colour, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
+        for name, color, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
             label = f"{name}, {int(chosen.sum())} classes"
-            axes.scatter(rank[chosen], counts[order][chosen], s=14, c=colour, marker=marker, lw=1, label=label)
+            axes.scatter(rank[chosen], counts[order][chosen], s=14, c=color, marker=marker, lw=1, label=label)
         axes.set(
             xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects", xlim=(0.8, None), ylim=(0.8, None)
         )

@@ -1,4 +1,4 @@
-"""Which images there are, in which files each stands, and under which ids.
+"""List the toy world's images: in which files each is, and under which ids.
 
 Everything here follows from the image's number alone, by fixed strides, so that every trouble of the
 real files occurs in the smallest world too and a larger world only adds images.
@@ -20,7 +20,7 @@ Damage = Literal["none", "truncated", "missing"]
 _FIRST_COCO_ID = {"train": 0, "val": 500_000}  # COCO's ids are one space over its splits
 _FIRST_VG_ID = {"train": 2_000_000, "val": 2_300_000}
 _FIRST_FLICKR_ID = {"train": 3_000_000_000, "val": 8_000_000_000}
-_TRUNCATED_IN_COCO, _TRUNCATED_IN_VG, _MISSING_IN_VG = 6, 5, 8  # numbers that stand in that one source only
+_TRUNCATED_IN_COCO, _TRUNCATED_IN_VG, _MISSING_IN_VG = 6, 5, 8  # numbers of images in that one source only
 SMALLEST_IMAGES, SMALLEST_VAL_IMAGES = 20, 5  # fewer, and some troubles would not occur
 
 
@@ -38,7 +38,7 @@ class Entry:
 
     @property
     def in_visual_genome(self) -> bool:
-        """True for a quarter of val, and in train for the 35 % shared and 40 % of its own."""
+        """True for a quarter of val, and in train for the 35 % that both have and 40 % that Visual Genome has alone."""
         return self.number % 4 == 1 if self.split == "val" else self._shuffled_twentieth >= 5
 
     @property
@@ -95,7 +95,7 @@ class Entry:
         return f"visual_genome/VG_100K{'' if self.vg_id % 2 else '_2'}/{self.vg_id}.jpg"
 
     def random(self, seed: int, style: Style, purpose: Literal["drawing", "vg_copy"]) -> np.random.Generator:
-        """A generator of this image's own, so that none depends on how many others there are."""
+        """A random generator for this image alone, so that no image depends on the number of others."""
         purposes = {"drawing": 0, "vg_copy": 1}
         return np.random.default_rng(
             [seed, STYLES.index(style), SPLITS.index(self.split), self.number, purposes[purpose]]

@@ -1,4 +1,4 @@
-"""The toy world's classes: what each looks like, which group of twelve it belongs to, how rare it is."""
+"""The toy world's classes: the appearance of each, its group of twelve, and whether it is rare."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,12 +12,12 @@ HUE_NAMES = (
     *("red", "orange", "yellow", "lime", "green", "mint"),
     *("cyan", "azure", "blue", "violet", "magenta", "rose"),
 )
-HUES = len(HUE_NAMES)  # 30 degrees apart, so hue number h stands at h / 12 of the colour circle
+HUES = len(HUE_NAMES)  # 30 degrees apart, so hue number h is at h / 12 of the color circle
 TEXTURES = ("solid", "striped", "dotted", "checked", "blotched")
 RARE_TEXTURE = "ringed"
 
-# The colours in an order in which "neighbours at distance 1 … 5 on the circle" gives five groups of twelve
-# pairs that are alike: every colour twice in each, and close, middling and opposite hues mixed evenly.
+# The colors in an order in which "neighbors at distance 1 … 5 on the circle" gives five groups of twelve
+# pairs that are alike: every color twice in each, and close, middling and opposite hues mixed evenly.
 _PAIRING_ORDER = (10, 3, 4, 6, 7, 2, 0, 8, 11, 5, 9, 1)
 
 
@@ -49,7 +49,7 @@ def _hue_classes(group: int) -> list[ToyClass]:
     ]
 
 
-def _colour_pair(first: int, second: int, supercategory: str, group: int | None) -> ToyClass:
+def _color_pair(first: int, second: int, supercategory: str, group: int | None) -> ToyClass:
     low, high = sorted((first, second))
     return ToyClass(f"{HUE_NAMES[low]} and {HUE_NAMES[high]}", (low, high), "coarse", supercategory, group)
 
@@ -57,7 +57,7 @@ def _colour_pair(first: int, second: int, supercategory: str, group: int | None)
 def _pair_classes(group: int) -> list[ToyClass]:
     order = _PAIRING_ORDER
     partners = [(order[i], order[(i + group + 1) % HUES]) for i in range(HUES)]
-    return sorted((_colour_pair(a, b, "two-coloured", group) for a, b in partners), key=lambda member: member.hues)
+    return sorted((_color_pair(a, b, "two-coloured", group) for a, b in partners), key=lambda member: member.hues)
 
 
 @cache
@@ -83,7 +83,7 @@ def rare_classes(style: Style) -> tuple[ToyClass, ...]:
             for hue, name in enumerate(HUE_NAMES)
         )
     order, half = _PAIRING_ORDER, HUES // 2
-    pairs = [_colour_pair(order[i], order[i + half], "two-coloured", None) for i in range(half)]
+    pairs = [_color_pair(order[i], order[i + half], "two-coloured", None) for i in range(half)]
     singles = [ToyClass(f"only {HUE_NAMES[hue]}", (hue,), "solid", "one-coloured", None) for hue in order[:half]]
     return tuple(rare for couple in zip(pairs, singles, strict=True) for rare in couple)
 

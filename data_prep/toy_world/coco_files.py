@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data_prep.toy_world.catalogue import Entry
 from data_prep.toy_world.classes import Style, ToyClass, common_classes
-from data_prep.toy_world.scenes import Photograph, SeenObject
+from data_prep.toy_world.scenes import Scene, SeenObject
 
 Polygon = list[float]  # x, y, x, y … in pixels, to 0.01
 
@@ -29,11 +29,11 @@ class InstancesFile:
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 
-    def add(self, entry: Entry, photograph: Photograph) -> None:
+    def add(self, entry: Entry, scene: Scene) -> None:
         """Adds an image and its objects; rare classes are unknown to COCO and stay out."""
-        height, width, _ = photograph.pixels.shape
+        height, width, _ = scene.pixels.shape
         self._images.append(_image(entry, height, width))
-        known = [member for member in photograph.objects if member.toy_class in self._category_ids]
+        known = [member for member in scene.objects if member.toy_class in self._category_ids]
         for member in known:
             if not member.in_crowd:
                 self._annotate(entry, member.toy_class, _polygon_fields(member))
@@ -88,7 +88,7 @@ def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
 
 
 def _simple_outlines(fine: NDArray[np.uint8], first_column: int) -> list[NDArray[np.float64]]:
-    """Outlines without holes on the fine grid: each (corners, 2) float64, x and y of pixel centres."""
+    """Outlines without holes on the fine grid: each (corners, 2) float64, x and y of pixel centers."""
     smallest = SMALLEST_FRAGMENT * TRACING_SCALE**2
     contours, hierarchy = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     outlines = []

@@ -1,4 +1,4 @@
-"""Where objects stand: pairs overlap a good deal, everything else keeps apart."""
+"""Place objects in the frame: pairs overlap a good deal, everything else keeps apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -88,10 +88,10 @@ def _draw_size(rng: np.random.Generator, attempt: int) -> float:
 def _overlap(rng: np.random.Generator, behind: Piece, front: Piece) -> Piece | None:
     """Moves ``front`` over ``behind`` so that their boxes overlap as `PAIR_BOX_IOU` asks, both still seen."""
     (behind_h, behind_w), (front_h, front_w) = behind.coverage.shape, front.coverage.shape
-    centred = front.moved((behind_w - front_w) // 2, (behind_h - front_h) // 2)
+    centered = front.moved((behind_w - front_w) // 2, (behind_h - front_h) // 2)
     reach_x, reach_y = (behind_w + front_w) // 4, (behind_h + front_h) // 4
     for _ in range(12):
-        moved = centred.moved(*(int(rng.integers(-reach, reach + 1)) for reach in (reach_x, reach_y)))
+        moved = centered.moved(*(int(rng.integers(-reach, reach + 1)) for reach in (reach_x, reach_y)))
         shared = _shared_area(behind.box, moved.box)
         iou = shared / (_area(behind.box) + _area(moved.box) - shared)
         if PAIR_BOX_IOU[0] <= iou <= PAIR_BOX_IOU[1] and _visible_share(behind, moved) > SMALLEST_VISIBLE_SHARE:
@@ -112,7 +112,7 @@ def _visible_share(behind: Piece, front: Piece) -> float:
 def _drop_into_frame(
     rng: np.random.Generator, pieces: list[Piece], frame: Frame, others: Sequence[Piece]
 ) -> list[Piece]:
-    """Moves all pieces together to a random place wholly in the frame and apart from ``others``."""
+    """Moves all pieces together to a random position wholly in the frame and apart from ``others``."""
     lefts, tops, rights, bottoms = zip(*(piece.box for piece in pieces), strict=True)
     left, top = min(lefts), min(tops)
     room_right, room_down = frame[1] - (max(rights) - left), frame[0] - (max(bottoms) - top)

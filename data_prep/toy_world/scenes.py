@@ -17,17 +17,17 @@ Floats = NDArray[np.float32]
 SQUARE, LANDSCAPE = (128, 128), (96, 128)  # height, width in pixels
 LANDSCAPE_SHARE = 0.1
 TWO_PAIRS_SHARE = 0.6
-SINGLES_SHARES = (0.6, 0.3, 0.1)  # of no, one, two objects on their own beside one pair
+SINGLES_SHARES = (0.6, 0.3, 0.1)  # fractions of images with no, one, two single objects beside one pair
 RARE_SHARE = 0.37  # images with a rare object, where rare classes may occur: 8 % of all objects
 SMALLEST_PART = 10  # pixels; a smaller part of an object, peeping out behind another, is not annotated
-CAMERA_NOISE = 3.0  # standard deviation in grey levels
+CAMERA_NOISE = 3.0  # standard deviation in gray levels
 
 
 @dataclass(frozen=True)
 class SeenObject:
     """An object as the finished image shows it.
 
-    ``coverage`` is (height, width) float32, the share of each pixel in which the object is seen, after
+    ``coverage`` is (height, width) float32, the fraction of each pixel in which the object is seen, after
     everything in front of it. Members of a crowd are listed one by one with ``in_crowd`` set.
     """
 
@@ -42,14 +42,14 @@ class SeenObject:
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """``pixels`` is (height, width, 3) uint8 RGB; ``objects`` stand from the back to the front."""
+class Scene:
+    """An image as drawn: ``pixels`` is (height, width, 3) uint8 RGB; ``objects`` are ordered from back to front."""
 
     pixels: NDArray[np.uint8]
     objects: tuple[SeenObject, ...]
 
 
-def draw_photograph(rng: np.random.Generator, style: Style, *, with_rare: bool, with_crowd: bool) -> Photograph:
+def draw_scene(rng: np.random.Generator, style: Style, *, with_rare: bool, with_crowd: bool) -> Scene:
     """Draws an image of two to five objects, or of a crowd with others, from ``rng`` alone.
 
     ``with_rare`` lets rare classes occur; ``with_crowd`` puts a cluster of small objects in it.
@@ -69,12 +69,12 @@ def draw_photograph(rng: np.random.Generator, style: Style, *, with_rare: bool, 
         SeenObject(piece.toy_class, _without_specks(coverage), piece.in_crowd)
         for piece, coverage in zip(pieces, coverages, strict=True)
     )
-    return Photograph(np.clip(pixels, 0, 255).astype(np.uint8), tuple(o for o in objects if o.mask.any()))
+    return Scene(np.clip(pixels, 0, 255).astype(np.uint8), tuple(o for o in objects if o.mask.any()))
 
 
-def paint_over(pixels: Floats, colours: Floats, coverage: Floats) -> None:
-    """Blends ``colours`` into ``pixels`` in place, by ``coverage``."""
-    pixels += coverage[..., None] * (colours - pixels)
+def paint_over(pixels: Floats, colors: Floats, coverage: Floats) -> None:
+    """Blends ``colors`` into ``pixels`` in place, by ``coverage``."""
+    pixels += coverage[..., None] * (colors - pixels)
 
 
 def _without_specks(coverage: Floats) -> Floats:
@@ -106,7 +106,7 @@ def _place_pieces(
 
 
 def _draw_members(rng: np.random.Generator, style: Style, count: int) -> list[ToyClass]:
-    """Different classes of one group, so that nothing but appearance tells overlapping objects apart."""
+    """Different classes of one group, so that overlapping objects differ in appearance alone."""
     group: Sequence[ToyClass] = groups(style)[rng.integers(GROUPS)]
     return [group[i] for i in rng.choice(len(group), size=count, replace=False)]
 

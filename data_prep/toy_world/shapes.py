@@ -13,14 +13,14 @@ def draw_shape(rng: np.random.Generator, size: float) -> NDArray[np.float32]:
     """A random shape, turned at random, whose longer side is about ``size`` pixels.
 
     Returns:
-        (height, width) float32, the share of each pixel that the shape covers (0 … 1), cut to its box.
+        (height, width) float32, the fraction of each pixel that the shape covers (0 … 1), cut to its box.
     """
     outline = _turned(_outline(rng, str(rng.choice(SHAPES))), rng.uniform(0, 2 * np.pi))
     outline -= outline.min(axis=0)
     outline *= size / outline.max()
     extent = np.ceil(outline.max(axis=0)).astype(int)
     fine = np.zeros((extent[1] * SUPERSAMPLING, extent[0] * SUPERSAMPLING), dtype=np.uint8)
-    # cv2's integer coordinates are pixel centres, hence the half
+    # cv2's integer coordinates are pixel centers, hence the half
     corners = np.round((outline * SUPERSAMPLING - 0.5) * 2**_FIXED_POINT_BITS).astype(np.int32)
     cv2.fillPoly(fine, [corners], 255, shift=_FIXED_POINT_BITS)
     coarse = cv2.resize(fine, (int(extent[0]), int(extent[1])), interpolation=cv2.INTER_AREA)

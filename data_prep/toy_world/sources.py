@@ -17,15 +17,15 @@ def sources_or_toy_world(
     """The sources of a run, as `maskx data prepare` takes them.
 
     Args:
-        given: sources that are there; if there are any, they are the answer.
-        toy_world: else the folder of a toy world, written now unless the same one stands there.
-        images: its training images; None for a run that is meant for data of its own.
-        val_images: its validation images.
+        given: the sources named; if there are any, they are returned.
+        toy_world: otherwise the folder of a toy world, written now unless the same one is there.
+        images: its number of training images; None for a run on custom data.
+        val_images: its number of validation images.
         seed: its seed.
 
     Raises:
-        ConfigError: no sources are given, and no toy world is meant to take their place.
-        DataError: another toy world, or something else, stands in the folder.
+        ConfigError: no sources are named, and the run has no toy world in their place.
+        DataError: the folder holds another toy world, or something else.
     """
     if given:
         return list(given)
@@ -36,7 +36,7 @@ def sources_or_toy_world(
 
 
 def _write_unless_there(folder: Path, images: int, val_images: int, seed: int) -> None:
-    """Its README names all that a toy world depends on, and the folder appears only when it is whole."""
+    """Write the toy world unless the README in the folder, which names all that it depends on, is the same."""
     wanted = readme("hues", seed, images, val_images)
     present = folder / "README.md"
     if not present.exists():
@@ -44,4 +44,4 @@ def _write_unless_there(folder: Path, images: int, val_images: int, seed: int) -
     elif present.read_text(encoding="utf-8") == wanted:
         logger.info("%s: written already, nothing to do", folder)
     else:
-        raise DataError(f"{present}: tells of another toy world than the one asked for; choose another folder")
+        raise DataError(f"{present}: describes another toy world than the one requested; choose another folder")

@@ -1,4 +1,4 @@
-"""Two-tone textures, painted in an object's own pixel frame; the texture is what makes a class.
+"""Two-tone textures, painted in an object's own pixel frame; the texture defines a class.
 
 Each pattern is a function of pixel coordinates that says how far inside a light patch a pixel lies, in
 pixels, so that clipping it at half a pixel gives smooth edges at any period.
@@ -17,9 +17,9 @@ from data_prep.toy_world.classes import HUES, ToyClass
 Floats = NDArray[np.float32]
 
 FINE_PERIOD = (6.5, 9.5)  # pixels
-COARSE_PERIOD = (13.0, 19.0)  # pixels, for two colours that must both be seen
-HUE_JITTER = 6 / 360  # of the colour circle: a fifth of the way to the neighbouring hue
-OBJECT_NOISE = 5.0  # standard deviation in grey levels
+COARSE_PERIOD = (13.0, 19.0)  # pixels, for two colors that must both be seen
+HUE_JITTER = 6 / 360  # of the color circle: a fifth of the way to the neighboring hue
+OBJECT_NOISE = 5.0  # standard deviation in gray levels
 COARSE_PATTERNS = ("striped", "halved", "checked")
 
 
@@ -34,7 +34,7 @@ class Ground:
 
 
 def paint(rng: np.random.Generator, toy_class: ToyClass, height: int, width: int) -> Floats:
-    """Colours for an object of that class.
+    """Colors for an object of that class.
 
     Returns:
         (height, width, 3) float32, RGB, about 0 … 255 (noise may leave that range).
@@ -50,9 +50,9 @@ def paint(rng: np.random.Generator, toy_class: ToyClass, height: int, width: int
 
 
 def draw_pattern(rng: np.random.Generator, texture: str, height: int, width: int, period: float) -> Floats:
-    """A texture without its colours, turned and shifted at random: (height, width) float32, 0 dark, 1 light."""
+    """A texture without its colors, turned and shifted at random: (height, width) float32, 0 dark, 1 light."""
     angle, shift = rng.uniform(0, 2 * np.pi), rng.uniform(0, 40, size=2)
-    if texture in ("ringed", "halved"):  # these two are drawn about the object's centre
+    if texture in ("ringed", "halved"):  # these two are drawn about the object's center
         shift *= 0
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     y = np.arange(height, dtype=np.float32)[:, None] - np.float32(height / 2)

@@ -27,7 +27,7 @@ from data_prep.toy_world.catalogue import (
 )
 from data_prep.toy_world.classes import GROUPS, STYLES, Style, groups, rare_classes
 from data_prep.toy_world.coco_files import InstancesFile
-from data_prep.toy_world.scenes import Photograph, draw_photograph
+from data_prep.toy_world.scenes import Scene, draw_scene
 from data_prep.toy_world.visual_genome_files import STRAY_IMAGE_ID, VisualGenomeFiles
 
 COCO_QUALITY, VG_QUALITY = 92, 88
@@ -70,12 +70,12 @@ def write_toy_world(
         visual_genome = VisualGenomeFiles()
         broken: dict[str, list[str]] = {"truncated": [], "missing": []}
         for entry in tqdm(entries(images, val_images), total=images + val_images, desc="toy world", unit="image"):
-            photograph = _draw(entry, seed, style)
+            scene = _draw(entry, seed, style)
             if entry.in_coco:
-                coco[entry.split].add(entry, photograph)
-                _write_jpeg(folder / entry.coco_path, photograph.pixels, COCO_QUALITY, entry.coco_damage)
+                coco[entry.split].add(entry, scene)
+                _write_jpeg(folder / entry.coco_path, scene.pixels, COCO_QUALITY, entry.coco_damage)
             if entry.in_visual_genome:
-                _add_to_visual_genome(folder, visual_genome, entry, photograph, _long_edge(entry, seed, style))
+                _add_to_visual_genome(folder, visual_genome, entry, scene, _long_edge(entry, seed, style))
             _note_damage(broken, entry)
         visual_genome.add_stray_record()
         _write_documents(folder, coco, visual_genome)
@@ -85,7 +85,7 @@ def write_toy_world(
 
 
 def readme(style: Style, seed: int, images: int, val_images: int) -> str:
-    """The text that stands in a toy world's folder; it names all that the world is a function of."""
+    """The text of a toy world's README; it names all that the world depends on."""
     return _README.format(style=style, seed=seed, images=images, val_images=val_images)
 
 
@@ -119,9 +119,9 @@ def _folder_when_whole(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _draw(entry: Entry, seed: int, style: Style) -> Photograph:
+def _draw(entry: Entry, seed: int, style: Style) -> Scene:
     rng = entry.random(seed, style, "drawing")
-    return draw_photograph(rng, style, with_rare=entry.in_visual_genome, with_crowd=entry.with_crowd)
+    return draw_scene(rng, style, with_rare=entry.in_visual_genome, with_crowd=entry.with_crowd)
 
 
 def _long_edge(entry: Entry, seed: int, style: Style) -> int:
@@ -129,14 +129,12 @@ def _long_edge(entry: Entry, seed: int, style: Style) -> int:
     return int(entry.random(seed, style, "vg_copy").choice(choices))
 
 
-def _add_to_visual_genome(
-    folder: Path, files: VisualGenomeFiles, entry: Entry, photograph: Photograph, long_edge: int
-) -> None:
+def _add_to_visual_genome(folder: Path, files: VisualGenomeFiles, entry: Entry, scene: Scene, long_edge: int) -> None:
     """Writes the image at Visual Genome's size, unless it is the missing one, and adds its records."""
-    height, width, _ = photograph.pixels.shape
+    height, width, _ = scene.pixels.shape
     size = (long_edge, round(height * long_edge / width))  # drawn images are never taller than wide
-    files.add(entry, photograph.objects, size, (width, height))
-    resized = Image.fromarray(photograph.pixels).resize(size, Image.Resampling.BICUBIC)
+    files.add(entry, scene.objects, size, (width, height))
+    resized = Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)
     _write_jpeg(folder / entry.vg_path, np.asarray(resized), VG_QUALITY, entry.vg_damage)
 
 

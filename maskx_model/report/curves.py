@@ -11,8 +11,8 @@ from data_prep.pages.plots import LINES, STYLE, svg
 
 
 def training_curves(metrics: bytes) -> bytes | None:
-    """A stage's losses over its steps, from the lines of its `metrics.jsonl`: every value that is named `loss…`, and
-    drawn boldly the total, smoothed. None where no step was logged."""
+    """Plot a stage's losses over its steps as SVG, from the lines of its `metrics.jsonl`: each value named `loss…`, and
+    in bold the total, smoothed. None if no step was logged."""
     lines = [msgspec.json.decode(line, type=dict[str, float]) for line in metrics.splitlines()]
     steps = [line for line in lines if "loss" in line]
     if not steps:
@@ -22,11 +22,11 @@ def training_curves(metrics: bytes) -> bytes | None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
-        for name, colour in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
+        for name, color in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
             axes.plot(
                 x,
                 _smooth([line.get(name, np.nan) for line in steps]),
-                color=colour,
+                color=color,
                 lw=1.2,
                 label=name.removeprefix("loss_"),
             )
@@ -40,6 +40,6 @@ def training_curves(metrics: bytes) -> bytes | None:
 
 
 def _smooth(values: list[float]) -> npt.NDArray[np.float64]:
-    """A centred mean over a twentieth of the run; shorter at both ends."""
+    """The centered mean over a twentieth of the run, over less at both ends."""
     half = max(1, len(values) // 40)
     return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])

@@ -1,4 +1,4 @@
-"""What a model found, drawn onto the image."""
+"""Draw a model's detections onto the image."""
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ def draw_instances(
     long_edge: int | None = None,
     show_scores: bool = True,
 ) -> Picture:
-    """Half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
+    """Draw half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
 
     `names` are the vocabulary's, `in_a` the positions of A's classes: those are green with solid boxes, the others red
-    with dashed ones. Instances below `min_score` are left out. The result's longer side is `long_edge` pixels; by
-    default the image's own, but at least 480, so that labels stay readable. In a crowd some labels are left out.
+    with dashed ones. Instances below `min_score` are not drawn. The result's longer side is `long_edge` pixels; by
+    default the image's own, but at least 480, so that labels stay readable. Labels that would hide others are omitted.
     """
     shapes = []
     for box, label, score, mask in zip(

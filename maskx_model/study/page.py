@@ -26,9 +26,9 @@ def _held_out(result: Holdout) -> bytes:
         figure = Figure(figsize=(7.2, 0.9 + 0.36 * len(variants)), layout="constrained")
         axes = figure.subplots()
         for height, each in enumerate(variants):
-            colour = LINES[0] if each.name == result.picked else RED if each.flagged else INK
-            axes.scatter(each.rows, [height] * len(each.rows), s=18, color=colour, alpha=0.35, lw=0)
-            axes.scatter([each.predicted.mean], [height], s=70, color=colour, marker="|", lw=2.5)
+            color = LINES[0] if each.name == result.picked else RED if each.flagged else INK
+            axes.scatter(each.rows, [height] * len(each.rows), s=18, color=color, alpha=0.35, lw=0)
+            axes.scatter([each.predicted.mean], [height], s=70, color=color, marker="|", lw=2.5)
         axes.set_yticks(range(len(variants)), [each.name for each in variants])
         axes.set(xlabel="mask AP on held-out classes", xlim=(0, None), ylim=(-0.6, len(variants) - 0.4))
         axes.grid(axis="x", color="#e2e8f0", lw=0.8)

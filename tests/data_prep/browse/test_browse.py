@@ -149,7 +149,7 @@ def test_objects_of_the_class_are_drawn_a_green_and_b_red(tmp_path: Path) -> Non
     prepare_plainly(tmp_path / "data", f"coco=coco:{tmp_path}/coco")
     dataset = Dataset.open(f"{tmp_path}/data")
     catalogue = Catalogue.of(dataset.index, dataset.vocabulary)
-    for name, colour, other in (("cat", GREENS[0], REDS[0]), ("potted plant", REDS[0], GREENS[0])):
+    for name, color, other in (("cat", GREENS[0], REDS[0]), ("potted plant", REDS[0], GREENS[0])):
         position = dataset.vocabulary.find(name)
         assert position is not None
         (sample,) = class_samples(dataset, catalogue, position, 3)
@@ -158,7 +158,7 @@ def test_objects_of_the_class_are_drawn_a_green_and_b_red(tmp_path: Path) -> Non
         changed = (abs(picture - picture[0, 0]) > 8).any(axis=2)
         assert 0.005 < changed.mean() < 0.3
         corner = picture[90, 94]
-        assert abs(corner - colour).sum() < abs(corner - other).sum()
+        assert abs(corner - color).sum() < abs(corner - other).sum()
 
 
 def test_boxes_are_counted_on_so_many_images_and_no_more(toy_dataset: Path) -> None:

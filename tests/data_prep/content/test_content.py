@@ -1,4 +1,4 @@
-"""A copy of a held-out image is found by what it shows; its neighbour in a burst is not one."""
+"""A copy of a held-out image is found by what it shows; its neighbor in a burst is not one."""
 
 import itertools
 
@@ -34,11 +34,11 @@ def test_a_resized_recompressed_cropped_copy_is_found(gallery: HeldOutPictures, 
         assert gallery.copied_by(grey(copied(scene(seed), crop, scale))) == f"val-{seed}"
 
 
-@pytest.mark.parametrize("colour", [0, 255])
-def test_an_image_with_a_frame_around_it_is_found_with_a_part_of_the_frame(colour: int) -> None:
+@pytest.mark.parametrize("color", [0, 255])
+def test_an_image_with_a_frame_around_it_is_found_with_a_part_of_the_frame(color: int) -> None:
     for seed in range(6):
         framed = scene(seed)
-        framed[:6] = framed[-6:] = framed[:, :6] = framed[:, -6:] = colour
+        framed[:6] = framed[-6:] = framed[:, :6] = framed[:, -6:] = color
         for crop in ("left", "corner", "unequal", "all round"):
             assert held_out(framed).copied_by(grey(copied(framed, crop))) == "val-0"
 

@@ -9,10 +9,10 @@ from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.sources.zips import published_in
 
 
-def test_every_page_address_and_licence_is_printed() -> None:
+def test_every_page_address_and_license_is_printed() -> None:
     text = describe_sources()
     for source in SOURCES:
-        assert all(told in text for told in (source.page, source.layout, source.option, source.licence))
+        assert all(told in text for told in (source.page, source.layout, source.option, source.license))
         assert all(file.url in text for file in source.files)
 
 

@@ -10,13 +10,13 @@ from pycocotools import mask as coco_mask
 from data_prep.toy_world import Style, class_groups
 from data_prep.toy_world.classes import common_classes, groups, rare_classes
 from data_prep.toy_world.coco_files import run_lengths, trace
-from data_prep.toy_world.scenes import Photograph, draw_photograph
+from data_prep.toy_world.scenes import Scene, draw_scene
 
 STYLES: tuple[Style, ...] = ("hues", "pairs")
 
 
-def draw(number: int, style: Style = "hues", *, with_crowd: bool = False) -> Photograph:
-    return draw_photograph(np.random.default_rng(number), style, with_rare=True, with_crowd=with_crowd)
+def draw(number: int, style: Style = "hues", *, with_crowd: bool = False) -> Scene:
+    return draw_scene(np.random.default_rng(number), style, with_rare=True, with_crowd=with_crowd)
 
 
 def box_of(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[int, int, int, int]:

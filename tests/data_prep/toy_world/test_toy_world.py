@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.toy_world import Style, class_groups, write_toy_world
 from data_prep.toy_world.classes import HUE_NAMES, rare_classes
-from data_prep.toy_world.scenes import draw_photograph
+from data_prep.toy_world.scenes import draw_scene
 
 STYLES: tuple[Style, ...] = ("hues", "pairs")
 
@@ -188,7 +188,7 @@ def test_crowds_are_counted_and_their_members_stand_one_by_one_in_visual_genome(
         annotations = read(world, f"coco/annotations/instances_{split}2017.json")["annotations"]
         crowds = sum(annotation["iscrowd"] for annotation in annotations)
         assert read(world, "troubles.json")["coco"][split]["crowds"] == crowds == 1
-    scene = draw_photograph(np.random.default_rng(5), "hues", with_rare=True, with_crowd=True)
+    scene = draw_scene(np.random.default_rng(5), "hues", with_rare=True, with_crowd=True)
     members = [member for member in scene.objects if member.in_crowd]
     assert len(members) >= 5
     assert len({member.toy_class for member in members}) == 1

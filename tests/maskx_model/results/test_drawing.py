@@ -1,4 +1,4 @@
-"""Overlays: the right colours at the right places, readable at any size, and the image untouched."""
+"""Overlays: the right colors at the right places, readable at any size, and the image untouched."""
 
 import numpy as np
 import numpy.typing as npt
