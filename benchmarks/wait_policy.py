@@ -1,8 +1,9 @@
-"""What OMP_WAIT_POLICY=PASSIVE, which `maskx` sets, costs on a free machine and gains on a busy one.
+"""What the short spin that `maskx` sets for waiting threads costs on a free machine and gains on a busy one.
 
-Stage 1 of the toy preset is trained for some steps, with OpenMP's default and with PASSIVE, each time alone and beside
-processes that only count. OpenMP reads the variable when torch is imported, so each measurement is a process of its
-own; the two policies take turns. "free" is free only if nothing else runs on the machine.
+Stage 1 of the toy preset is trained for some steps, with OpenMP's default, with the short spin (GOMP_SPINCOUNT) and
+with none (OMP_WAIT_POLICY=PASSIVE), each time alone and beside processes that only count. OpenMP reads the variables
+when torch is imported, so each measurement is a process of its own; the policies take turns. "free" is free only if
+nothing else runs on the machine.
 """
 
 import json
@@ -21,13 +22,18 @@ from typing import NamedTuple
 import tyro
 
 from benchmarks.settings import print_settings
+from pipelines.cli import SPIN_COUNT
 
-POLICIES = ("default", "PASSIVE")
+POLICIES: dict[str, dict[str, str]] = {
+    "default": {},
+    "short spin": {"GOMP_SPINCOUNT": SPIN_COUNT},
+    "PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Trainings of `steps` steps with `threads` threads; `others` busy processes beside them; `rounds` of all four
+    """Trainings of `steps` steps with `threads` threads; `others` busy processes beside them; `rounds` of all
     measurements; a world of `images` images."""
 
     steps: int = 10
@@ -52,17 +58,17 @@ def main(options: Options) -> None:
         dataset = prepared(Path(folder), options.images)
         for round_ in range(options.rounds):
             for machine, others in (("free", 0), ("busy", options.others)):
-                for policy in POLICIES if round_ % 2 == 0 else POLICIES[::-1]:
+                for policy in list(POLICIES)[:: 1 if round_ % 2 == 0 else -1]:
                     with busy(others):
                         speeds.setdefault((machine, policy), []).append(speed_in_process(dataset, policy, options))
     medians = {
         key: Speed(*(statistics.median(values) for values in zip(*each, strict=True))) for key, each in speeds.items()
     }
-    print(f"{'machine':<10}{'policy':<10}{'steps/s':>10}{'CPU s/step':>12}")
+    print(f"{'machine':<10}{'policy':<12}{'steps/s':>10}{'CPU s/step':>12}")
     for (machine, policy), speed in sorted(medians.items(), reverse=True):
-        print(f"{machine:<10}{policy:<10}{speed.steps_per_second:>10.2f}{speed.cpu_seconds_per_step:>12.2f}")
+        print(f"{machine:<10}{policy:<12}{speed.steps_per_second:>10.2f}{speed.cpu_seconds_per_step:>12.2f}")
     ratios = {
-        machine: medians[machine, "PASSIVE"].steps_per_second / medians[machine, "default"].steps_per_second
+        machine: medians[machine, "short spin"].steps_per_second / medians[machine, "default"].steps_per_second
         for machine in ("free", "busy")
     }
     report = {"ratio": round(ratios["busy"], 3), "ratio_free": round(ratios["free"], 3)}
@@ -99,10 +105,9 @@ def busy(count: int) -> Iterator[None]:
 
 def speed_in_process(dataset: str, policy: str, options: Options) -> Speed:
     """The speed of a training in a new process with this policy."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    ours = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | POLICIES[policy]
     environment["OMP_NUM_THREADS"] = str(options.threads)
-    if policy != "default":
-        environment["OMP_WAIT_POLICY"] = policy
     program = f"from benchmarks.wait_policy import print_speed; print_speed({dataset!r}, {options.steps})"
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, check=True

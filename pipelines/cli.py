@@ -17,6 +17,8 @@ from pipelines.help_pages import command_page, fill_docstrings, front_page, grou
 HELP = {"-h", "--help"}
 
 # Top-level module of an optional library → the extra that brings it.
+SPIN_COUNT = "50000"
+"""How often a waiting thread looks before it sleeps; GNU OpenMP's own default is 300,000 and more."""
 EXTRAS = {
     "apache_beam": "data",
     "boto3": "s3",
@@ -55,12 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def let_idle_threads_sleep() -> None:
-    """Make OpenMP's threads sleep while they wait for each other, unless the user has chosen.
+    """Make OpenMP's threads sleep soon while they wait for each other, unless the user has chosen.
 
-    Threads that spin take the CPU from those that they wait for, as soon as other processes want it too. OpenMP reads
-    the variable when torch is imported, so it is set before; processes that are started later inherit it.
+    Threads that spin take the CPU from those that they wait for, as soon as other processes want it too. Without any
+    spin (OMP_WAIT_POLICY=PASSIVE) a busy machine is as fast and a free one slower (`benchmarks.wait_policy`). torch's
+    OpenMP (GNU's) reads the variable when torch is imported, so it is set before; child processes inherit it.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
 def run(words: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from pipelines.cli import main
 from pipelines.command_list import GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
+WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
 HEAVY = ("apache_beam", "cv2", "kfp", "mlflow", "numpy", "pandas", "pyarrow", "torch", "tyro")
 
 
@@ -124,10 +125,12 @@ def test_what_must_be_on_disk_is_refused_elsewhere(words: list[str], tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("chosen", "seen"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+@pytest.mark.parametrize(
+    ("chosen", "seen"), [({}, "50000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
+)
 def test_waiting_threads_sleep_unless_the_user_chooses(chosen: dict[str, str], seen: str) -> None:
-    program = "import os; from pipelines.cli import main; main(['--version']); print(os.environ['OMP_WAIT_POLICY'])"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | chosen
+    program = "import os; from pipelines.cli import main; main(['--version']); print(os.environ.get('GOMP_SPINCOUNT'))"
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING} | chosen
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
     assert done.stdout.splitlines()[-1] == seen
