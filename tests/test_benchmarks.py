@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from benchmarks.throughput.profiles import show_profile
 from maskx_model.presets import get_preset
 from maskx_model.training.stages import train_detector
 from tests.readme import ROOT
@@ -22,7 +26,8 @@ SMALL = {
     "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
     "pasting": "--objects 5 --height 60 --width 80 --repeats 1",
     "train_step": "--height 64 --width 64 --objects 2 --rois 8 --proposals 20 --classes 5 9 --rounds 1 --no-mlp",
-    "throughput": "--images 1 --min-size 96 --max-size 128 --classes 81 --warm-up 0 --steps 1 --no-compiled",
+    "throughput": "--images 1 --min-size 96 --max-size 128 --rois 8 --proposals 20 --classes 81 --warm-up 0 --steps 1 "
+    "--no-compiled --no-profile",
     "metadata": "--fraction 0.002 --folder files --out records --runs parse_and_encode records-1 straightforward-1",
 }
 
@@ -43,6 +48,16 @@ def test_a_benchmark_ends_with_its_figures(name: str, tmp_path: Path) -> None:
     report = last_line(name, SMALL[name], tmp_path)
     assert isinstance(report["ratio"], float)
     assert report.get("identical", report.get("same_records"))
+
+
+def test_a_profile_shows_parts_and_operators(capsys: pytest.CaptureFixture[str]) -> None:
+    model = nn.Sequential(OrderedDict(backbone=nn.Conv2d(3, 4, 3), head=nn.Conv2d(4, 2, 1)))
+    image = torch.zeros(1, 3, 8, 8)
+    expected = model(image)
+    show_profile(model, lambda: model(image), steps=2, on_gpu=False)
+    assert torch.equal(model(image), expected)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("part: backbone", "part: head", "aten::", "in      1.0 calls"))
 
 
 @pytest.mark.slow

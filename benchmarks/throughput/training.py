@@ -19,7 +19,9 @@ from maskx_model.training.step import Losses, make_step
 
 def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
     """The model, and what trains it on the next batch."""
-    shape = train_step.Options(options.min_size, options.max_size, device=options.device)
+    shape = train_step.Options(
+        options.min_size, options.max_size, proposals=options.proposals, rois=options.rois, device=options.device
+    )
     ours = train_step.our_model(way, shape).to(options.device)
     following = cycle(batches(way, options))
     if way.model == "ours":
