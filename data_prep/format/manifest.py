@@ -10,7 +10,7 @@ import msgspec
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, read, write
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -63,7 +63,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
     and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
-    being broken (each of those is a row of `rejects.parquet`). `files`: the other files, path → SHA-256. `held_out`:
+    being broken (each of those is a row of `rejects.parquet`). `repaired` and `noted`, likewise: changes that cannot be
+    wrong, of images and objects that are used, and what looks odd and is used as it is. `files`: the other files, path → SHA-256. `held_out`:
     every image that left training because it is a copy of a held-out image, or its ids and content disagree.
     """
 
@@ -76,6 +77,8 @@ class Manifest(msgspec.Struct, frozen=True):
     files: dict[str, str]
     shards: tuple[Shard, ...]
     held_out: tuple[HeldOut, ...] = ()
+    repaired: dict[str, dict[str, int]] = {}
+    noted: dict[str, dict[str, int]] = {}
 
 
 def manifest_uri(dataset: str) -> str:

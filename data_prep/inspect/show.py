@@ -6,7 +6,7 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.sources.counts import ReasonCounts, increase
-from data_prep.sources.reasons import EXCLUDED, HELD_OUT, REJECTED
+from data_prep.sources.reasons import EXCLUDED, HELD_OUT, NOTED, REJECTED, REPAIRED
 from data_prep.storage.errors import DataError
 
 Rows = list[tuple[str, ...]]
@@ -27,6 +27,8 @@ def describe(manifest: Manifest) -> str:
     sections += _reasons(
         "kept out of training (the manifest's held_out lists them)", held_out_counts(manifest), HELD_OUT
     )
+    sections += _reasons("repaired and used", manifest.repaired, REPAIRED)
+    sections += _reasons("used, but look at them (`maskx data check` shows examples)", manifest.noted, NOTED)
     sections += _reasons("rejected for being broken (rejects.parquet lists them)", manifest.rejected, REJECTED)
     return "\n\n".join(sections)
 

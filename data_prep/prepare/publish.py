@@ -12,7 +12,7 @@ from data_prep.plan.planning import Planned
 from data_prep.prepare.ceiling import check_ceiling, check_nothing_lost
 from data_prep.prepare.vocabulary import build_vocabulary
 from data_prep.shards.results import ShardSummary, read_rows, read_summary
-from data_prep.sources.counts import Counts, increase, top_rejects
+from data_prep.sources.counts import Counts, increase, numbers, top_rejects
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
@@ -60,6 +60,8 @@ def publish(
         counts=_counts_by_part(filled),
         left_out=total.excluded,
         rejected=total.rejected(),
+        repaired=numbers(total.repaired),
+        noted=numbers(total.noted),
         files={name: sha256(f"{out}/{name}") for name in ("vocabulary.json", "index.parquet", "rejects.parquet")},
         shards=tuple(result.shard for result in filled),
         held_out=_held_out(planned, results),

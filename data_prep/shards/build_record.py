@@ -8,7 +8,7 @@ from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import PlannedFile
 from data_prep.shards.read_annotations import FileAnnotations
 from data_prep.sources.coco import Id
-from data_prep.sources.counts import Counts, increase
+from data_prep.sources.counts import Counts, Example, increase
 from data_prep.sources.objects import RejectedObject
 from data_prep.storage.errors import JSON_ERRORS
 
@@ -62,6 +62,11 @@ def _count(annotations: FileAnnotations, counts: Counts, content: ShardContent) 
     for reason in objects.excluded:
         counts.exclude(source, reason)
     counts.rejects += [_reject(annotations.file, rejected) for rejected in objects.rejected]
+    increase(counts.repaired_objects, source, objects.repaired)
+    for add, findings in ((counts.repair, objects.repairs), (counts.note, objects.noted)):
+        for finding in findings:
+            example = Example(annotations.file.label, finding.offset, "object", finding.id, finding.seen)
+            add(source, finding.reason, example)
 
 
 class _Identity(msgspec.Struct):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from data_prep.format.rejects import Reject, excerpt
+from data_prep.format.rejects import Kind, Reject, excerpt
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
 
@@ -13,11 +13,39 @@ ReasonCounts = dict[str, dict[str, int]]
 """Source → reason → number."""
 
 
+class Example(msgspec.Struct, frozen=True, order=True):
+    """One image or object of which something is told: its annotation file below the source's folder, the byte of its
+    record there, what it is, its id (-1: it has none), and what was seen, field and value first."""
+
+    file: str
+    offset: int
+    kind: Kind
+    id: int
+    seen: str
+
+    def __str__(self) -> str:
+        named = f"{self.kind} {self.id}" if self.id >= 0 else f"{self.kind} at byte {self.offset}"
+        return f"{self.file}: {named}, {self.seen}" if self.seen else f"{self.file}: {named}"
+
+
+class Finding(msgspec.Struct):
+    """How often something was seen, and its first example in the order of files and bytes."""
+
+    number: int
+    example: Example
+
+
+Findings = dict[str, dict[str, Finding]]
+"""Source → reason → finding."""
+
+
 class Counts(msgspec.Struct):
     """What one worker counted, by source.
 
     `images` and `objects` are what the files list, `included` the objects that went into shards, `excluded` those left
-    out by rule, by reason. `synsets` counts every synset of every Visual Genome object.
+    out by rule, by reason. `repaired` are changes that cannot be wrong, of images and objects that are used, and
+    `noted` what looks odd and is used unchanged. An image or object may have several of either: `repaired_images` and
+    `repaired_objects` count each once. `synsets` counts every synset of every Visual Genome object.
     """
 
     images: dict[str, int] = {}
@@ -26,6 +54,10 @@ class Counts(msgspec.Struct):
     excluded: ReasonCounts = {}
     synsets: dict[str, int] = {}
     rejects: list[Reject] = []
+    repaired: Findings = {}
+    repaired_images: dict[str, int] = {}
+    repaired_objects: dict[str, int] = {}
+    noted: Findings = {}
 
     def exclude(self, source: str, reason: str, number: int = 1) -> None:
         """Count images or objects that a rule excludes."""
@@ -39,6 +71,14 @@ class Counts(msgspec.Struct):
             Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, text)
         )
 
+    def repair(self, source: str, reason: str, example: Example) -> None:
+        """Count a repair of an image or object that is used."""
+        _add_finding(self.repaired, source, reason, Finding(1, example))
+
+    def note(self, source: str, reason: str, example: Example, number: int = 1) -> None:
+        """Count what looks odd and is used as it is."""
+        _add_finding(self.noted, source, reason, Finding(number, example))
+
     def add(self, other: "Counts") -> None:
         """Add another worker's counts to these."""
         for mine, theirs in (
@@ -46,6 +86,8 @@ class Counts(msgspec.Struct):
             (self.objects, other.objects),
             (self.included, other.included),
             (self.synsets, other.synsets),
+            (self.repaired_images, other.repaired_images),
+            (self.repaired_objects, other.repaired_objects),
         ):
             for name, number in theirs.items():
                 mine[name] = mine.get(name, 0) + number
@@ -53,6 +95,10 @@ class Counts(msgspec.Struct):
             for reason, number in reasons.items():
                 self.exclude(source, reason, number)
         self.rejects.extend(other.rejects)
+        for own, findings in ((self.repaired, other.repaired), (self.noted, other.noted)):
+            for source, by_reason in findings.items():
+                for reason, finding in by_reason.items():
+                    _add_finding(own, source, reason, finding)
 
     def rejected(self) -> ReasonCounts:
         """The number of rejects by source and reason."""
@@ -60,6 +106,17 @@ class Counts(msgspec.Struct):
         for reject in self.rejects:
             increase(counts.setdefault(reject.source, {}), reject.reason)
         return counts
+
+
+def _add_finding(findings: Findings, source: str, reason: str, finding: Finding) -> None:
+    mine = findings.setdefault(source, {}).setdefault(reason, Finding(0, finding.example))
+    mine.number += finding.number
+    mine.example = min(mine.example, finding.example)
+
+
+def numbers(findings: Findings) -> ReasonCounts:
+    """The numbers alone."""
+    return {source: {reason: f.number for reason, f in found.items()} for source, found in findings.items()}
 
 
 def increase(counts: dict[str, int], name: str, by: int = 1) -> None:

@@ -19,15 +19,29 @@ class RejectedObject(NamedTuple):
     seen: str
 
 
+class ObjectFinding(NamedTuple):
+    """A repair of an object that is used, or what looks odd about it: the reason's code, the byte of its record, its
+    id, and what was seen."""
+
+    reason: str
+    offset: int
+    id: int
+    seen: str
+
+
 @dataclass(slots=True)
 class ImageObjects:
     """An image's objects of one file: those included, in the file's order, and the number of them that were clipped;
-    the reason of each one excluded by rule; those rejected."""
+    the reason of each one excluded by rule; those rejected. Of those included: all repairs, the number of objects that
+    were repaired, and what looks odd."""
 
     annotations: list[Annotation] = field(default_factory=list)
     clipped: int = 0
     excluded: list[str] = field(default_factory=list)
     rejected: list[RejectedObject] = field(default_factory=list)
+    repairs: list[ObjectFinding] = field(default_factory=list)
+    repaired: int = 0
+    noted: list[ObjectFinding] = field(default_factory=list)
 
     @property
     def count(self) -> int:

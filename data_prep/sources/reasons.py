@@ -1,4 +1,4 @@
-"""Why an image or object of a source is not in the dataset: the codes in `manifest.json` and `rejects.parquet`."""
+"""What became of a source's images and objects, and why: the codes in `manifest.json` and `rejects.parquet`."""
 
 EXCLUDED_OBJECTS = {
     "no_synset": "objects without a synset",
@@ -29,6 +29,12 @@ HELD_OUT = {
     "flickr_id": "whose Flickr photo id is that of an image held out of training",
     "id_content_disagree": "whose ids name one image and whose file shows another",
 }
+
+REPAIRED: dict[str, str] = {}
+"""Changes that cannot be wrong, of images and objects that are used."""
+
+NOTED: dict[str, str] = {}
+"""What looks odd, and is used as it is."""
 
 REJECTED = {
     "bad_file_name": "images whose file name leads out of the image folder",
