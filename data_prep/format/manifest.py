@@ -63,9 +63,10 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
     and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
-    being broken (each of those is a row of `rejects.parquet`). `repaired` and `noted`, likewise: changes that cannot be
-    wrong, of images and objects that are used, and what looks odd and is used as it is. `files`: the other files, path → SHA-256. `held_out`:
-    every image that left training because it is a copy of a held-out image, or its ids and content disagree.
+    being broken (each of those is a row of `rejects.parquet`). `repaired` and `noted`, likewise: changes that cannot
+    be wrong, of images and objects that are used, and what looks odd and is used as it is. `files`: the other files,
+    path → SHA-256. `held_out`: every image that left training because it is a copy of a held-out image, or its ids and
+    content disagree.
     """
 
     version: str
