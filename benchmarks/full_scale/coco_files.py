@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from benchmarks.full_scale.images import CocoImages, Ints
 from data_prep.prepare.vocabulary import read_synset_table
-from data_prep.sources.coco import Category
+from data_prep.sources.categories import Category
 
 ANNOTATIONS_PER_IMAGE = 860_000 / 123_287
 # Annotations that are drawn and written at a time.

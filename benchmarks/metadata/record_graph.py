@@ -8,8 +8,10 @@ from data_prep.beam.engine import Engine
 from data_prep.beam.graph import PlannedDoFn, grouped_references
 from data_prep.beam.runners import run_graph
 from data_prep.format.records import encode_record
+from data_prep.plan.plan import read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
-from data_prep.shards.read_annotations import annotated_images
+from data_prep.shards.locate import unpack
+from data_prep.shards.read_annotations import ObjectReader, by_image
 from data_prep.sources.counts import Counts
 from data_prep.storage.storage import create
 
@@ -21,7 +23,9 @@ class WriteRecords(PlannedDoFn):
         number, packed = element
         counts, content = Counts(), ShardContent()
         with create(f"{self.out}/records/{number:06d}.jsonl") as file:
-            for planned, annotated in annotated_images(self.plan, number, packed, self.files):
+            images, reader = read_planned_images(self.out, number), ObjectReader(self.plan, self.files)
+            for planned, own in zip(images, by_image(unpack(packed), len(images)), strict=True):
+                annotated = reader.read(planned.merged, own)
                 file.write(encode_record(build_record(planned.merged, annotated, counts, content)))
                 file.write(b"\n")
 

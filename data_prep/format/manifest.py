@@ -42,13 +42,14 @@ class Shard(msgspec.Struct, frozen=True):
     sha256: str
 
 
-ToldBy = Literal["coco_id", "flickr_id", "content", "id_content_disagree"]
+ToldBy = Literal["coco_id", "flickr_id", "file", "content", "id_content_disagree"]
 
 
 class HeldOut(msgspec.Struct, frozen=True, order=True):
     """An image that stays out of training for an image held out of it, whose key is `key`.
 
-    `by`: what told. `coco_id` and `flickr_id` are the image's own ids, `content` is what its file shows;
+    `by`: what told. `coco_id` and `flickr_id` are the image's own ids, `file` is its file's path or
+    URI, `content` is what its file shows;
     `id_content_disagree`: its ids name that image (which need not be held out), but its file shows another.
     """
 

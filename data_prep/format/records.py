@@ -39,7 +39,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """One image: `width` and `height` in pixels, `ids` and `objects` by source name.
 
     Where a source says so, also by source name: `negative`, the classes that were looked for and are not there, and
-    `not_exhaustive`, those of which not every object is annotated.
+    `not_exhaustive`, those of which not every object is annotated. `original_ids`, likewise, are the ids that the
+    sources' files have where those of `ids` had to be others.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     objects: dict[str, list[Annotation]]
     negative: dict[str, list[str]] = {}
     not_exhaustive: dict[str, list[str]] = {}
+    original_ids: dict[str, str] = {}
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

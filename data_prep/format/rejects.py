@@ -9,7 +9,8 @@ from data_prep.format.parquet import write_tables
 
 EXCERPT_LENGTH = 200
 
-Kind = Literal["photograph", "object"]
+Kind = Literal["photograph", "object", "mask"]
+"""A `mask` is lost, but its object is used."""
 
 
 class Reject(msgspec.Struct, frozen=True, order=True):

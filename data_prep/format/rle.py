@@ -46,6 +46,12 @@ def mask_area(mask: Rle) -> float:
     return float(coco_mask.area(coco_object(mask)))
 
 
+def mask_box(mask: Rle) -> tuple[float, float, float, float]:
+    """The smallest box around the mask, (x, y, width, height) in pixels; four zeros for an empty mask."""
+    x, y, width, height = coco_mask.toBbox(coco_object(mask)).tolist()
+    return x, y, width, height
+
+
 def encode_polygons(polygons: list[list[float]], size: Size) -> Rle:
     """The union of polygons (x, y, x, y, …, three points or more each, in pixels) over an image of `size` (height,
     width)."""

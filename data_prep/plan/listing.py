@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from data_prep.format.manifest import Source, SourceFile
 from data_prep.plan.plan import PlannedFile
-from data_prep.sources.coco import Category, list_coco
+from data_prep.plan.repeated import distinct
+from data_prep.sources.categories import Category
+from data_prep.sources.coco import list_coco
 from data_prep.sources.counts import Counts, increase
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange
@@ -15,16 +19,17 @@ from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
 from data_prep.sources.zips import unpacked
-from data_prep.storage.errors import DataError
 
 
 @dataclass
 class Listing:
-    """What all sources list. `classes`: each COCO-format source's classes, in the order of their ids."""
+    """What all sources list. `classes`: each COCO-format source's classes, in the order of their ids; `rejected`: the
+    images of which one id is that of several files."""
 
     files: list[PlannedFile] = field(default_factory=list)
     byte_ranges: list[ByteRange] = field(default_factory=list)
     coco_format: list[SourceImage] = field(default_factory=list)
+    rejected: list[SourceImage] = field(default_factory=list)
     others: list[SourceImage] = field(default_factory=list)
     classes: dict[str, tuple[Category, ...]] = field(default_factory=dict)
     read: dict[str, list[SourceFile]] = field(default_factory=dict)
@@ -54,23 +59,21 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
             names = {c.id: c.name for c in coco.categories}
             listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))
             _add_classes(listing.classes, files, coco.categories)
-            listing.coco_format += _unique(coco.images, listing.counts)
-            byte_ranges, rejects, read = coco.byte_ranges, coco.rejects, [files.label]
+            listing.coco_format += coco.images
+            listing.counts.add(coco.counts)
+            byte_ranges, read = coco.byte_ranges, [files.label]
         else:
             genome = list_visual_genome(files, number)
             path = f"{files.folder}/objects.json"
             listing.files.append(PlannedFile(files.source, "vg", path, "objects.json", synsets=genome.synsets))
             listing.others += _unique(genome.images, listing.counts)
             beside = [SYNSET_FILE] if genome.synsets else []
-            byte_ranges, rejects, read = (
-                genome.byte_ranges,
-                genome.rejects,
-                ["image_data.json", "objects.json", *beside],
-            )
+            listing.counts.add(Counts(images={files.source: len(genome.rejects)}, rejects=genome.rejects))
+            byte_ranges, read = genome.byte_ranges, ["image_data.json", "objects.json", *beside]
         listing.byte_ranges += byte_ranges
-        listing.counts.add(Counts(images={files.source: len(rejects)}, rejects=rejects))
         listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
-    _refuse_two_releases(listing.coco_format)
+    settled = distinct(listing.coco_format, listing.counts)
+    listing.coco_format, listing.rejected = settled.images, settled.rejected
     return listing
 
 
@@ -80,11 +83,16 @@ def _source_file(folder: str, label: str) -> SourceFile:
 
 
 def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, found: tuple[Category, ...]) -> None:
-    if classes.setdefault(files.source, found) != found:
-        raise DataError(
-            f"{files.annotations}: its categories differ from those of an earlier file of source {files.source}; "
-            "give the files sources of their own, or make the categories equal"
-        )
+    """Add a file's classes to its source's, by name; one whose id is another class's there gets the next free id."""
+    known = list(classes.get(files.source, ()))
+    names, ids = {c.name for c in known}, {c.id for c in known}
+    for category in found:
+        if category.name in names:
+            continue
+        number = category.id if category.id not in ids else max(ids) + 1
+        ids.add(number)
+        known.append(msgspec.structs.replace(category, id=number))
+    classes[files.source] = tuple(sorted(known, key=lambda c: c.id))
 
 
 def _unique(images: list[SourceImage], counts: Counts) -> Iterable[SourceImage]:
@@ -96,21 +104,3 @@ def _unique(images: list[SourceImage], counts: Counts) -> Iterable[SourceImage]:
             continue
         seen.add(image.id)
         yield image
-
-
-def _refuse_two_releases(images: list[SourceImage]) -> None:
-    """Two releases of one data set hold the same images in other splits: that would leak validation into training.
-
-    Custom files may count from 1 in every split; those are different images. LVIS's ids are COCO's.
-    """
-    first: dict[str, dict[int, SourceImage]] = {}
-    for image in images:
-        other = first.setdefault(image.source, {}).setdefault(image.id, image)
-        if other is image:
-            continue
-        same_flickr_photo = image.flickr_id is not None and image.flickr_id == other.flickr_id
-        if other.split == image.split or same_flickr_photo or image.coco_id is not None:
-            raise DataError(
-                f"{image.listed}: image {image.id} is in {other.listed} too; give one release's files, "
-                f"as in {image.source}=coco:ANNOTATIONS,IMAGES"
-            )

@@ -39,7 +39,7 @@ class MergedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def key(self) -> str:
         """Its unique key in the dataset, `coco-000000216794`."""
-        return photograph_key(self.name, self.canonical.id)
+        return photograph_key(self.name, self.canonical.dataset_id)
 
     @property
     def split(self) -> str:
@@ -69,11 +69,12 @@ _Found = dict[int | None, tuple[SourceImage, ...]]
 
 
 class _CanonicalImages:
-    """Canonical images, found by the ids that the images `naming` refer to."""
+    """Canonical images, found by the ids that the images `naming` refer to, and by the file of the images `sharing`."""
 
-    def __init__(self, naming: Sequence[SourceImage]) -> None:
+    def __init__(self, naming: Sequence[SourceImage], sharing: Sequence[SourceImage]) -> None:
         self._by_coco_id: _Found = {i.coco_id: () for i in naming if i.coco_id is not None}
         self._by_flickr_id: _Found = {i.flickr_id: () for i in naming if i.flickr_id is not None}
+        self._by_path: dict[str, tuple[SourceImage, ...]] = {i.path: () for i in sharing}
 
     def add(self, image: SourceImage, coco_id: int | None) -> None:
         """Add a canonical image."""
@@ -81,16 +82,20 @@ class _CanonicalImages:
             self._by_coco_id[coco_id] += (image,)
         if image.flickr_id in self._by_flickr_id:
             self._by_flickr_id[image.flickr_id] += (image,)
+        if image.path in self._by_path:
+            self._by_path[image.path] += (image,)
 
     def matches(self, image: SourceImage) -> tuple[SourceImage, ...]:
-        """The canonical images that this one's ids name, first the one to join."""
+        """The canonical images that this one's ids or its file name, first the one to join."""
         found = self._by_coco_id.get(image.coco_id, ())
-        more = self._by_flickr_id.get(image.flickr_id, ())
-        return found + tuple([match for match in more if match not in found])
+        more = self._by_flickr_id.get(image.flickr_id, ()) + self._by_path.get(image.path, ())
+        return tuple(dict.fromkeys(found + more)) if more else found
 
     def matched_by(self, image: SourceImage, match: SourceImage) -> ToldBy:
-        """The kind of the image's id that names the match."""
-        return "coco_id" if match in self._by_coco_id.get(image.coco_id, ()) else "flickr_id"
+        """What of the image names the match."""
+        if match in self._by_coco_id.get(image.coco_id, ()):
+            return "coco_id"
+        return "flickr_id" if match in self._by_flickr_id.get(image.flickr_id, ()) else "file"
 
 
 Fits = Callable[[SourceImage, SourceImage], bool]
@@ -101,25 +106,36 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     """Merge the sources' images; `coco_format` comes in the order of the sources.
 
     COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they have its size, as masks cannot be scaled;
-    where there is none they are canonical themselves. An image of which any id names an image held out of training is
+    where there is none they are canonical themselves. One whose file another source lists before it joins that image in
+    the same way. An image of which any id names an image held out of training is
     never in training.
     """
     merged, joined = Merged(), _Joined()
     ordered = sorted(others, key=lambda image: image.identity)
     naming = [image for image in coco_format if image.coco_id is not None]
-    canonical = _CanonicalImages([*naming, *ordered])
-    first = [image for image in coco_format if image.coco_id is None]
+    first, sharing = _by_file([image for image in coco_format if image.coco_id is None])
+    canonical = _CanonicalImages([*naming, *ordered], sharing)
     for image in first:
         canonical.add(image, image.id if image.source == COCO else None)
-    second = _join(naming, canonical, same_size, joined, merged)
+    second = _join([*sharing, *naming], canonical, same_size, joined, merged)
     for image in second:
         canonical.add(image, image.coco_id)
     alone = _join(ordered, canonical, same_aspect_ratio, joined, merged)
     groups = [(image, *joined.get(image.identity, [])) for image in first + second] + [(image,) for image in alone]
     merged.images = _name(groups)
     keys = {m.canonical.identity: m.key for m in merged.images if m.split != TRAIN}
-    merged.held_out = list(_held_out([*naming, *ordered], canonical, keys))
+    merged.held_out = list(_held_out([*sharing, *naming, *ordered], canonical, keys))
     return merged
+
+
+def _by_file(images: list[SourceImage]) -> tuple[list[SourceImage], list[SourceImage]]:
+    """The first image of each file, one held out of training before all others, and the further images."""
+    first: dict[str, SourceImage] = {}
+    for image in sorted(images, key=lambda image: image.split == TRAIN):
+        if image.path:
+            first.setdefault(image.path, image)
+    alone = [image for image in images if not image.path or first[image.path] is image]
+    return alone, [image for image in images if image.path and first[image.path] is not image]
 
 
 def _join(
@@ -143,9 +159,11 @@ def _join(
 def _held_out(
     images: list[SourceImage], canonical: _CanonicalImages, keys: dict[tuple[int, int], str]
 ) -> Iterator[HeldOut]:
-    """The training images whose ids name a held-out image of another source; `keys` by the latter's identity."""
+    """The training images whose ids name a held-out image of another source, or whose file is a held-out one's; `keys`
+    by the latter's identity."""
     for image in images:
-        held_out = (m for m in canonical.matches(image) if m.split != TRAIN and m.source != image.source)
+        matches = [m for m in canonical.matches(image) if m.source != image.source or m.path == image.path]
+        held_out = (m for m in matches if m.split != TRAIN)
         if image.split == TRAIN and (match := next(held_out, None)):
             yield HeldOut(image.source, image.id, canonical.matched_by(image, match), keys[match.identity])
 
@@ -159,6 +177,8 @@ def _why_excluded(
     if first.split == TRAIN and any(match.split != TRAIN for match in matches):
         return "also_in_val"
     if first.split == TRAIN and image.split != TRAIN:
+        return "val_in_train"
+    if first.source == image.source and first.path == image.path:
         return "val_in_train"
     if not fits(image, first):
         return "aspect_ratio_val" if first.split != TRAIN else None
@@ -185,13 +205,13 @@ def _name(groups: list[tuple[SourceImage, ...]]) -> list[MergedImage]:
     several: set[tuple[str, int]] = set()
     for canonical, *_ in groups:
         seen = once.setdefault(canonical.source, set())
-        if canonical.id in seen:
-            several.add((canonical.source, canonical.id))
-        seen.add(canonical.id)
+        if canonical.dataset_id in seen:
+            several.add((canonical.source, canonical.dataset_id))
+        seen.add(canonical.dataset_id)
     return [MergedImage(_key_prefix(copies[0], several), copies) for copies in groups]
 
 
 def _key_prefix(canonical: SourceImage, several: set[tuple[str, int]]) -> str:
-    if canonical.split == TRAIN or (canonical.source, canonical.id) not in several:
+    if canonical.split == TRAIN or (canonical.source, canonical.dataset_id) not in several:
         return canonical.source
     return sys.intern(f"{canonical.source}-{canonical.split}")

@@ -12,11 +12,10 @@ from data_prep.plan.merge import MergedImage, merge
 from data_prep.plan.plan import Contents, Plan, PlannedImage
 from data_prep.plan.sharding import assign_to_shards, name_shards, order
 from data_prep.plan.tables import EXCLUDED, REJECTED, ImageTables
-from data_prep.sources.coco import Category
-from data_prep.sources.counts import Counts, top_rejects
+from data_prep.sources.categories import Category
+from data_prep.sources.counts import Counts, RefusedError, top_rejects
 from data_prep.sources.options import SourceFiles
 from data_prep.sources.reasons import BrokenError
-from data_prep.storage.errors import DataError
 from data_prep.storage.storage import FileInfo, finder
 
 FindFile = Callable[[str], FileInfo | None]
@@ -34,11 +33,12 @@ class Planned:
 
 
 def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
-    """Plan a dataset; raises DataError if a source cannot be read or no image is left to write."""
+    """Plan a dataset; raises DataError if a source cannot be read, RefusedError if no image is left to write."""
     listing = list_sources(sources)
     counts = listing.counts
     merged = merge(listing.coco_format, listing.others)
     tables = ImageTables()
+    tables.add(listing.rejected, REJECTED)
     for image, reason in merged.excluded:
         counts.exclude(image.source, reason)
         tables.add([image], EXCLUDED)
@@ -48,7 +48,8 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     usable = list(_usable(merged.images, counts, tables))
     shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
-        raise DataError(f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}")
+        message = f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}"
+        raise RefusedError(message, counts.rejects)
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
             tables.add(planned.merged.copies, number, position)
@@ -72,7 +73,7 @@ def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> I
 def _check(image: MergedImage, finders: Callable[[str], FindFile]) -> PlannedImage:
     """Check the listed sizes and find the file; its pixels are checked when the shard is written."""
     canonical = image.canonical
-    if min(min(copy.width, copy.height) for copy in image.copies) < 1:
+    if min(min(copy.width, copy.height) for copy in image.copies) < 1 and len(image.copies) > 1:
         raise BrokenError("bad_size", f"{canonical.width}×{canonical.height}")
     if canonical.width * canonical.height > MAX_PIXELS:
         raise BrokenError("too_large", f"{canonical.width}×{canonical.height}")

@@ -23,7 +23,8 @@ class ImageTables:
     def add(self, images: Iterable[SourceImage], shard: int, position: int = 0) -> None:
         """Record that images go to that position of a shard, or to none (EXCLUDED, REJECTED)."""
         for image in images:
-            self._rows.setdefault(image.file, array("q")).extend((image.id, shard, position))
+            for file, number in (image.identity, *image.aliases):
+                self._rows.setdefault(file, array("q")).extend((number, shard, position))
 
     def table(self, file: int) -> npt.NDArray[np.void]:
         """The file's images in order of their ids, dtype TABLE."""

@@ -1,25 +1,30 @@
 """Whether too much of a source is broken, and the proof that no object was lost."""
 
-from data_prep.sources.counts import Counts, increase, top_rejects
+from data_prep.sources.counts import Counts, RefusedError, increase, top_rejects
 from data_prep.sources.reasons import EXCLUDED_OBJECTS
-from data_prep.storage.errors import DataError
 
 # A set of a few images is not refused for a handful of broken records: up to 10 are allowed, but never above a quarter.
 ALWAYS_ALLOWED = 10
 NEVER_ALLOWED = 4
+_NAMES = {"photograph": "images", "object": "objects"}
 
 
 def check_ceiling(total: Counts, max_rejected: float) -> None:
-    """Raise DataError for a source with more broken images or objects than the fraction `max_rejected`, 0 to 1."""
+    """Raise RefusedError for a source with more broken images or objects than the fraction `max_rejected`, 0 to 1, or
+    whose boxes as a whole are not COCO's."""
     for source, images in total.images.items():
         listed = {"photograph": images, "object": total.objects.get(source, 0)}
         for kind, number in listed.items():
             rejects = [reject for reject in total.rejects if reject.source == source and reject.kind == kind]
             if len(rejects) > allowed_rejects(number, max_rejected):
-                raise DataError(
-                    f"source {source}: {len(rejects)} of {number} {kind}s are broken, more than the allowed "
-                    f"{max_rejected:.1%}: {top_rejects(rejects)}; repair the source or raise --max-rejected"
+                raise RefusedError(
+                    f"source {source}: {len(rejects)} of {number} {_NAMES[kind]} are broken, more than the allowed "
+                    f"{max_rejected:.1%}: {top_rejects(rejects)}; repair the source or raise --max-rejected",
+                    total.rejects,
                 )
+    for source, boxes in total.boxes.items():
+        if trouble := boxes.trouble():
+            raise RefusedError(f"source {source}: {trouble}; write them anew", total.rejects)
 
 
 def allowed_rejects(listed: int, max_rejected: float) -> float:

@@ -12,7 +12,8 @@ import msgspec
 from tqdm import tqdm
 
 from data_prep.beam.graph import write_shards
-from data_prep.format.manifest import Manifest
+from data_prep.format.manifest import Manifest, manifest_uri
+from data_prep.format.rejects import write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
 from data_prep.prepare.ceiling import check_ceiling
@@ -20,10 +21,10 @@ from data_prep.prepare.finished import describe_run, finished_dataset, run_uri
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.publish import Parameters, publish
 from data_prep.prepare.vocabulary import read_synset_table
-from data_prep.sources.counts import Counts
+from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.options import parse_sources
-from data_prep.storage.errors import StorageError
-from data_prep.storage.storage import list_files, read, write
+from data_prep.storage.errors import DataError, StorageError
+from data_prep.storage.storage import exists, is_folder, list_files, read, write
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,12 @@ def prepare(options: PrepareOptions) -> Manifest:
     out = options.out
     table = read_synset_table(options.synsets)
     logger.info("reading what the sources list")
+    with _rejects_kept(out):
+        return _prepare(options, table)
+
+
+def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
+    out = options.out
     planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
@@ -64,6 +71,19 @@ def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
         "shard_bytes": options.shard_bytes,
         "synsets_sha256": hashlib.sha256(msgspec.json.encode(table, order="deterministic")).hexdigest(),
     }
+
+
+@contextmanager
+def _rejects_kept(out: str) -> Iterator[None]:
+    """Where the dataset is refused, leave the rejects, unless something else is in the folder."""
+    try:
+        yield
+    except RefusedError as error:
+        if exists(manifest_uri(out)) or (list_files(out) and not is_folder(work_folder(out))):
+            raise
+        write(f"{work_folder(out)}/refused.txt", str(error).encode())
+        write_rejects(f"{out}/rejects.parquet", error.rejects)
+        raise DataError(f"{error} ({out}/rejects.parquet lists all of them)") from None
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan.plan import work_folder
 from data_prep.plan.planning import Planned
 from data_prep.prepare.ceiling import check_ceiling, check_nothing_lost
+from data_prep.prepare.notes import note_classes, note_objects, note_same_images
 from data_prep.prepare.vocabulary import build_vocabulary
 from data_prep.shards.results import ShardSummary, read_rows, read_summary
-from data_prep.sources.counts import Counts, increase, numbers, top_rejects
-from data_prep.storage.errors import DataError
+from data_prep.sources.counts import Counts, RefusedError, increase, numbers, top_rejects
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
 # A shard, or the part of one that a killed worker left.
@@ -32,8 +32,8 @@ def publish(
 ) -> Manifest:
     """Complete the dataset from the shards' results; `scanned` was counted while reading the annotation files.
 
-    Raises DataError, and writes nothing more, if more than `max_rejected` of a source's images or objects were
-    rejected, or if there are fewer synsets than `classes`.
+    Raises RefusedError, and writes nothing more, if more than `max_rejected` of a source's images or objects were
+    rejected; DataError if there are fewer synsets than `classes`.
     """
     out = planned.plan.out
     results = [read_summary(planned.plan, number) for number in range(len(planned.plan.shards))]
@@ -44,10 +44,13 @@ def publish(
     check_nothing_lost(total)
     filled = [result for result in results if result.shard.samples]
     if not filled:
-        raise DataError(f"{out}: not one image can be used; {top_rejects(total.rejects)}")
+        raise RefusedError(f"{out}: not one image can be used; {top_rejects(total.rejects)}", total.rejects)
     class_counts = _class_counts(filled)
     vocabulary = build_vocabulary(planned.classes, table, total.synsets, class_counts, classes)
     _count_outside(total, class_counts, vocabulary)
+    note_classes(total, planned.classes, class_counts)
+    note_objects(total, filled)
+    note_same_images(total, planned.plan, len(results))
     _remove_strays(out, filled)
     write_vocabulary(f"{out}/vocabulary.json", vocabulary)
     rows = (row for number in range(len(results)) for row in read_rows(planned.plan, number))

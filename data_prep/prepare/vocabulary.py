@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
-from data_prep.sources.coco import Category
+from data_prep.sources.categories import Category
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import read
 

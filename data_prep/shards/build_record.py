@@ -7,9 +7,11 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import PlannedFile
 from data_prep.shards.read_annotations import FileAnnotations
-from data_prep.sources.coco import Id
+from data_prep.sources.box_counts import BoxCounts
+from data_prep.sources.coercions import Id
 from data_prep.sources.counts import Counts, Example, increase
 from data_prep.sources.objects import RejectedObject
+from data_prep.sources.reasons import LOST_MASKS
 from data_prep.storage.errors import JSON_ERRORS
 
 
@@ -46,11 +48,12 @@ def build_record(
     for each in annotations:
         objects[each.file.source] += each.objects.annotations
         _count(each, counts, content)
-    ids = {copy.source: copy.id for copy in image.copies}
+    ids = {copy.source: copy.dataset_id for copy in image.copies}
+    original = {copy.source: copy.original_id for copy in image.copies if copy.original_id is not None}
     negative = {copy.source: list(copy.negative) for copy in image.copies if copy.negative}
     partly = {copy.source: list(copy.not_exhaustive) for copy in image.copies if copy.not_exhaustive}
     canonical = image.canonical
-    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly)
+    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly, original)
     content.add(record)
     return record
 
@@ -63,6 +66,13 @@ def _count(annotations: FileAnnotations, counts: Counts, content: ShardContent) 
         counts.exclude(source, reason)
     counts.rejects += [_reject(annotations.file, rejected) for rejected in objects.rejected]
     increase(counts.repaired_objects, source, objects.repaired)
+    if objects.boxes.number:
+        counts.boxes.setdefault(source, BoxCounts()).join(objects.boxes)
+    counts.rejects += [
+        Reject(source, annotations.file.label, "mask", lost.id, lost.offset, lost.reason, excerpt(lost.seen))
+        for lost in objects.repairs
+        if lost.reason in LOST_MASKS
+    ]
     for add, findings in ((counts.repair, objects.repairs), (counts.note, objects.noted)):
         for finding in findings:
             example = Example(annotations.file.label, finding.offset, "object", finding.id, finding.seen)

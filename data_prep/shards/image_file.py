@@ -18,15 +18,18 @@ _SIGNATURES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A whole image: the file's bytes, `jpg` or `png`, and its luminance, uint8[rows, columns], maybe reduced."""
+    """A whole image: the file's bytes, `jpg` or `png`, its width and height in pixels, and its luminance, uint8[rows,
+    columns], maybe reduced."""
 
     data: bytes
     extension: str
+    width: int
+    height: int
     grey: npt.NDArray[np.uint8]
 
 
 def read_image_file(image: SourceImage, read: Read = read) -> ImageFile:
-    """Read the image's file by `read`; raises BrokenError unless all of it decodes to the size listed."""
+    """Read the image's file by `read`; raises BrokenError unless all of it decodes."""
     try:
         data = read(image.path)
         shown = decode_luminance(data, image.path, LEAST_SIDE)
@@ -35,8 +38,4 @@ def read_image_file(image: SourceImage, read: Read = read) -> ImageFile:
     extension = next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
     if extension is None:
         raise BrokenError("not_jpeg_or_png", repr(data[:8]))
-    if (shown.width, shown.height) != (image.width, image.height):
-        raise BrokenError(
-            "size_mismatch", f"{shown.width}×{shown.height} pixels, listed as {image.width}×{image.height}"
-        )
-    return ImageFile(data, extension, shown.grey)
+    return ImageFile(data, extension, shown.width, shown.height, shown.grey)

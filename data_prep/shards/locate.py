@@ -21,6 +21,7 @@ from data_prep.plan.tables import EXCLUDED, REJECTED, UNKNOWN, look_up
 from data_prep.sources.coco_annotations import annotation_image_id, annotation_image_ids
 from data_prep.sources.counts import Counts, increase
 from data_prep.sources.json_files import ByteRange, Items, read_items
+from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome_records import read_head, read_heads
 from data_prep.storage.errors import JSON_ERRORS
 
@@ -94,8 +95,8 @@ def _coco_heads(file: PlannedFile, items: Items, counts: Counts) -> _Heads:
             try:
                 ids.append(annotation_image_id(item))
                 positions.append(position)
-            except JSON_ERRORS as error:
-                counts.rejects.append(_malformed(file, "object", offset, item, error))
+            except BrokenError as error:
+                counts.rejects.append(_malformed(file, "object", offset, item, error.seen))
     return _Heads.of(positions, ids, [1] * len(ids))
 
 
@@ -110,15 +111,15 @@ def _visual_genome_heads(file: PlannedFile, items: Items, counts: Counts) -> _He
                 heads.append(read_head(item, file.synsets))
                 positions.append(position)
             except JSON_ERRORS as error:
-                counts.rejects.append(_malformed(file, "photograph", offset, item, error))
+                counts.rejects.append(_malformed(file, "photograph", offset, item, str(error)))
     counts.synsets = dict(Counter(chain.from_iterable(head.synsets for head in heads)))
     objects = [head.objects for head in heads]
     increase(counts.objects, file.source, sum(objects))
     return _Heads.of(positions, [head.image_id for head in heads], objects)
 
 
-def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, error: Exception) -> Reject:
-    text = excerpt(f"{error}: {excerpt(bytes(item))}")
+def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, seen: str) -> Reject:
+    text = excerpt(f"{seen}: {excerpt(bytes(item))}")
     return Reject(file.source, file.label, kind, -1, offset, "malformed", text)
 
 

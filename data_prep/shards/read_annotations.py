@@ -1,6 +1,6 @@
 """A shard's images with their objects, read back from references."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from mmap import mmap
@@ -8,9 +8,10 @@ from operator import itemgetter
 
 import numpy as np
 
-from data_prep.plan.merge import MergedImage
-from data_prep.plan.plan import Plan, PlannedFile, PlannedImage, read_planned_images
-from data_prep.shards.locate import REFERENCE, References, unpack
+from data_prep.format.records import Annotation
+from data_prep.plan.merge import COCO, MergedImage
+from data_prep.plan.plan import Plan, PlannedFile
+from data_prep.shards.locate import REFERENCE, References
 from data_prep.sources.coco_annotations import add_coco_annotation
 from data_prep.sources.coordinates import CoordinateTransform
 from data_prep.sources.objects import ImageObjects, RawRecord
@@ -27,48 +28,53 @@ class FileAnnotations:
     objects: ImageObjects
 
 
-AnnotatedImage = tuple[PlannedImage, list[FileAnnotations]]
+class ObjectReader:
+    """Reads the objects of a plan's images; `buffers` are the mapped annotation files by number."""
+
+    def __init__(self, plan: Plan, buffers: Mapping[int, mmap]) -> None:
+        self._files = plan.files
+        self._buffers = buffers
+
+    def read(self, image: MergedImage, references: References) -> list[FileAnnotations]:
+        """The image's objects by file, in the files' order, on the canonical copy's width and height."""
+        transforms = _transforms(image)
+        annotations = []
+        for number, own in groupby(references.tolist(), key=_FILE):
+            file, buffer, objects = self._files[number], self._buffers[number], ImageObjects()
+            for _, _, offset, length in own:
+                record = RawRecord(buffer[offset : offset + length], offset, transforms[file.source], objects)
+                if file.kind == "vg":
+                    add_visual_genome_objects(record, file.synsets)
+                else:
+                    add_coco_annotation(record, file.categories)
+            if file.kind != "vg":
+                leave_out_doubled(objects, file.source)
+            annotations.append(FileAnnotations(file, objects))
+        return annotations
 
 
-def annotated_images(
-    plan: Plan, number: int, packed: Iterable[bytes], buffers: Mapping[int, mmap]
-) -> Iterator[AnnotatedImage]:
-    """A shard's images in order, each with its objects by file, in the files' order.
-
-    `packed` are the shard's references (`locate.pack`) in any order; see `annotate`.
-    """
-    return annotate(plan, read_planned_images(plan.out, number), unpack(packed), buffers)
-
-
-def annotate(
-    plan: Plan, images: list[PlannedImage], references: References, buffers: Mapping[int, mmap]
-) -> Iterator[AnnotatedImage]:
-    """The images, each with the objects of its references; `buffers` are the mapped annotation files by number."""
+def by_image(references: References, images: int) -> list[References]:
+    """A shard's references in any order → those of each image, in the order of files and bytes."""
     references = references[np.lexsort((references["offset"], references["file"], references["position"]))]
-    ends = np.searchsorted(references["position"], np.arange(1, len(images) + 1))
-    for planned, own in zip(images, np.split(references, ends), strict=False):
-        yield planned, _read(plan, planned.merged, own, buffers)
+    return np.split(references, np.searchsorted(references["position"], np.arange(1, images)))
 
 
-def _read(plan: Plan, image: MergedImage, references: References, buffers: Mapping[int, mmap]) -> list[FileAnnotations]:
-    transforms = _transforms(image)
-    annotations = []
-    for number, own in groupby(references.tolist(), key=_FILE):
-        file, buffer, objects = plan.files[number], buffers[number], ImageObjects()
-        for _, _, offset, length in own:
-            record = RawRecord(buffer[offset : offset + length], offset, transforms[file.source], objects)
-            if file.kind == "vg":
-                add_visual_genome_objects(record, file.synsets)
-            else:
-                add_coco_annotation(record, file.categories)
-        annotations.append(FileAnnotations(file, objects))
-    return annotations
+def leave_out_doubled(objects: ImageObjects, source: str) -> None:
+    """Leave out an object that is another's double but for its id. COCO's own stay, so that AP stays comparable."""
+    if source == COCO:
+        return
+    distinct: dict[tuple[object, ...], Annotation] = {}
+    for annotation in objects.annotations:
+        seen = (annotation.category, annotation.bbox, annotation.iscrowd, annotation.mask)
+        distinct.setdefault(seen, annotation)
+    objects.excluded += ["doubled"] * (len(objects.annotations) - len(distinct))
+    objects.annotations = list(distinct.values())
 
 
 def _transforms(image: MergedImage) -> dict[str, CoordinateTransform]:
     """Each source's transform to the canonical copy; COCO-format copies have its size."""
     width, height = image.canonical.width, image.canonical.height
     return {
-        copy.source: CoordinateTransform(width, height, width / copy.width, height / copy.height)
+        copy.source: CoordinateTransform(width, height, width / max(copy.width, 1), height / max(copy.height, 1))
         for copy in image.copies
     }

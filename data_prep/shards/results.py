@@ -27,9 +27,10 @@ class ShardSummary(msgspec.Struct, frozen=True):
 
 
 class ShardResult(ShardSummary, frozen=True):
-    """With an index row for each image."""
+    """With an index row for each image, and the hash of its file's bytes."""
 
     rows: list[IndexRow]
+    digests: list[str]
 
 
 def result_path(plan: Plan, number: int) -> str:
@@ -50,6 +51,12 @@ def read_summary(plan: Plan, number: int) -> ShardSummary:
 def read_rows(plan: Plan, number: int) -> list[IndexRow]:
     """Read a finished shard's index rows."""
     return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult).rows
+
+
+def read_contents(plan: Plan, number: int) -> list[tuple[str, str, str]]:
+    """A finished shard's images: key, canonical source and hash of the file's bytes."""
+    result = msgspec.json.decode(read(result_path(plan, number)), type=ShardResult)
+    return [(row.key, next(iter(row.ids)), each) for row, each in zip(result.rows, result.digests, strict=True)]
 
 
 def is_finished(plan: Plan, number: int) -> bool:

@@ -12,13 +12,15 @@ from data_prep.plan.plan import PlannedShard
 from data_prep.shards.image_file import ImageFile
 
 _BLOCK = 512
+_DIGEST = 16
 
 
 class TarWriter:
-    """Writes images and their records to a file. `rows`: the index row of each."""
+    """Writes images and their records to a file. `rows`: the index row of each; `digests`: the hash of each file."""
 
     def __init__(self, file: BinaryIO, planned: PlannedShard) -> None:
         self.rows: list[IndexRow] = []
+        self.digests: list[str] = []
         self._file = file
         self._planned = planned
         self._hash = hashlib.sha256()
@@ -29,6 +31,7 @@ class TarWriter:
         encoded = encode_record(record)
         image_offset = self._member(f"{image.key}.{file.extension}", file.data)
         record_offset = self._member(f"{image.key}.json", encoded)
+        self.digests.append(hashlib.sha256(file.data).hexdigest()[:_DIGEST])
         self.rows.append(
             IndexRow(
                 key=image.key,

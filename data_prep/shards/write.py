@@ -13,11 +13,13 @@ from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
-from data_prep.shards.image_file import read_image_file
-from data_prep.shards.read_annotations import FileAnnotations, annotated_images
+from data_prep.shards.image_file import ImageFile, read_image_file
+from data_prep.shards.listed_size import check_boxes_fit, with_size_of_file
+from data_prep.shards.locate import References, unpack
+from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
 from data_prep.shards.tar_writer import TarWriter
-from data_prep.sources.counts import Counts
+from data_prep.sources.counts import Counts, Example, increase
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.read_ahead import Read, read_ahead
@@ -33,16 +35,24 @@ def write_shard(
     Every file appears under its name only when whole, so that a worker may fail or be repeated at any point.
     """
     planned = plan.shards[number]
-    images = annotated_images(plan, number, packed, buffers)
-    files = read_ahead(_files(image) for image in read_planned_images(plan.out, number))
+    images = read_planned_images(plan.out, number)
+    references = by_image(unpack(packed), len(images))
+    files = read_ahead(_files(image) for image in images)
     with create(f"{plan.out}/{planned.path}") as file, closing(files):
-        shard = _OpenShard(TarWriter(file, planned), galleries)
-        for position, ((image, annotations), read_file) in enumerate(zip(images, files, strict=True)):
-            shard.add(position, image, annotations, read_file)
+        shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers))
+        for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
+            shard.add(position, image, own, read_file)
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
-        planned.fingerprint, finished, shard.content, shard.counts, shard.held_out, pictures, shard.tar.rows
+        planned.fingerprint,
+        finished,
+        shard.content,
+        shard.counts,
+        shard.held_out,
+        pictures,
+        shard.tar.rows,
+        shard.tar.digests,
     )
     write_result(plan, number, result)
 
@@ -57,18 +67,19 @@ class _OpenShard:
 
     tar: TarWriter
     galleries: HeldOutGalleries
+    objects: ObjectReader
     counts: Counts = field(default_factory=Counts)
     content: ShardContent = field(default_factory=ShardContent)
     held_out: list[HeldOut] = field(default_factory=list)
     pictures: list[Pictures] = field(default_factory=list)
 
-    def add(self, position: int, planned: PlannedImage, annotations: list[FileAnnotations], read_file: Read) -> None:
+    def add(self, position: int, planned: PlannedImage, references: References, read_file: Read) -> None:
         """Add an image with its annotations, or count why it or one of its copies is not included."""
-        image = planned.merged
         try:
-            file = read_image_file(image.canonical, read_file)
+            file = read_image_file(planned.merged.canonical, read_file)
+            image, annotations = self._read_objects(planned.merged, file, references)
         except BrokenError as error:
-            self._reject(image, annotations, error)
+            self._reject(planned.merged, self.objects.read(planned.merged, references), error)
             return
         if key := copy_of(image, file.grey, self.galleries):
             self._exclude(image.copies, annotations, "copy_of_val", "content", key)
@@ -83,6 +94,23 @@ class _OpenShard:
             self.pictures.append(describe(position, file.grey))
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content))
 
+    def _read_objects(
+        self, image: MergedImage, file: ImageFile, references: References
+    ) -> tuple[MergedImage, list[FileAnnotations]]:
+        """The image with its file's width and height, and its objects; raises BrokenError if these do not fit."""
+        listed = image.canonical
+        if (file.width, file.height) == (listed.width, listed.height):
+            return image, self.objects.read(image, references)
+        image, before = with_size_of_file(image, file), image
+        annotations = self.objects.read(image, references)
+        if listed.width and listed.height:
+            check_boxes_fit(before, file, annotations)
+        seen = f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels"
+        example = Example(listed.listed, listed.offset, "photograph", listed.id, seen)
+        self.counts.repair(listed.source, "size_from_file", example)
+        increase(self.counts.repaired_images, listed.source)
+        return image, annotations
+
     def _reject(self, image: MergedImage, annotations: list[FileAnnotations], error: BrokenError) -> None:
         self.counts.reject_image(image.canonical, error)
         for copy in image.copies[1:]:
@@ -95,6 +123,6 @@ class _OpenShard:
     ) -> None:
         for copy in copies:
             self.counts.exclude(copy.source, reason)
-            self.held_out.append(HeldOut(copy.source, copy.id, by, key))
+            self.held_out.append(HeldOut(copy.source, copy.dataset_id, by, key))
         for each in annotations:
             self.counts.exclude(each.file.source, "photograph_left_out", each.objects.count)

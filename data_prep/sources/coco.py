@@ -3,28 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from data_prep.format.rejects import Reject, excerpt
+from data_prep.sources.categories import Category, read_categories, without_unused_doubles
+from data_prep.sources.coercions import Id
+from data_prep.sources.counts import Counts, Example, RefusedError, increase, top_rejects
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange, map_file, read_items
 from data_prep.sources.layout import Layout, object_layout
+from data_prep.sources.lenient_annotations import read_category_id, record_fields
+from data_prep.sources.lenient_images import file_name, image_id, length, text
 from data_prep.sources.options import CocoFiles
-from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.sources.reasons import BrokenError
+from data_prep.sources.segmentations import Repair
+from data_prep.storage.errors import JSON_ERRORS
 
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Length = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # in pixels, as the index can hold it
 Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class Category(msgspec.Struct, frozen=True):
-    """A class as the file lists it; `synset` says what it means, if the file does."""
-
-    id: Id
-    name: Annotated[str, msgspec.Meta(min_length=1)]
-    synset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,17 +32,19 @@ class CocoListing:
     categories: tuple[Category, ...]
     images: list[SourceImage]
     byte_ranges: list[ByteRange]
-    rejects: list[Reject]
+    counts: Counts
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What an image record is read with: the file, its number among all, licence texts and class names by id."""
+    """What an image record is read with: the file, its number among all, licence texts and class names by id, and what
+    is counted on the way."""
 
     files: CocoFiles
     number: int
     licenses: dict[int, str]
     categories: dict[int, str]
+    counts: Counts
 
 
 ReadImage = Callable[[Lists, msgspec.Raw, int], SourceImage]
@@ -71,33 +71,71 @@ _image = msgspec.json.Decoder(Image)
 
 
 def read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
-    """An image record at byte `offset`; raises msgspec.DecodeError if it is malformed."""
-    return source_image(lists, _image.decode(data), offset)
+    """An image record at byte `offset`; raises BrokenError if it is malformed."""
+    try:
+        image = _image.decode(data)
+        if image.width > 0 and image.height > 0:
+            return source_image(lists, image, offset)
+    except JSON_ERRORS:
+        pass
+    return _read_leniently(lists, record_fields(data), offset)
+
+
+def _read_leniently(lists: Lists, fields: dict[str, Any], offset: int) -> SourceImage:
+    """An image record that is written in another way than COCO does."""
+    repairs: list[Repair] = []
+    number, original = image_id(fields, repairs)
+    license_id = fields.get("license")
+    image = Image(
+        id=number,
+        width=length(fields, "width", repairs),
+        height=length(fields, "height", repairs),
+        file_name=file_name(fields),
+        flickr_url=text(fields, "flickr_url"),
+        license=license_id if isinstance(license_id, int) else None,
+    )
+    count_image_repairs(lists, number, offset, repairs)
+    return msgspec.structs.replace(source_image(lists, image, offset), original_id=original)
+
+
+def count_image_repairs(lists: Lists, number: int, offset: int, repairs: list[Repair]) -> None:
+    """Count what was repaired of the image record of id `number` at byte `offset`."""
+    source = lists.files.source
+    for reason, seen in repairs:
+        lists.counts.repair(source, reason, Example(lists.files.label, offset, "photograph", number, seen))
+    increase(lists.counts.repaired_images, source, int(bool(repairs)))
 
 
 def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> CocoListing:
     """Read what the file lists; `number` is the file's among all, `read` reads its image records.
 
-    Raises DataError if it is not a COCO-format file.
+    Raises DataError if it is not a COCO-format file, RefusedError if no image can be read.
     """
     path = files.annotations
     buffer = map_file(path)
     layout = coco_layout(path, buffer)
-    categories = _categories(path, layout.read(buffer, "categories"))
+    counts = Counts()
+    categories = read_categories(files, layout.read(buffer, "categories"), counts)
     licenses = _licenses(layout.read(buffer, "licenses"))
-    lists = Lists(files, number, licenses, {c.id: c.name for c in categories})
+    lists = Lists(files, number, licenses, {c.id: c.name for c in categories}, counts)
     images: list[SourceImage] = []
-    rejects: list[Reject] = []
     for byte_range in layout.byte_ranges(number, "images"):
         for offset, item in read_items(buffer, byte_range):
             try:
                 images.append(read(lists, item, offset))
-            except JSON_ERRORS as error:
-                seen = excerpt(f"{error}: {excerpt(bytes(item))}")
-                rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
+            except BrokenError as error:
+                seen = excerpt(f"{error.seen}: {excerpt(bytes(item))}")
+                counts.rejects.append(Reject(files.source, files.label, "photograph", -1, offset, "malformed", seen))
     if not images:
-        raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
-    return CocoListing(categories, images, layout.byte_ranges(number, "annotations"), rejects)
+        why = f"; {top_rejects(counts.rejects)}" if counts.rejects else ""
+        message = f"{path}: lists no images that can be read, so there is nothing to prepare{why}"
+        raise RefusedError(message, counts.rejects)
+    increase(counts.images, files.source, len(counts.rejects))
+    byte_ranges = layout.byte_ranges(number, "annotations")
+    if len({c.name for c in categories}) < len(categories):
+        used = {read_category_id(item) for byte_range in byte_ranges for _, item in read_items(buffer, byte_range)}
+        categories = without_unused_doubles(categories, used)
+    return CocoListing(categories, images, byte_ranges, counts)
 
 
 def coco_layout(path: str, buffer: mmap) -> Layout:
@@ -112,18 +150,6 @@ def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
     except JSON_ERRORS:
         return {}
     return {item.id: item.url or item.name for item in listed}
-
-
-def _categories(path: str, data: msgspec.Raw | None) -> tuple[Category, ...]:
-    if data is None:
-        raise DataError(f"{path}: has no 'categories'; is it the right file?")
-    try:
-        categories = msgspec.json.decode(data, type=list[Category])
-    except JSON_ERRORS as error:
-        raise DataError(f"{path}: its categories need an id and a name each ({error})") from None
-    if not categories or len({c.id for c in categories}) < len(categories):
-        raise DataError(f"{path}: lists no categories, or one id for two of them")
-    return tuple(sorted(categories, key=lambda c: c.id))
 
 
 def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:

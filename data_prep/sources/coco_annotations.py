@@ -1,4 +1,8 @@
-"""COCO-format annotations → an image's objects, with the numbers that the file has."""
+"""COCO-format annotations → an image's objects, with the numbers that the file has.
+
+An annotation as COCO defines it is decoded straight into what is needed; any other is read again field by field
+(`lenient_annotations`).
+"""
 
 import math
 from typing import Annotated
@@ -7,9 +11,10 @@ import msgspec
 
 from data_prep.format.records import Annotation
 from data_prep.format.rle import mask_area
-from data_prep.sources.coco import Id
-from data_prep.sources.masks import Segmentation, to_rle
-from data_prep.sources.objects import RawRecord, RejectedObject
+from data_prep.sources.coercions import Id, shown
+from data_prep.sources.lenient_annotations import read_annotation, read_image_id
+from data_prep.sources.masks import Segmentation, is_empty, is_off_box, to_rle
+from data_prep.sources.objects import ObjectFinding, RawRecord, RejectedObject
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import JSON_ERRORS
 
@@ -27,51 +32,59 @@ class _Annotation(msgspec.Struct, gc=False):
     segmentation: Segmentation = None
 
 
-_head = msgspec.json.Decoder(_Head)
 _heads = msgspec.json.Decoder(list[_Head])
 _annotation = msgspec.json.Decoder(_Annotation)
 
 
 def annotation_image_ids(data: bytes) -> list[int]:
-    """The image of every annotation in a JSON array of them; raises msgspec.DecodeError if one lacks it."""
+    """The image of every annotation in a JSON array of them; raises msgspec.DecodeError if one lacks it or writes it in
+    another way than COCO."""
     return [head.image_id for head in _heads.decode(data)]
 
 
 def annotation_image_id(data: msgspec.Raw) -> int:
-    """The image of one annotation; raises msgspec.DecodeError if it lacks it."""
-    return _head.decode(data).image_id
+    """The image of one annotation, however it is written; raises BrokenError if it has none."""
+    return read_image_id(data)
 
 
 def add_coco_annotation(record: RawRecord, categories: dict[int, str]) -> None:
     """Add the annotation to its image's objects; `categories` are the file's class names by id.
 
-    Its numbers stay verbatim. A malformed annotation or one without an area is rejected. Where the file gives no area,
-    it is the mask's, or the box's without a mask.
+    Its numbers stay verbatim. Where the file gives no area, it is the mask's, or the box's without a mask. What COCO
+    writes otherwise is repaired where its meaning is plain; a mask that is none costs the mask, never the box; an
+    annotation that cannot be used is rejected.
     """
-    try:
-        found = _decode(record.data, categories)
-        mask = to_rle(found.segmentation, (record.transform.height, record.transform.width))
-    except BrokenError as error:
-        record.objects.rejected.append(RejectedObject(record.offset, record.data, error.reason, error.seen))
-        return
-    area = found.area
-    if area is None:
-        area = mask_area(mask) if mask else found.bbox[2] * found.bbox[3]
-    category = categories[found.category_id]
-    record.objects.annotations.append(Annotation(found.id, category, found.bbox, area, found.iscrowd, mask))
+    objects, size = record.objects, (record.transform.height, record.transform.width)
+    annotation = _as_coco(record.data, categories, size)
+    if annotation is None:
+        try:
+            annotation, repairs = read_annotation(record, categories)
+        except BrokenError as error:
+            objects.rejected.append(RejectedObject(record.offset, record.data, error.reason, error.seen))
+            return
+        objects.repaired += bool(repairs)
+        objects.repairs += [ObjectFinding(reason, record.offset, annotation.id, seen) for reason, seen in repairs]
+    if objects.boxes.add(annotation.bbox, record.transform.width, record.transform.height):
+        seen = f"{shown('bbox', annotation.bbox)}, image {size[1]}×{size[0]}"
+        objects.noted.append(ObjectFinding("beyond_image", record.offset, annotation.id, seen))
+    objects.annotations.append(annotation)
 
 
-def _decode(data: bytes, categories: dict[int, str]) -> _Annotation:
-    """One annotation, checked except for its mask; raises BrokenError."""
+def _as_coco(data: bytes, categories: dict[int, str], size: tuple[int, int]) -> Annotation | None:
+    """The annotation, if it is as COCO defines it and there is nothing to repair."""
     try:
         found = _annotation.decode(data)
-    except JSON_ERRORS as error:
-        raise BrokenError("malformed", str(error)) from None
+        mask = to_rle(found.segmentation, size)
+    except (*JSON_ERRORS, BrokenError):
+        return None
     area, (x, y, w, h) = found.area, found.bbox
-    if found.category_id not in categories:
-        raise BrokenError("unknown_category")
-    if not math.isfinite(x + y + w + h + (area or 0.0)) and not all(map(math.isfinite, (x, y, w, h, area or 0.0))):
-        raise BrokenError("malformed", "a number too large")
-    if w <= 0 or h <= 0 or (area is not None and area <= 0):
-        raise BrokenError("zero_size")
-    return found
+    if area is None:
+        area = mask_area(mask) if mask else w * h
+    category = categories.get(found.category_id)
+    if category is None or not (w > 0 and h > 0 and area > 0 and math.isfinite(x + y + w + h + area)):
+        return None
+    if x >= size[1] or y >= size[0] or x + w <= 0 or y + h <= 0:
+        return None
+    if mask and (is_empty(mask) or (not found.iscrowd and is_off_box(mask, found.bbox, found.segmentation))):
+        return None
+    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask)

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 import msgspec
 
 from data_prep.format.rejects import Kind, Reject, excerpt
+from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
+from data_prep.storage.errors import DataError
+
+_SHOWN = 160  # characters of an example
 
 ReasonCounts = dict[str, dict[str, int]]
 """Source → reason → number."""
@@ -15,7 +19,8 @@ ReasonCounts = dict[str, dict[str, int]]
 
 class Example(msgspec.Struct, frozen=True, order=True):
     """One image or object of which something is told: its annotation file below the source's folder, the byte of its
-    record there, what it is, its id (-1: it has none), and what was seen, field and value first."""
+    record there, what it is, its id (-1: it has none), and what was seen, field and value first. Without a file it is
+    about the source as a whole."""
 
     file: str
     offset: int
@@ -24,7 +29,10 @@ class Example(msgspec.Struct, frozen=True, order=True):
     seen: str
 
     def __str__(self) -> str:
-        named = f"{self.kind} {self.id}" if self.id >= 0 else f"{self.kind} at byte {self.offset}"
+        if not self.file:
+            return self.seen
+        kind = "image" if self.kind == "photograph" else "annotation"
+        named = f"{kind} {self.id}" if self.id >= 0 else f"{kind} at byte {self.offset}"
         return f"{self.file}: {named}, {self.seen}" if self.seen else f"{self.file}: {named}"
 
 
@@ -45,7 +53,8 @@ class Counts(msgspec.Struct):
     `images` and `objects` are what the files list, `included` the objects that went into shards, `excluded` those left
     out by rule, by reason. `repaired` are changes that cannot be wrong, of images and objects that are used, and
     `noted` what looks odd and is used unchanged. An image or object may have several of either: `repaired_images` and
-    `repaired_objects` count each once. `synsets` counts every synset of every Visual Genome object.
+    `repaired_objects` count each once. `boxes` says what a COCO-format source's boxes look
+    like, and `synsets` counts every synset of every Visual Genome object.
     """
 
     images: dict[str, int] = {}
@@ -58,6 +67,7 @@ class Counts(msgspec.Struct):
     repaired_images: dict[str, int] = {}
     repaired_objects: dict[str, int] = {}
     noted: Findings = {}
+    boxes: dict[str, BoxCounts] = {}
 
     def exclude(self, source: str, reason: str, number: int = 1) -> None:
         """Count images or objects that a rule excludes."""
@@ -94,6 +104,8 @@ class Counts(msgspec.Struct):
         for source, reasons in other.excluded.items():
             for reason, number in reasons.items():
                 self.exclude(source, reason, number)
+        for source, boxes in other.boxes.items():
+            self.boxes.setdefault(source, BoxCounts()).join(boxes)
         self.rejects.extend(other.rejects)
         for own, findings in ((self.repaired, other.repaired), (self.noted, other.noted)):
             for source, by_reason in findings.items():
@@ -101,10 +113,11 @@ class Counts(msgspec.Struct):
                     _add_finding(own, source, reason, finding)
 
     def rejected(self) -> ReasonCounts:
-        """The number of rejects by source and reason."""
+        """The number of rejected images and objects by source and reason."""
         counts: ReasonCounts = {}
         for reject in self.rejects:
-            increase(counts.setdefault(reject.source, {}), reject.reason)
+            if reject.kind != "mask":  # its object is used: it is among the repaired
+                increase(counts.setdefault(reject.source, {}), reject.reason)
         return counts
 
 
@@ -119,6 +132,14 @@ def numbers(findings: Findings) -> ReasonCounts:
     return {source: {reason: f.number for reason, f in found.items()} for source, found in findings.items()}
 
 
+class RefusedError(DataError):
+    """So much is broken that there is nothing to prepare, or not enough; `rejects` are all that were found."""
+
+    def __init__(self, message: str, rejects: list[Reject]) -> None:
+        super().__init__(message)
+        self.rejects = rejects
+
+
 def increase(counts: dict[str, int], name: str, by: int = 1) -> None:
     """Add to a number that may not be there yet; adding 0 leaves no entry."""
     if by:
@@ -131,8 +152,13 @@ def top_rejects(rejects: Iterable[Reject]) -> str:
     texts = []
     for reason, number in Counter(reject.reason for reject in rejects).most_common(3):
         example = min(reject for reject in rejects if reject.reason == reason)
-        texts.append(f"{reason} {number}× (as in {example.file}: {example.kind} {example.id})")
+        texts.append(f"{reason} {number}× (as in {example.file}: {_named(example)}, {example.excerpt[:_SHOWN]})")
     return ", ".join(texts)
+
+
+def _named(reject: Reject) -> str:
+    kind = "image" if reject.kind == "photograph" else "annotation"
+    return f"{kind} {reject.id}" if reject.id >= 0 else f"{kind} at byte {reject.offset}"
 
 
 _decoder = msgspec.json.Decoder(Counts)

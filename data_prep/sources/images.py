@@ -10,7 +10,9 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     leads out of it), `listed` the file that lists it (below the source's folder), at byte `offset`; `file` the number
     of the annotation file with its objects, in which `id` is unique. Two sources mean the same image if their `coco_id`
     or `flickr_id` match. `negative` are the classes known to be absent, `not_exhaustive` those of which some objects
-    may lack annotations.
+    may lack annotations. A `width` or `height` of 0 is not known: the file's is taken. `new_id` is its
+    id in the dataset where another image of the source has its id, and `original_id` the id that its record has where
+    the dataset's is another. `aliases` are the identities of further records of the same file.
     """
 
     source: str
@@ -28,11 +30,19 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     license: str | None = None
     negative: tuple[str, ...] = ()
     not_exhaustive: tuple[str, ...] = ()
+    new_id: int | None = None
+    original_id: str | None = None
+    aliases: tuple[tuple[int, int], ...] = ()
 
     @property
     def path(self) -> str:
         """The path or URI of its file; empty where it has no name."""
         return self.name and f"{self.folder}/{self.name}"
+
+    @property
+    def dataset_id(self) -> int:
+        """Its id in the dataset, unique among its source's images of a split."""
+        return self.id if self.new_id is None else self.new_id
 
     @property
     def identity(self) -> tuple[int, int]:

@@ -6,11 +6,26 @@ and those of which not every object is annotated (`not_exhaustive_category_ids`)
 And a category names its synset.
 """
 
+from typing import Any
+
 import msgspec
 
-from data_prep.sources.coco import CocoListing, Id, Image, Length, Lists, Number, list_coco, source_image
+from data_prep.sources.coco import (
+    CocoListing,
+    Image,
+    Length,
+    Lists,
+    Number,
+    list_coco,
+    read_image,
+    source_image,
+)
+from data_prep.sources.coercions import Id, shown, to_id
 from data_prep.sources.images import SourceImage
+from data_prep.sources.lenient_annotations import record_fields
 from data_prep.sources.options import CocoFiles
+from data_prep.sources.reasons import BrokenError
+from data_prep.storage.errors import JSON_ERRORS
 
 
 class _Image(msgspec.Struct):
@@ -28,12 +43,16 @@ _image = msgspec.json.Decoder(_Image)
 
 
 def list_lvis(files: CocoFiles, number: int) -> CocoListing:
-    """Read what the file lists, as `list_coco` does; its images name COCO's by `coco_id`."""
+    """Read what the file lists, as `list_coco` does; its images name COCO's by `coco_id`, or their own file by
+    `file_name`."""
     return list_coco(files, number, _read_image)
 
 
 def _read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
-    found = _image.decode(data)
+    try:
+        found = _image.decode(data)
+    except JSON_ERRORS:
+        return _read_own_image(lists, data, offset)
     file_name = "/".join(found.coco_url.split("/")[-2:])
     listed = Image(found.id, found.width, found.height, file_name, found.flickr_url, found.license)
     return msgspec.structs.replace(
@@ -44,8 +63,27 @@ def _read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
     )
 
 
+def _read_own_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
+    """An image that is not COCO's: its record has a `file_name` in place of the `coco_url`."""
+    fields = record_fields(data)
+    if "file_name" not in fields:
+        raise BrokenError("malformed", f"{shown('coco_url', fields.get('coco_url'))}: coco_url or file_name is needed")
+    return msgspec.structs.replace(
+        read_image(lists, data, offset),
+        negative=_names(_ids(fields, "neg_category_ids"), lists),
+        not_exhaustive=_names(_ids(fields, "not_exhaustive_category_ids"), lists),
+    )
+
+
+def _ids(fields: dict[str, Any], field: str) -> list[int]:
+    listed = fields.get(field) or []
+    if not isinstance(listed, list):
+        raise BrokenError("malformed", shown(field, listed))
+    return [to_id(field, value) for value in listed]
+
+
 def _names(ids: list[int], lists: Lists) -> tuple[str, ...]:
     unknown = [category for category in ids if category not in lists.categories]
     if unknown:
-        raise msgspec.ValidationError(f"category {unknown[0]} is not one of the file's")
+        raise BrokenError("malformed", f"category {unknown[0]} is not one of the file's")
     return tuple(sorted({lists.categories[category] for category in ids}))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from data_prep.format.records import Annotation
+from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.coordinates import CoordinateTransform
 
 
@@ -33,7 +34,7 @@ class ObjectFinding(NamedTuple):
 class ImageObjects:
     """An image's objects of one file: those included, in the file's order, and the number of them that were clipped;
     the reason of each one excluded by rule; those rejected. Of those included: all repairs, the number of objects that
-    were repaired, and what looks odd."""
+    were repaired, what looks odd, and what their boxes look like."""
 
     annotations: list[Annotation] = field(default_factory=list)
     clipped: int = 0
@@ -42,6 +43,7 @@ class ImageObjects:
     repairs: list[ObjectFinding] = field(default_factory=list)
     repaired: int = 0
     noted: list[ObjectFinding] = field(default_factory=list)
+    boxes: BoxCounts = field(default_factory=BoxCounts)
 
     @property
     def count(self) -> int:

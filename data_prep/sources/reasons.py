@@ -1,6 +1,7 @@
 """What became of a source's images and objects, and why: the codes in `manifest.json` and `rejects.parquet`."""
 
 EXCLUDED_OBJECTS = {
+    "doubled": "objects that are another's double: the same class, box and mask under another id",
     "no_synset": "objects without a synset",
     "several_synsets": "objects with more than one synset",
     "photograph_left_out": "objects of images that are left out",
@@ -19,6 +20,8 @@ EXCLUDED_IMAGES = {
     "also_in_val": "images whose ids name two others, one of them for validation",
     "copy_rejected": "images merged with one that was rejected",
     "duplicate": "second copies of an image that is merged already",
+    "same_file": "records that list an image's file again under another id: their objects are the image's",
+    "same_record": "records that list an image again",
     "beyond_limit": "images beyond the limit asked for",
 }
 EXCLUDED = {**EXCLUDED_OBJECTS, **IN_THE_SHARDS, **EXCLUDED_IMAGES}
@@ -26,19 +29,47 @@ EXCLUDED = {**EXCLUDED_OBJECTS, **IN_THE_SHARDS, **EXCLUDED_IMAGES}
 HELD_OUT = {
     "coco_id": "whose coco_id names an image held out of training",
     "content": "whose file shows an image held out of training",
+    "file": "whose file is that of an image held out of training",
     "flickr_id": "whose Flickr photo id is that of an image held out of training",
     "id_content_disagree": "whose ids name one image and whose file shows another",
 }
 
-REPAIRED: dict[str, str] = {}
+LOST_MASKS = {
+    "bad_mask": "objects whose segmentation is not a mask of the image: used without a mask",
+    "empty_mask": "objects whose mask is without a pixel: used without a mask",
+    "mask_off_box": "objects, crowds aside, whose mask lies apart from their box: used without a mask",
+}
+"""Repairs of which `rejects.parquet` has a row, of kind `mask`."""
+
+REPAIRED = {
+    **LOST_MASKS,
+    "area": "objects whose area is no number above 0: computed anew",
+    "bbox_from_mask": "objects without a box: the box of their mask is taken",
+    "box_as_mask": "objects whose segmentation is their box: used without a mask",
+    "category_repeated": "categories that are listed again with the same id and name",
+    "id_absent": "annotations without an id: numbered by their place in the file",
+    "id_mapped": "ids that are text, or no number up to 2^53: numbered anew",
+    "number_written": "records whose numbers are written as text, floats, true or false",
+    "polygon_part": "masks of which a part without three points or an area was dropped",
+    "segmentation_shape": "polygons written as one list, as pairs, or a level too deep",
+    "size_from_file": "images whose listed width and height are absent or wrong: the file's are taken",
+}
 """Changes that cannot be wrong, of images and objects that are used."""
 
-NOTED: dict[str, str] = {}
+NOTED = {
+    "beyond_image": "boxes that reach beyond the image",
+    "class_names_alike": "classes whose names differ in case, blanks or punctuation only: they stay apart",
+    "class_without_objects": "classes without an object",
+    "only_crowds": "sources in which every object is a crowd (iscrowd=1): nothing is learned from crowds",
+    "no_objects": "sources without one object that can be used",
+    "same_image_other_source": "images that another source has too, matched by content: what one of them does not "
+    "annotate is background there",
+    "same_image_other_split": "images that another split of the source has too, matched by content",
+}
 """What looks odd, and is used as it is."""
 
 REJECTED = {
     "bad_file_name": "images whose file name leads out of the image folder",
-    "bad_mask": "objects whose segmentation is not a mask of the image",
     "bad_size": "images listed with a width or height below 1",
     "duplicate_id": "image records with the id of an earlier one",
     "malformed": "records that lack a field or hold a wrong type",

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.sources.coco import Id, Length, Number
+from data_prep.sources.coco import Length, Number
+from data_prep.sources.coercions import Id
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange, map_file, read_items
 from data_prep.sources.layout import array_layout

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from data_prep.format.records import Annotation
-from data_prep.sources.coco import Id
+from data_prep.sources.coercions import Id
 from data_prep.sources.coordinates import CoordinateTransform
 from data_prep.sources.objects import RawRecord, RejectedObject
 from data_prep.sources.reasons import BrokenError

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from data_prep.sources.coco import Id
+from data_prep.sources.coercions import Id
 from data_prep.storage.errors import JSON_ERRORS
 
 

@@ -18,7 +18,7 @@ from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out import HeldOutGalleries
 from data_prep.shards.locate import REFERENCE, References, locate, pack
-from data_prep.shards.read_annotations import annotate
+from data_prep.shards.read_annotations import ObjectReader, by_image
 from data_prep.shards.write import write_shard
 from data_prep.sources.counts import Counts
 from data_prep.sources.options import parse_sources
@@ -160,9 +160,9 @@ def build_records_plainly(*sources: str) -> tuple[Counts, list[Record]]:
         for shard, group in groups:
             references[shard].append(group)
     records = [
-        build_record(one.merged, annotated, total, content)
+        build_record(one.merged, ObjectReader(plan, buffers).read(one.merged, own), total, content)
         for images, groups in zip(contents.images, references, strict=True)
-        for one, annotated in annotate(plan, images, np.concatenate(groups), buffers)
+        for one, own in zip(images, by_image(np.concatenate(groups), len(images)), strict=True)
     ]
     check_nothing_lost(total)
     return total, records

@@ -24,8 +24,8 @@ def image(of: str, number: int, **fields: Any) -> SourceImage:
         "height": 480,
         "split": "val" if of.endswith("val") else "train",
         "coco_id": number if of.startswith("lvis") else None,
-        "folder": "",
-        "name": "a.jpg",
+        "folder": "images",
+        "name": f"{of}-{number}.jpg",
         "listed": "a.json",
         "offset": 0,
     }
@@ -99,7 +99,7 @@ def test_a_second_copy_is_excluded_as_a_duplicate() -> None:
 
 
 def test_custom_files_that_count_from_one_in_each_split_get_keys_of_their_own() -> None:
-    merged = merge([image("mine", 1), image("mine", 1, file=7, split="val")], [])
+    merged = merge([image("mine", 1), image("mine", 1, file=7, split="val", name="b.jpg")], [])
     assert keys(merged) == {"mine-000000000001": ("train", "mine"), "mine-val-000000000001": ("val", "mine")}
 
 

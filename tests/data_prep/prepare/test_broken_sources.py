@@ -27,14 +27,16 @@ from tests.data_prep.small_sources import (
 
 
 def test_each_broken_thing_is_a_row_with_its_reason(tmp_path: Path) -> None:
-    images = [coco_image(1), coco_image(1), coco_image(2, file_name="../../2.jpg"), {"id": 3}, coco_image(4), "text"]
-    annotations = [coco_object(1, 1), coco_object(2, 99), coco_object(3, 1, area=0), coco_object(4, 4), {"id": 5}]
+    twice = [coco_image(6), coco_image(6, file_name="7.jpg")]
+    images = [coco_image(1), *twice, coco_image(2, file_name="../../2.jpg"), {"id": 3}, coco_image(4), "text"]
+    flat = coco_object(3, 1, bbox=[1, 1, 0, 2])
+    annotations = [coco_object(1, 1), coco_object(2, 99), flat, coco_object(4, 4), {"id": 5}]
     write_coco(tmp_path / "coco", images, annotations)
     (tmp_path / "coco/train2017/000000000004.jpg").write_bytes(jpeg(4)[:-90])
     manifest = prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")
     rejects = read_rejects(f"{tmp_path}/out/rejects.parquet")
     assert {(r.kind, r.id, r.reason) for r in rejects} == {
-        ("photograph", 1, "duplicate_id"),
+        ("photograph", 6, "duplicate_id"),
         ("photograph", 2, "bad_file_name"),
         ("photograph", -1, "malformed"),
         ("photograph", 4, "unreadable"),
@@ -42,7 +44,7 @@ def test_each_broken_thing_is_a_row_with_its_reason(tmp_path: Path) -> None:
         ("object", 3, "zero_size"),
         ("object", -1, "malformed"),
     }
-    assert sum(manifest.rejected["coco"].values()) == len(rejects) == 8
+    assert sum(manifest.rejected["coco"].values()) == len(rejects) == 9
     assert manifest.left_out == {"coco": {"photograph_rejected": 1}}
     text = (tmp_path / "coco/annotations/instances_train2017.json").read_text()
     zero_size = next(r for r in rejects if r.reason == "zero_size")
@@ -68,7 +70,7 @@ def test_what_merged_with_a_rejected_image_is_accounted_for(tmp_path: Path) -> N
 
 
 def test_too_many_broken_records_publish_nothing(tmp_path: Path) -> None:
-    broken = [coco_object(number, 1, area=0) for number in range(12)]
+    broken = [coco_object(number, 1, bbox=[1, 1, 0, 2]) for number in range(12)]
     write_coco(tmp_path / "coco", [coco_image(1)], [*broken, coco_object(99, 1)])
     with pytest.raises(DataError, match=r"source coco: 12 of 13 objects are broken.*zero_size 12×.*--max-rejected"):
         prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco", max_rejected=0.5)

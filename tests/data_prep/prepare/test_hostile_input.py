@@ -83,20 +83,30 @@ def test_a_images_file_name_cannot_name_a_file_elsewhere(name: str, tmp_path: Pa
 
 def test_keys_from_any_ids_are_names_of_files(tmp_path: Path) -> None:
     ids = [1, 0, 10**12, -5, 2**62, -(2**62)]
-    write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(1, 1)])
-    amend(tmp_path / "coco", [{**coco_image(1), "id": i} for i in ids])
+    images = [coco_image(number) for number in range(len(ids))]
+    write_coco(tmp_path / "coco", images, [coco_object(1, 1)])
+    amend(tmp_path / "coco", [{**image, "id": i} for image, i in zip(images, ids, strict=True)])
     write_vg(tmp_path / "vg", [vg_image(i) for i in ids[:3]], {i: [vg_object(1, ["../../evil.n.01"])] for i in ids[:3]})
     before = everything(tmp_path)
     prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco", f"vg=vg:{tmp_path}/vg")
     assert all(path.split("/")[0] == "out" for path in everything(tmp_path) - before)
-    rejects = read_rejects(f"{tmp_path}/out/rejects.parquet")
-    assert [reject.reason for reject in rejects] == ["malformed"] * 3
-    assert len({row.key for row in Dataset.open(f"{tmp_path}/out").rows}) == 6
+    assert read_rejects(f"{tmp_path}/out/rejects.parquet") == []
+    assert len({row.key for row in Dataset.open(f"{tmp_path}/out").rows}) == 9
     check_members(tmp_path / "out")
 
 
-@pytest.mark.parametrize("number", ["../../evil", 2**70, 1.5, None, [1]])
-def test_an_id_that_is_no_number_is_rejected(number: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../../evil", 2**70, "", "0" * 500])
+def test_an_id_that_is_a_name_is_mapped_and_kept(name: object, tmp_path: Path) -> None:
+    write_coco(tmp_path / "coco", [coco_image(1), coco_image(2)], [])
+    amend(tmp_path / "coco", [coco_image(1), {**coco_image(2), "id": name or "."}])
+    prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")
+    records = [dataset.read_record(row) for dataset in [Dataset.open(f"{tmp_path}/out")] for row in dataset.rows]
+    assert {record.original_ids.get("coco") for record in records} == {None, str(name or ".")}
+    check_members(tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [1.5, None, [1], "", True])
+def test_an_id_that_is_neither_number_nor_name_is_rejected(number: object, tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [])
     amend(tmp_path / "coco", [coco_image(1), {**coco_image(1), "id": number}])
     prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")

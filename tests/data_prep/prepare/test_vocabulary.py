@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.prepare.vocabulary import build_vocabulary, most_frequent, read_synset_table, synset_of
-from data_prep.sources.coco import Category
+from data_prep.sources.categories import Category
 from data_prep.storage.errors import ConfigError, DataError
 
 COCO = (Category(1, "person"), Category(33, "suitcase"), Category(64, "potted plant"))

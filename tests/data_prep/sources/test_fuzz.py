@@ -15,7 +15,7 @@ from PIL import Image
 from data_prep.format.images import decode_rgb
 from data_prep.format.records import Record, decode_record, encode_record
 from data_prep.sources.counts import Counts
-from data_prep.sources.reasons import EXCLUDED, EXCLUDED_IMAGES, REJECTED
+from data_prep.sources.reasons import EXCLUDED, EXCLUDED_IMAGES, LOST_MASKS, NOTED, REJECTED, REPAIRED
 from data_prep.storage.errors import DataError
 from tests.data_prep.damage import damage_bytes, damage_json
 from tests.data_prep.small_sources import (
@@ -72,7 +72,9 @@ def check(total: Counts, records: list[Record]) -> None:
         listing = ("image_data.json", "lvis_v1_train.json", "annotations/instances_train2017.json")
         broken = sum(r.source == source and r.kind == "photograph" and r.file in listing for r in total.rejects)
         assert images == included + excluded + broken
-    assert {reject.reason for reject in total.rejects} <= REJECTED.keys()
+    assert {reject.reason for reject in total.rejects} <= REJECTED.keys() | LOST_MASKS.keys()
+    assert {reason for reasons in total.repaired.values() for reason in reasons} <= REPAIRED.keys()
+    assert {reason for reasons in total.noted.values() for reason in reasons} <= NOTED.keys()
     assert {reason for reasons in total.excluded.values() for reason in reasons} <= EXCLUDED.keys()
     for reject in total.rejects:
         reject.excerpt.encode()

@@ -48,8 +48,8 @@ def genome(transform: CoordinateTransform = SAME_SIZE, **fields: Any) -> tuple[A
 
 
 def test_cocos_numbers_stay_as_they_are() -> None:
-    found = coco(bbox=[500.24, -3.5, 139.7, 90.03], area=7792.322100000002)
-    assert (found.bbox, found.area) == ((500.24, -3.5, 139.7, 90.03), 7792.322100000002)
+    found = coco(bbox=[5.24, -0.5, 39.7, 20.03], area=792.322100000002)
+    assert (found.bbox, found.area) == ((5.24, -0.5, 39.7, 20.03), 792.322100000002)
 
 
 @pytest.mark.parametrize(("segmentation", "area"), [([[2, 3, 12, 3, 12, 8, 2, 8]], 50.0), (None, 35.0)])
@@ -62,14 +62,13 @@ def test_an_area_that_the_file_lacks_is_the_masks_or_else_the_boxs(segmentation:
     [
         ({"bbox": [1, 1, 0, 5]}, "zero_size"),
         ({"bbox": [1, 1, 5, -1]}, "zero_size"),
-        ({"area": 0}, "zero_size"),
+        ({"bbox": [41, 1, 5, 5]}, "outside_image"),
         ({"bbox": [1, 1, 5]}, "malformed"),
         ({"bbox": "1 1 5 5"}, "malformed"),
-        ({"id": -1}, "malformed"),
+        ({"iscrowd": "yes"}, "malformed"),
         ({"iscrowd": 2}, "malformed"),
         ({"category_id": 2}, "unknown_category"),
-        ({"segmentation": [[1, 2]]}, "bad_mask"),
-        ({"segmentation": [1, 2, 3]}, "malformed"),
+        ({"category_id": None}, "malformed"),
     ],
 )
 def test_a_broken_coco_object_is_rejected_with_its_reason(fields: dict[str, Any], reason: str) -> None:

@@ -1,0 +1,43 @@
+"""An image whose listed width and height are absent or wrong: the file's are taken if the annotations fit them."""
+
+import msgspec
+
+from data_prep.plan.merge import MergedImage, same_aspect_ratio
+from data_prep.shards.image_file import ImageFile
+from data_prep.shards.read_annotations import FileAnnotations
+from data_prep.sources.images import SourceImage
+from data_prep.sources.reasons import BrokenError
+
+# Exports round, or count from the first pixel.
+_ROUNDING = 2
+
+
+def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
+    """The image with its file's width and height.
+
+    Raises BrokenError if the annotations belong to other pixels: where several copies share them, where the listed
+    width and height are swapped, or are those of the image at another resolution.
+    """
+    listed = image.canonical
+    actual = msgspec.structs.replace(listed, width=file.width, height=file.height)
+    if listed.width and listed.height and not _close(listed, actual):
+        swapped = (listed.width, listed.height) == (actual.height, actual.width)
+        if len(image.copies) > 1 or swapped or same_aspect_ratio(listed, actual):
+            raise mismatch(image, file)
+    return msgspec.structs.replace(image, copies=(actual, *image.copies[1:]))
+
+
+def check_boxes_fit(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> None:
+    """Raise BrokenError if boxes reach beyond the file's pixels: then they belong to others."""
+    if any(each.objects.boxes.beyond for each in annotations):
+        raise mismatch(image, file)
+
+
+def mismatch(image: MergedImage, file: ImageFile) -> BrokenError:
+    """The error of an image whose annotations belong to other pixels than its file's."""
+    listed = image.canonical
+    return BrokenError("size_mismatch", f"{file.width}×{file.height} pixels, listed as {listed.width}×{listed.height}")
+
+
+def _close(listed: SourceImage, actual: SourceImage) -> bool:
+    return abs(listed.width - actual.width) <= _ROUNDING and abs(listed.height - actual.height) <= _ROUNDING
