@@ -20,6 +20,7 @@ GROUPS = {
         {
             "toy": "data_prep.cli.toy",
             "sources": "data_prep.cli.sources",
+            "check": "data_prep.cli.check",
             "prepare": "data_prep.cli.prepare",
             "verify": "data_prep.cli.verify",
             "audit": "data_prep.cli.audit",

@@ -55,13 +55,20 @@ class PlannedShard(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
+Images = Literal["write", "read", "skip"]
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """All that workers need; the number of a file, byte range or shard is its position here."""
+    """All that workers need; the number of a file, byte range or shard is its position here.
+
+    `images`: whether images are written into shards, read and not written, or not even read.
+    """
 
     out: str
     files: list[PlannedFile]
     byte_ranges: list[ByteRange]
     shards: list[PlannedShard]
+    images: Images = "write"
 
 
 def work_folder(out: str) -> str:

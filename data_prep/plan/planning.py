@@ -40,7 +40,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     tables = ImageTables()
     tables.add(listing.rejected, REJECTED)
     for image, reason in merged.excluded:
-        counts.exclude(image.source, reason)
+        counts.exclude_image(image, reason)
         tables.add([image], EXCLUDED)
     for source, number in merged.unmerged.items():
         if number:
@@ -49,7 +49,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
         message = f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}"
-        raise RefusedError(message, counts.rejects)
+        raise RefusedError(message, counts)
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
             tables.add(planned.merged.copies, number, position)

@@ -44,7 +44,7 @@ def distinct(images: list[SourceImage], counts: Counts) -> Distinct:
             continue
         settled.images.append(same[0])
         for image in same[1:]:
-            counts.exclude(image.source, "same_record")
+            counts.exclude_image(image, "same_record")
     settled.images = _renumbered(_one_for_each_file(settled.images, counts), counts)
     return settled
 
@@ -70,7 +70,7 @@ def _one_for_each_file(images: list[SourceImage], counts: Counts) -> list[Source
         if first is image:
             continue
         found[key] = msgspec.structs.replace(first, aliases=(*first.aliases, image.identity))
-        counts.exclude(image.source, "same_file")
+        counts.exclude_image(image, "same_file", f"{image.name} is the file of image {first.id} too")
     return list(found.values())
 
 

@@ -20,11 +20,11 @@ def check_ceiling(total: Counts, max_rejected: float) -> None:
                 raise RefusedError(
                     f"source {source}: {len(rejects)} of {number} {_NAMES[kind]} are broken, more than the allowed "
                     f"{max_rejected:.1%}: {top_rejects(rejects)}; repair the source or raise --max-rejected",
-                    total.rejects,
+                    total,
                 )
     for source, boxes in total.boxes.items():
         if trouble := boxes.trouble():
-            raise RefusedError(f"source {source}: {trouble}; write them anew", total.rejects)
+            raise RefusedError(f"source {source}: {trouble}; write them anew", total)
 
 
 def allowed_rejects(listed: int, max_rejected: float) -> float:

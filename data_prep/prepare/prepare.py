@@ -82,7 +82,7 @@ def _rejects_kept(out: str) -> Iterator[None]:
         if exists(manifest_uri(out)) or (list_files(out) and not is_folder(work_folder(out))):
             raise
         write(f"{work_folder(out)}/refused.txt", str(error).encode())
-        write_rejects(f"{out}/rejects.parquet", error.rejects)
+        write_rejects(f"{out}/rejects.parquet", error.counts.rejects)
         raise DataError(f"{error} ({out}/rejects.parquet lists all of them)") from None
 
 

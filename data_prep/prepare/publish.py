@@ -37,15 +37,13 @@ def publish(
     """
     out = planned.plan.out
     results = [read_summary(planned.plan, number) for number in range(len(planned.plan.shards))]
-    total = Counts()
-    for counts in (planned.counts, scanned, *(result.counts for result in results)):
-        total.add(counts)
+    total = total_counts(planned, scanned, results)
     check_ceiling(total, max_rejected)
     check_nothing_lost(total)
     filled = [result for result in results if result.shard.samples]
     if not filled:
-        raise RefusedError(f"{out}: not one image can be used; {top_rejects(total.rejects)}", total.rejects)
-    class_counts = _class_counts(filled)
+        raise RefusedError(f"{out}: not one image can be used; {top_rejects(total.rejects)}", total)
+    class_counts = count_classes(filled)
     vocabulary = build_vocabulary(planned.classes, table, total.synsets, class_counts, classes)
     _count_outside(total, class_counts, vocabulary)
     note_classes(total, planned.classes, class_counts)
@@ -81,7 +79,15 @@ def _held_out(planned: Planned, results: list[ShardSummary]) -> tuple[HeldOut, .
     return tuple(sorted(by_content + [image for image in planned.held_out if (image.source, image.id) not in known]))
 
 
-def _class_counts(results: list[ShardSummary]) -> dict[str, dict[str, tuple[int, int]]]:
+def total_counts(planned: Planned, scanned: Counts, results: list[ShardSummary]) -> Counts:
+    """What was counted while planning, while reading the annotation files and while building the shards."""
+    total = Counts()
+    for counts in (planned.counts, scanned, *(result.counts for result in results)):
+        total.add(counts)
+    return total
+
+
+def count_classes(results: list[ShardSummary]) -> dict[str, dict[str, tuple[int, int]]]:
     """Source → class → (objects, masks)."""
     objects: dict[str, dict[str, int]] = {}
     masks: dict[str, dict[str, int]] = {}

@@ -17,16 +17,19 @@ from data_prep.storage.errors import JSON_ERRORS
 
 class ShardContent(msgspec.Struct):
     """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects` and `masks` by source and
-    class."""
+    class; `per_image`, by source, how many images have how many objects."""
 
     what: dict[str, int] = {}
     objects: dict[str, dict[str, int]] = {}
     masks: dict[str, dict[str, int]] = {}
+    per_image: dict[str, dict[int, int]] = {}
 
     def add(self, record: Record) -> None:
         """Count a record."""
         increase(self.what, "photographs")
         for source, annotations in record.objects.items():
+            images = self.per_image.setdefault(source, {})
+            images[len(annotations)] = images.get(len(annotations), 0) + 1
             masked = [a.category for a in annotations if a.mask is not None]
             _count_names(self.objects.setdefault(source, {}), [a.category for a in annotations])
             _count_names(self.masks.setdefault(source, {}), masked)

@@ -29,8 +29,10 @@ def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
 
 def check_boxes_fit(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> None:
     """Raise BrokenError if boxes reach beyond the file's pixels: then they belong to others."""
-    if any(each.objects.boxes.beyond for each in annotations):
-        raise mismatch(image, file)
+    for each in annotations:
+        outside = any(rejected.reason == "outside_image" for rejected in each.objects.rejected)
+        if each.objects.boxes.beyond or outside:
+            raise mismatch(image, file)
 
 
 def mismatch(image: MergedImage, file: ImageFile) -> BrokenError:

@@ -1,16 +1,19 @@
 """Write a shard from its references: images are copied verbatim, and each one excluded or rejected is counted."""
 
+import os
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from mmap import mmap
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from data_prep.content.held_out import Pictures, describe
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.plan.merge import TRAIN, MergedImage
-from data_prep.plan.plan import Plan, PlannedImage, read_planned_images
+from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
@@ -37,11 +40,14 @@ def write_shard(
     planned = plan.shards[number]
     images = read_planned_images(plan.out, number)
     references = by_image(unpack(packed), len(images))
-    files = read_ahead(_files(image) for image in images)
-    with create(f"{plan.out}/{planned.path}") as file, closing(files):
+    files = read_ahead(_files(image) if plan.images != "skip" else [] for image in images)
+    with _target(plan, planned) as file, closing(files):
         shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers))
         for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
-            shard.add(position, image, own, read_file)
+            if plan.images == "skip":
+                shard.add_unread(image, own)
+            else:
+                shard.add(position, image, own, read_file)
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
@@ -55,6 +61,11 @@ def write_shard(
         shard.tar.digests,
     )
     write_result(plan, number, result)
+
+
+def _target(plan: Plan, planned: PlannedShard) -> AbstractContextManager[BinaryIO]:
+    """The shard's file; nowhere, if the images are only looked at."""
+    return create(f"{plan.out}/{planned.path}") if plan.images == "write" else Path(os.devnull).open("wb")
 
 
 def _files(planned: PlannedImage) -> list[str]:
@@ -94,6 +105,10 @@ class _OpenShard:
             self.pictures.append(describe(position, file.grey))
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content))
 
+    def add_unread(self, planned: PlannedImage, references: References) -> None:
+        """Count an image and its annotations, without a look at its file."""
+        build_record(planned.merged, self.objects.read(planned.merged, references), self.counts, self.content)
+
     def _read_objects(
         self, image: MergedImage, file: ImageFile, references: References
     ) -> tuple[MergedImage, list[FileAnnotations]]:
@@ -122,7 +137,7 @@ class _OpenShard:
         self, copies: Iterable[SourceImage], annotations: list[FileAnnotations], reason: str, by: ToldBy, key: str
     ) -> None:
         for copy in copies:
-            self.counts.exclude(copy.source, reason)
+            self.counts.exclude_image(copy, reason, f"{copy.name} is {key}")
             self.held_out.append(HeldOut(copy.source, copy.dataset_id, by, key))
         for each in annotations:
             self.counts.exclude(each.file.source, "photograph_left_out", each.objects.count)

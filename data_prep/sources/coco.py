@@ -129,7 +129,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     if not images:
         why = f"; {top_rejects(counts.rejects)}" if counts.rejects else ""
         message = f"{path}: lists no images that can be read, so there is nothing to prepare{why}"
-        raise RefusedError(message, counts.rejects)
+        raise RefusedError(message, counts)
     increase(counts.images, files.source, len(counts.rejects))
     byte_ranges = layout.byte_ranges(number, "annotations")
     if len({c.name for c in categories}) < len(categories):

@@ -29,11 +29,12 @@ def to_number(field: str, value: Any) -> float:
     """A finite number, also written as text."""
     if isinstance(value, str):
         try:
-            value = float(value)
+            number = float(value)
         except ValueError:
             raise BrokenError("malformed", shown(field, value)) from None
-        if not math.isfinite(value):
+        if not math.isfinite(number):
             raise BrokenError("malformed", f"{field}: {value} is not a finite number")
+        value = number
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BrokenError("malformed", shown(field, value))
     try:

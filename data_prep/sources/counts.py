@@ -61,6 +61,7 @@ class Counts(msgspec.Struct):
     objects: dict[str, int] = {}
     included: dict[str, int] = {}
     excluded: ReasonCounts = {}
+    excluded_examples: dict[str, dict[str, Example]] = {}
     synsets: dict[str, int] = {}
     rejects: list[Reject] = []
     repaired: Findings = {}
@@ -69,9 +70,17 @@ class Counts(msgspec.Struct):
     noted: Findings = {}
     boxes: dict[str, BoxCounts] = {}
 
-    def exclude(self, source: str, reason: str, number: int = 1) -> None:
+    def exclude(self, source: str, reason: str, number: int = 1, example: Example | None = None) -> None:
         """Count images or objects that a rule excludes."""
         increase(self.excluded.setdefault(source, {}), reason, number)
+        if example:
+            examples = self.excluded_examples.setdefault(source, {})
+            examples[reason] = min(example, examples.get(reason, example))
+
+    def exclude_image(self, image: SourceImage, reason: str, seen: str = "") -> None:
+        """Count an image that a rule excludes, as an example too."""
+        example = Example(image.listed, image.offset, "photograph", image.id, seen or image.name)
+        self.exclude(image.source, reason, 1, example)
 
     def reject_image(self, image: SourceImage, error: BrokenError) -> None:
         """Add an image that is broken to the rejects."""
@@ -103,7 +112,8 @@ class Counts(msgspec.Struct):
                 mine[name] = mine.get(name, 0) + number
         for source, reasons in other.excluded.items():
             for reason, number in reasons.items():
-                self.exclude(source, reason, number)
+                example = other.excluded_examples.get(source, {}).get(reason)
+                self.exclude(source, reason, number, example)
         for source, boxes in other.boxes.items():
             self.boxes.setdefault(source, BoxCounts()).join(boxes)
         self.rejects.extend(other.rejects)
@@ -133,11 +143,11 @@ def numbers(findings: Findings) -> ReasonCounts:
 
 
 class RefusedError(DataError):
-    """So much is broken that there is nothing to prepare, or not enough; `rejects` are all that were found."""
+    """So much is broken that there is nothing to prepare, or not enough; `counts` are all that were found."""
 
-    def __init__(self, message: str, rejects: list[Reject]) -> None:
+    def __init__(self, message: str, counts: Counts) -> None:
         super().__init__(message)
-        self.rejects = rejects
+        self.counts = counts
 
 
 def increase(counts: dict[str, int], name: str, by: int = 1) -> None:

@@ -25,6 +25,7 @@ ORDER = (
     "data_prep/beam",
     "data_prep/inspect",
     "data_prep/prepare",
+    "data_prep/check",
     "data_prep/browse",
     "data_prep/toy_world",
     "data_prep/cli",

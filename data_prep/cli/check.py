@@ -1,0 +1,51 @@
+"""`maskx data check`."""
+
+from typing import Annotated
+
+from tyro.conf import UseAppendAction, arg
+
+from data_prep.arguments import Number, optional
+
+
+def check(
+    *,
+    source: Annotated[
+        UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PATH", help_behavior_hint="(required, repeatable)")
+    ],
+    out: Annotated[str | None, optional("URI", "no page")] = None,
+    images: bool = True,
+    max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01,
+    workers: Number = 1,
+) -> None:
+    """Look at sources before preparing them: what would be used, repaired, left out and rejected, and what looks odd.
+
+    Reads all files once, as `maskx data prepare` does, and writes no dataset. Each finding comes with its number, an
+    example and what to do. Ends with status 1 if `prepare` would refuse the sources.
+
+    Args:
+        source: The sources, as `maskx data prepare` takes them.
+        out: A page with the same findings and pictures of the examples: its name, ending in .html, or a folder for its
+            index.html.
+        images: Read the files of images too: whether they are there is found in any case.
+        max_rejected: Fraction of a source's images or objects that may be broken before `prepare` refuses it.
+        workers: Number of processes of this machine.
+
+    Example:
+        maskx data check --source mine=coco:annotations.json,images --out check.html
+    """
+    import logging
+
+    logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
+    from data_prep.check.check import CheckOptions, page_uri
+    from data_prep.check.check import check as run
+    from data_prep.check.page import write_page
+    from data_prep.check.text import describe
+    from data_prep.storage.errors import DataError
+
+    checked = run(CheckOptions(source, images, max_rejected, workers))
+    print(describe(checked))
+    if out:
+        write_page(checked, page_uri(out))
+        print(page_uri(out))
+    if checked.refused:
+        raise DataError("prepare would refuse these sources; the findings above say why")

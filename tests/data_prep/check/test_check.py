@@ -1,0 +1,98 @@
+"""`maskx data check`: what it says is what `prepare` does, and it leaves nothing behind but the page."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.check.check import CheckOptions, check
+from data_prep.check.findings import Sum, image_sum, object_sum, rows
+from data_prep.check.page import render
+from data_prep.check.remedies import REMEDIES
+from data_prep.check.text import describe
+from data_prep.sources.counts import numbers
+from data_prep.sources.reasons import EXCLUDED, LOST_MASKS, NOTED, REJECTED, REPAIRED
+from pipelines.cli import main
+from tests.data_prep.prepare.test_odd_sources import made, write
+from tests.data_prep.small_sources import coco_image, coco_object
+
+
+def odd(folder: Path) -> str:
+    images = [coco_image(number) for number in range(1, 9)]
+    objects: list[Any] = [coco_object(n, n) for n in range(1, 9)]
+    objects[0]["iscrowd"] = "yes"
+    objects[1]["area"] = 0
+    objects[2]["segmentation"] = [[1, 2, 3]]
+    objects += [coco_object(9, 4), coco_object(10, 5, bbox=[5, 3, 90, 5], segmentation=[])]
+    source = write(folder, images, objects)
+    (folder / "images/000000000008.jpg").unlink()
+    return f"mine=coco:{source}"
+
+
+def test_it_says_what_prepare_does(tmp_path: Path) -> None:
+    source = odd(tmp_path)
+    checked = check(CheckOptions((source,), max_rejected=0.3))
+    manifest = made(tmp_path, source)
+    assert checked.refused is None
+    assert checked.counts.rejected() == manifest.rejected
+    assert checked.counts.excluded == manifest.left_out
+    assert numbers(checked.counts.repaired) == manifest.repaired
+    assert numbers(checked.counts.noted) == manifest.noted
+
+
+def test_images_and_objects_listed_are_the_sum_of_what_became_of_them(tmp_path: Path) -> None:
+    checked = check(CheckOptions((odd(tmp_path),), max_rejected=0.3))
+    assert image_sum(checked.counts, "mine", checked.statistics["mine"]) == Sum(8, 7, 0, 0, 1)
+    assert object_sum(checked.counts, "mine") == Sum(10, 5, 2, 2, 1)
+
+
+def test_each_finding_has_an_example_in_full_and_what_to_do(tmp_path: Path) -> None:
+    text = describe(check(CheckOptions((odd(tmp_path),), max_rejected=0.3)))
+    assert "rejected: malformed 1× — " in text
+    assert 'own.json: annotation 1, iscrowd: "yes"' in text
+    assert "repaired: area 1× — objects whose area is no number above 0: computed anew" in text
+    assert "left out: doubled 1×" in text
+    assert "own.json: annotation 10, bbox: [5.0,3.0,90.0,5.0], image 40×30" in text
+    assert "to do: put the file where it was looked for, or correct its name" in text
+    assert text.endswith("prepare would accept this")
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_it_writes_nothing_and_looks_at_files_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: bool
+) -> None:
+    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
+    source = odd(tmp_path)
+    (tmp_path / "images/000000000007.jpg").write_bytes(b"<html>")
+    before = sorted(tmp_path.rglob("*.tar"))
+    checked = check(CheckOptions((source,), images=images, max_rejected=0.5))
+    assert ("unreadable" in {reject.reason for reject in checked.counts.rejects}) == images
+    assert sorted(tmp_path.rglob("*.tar")) == before == []
+    assert not list((tmp_path / "scratch").glob("check-*"))
+
+
+def test_the_page_shows_the_examples(tmp_path: Path) -> None:
+    html = render(check(CheckOptions((odd(tmp_path),), max_rejected=0.3)))
+    assert html.count("data:image/jpeg") >= 3
+    assert "annotation 10, bbox" in html
+
+
+def test_the_command_ends_with_1_where_prepare_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat = [coco_object(number, 1, bbox=[1, 1, 0, 2]) for number in range(1, 9)]
+    source = f"mine=coco:{write(tmp_path, [coco_image(1)], flat)}"
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "check", "--source", source, "--out", f"{tmp_path}/page"])
+    assert "prepare would refuse" in str(caught.value)
+    assert "prepare would refuse this: source mine: 8 of 8 objects are broken" in capsys.readouterr().out
+    assert "8 of 8 objects" in (tmp_path / "page/index.html").read_text()
+
+
+def test_every_reason_that_asks_for_something_says_what() -> None:
+    assert REMEDIES.keys() <= EXCLUDED.keys() | REPAIRED.keys() | NOTED.keys() | REJECTED.keys()
+    assert REJECTED.keys() | NOTED.keys() | LOST_MASKS.keys() <= REMEDIES.keys()
+
+
+def test_rejects_come_first(tmp_path: Path) -> None:
+    found = rows(check(CheckOptions((odd(tmp_path),), max_rejected=0.3)).counts)
+    outcomes = [row.outcome for row in found]
+    assert outcomes == sorted(outcomes, key=["rejected", "odd", "repaired", "left out"].index)
