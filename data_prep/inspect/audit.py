@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from data_prep.format.reader import Dataset
 from data_prep.inspect.compare import TrainingImage, describe_images, find_copies, processes
 from data_prep.inspect.show import table
+from data_prep.plan.image_files import ImageFiles
 from data_prep.plan.leaks import is_kept
 from data_prep.plan.listing import list_sources
 from data_prep.plan.merge import COCO, TRAIN
@@ -120,7 +121,8 @@ def _held_out(against: str) -> list[_Held]:
         files = [f for f in parse_sources((against,)) if isinstance(f, CocoFiles) and f.split != TRAIN]
         if not files:
             raise ConfigError(f"--against {against}: has no file that is not for training; say NAME@val=… or a folder")
-        return [_Held(image.path, image.path, image) for image in list_sources([*files]).coco_format]
+        listed = ImageFiles().located(list_sources([*files]).coco_format)
+        return [_Held(image.path, image.path, image) for image in listed]
     if not is_folder(against):
         raise DataError(f"{against}: no such folder; give --against the folder of the held-out images")
     folder = against.rstrip("/")

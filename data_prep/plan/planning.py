@@ -1,12 +1,13 @@
 """Make the plan before anything is written: list the sources, merge images, find their files, assign them to shards."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+
+import msgspec
 
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
+from data_prep.plan.image_files import ImageFiles, count_repair, place
 from data_prep.plan.listing import list_sources
 from data_prep.plan.merge import MergedImage, merge
 from data_prep.plan.plan import Contents, Plan, PlannedImage
@@ -14,11 +15,9 @@ from data_prep.plan.sharding import assign_to_shards, name_shards, order
 from data_prep.plan.tables import EXCLUDED, REJECTED, ImageTables
 from data_prep.sources.categories import Category
 from data_prep.sources.counts import Counts, RefusedError, top_rejects
+from data_prep.sources.file_names import FoundFile
 from data_prep.sources.options import SourceFiles
 from data_prep.sources.reasons import BrokenError
-from data_prep.storage.storage import FileInfo, finder
-
-FindFile = Callable[[str], FileInfo | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     for source, number in merged.unmerged.items():
         if number:
             counts.exclude(source, "aspect_ratio", number)
-    usable = list(_usable(merged.images, counts, tables))
+    usable = _usable(merged.images, counts, tables)
     shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
         message = f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}"
@@ -58,37 +57,53 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 
 
-def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> Iterable[PlannedImage]:
-    finders = cache(finder)
+def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> list[PlannedImage]:
+    """The images whose sizes and files are good. Their pixels are checked when the shard is written."""
+    files = ImageFiles()
+    usable: list[PlannedImage] = []
+    lost: dict[tuple[int, int], MergedImage] = {}
     for image in images:
         try:
-            yield _check(image, finders)
+            _check_size(image)
         except BrokenError as error:
-            counts.reject_image(image.canonical, error)
-            for copy in image.copies[1:]:
-                counts.exclude(copy.source, "copy_rejected")
-            tables.add(image.copies, REJECTED)
+            _reject(image, error, counts, tables)
+            continue
+        if found := files.as_written(image.canonical):
+            usable.append(_planned(image, found, files))
+        else:
+            lost[image.canonical.identity] = image
+    canonical = [image.canonical for image in lost.values()]
+    as_written = (planned.merged.canonical for planned in usable[:])
+    for listed, found_file in files.search(canonical, as_written):
+        image = lost[listed.identity]
+        if isinstance(found_file, BrokenError):
+            _reject(image, found_file, counts, tables)
+            continue
+        count_repair(counts, listed, found_file)
+        copies = (place(listed, found_file), *image.copies[1:])
+        usable.append(_planned(msgspec.structs.replace(image, copies=copies), found_file, files))
+    return usable
 
 
-def _check(image: MergedImage, finders: Callable[[str], FindFile]) -> PlannedImage:
-    """Check the listed sizes and find the file; its pixels are checked when the shard is written."""
+def _reject(image: MergedImage, error: BrokenError, counts: Counts, tables: ImageTables) -> None:
+    counts.reject_image(image.canonical, error)
+    for copy in image.copies[1:]:
+        counts.exclude(copy.source, "copy_rejected")
+    tables.add(image.copies, REJECTED)
+
+
+def _check_size(image: MergedImage) -> None:
     canonical = image.canonical
     if min(min(copy.width, copy.height) for copy in image.copies) < 1 and len(image.copies) > 1:
         raise BrokenError("bad_size", f"{canonical.width}×{canonical.height}")
     if canonical.width * canonical.height > MAX_PIXELS:
         raise BrokenError("too_large", f"{canonical.width}×{canonical.height}")
-    if not canonical.path:
-        raise BrokenError("bad_file_name")
-    found, *others = [_find(copy.path, finders) for copy in image.copies]
-    if found is None:
-        raise BrokenError("missing_file")
-    versions = tuple([other.version if other else None for other in others])
-    return PlannedImage(image, found.bytes, found.version, versions)
 
 
-def _find(path: str, finders: Callable[[str], FindFile]) -> FileInfo | None:
-    folder, _, name = path.rpartition("/")
-    return finders(folder)(name) if name else None
+def _planned(image: MergedImage, found: FoundFile, files: ImageFiles) -> PlannedImage:
+    others = [files.as_written(copy) for copy in image.copies[1:]]
+    versions = tuple([other.info.version if other else None for other in others])
+    return PlannedImage(image, found.info.bytes, found.info.version, versions)
 
 
 def _limited(images: list[PlannedImage], limit: int | None, counts: Counts, tables: ImageTables) -> list[PlannedImage]:

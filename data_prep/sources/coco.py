@@ -153,10 +153,8 @@ def _licenses(data: msgspec.Raw | None) -> dict[int, str]:
 
 
 def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
-    """An image as all sources list it; its path is empty where the file name leads out of the image folder."""
+    """An image as all sources list it, by the name that the record gives its file."""
     files = lists.files
-    name = image.file_name
-    leads_out = not name or name.startswith("/") or ".." in name.split("/") or "\0" in name
     return SourceImage(
         source=files.source,
         file=lists.number,
@@ -165,7 +163,7 @@ def source_image(lists: Lists, image: Image, offset: int) -> SourceImage:
         height=image.height,
         split=files.split,
         folder=files.images,
-        name="" if leads_out else name,
+        name=image.file_name,
         listed=files.label,
         offset=offset,
         flickr_id=flickr_id(image.flickr_url),

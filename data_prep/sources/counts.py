@@ -84,8 +84,7 @@ class Counts(msgspec.Struct):
 
     def reject_image(self, image: SourceImage, error: BrokenError) -> None:
         """Add an image that is broken to the rejects."""
-        name = "/".join(image.path.split("/")[-2:])
-        text = excerpt(f"{name}: {error.seen}" if error.seen else name)
+        text = excerpt(f"{image.name}: {error.seen}" if error.seen else image.name)
         self.rejects.append(
             Reject(image.source, image.listed, "photograph", image.id, image.offset, error.reason, text)
         )

@@ -53,6 +53,14 @@ REPAIRED = {
     "polygon_part": "masks of which a part without three points or an area was dropped",
     "segmentation_shape": "polygons written as one list, as pairs, or a level too deep",
     "size_from_file": "images whose listed width and height are absent or wrong: the file's are taken",
+    "file_name_backslash": "images whose file name has \\ for /",
+    "file_name_percent": "images whose file name is percent-encoded (%20 for a blank)",
+    "file_name_unicode": "images whose file name is in the other Unicode normal form",
+    "file_name_dots": "images whose file name has . or .. between its folders",
+    "file_name_absolute": "images whose file name is the absolute path of a file",
+    "file_name_case": "images whose file name differs in upper and lower case",
+    "file_name_folder": "images whose file name begins with folders that are not below the image folder",
+    "file_name_base": "images found by the last part of their file name, which exists once below the image folder",
 }
 """Changes that cannot be wrong, of images and objects that are used."""
 
@@ -69,7 +77,7 @@ NOTED = {
 """What looks odd, and is used as it is."""
 
 REJECTED = {
-    "bad_file_name": "images whose file name leads out of the image folder",
+    "bad_file_name": "images whose file name is empty or leads out of the image folder",
     "bad_size": "images listed with a width or height below 1",
     "duplicate_id": "image records with the id of an earlier one",
     "malformed": "records that lack a field or hold a wrong type",

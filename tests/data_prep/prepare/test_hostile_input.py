@@ -60,7 +60,11 @@ def check_members(dataset: Path) -> None:
     "name",
     [
         "../../secret.jpg",
-        "/{folder}/secret.jpg",
+        "/{folder}/../nowhere.jpg",
+        "file:///nowhere/x.jpg",
+        "https://example.org/000000000001.jpg",
+        "..\\..\\secret.jpg",
+        "%2e%2e/secret.jpg",
         "a/../../../secret.jpg",
         "..",
         "",

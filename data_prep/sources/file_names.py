@@ -1,0 +1,173 @@
+"""Find the file of a listed name: as written, else by a ladder of rules that cannot name another image's file.
+
+A rule is a step of the ladder and a reason in `REPAIRED`. The first steps only rewrite the name; the later ones compare
+it with a listing of the folder, which is made once and only if a name needs it.
+"""
+
+import posixpath
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from data_prep.storage.backend import FileInfo
+from data_prep.storage.storage import is_on_disk, list_files
+
+FindFile = Callable[[str], FileInfo | None]
+Finders = Callable[[str], FindFile]
+"""Folder → a function from a path below it to the file there (`storage.finder`)."""
+
+_LONGEST = 4096  # characters of a path, on any system
+# Each rewrites a name; several may apply to one.
+_REWRITES: tuple[tuple[str, Callable[[str], tuple[str, ...]]], ...] = (
+    ("file_name_percent", lambda name: (unquote(name),)),
+    ("file_name_backslash", lambda name: (name.replace("\\", "/"),)),
+    ("file_name_unicode", lambda name: tuple(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))),
+)
+GUESSED = frozenset({"file_name_case", "file_name_folder", "file_name_base"})
+"""Rules that drop a part of the name: they hold only while no other name of the source leads to the same file."""
+
+
+class FoundFile(NamedTuple):
+    """A file at `folder`/`name`, and the rules by which a listed name leads to it: none if it is as written."""
+
+    folder: str
+    name: str
+    info: FileInfo
+    rules: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Its path or URI."""
+        return f"{self.folder}/{self.name}"
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL, which is not read: any scheme but `file://`."""
+    scheme, separator, _ = name.partition("://")
+    return bool(separator) and scheme.isalnum() and scheme.lower() != "file"
+
+
+def below(folder: str, name: str) -> str | None:
+    """The name as a path below the folder, without `.` and `..`; None if it is empty, absolute, or leads out of it."""
+    if not name or name.startswith("/") or "\0" in name:
+        return None
+    root = folder.split("/")
+    parts = list(root)
+    for part in name.split("/"):
+        if part == ".." and not parts:
+            return None
+        if part == "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts[len(root) :]) if parts[: len(root)] == root and len(parts) > len(root) else None
+
+
+class ImageFolder:
+    """A folder of images, in which files are found by their listed names."""
+
+    def __init__(self, folder: str, finders: Finders) -> None:
+        self.folder = folder
+        self._finders = finders
+
+    def as_written(self, name: str) -> FoundFile | None:
+        """The file of exactly this name; None if there is none, or if the name leads out of the folder."""
+        if not name or name[0] == "/" or "\0" in name or "://" in name or ".." in name.split("/"):
+            return None
+        return self._look(self.folder, name, ())
+
+    def find(self, name: str) -> FoundFile | None:
+        """The file that the first rule finds; None if none does. A URL, and a name that leads out, have no file."""
+        if is_url(name) or len(name) > _LONGEST:
+            return None
+        forms = _forms(name.removeprefix("file://"))
+        for step in (self._rewritten, self._listed):
+            if found := next(filter(None, step(forms)), None):
+                return found
+        return None
+
+    def _look(self, folder: str, name: str, rules: tuple[str, ...]) -> FoundFile | None:
+        parent, _, base = f"{folder}/{name}".rpartition("/")
+        info = self._finders(parent)(base) if base else None
+        return info and FoundFile(folder, name, info, rules)
+
+    def _rewritten(self, forms: dict[str, tuple[str, ...]]) -> Iterator[FoundFile | None]:
+        for form, rules in forms.items():
+            inside = below(self.folder, form)
+            if inside is not None:
+                yield self._look(self.folder, inside, rules if rules or inside == form else ("file_name_dots",))
+            elif form.startswith("/") and is_on_disk(self.folder) and "\0" not in form:
+                parent, _, base = posixpath.normpath(f"/{form.lstrip('/')}").rpartition("/")
+                yield self._look(parent, base, (*rules, "file_name_absolute"))
+
+    def _listed(self, forms: dict[str, tuple[str, ...]]) -> Iterator[FoundFile | None]:
+        """Compare with the folder's listing; a part of the name is dropped only if the rest is found."""
+        inside = {below(self.folder, form.lstrip("/")): rules for form, rules in forms.items()}
+        names = [(name, rules) for name, rules in inside.items() if name is not None]
+        for name, rules in names:
+            yield self._same(name, name, (*rules, "file_name_case"))
+        for name, rules in names:
+            for rest in self._without_leading_folders(name):
+                yield self._same(rest, name, (*rules, "file_name_folder"))
+        for name, rules in names:
+            matches = self._by_base.get(_plain(posixpath.basename(name)), [])
+            if len(matches) == 1:
+                yield self._look(self.folder, matches[0], (*rules, "file_name_base"))
+
+    def _same(self, name: str, listed: str, rules: tuple[str, ...]) -> FoundFile | None:
+        """The one file whose path is `name` but for upper and lower case and the Unicode normal form."""
+        matches = self._by_path.get(_plain(name), [])
+        if len(matches) != 1:
+            return None
+        differs_in_form = name == listed and unicodedata.normalize("NFC", matches[0]) == unicodedata.normalize(
+            "NFC", name
+        )
+        return self._look(self.folder, matches[0], ("file_name_unicode",) if differs_in_form else rules)
+
+    def _without_leading_folders(self, name: str) -> Iterator[str]:
+        """The ends of a path that still say a folder, or that follow the name of this one; the longest first."""
+        parts = name.split("/")
+        own = posixpath.basename(self.folder)
+        for start in range(1, len(parts)):
+            if start < len(parts) - 1 or parts[start - 1] == own:
+                yield "/".join(parts[start:])
+
+    @cached_property
+    def _by_path(self) -> dict[str, list[str]]:
+        return _grouped(self._files, lambda path: path)
+
+    @cached_property
+    def _by_base(self) -> dict[str, list[str]]:
+        return _grouped(self._files, posixpath.basename)
+
+    @cached_property
+    def _files(self) -> list[str]:
+        return list_files(self.folder)
+
+
+def image_folders(finders: Finders) -> Callable[[str], ImageFolder]:
+    """`ImageFolder` by path, each made once, so that a folder is listed once at most."""
+    return cache(lambda folder: ImageFolder(folder, finders))
+
+
+def _forms(name: str) -> dict[str, tuple[str, ...]]:
+    """The name and its rewritten forms, each with the rules that made it, fewest first."""
+    forms: dict[str, tuple[str, ...]] = {name: ()}
+    for rule, rewrite in _REWRITES:
+        for form, rules in list(forms.items()):
+            for changed in rewrite(form):
+                forms.setdefault(changed, (*rules, rule))
+    return dict(sorted(forms.items(), key=lambda item: len(item[1])))
+
+
+def _plain(path: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def _grouped(files: list[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(_plain(key(file)), []).append(file)
+    return groups

@@ -1,0 +1,84 @@
+"""Images whose names are not their files' names: found, counted by rule, or rejected with what was looked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.format.manifest import Manifest
+from data_prep.format.reader import Dataset
+from data_prep.storage.errors import DataError
+from tests.data_prep.rejects import read_rejects
+from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
+
+
+def prepared(tmp_path: Path, names: list[str], moves: dict[str, str] | None = None) -> Manifest:
+    """A dataset of images listed by these names, whose files are in `train2017/`, named by number."""
+    folder = tmp_path / "coco"
+    write_coco(folder, [coco_image(number) for number in range(1, len(names) + 1)], [])
+    for old, new in (moves or {}).items():
+        target = folder / "train2017" / new
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (folder / "train2017" / old).rename(target)
+    images: list[Any] = [coco_image(number, file_name=name) for number, name in enumerate(names, 1)]
+    path = folder / "annotations/instances_train2017.json"
+    document = {
+        "images": images,
+        "annotations": [coco_object(number, number) for number in range(1, len(names) + 1)],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    import json
+
+    path.write_text(json.dumps(document))
+    return prepare_plainly(tmp_path / "out", f"coco=coco:{folder}")
+
+
+def test_each_rule_is_counted_and_the_images_are_used(tmp_path: Path) -> None:
+    names = ["000000000001.jpg", "train2017/000000000002.jpg", "000000000003.JPG", "x\\000000000004.jpg"]
+    manifest = prepared(tmp_path, names, {"000000000004.jpg": "x/000000000004.jpg"})
+    assert manifest.repaired == {"coco": {"file_name_folder": 1, "file_name_case": 1, "file_name_backslash": 1}}
+    assert manifest.rejected == {}
+    assert len(list(Dataset.open(f"{tmp_path}/out").rows)) == 4
+
+
+def test_a_file_by_its_last_part_is_not_given_to_two_images(tmp_path: Path) -> None:
+    names = ["000000000001.jpg", "a/000000000001.jpg", "b/000000000003.jpg", "c/000000000003.jpg", "d/000000000005.jpg"]
+    manifest = prepared(tmp_path, names)
+    assert manifest.rejected == {"coco": {"missing_file": 3}}
+    assert manifest.repaired == {"coco": {"file_name_base": 1}}
+    rejects = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert {reject.id for reject in rejects} == {2, 3, 4}
+    assert all("other names may mean it too" in reject.excerpt for reject in rejects)
+
+
+def test_an_absolute_path_is_used_and_no_other_folder_is_named_in_the_dataset(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    manifest = prepared(
+        tmp_path, ["000000000001.jpg", f"{tmp_path}/secret/2.jpg"], {"000000000002.jpg": "../../secret/2.jpg"}
+    )
+    assert manifest.repaired == {"coco": {"file_name_absolute": 1}}
+    assert {row.key for row in Dataset.open(f"{tmp_path}/out").rows} == {"coco-000000000001", "coco-000000000002"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "words"),
+    [
+        ("https://example.org/1.jpg", "missing_file", "https://example.org/1.jpg: URLs are not read; download"),
+        ("nowhere.jpg", "missing_file", "nowhere.jpg: no such file below train2017/"),
+        ("/nowhere/x.jpg", "missing_file", "/nowhere/x.jpg: no file at this absolute path"),
+        ("../x.jpg", "bad_file_name", "../x.jpg: it leads out of train2017/"),
+        ("", "bad_file_name", "it is empty"),
+    ],
+)
+def test_what_is_not_found_is_rejected_with_its_name_and_the_remedy(
+    tmp_path: Path, name: str, reason: str, words: str
+) -> None:
+    manifest = prepared(tmp_path, ["000000000001.jpg", name])
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert (reject.reason, manifest.rejected) == (reason, {"coco": {reason: 1}})
+    assert words in reject.excerpt
+
+
+def test_a_refusal_shows_a_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing_file 1× \(as in .*https://example\.org/1\.jpg: URLs are not read"):
+        prepared(tmp_path, ["https://example.org/1.jpg"])
