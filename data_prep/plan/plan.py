@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.plan.merge import MergedImage
-from data_prep.sources.json_files import ByteRange, map_file
+from data_prep.sources.json_files import ByteRange, map_file, quote_constants
 from data_prep.storage.storage import create, local_copy, read, read_range, write
 
 
@@ -23,7 +23,7 @@ class PlannedFile(msgspec.Struct, frozen=True):
     """An annotation file at `path`, a path or URI; `label` is its path below the source's folder.
 
     `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
-    name.
+    name. `quoted`: the byte ranges are those of a copy in which `NaN` and `Infinity` are strings.
     """
 
     source: str
@@ -32,6 +32,7 @@ class PlannedFile(msgspec.Struct, frozen=True):
     label: str
     categories: dict[int, str] = {}
     synsets: dict[str, str] = {}
+    quoted: bool = False
 
 
 class PlannedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -139,4 +140,7 @@ class MappedFiles(dict[int, mmap]):
         self._plan = plan
 
     def __missing__(self, number: int) -> mmap:
-        return self.setdefault(number, map_file(self._plan.files[number].path))
+        file = self._plan.files[number]
+        if file.quoted:
+            quote_constants(file.path)
+        return self.setdefault(number, map_file(file.path))

@@ -16,6 +16,7 @@ from data_prep.plan.tables import EXCLUDED, REJECTED, ImageTables
 from data_prep.sources.categories import Category
 from data_prep.sources.counts import Counts, RefusedError, top_rejects
 from data_prep.sources.file_names import FoundFile
+from data_prep.sources.json_files import has_quoted_constants
 from data_prep.sources.options import SourceFiles
 from data_prep.sources.reasons import BrokenError
 
@@ -52,7 +53,8 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):
             tables.add(planned.merged.copies, number, position)
-    plan = Plan(out, listing.files, listing.byte_ranges, name_shards(shards, listing))
+    files = [msgspec.structs.replace(file, quoted=has_quoted_constants(file.path)) for file in listing.files]
+    plan = Plan(out, files, listing.byte_ranges, name_shards(shards, listing))
     contents = Contents(shards, [tables.table(number) for number in range(len(listing.files))])
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 

@@ -7,37 +7,95 @@ from collections.abc import Iterable
 import ijson
 import msgspec
 
+from data_prep.sources.other_kinds import HEAD, kind_of_bytes
 from data_prep.storage.errors import DataError
 
 _PIECE = 1 << 16
 _BYTE = re.compile(r"\(byte (\d+)\)")
+_BEFORE = 16
+_MEND = "mend it there, or have the program that wrote the file write it as JSON"
+# What people and programs write that JSON does not have; the first pattern around the break that covers it.
+_BREAKS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (rb",\s*[]}]", "a comma before the closing bracket"),
+        (rb"//|/\*|#", "a comment, which JSON does not have"),
+        (rb"\b(?:True|False|None)\b", "a Python value in place of true, false or null"),
+        (rb"'", "single quotes in place of double quotes"),
+        (rb"[-+]?\b(?:nan|NAN|inf|Inf|INF|NA)\b", "a number that JSON does not have"),
+        (rb"[{,]\s*[A-Za-z_]\w*\s*:", "a name without double quotes"),
+        (rb"\xff|\xc0|\xc1|[\x80-\xfe]", "a byte that is not UTF-8 text"),
+        (rb"[\x00-\x1f]", "a control character in a text"),
+        (rb"[}\]0-9\"el]\s*[\"{\[]", "no comma between two values"),
+    )
+)
+_TRAILING = "trailing characters"
 _ID_NAMES = ("id", "image_id")
 _OPENS, _CLOSES = ("start_map", "start_array"), ("end_map", "end_array")
 
 
-def broken_json_error(path: str, data: memoryview, error: Exception) -> DataError:
-    """The error for JSON refused with `error`: it names the byte, the whole records before it, and the remedy."""
+class BrokenJsonError(DataError):
+    """Raised for a file that is not JSON."""
+
+
+def broken_json_error(path: str, data: memoryview, error: Exception) -> BrokenJsonError:
+    """The error for JSON refused with `error`: it names the place, what is wrong there, the whole records before it,
+    and the remedy; of a file of another format, what it is."""
+    head = bytes(data[:HEAD])
+    if len(data) <= HEAD and not head.strip():
+        return BrokenJsonError(f"{path}: the file is empty")
+    if kind := kind_of_bytes(head):
+        return BrokenJsonError(f"{path}: is no JSON; it looks like {kind}")
     records, ends = _read_along(data)
     offset = _invalid_text(data) if isinstance(error, UnicodeDecodeError) else _syntax_error(data)
-    if offset is not None:
-        what = f"broken JSON at byte {offset},"
-    elif "truncated" in str(error) and not ends:
+    if offset is None and "truncated" in str(error) and not ends:
         what = f"the JSON stops in the middle, at byte {len(data)},"
-    else:
-        what = f"broken JSON ({error})"
-    return DataError(f"{path}: {what} {records.describe()}; get the file again")
+        return BrokenJsonError(f"{path}: {what} {records.describe()}; get the file again")
+    if offset is None:
+        return BrokenJsonError(f"{path}: broken JSON ({error}), {records.describe()}; {_MEND}")
+    line, column = _line_and_column(data, offset)
+    place = f"broken JSON at line {line}, column {column} (byte {offset})"
+    return BrokenJsonError(f"{path}: {place}: {_what_breaks(data, offset)}, {records.describe()}; {_MEND}")
+
+
+def _line_and_column(data: memoryview, offset: int) -> tuple[int, int]:
+    """Both from 1; columns count bytes."""
+    line, begins = 1, 0
+    for start in range(0, offset, _PIECE):
+        piece = bytes(data[start : min(start + _PIECE, offset)])
+        line += piece.count(b"\n")
+        if (last := piece.rfind(b"\n")) >= 0:
+            begins = start + last + 1
+    return line, offset - begins + 1
+
+
+def _what_breaks(data: memoryview, offset: int) -> str:
+    """What stands there that JSON does not have."""
+    around = bytes(data[max(offset - _BEFORE, 0) : offset + _BEFORE])
+    at = min(offset, _BEFORE)
+    if _TRAILING in _refusal(data):
+        return "more text after the end"
+    for pattern, words in _BREAKS:
+        if any(match.start() <= at <= match.end() for match in pattern.finditer(around)):
+            return words
+    return "a syntax error"
 
 
 def _syntax_error(data: memoryview) -> int | None:
     """The byte at which the syntax breaks; None if it does not, or only for want of an end."""
+    found = _BYTE.search(_refusal(data))
+    return int(found[1]) if found else None
+
+
+def _refusal(data: memoryview) -> str:
+    """What the strict parser says of the syntax; empty if it says nothing."""
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
     except msgspec.DecodeError as error:
-        found = _BYTE.search(str(error))
-        return int(found[1]) if found else None
+        return str(error)
     except RecursionError:
         pass
-    return None
+    return ""
 
 
 def _invalid_text(data: memoryview) -> int | None:

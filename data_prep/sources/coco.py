@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Annotated, Any
 
 import msgspec
@@ -12,10 +11,10 @@ from data_prep.sources.categories import Category, read_categories, without_unus
 from data_prep.sources.coercions import Id
 from data_prep.sources.counts import Counts, Example, RefusedError, increase, top_rejects
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import ByteRange, map_file, read_items
-from data_prep.sources.layout import Layout, object_layout
+from data_prep.sources.json_files import ByteRange, read_items
 from data_prep.sources.lenient_annotations import read_category_id, record_fields
 from data_prep.sources.lenient_images import file_name, image_id, length, text
+from data_prep.sources.open_coco import open_coco
 from data_prep.sources.options import CocoFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.segmentations import Repair
@@ -112,8 +111,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     Raises DataError if it is not a COCO-format file, RefusedError if no image can be read.
     """
     path = files.annotations
-    buffer = map_file(path)
-    layout = coco_layout(path, buffer)
+    buffer, layout = open_coco(path)
     counts = Counts()
     categories = read_categories(files, layout.read(buffer, "categories"), counts)
     licenses = _licenses(layout.read(buffer, "licenses"))
@@ -136,11 +134,6 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
         used = {read_category_id(item) for byte_range in byte_ranges for _, item in read_items(buffer, byte_range)}
         categories = without_unused_doubles(categories, used)
     return CocoListing(categories, images, byte_ranges, counts)
-
-
-def coco_layout(path: str, buffer: mmap) -> Layout:
-    """Where the parts of the file stand; raises DataError if it is not a COCO-format file."""
-    return object_layout(path, buffer, ("images", "annotations"))
 
 
 def _licenses(data: msgspec.Raw | None) -> dict[int, str]:

@@ -6,7 +6,8 @@ decodes that item. A byte range is half a megabyte of items, the unit that a wor
 
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,12 +15,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.sources import converted
 from data_prep.sources.broken_json import broken_json_error
+from data_prep.sources.other_kinds import HEAD, kind_of_items, kind_of_object
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
 
 T = TypeVar("T")
 RANGE_BYTES = 1 << 19
+_SHOWN = 6
 
 
 class ByteRange(msgspec.Struct, frozen=True):
@@ -41,25 +45,66 @@ def map_file(path: str) -> mmap.mmap:
         raise DataError(f"{path}: the file is empty") from None
 
 
+def quote_constants(path: str) -> bool:
+    """Have `map_file` map a copy in which `NaN` and `Infinity` are strings; False if the file has none of them."""
+    readable = unpacked(path)
+    return not converted.is_quoted(readable) and converted.quote_constants(readable)
+
+
+def has_quoted_constants(path: str) -> bool:
+    """Whether `map_file` maps such a copy."""
+    return converted.is_quoted(unpacked(path))
+
+
 def top_level(path: str, buffer: mmap.mmap) -> dict[str, msgspec.Raw]:
     """The members of the file's object. All of the file is read: a syntax error anywhere is a DataError."""
     return _decode(path, buffer, dict[str, msgspec.Raw], "an object")
 
 
 def member(path: str, members: dict[str, msgspec.Raw], name: str) -> msgspec.Raw:
-    """One member by name; raises DataError if it is missing."""
+    """One member by name; raises DataError, which says what the file looks like, if it is missing."""
     if name not in members:
-        raise DataError(f"{path}: has no {name!r}; is it the right file?")
+        first = next(iter(members.values()), msgspec.Raw(b"{}"))
+        kind = kind_of_object(members, _first_names(first))
+        looks = f"; it looks like {kind}" if kind else f", but {_listed(members)}; is it the right file?"
+        raise DataError(f"{path}: has no {name!r}{looks}")
     return members[name]
+
+
+def _listed(names: Collection[str]) -> str:
+    """The names, as a phrase."""
+    some = ", ".join(map(repr, list(names)[:_SHOWN]))
+    return f"{some}, …" if len(names) > _SHOWN else some or "nothing"
+
+
+def _first_names(data: mmap.mmap | msgspec.Raw) -> Collection[str]:
+    """The names of an object's members, or of those of a list's first item; none of anything else."""
+    with suppress(*JSON_ERRORS):
+        value = msgspec.json.decode(memoryview(data), type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+        if isinstance(value, dict):
+            return value.keys()
+        return msgspec.json.decode(value[0], type=dict[str, msgspec.Raw]).keys() if value else ()
+    return ()
 
 
 def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: str) -> T:
     try:
         return msgspec.json.decode(memoryview(data), type=kind)
     except msgspec.ValidationError:
-        raise DataError(f"{path}: should hold {expected}; is it the right file?") from None
+        raise DataError(f"{path}: should hold {expected}, {_instead(data)}") from None
     except JSON_ERRORS as error:
         raise broken_json_error(path, memoryview(data), error) from None
+
+
+def _instead(data: mmap.mmap | msgspec.Raw) -> str:
+    """What stands there instead, as the rest of a sentence."""
+    is_list = bytes(memoryview(data)[:HEAD]).lstrip().startswith(b"[")
+    if isinstance(data, msgspec.Raw):
+        return "and holds an object: give its values as a list, [ … ], without their names"
+    names = _first_names(data)
+    if kind := kind_of_items(names) if is_list else kind_of_object(names):
+        return f"and looks like {kind}"
+    return f"and holds {'a list' if is_list else 'something else'}; is it the right file?"
 
 
 def byte_range_of(data: msgspec.Raw, buffer: mmap.mmap) -> tuple[int, int]:
@@ -89,7 +134,7 @@ def byte_ranges(
             cut = _read_on(buffer, begin, end, size)
             if not _holds_items(buffer, begin, cut):
                 _decode(path, data, msgspec.Raw, f"an array ({name})")
-                raise DataError(f"{path}: broken JSON (near byte {begin}); get the file again")
+                raise DataError(f"{path}: broken JSON (near byte {begin}); write the file again")
         yield ByteRange(file, begin, cut)
         begin = cut + 1
 

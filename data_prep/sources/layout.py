@@ -9,7 +9,16 @@ from typing import TypeVar
 
 import msgspec
 
-from data_prep.sources.json_files import ByteRange, byte_range_of, byte_ranges, member, top_level
+from data_prep.sources.broken_json import BrokenJsonError
+from data_prep.sources.json_files import (
+    ByteRange,
+    byte_range_of,
+    byte_ranges,
+    map_file,
+    member,
+    quote_constants,
+    top_level,
+)
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS
 from data_prep.storage.scratch import scratch_folder
@@ -39,6 +48,30 @@ class Layout(msgspec.Struct, frozen=True):
             return None
         start, end = self.members[name]
         return msgspec.Raw(buffer[start:end])
+
+
+def open_object(path: str, arrays: tuple[str, ...]) -> tuple[mmap, Layout]:
+    """Map a file that holds an object and find its layout; raises DataError as `json_files` does.
+
+    A file that is JSON but for `NaN` and `Infinity` is mapped as the copy in which they are strings.
+    """
+    return _open(path, lambda buffer: object_layout(path, buffer, arrays))
+
+
+def open_array(path: str, name: str) -> tuple[mmap, Layout]:
+    """The same for a file that holds one array, of `name`."""
+    return _open(path, lambda buffer: array_layout(path, buffer, name))
+
+
+def _open(path: str, find: Callable[[mmap], Layout]) -> tuple[mmap, Layout]:
+    buffer = map_file(path)
+    try:
+        return buffer, find(buffer)
+    except BrokenJsonError:
+        if not quote_constants(path):
+            raise
+    buffer = map_file(path)
+    return buffer, find(buffer)
 
 
 def object_layout(path: str, buffer: mmap, arrays: tuple[str, ...]) -> Layout:

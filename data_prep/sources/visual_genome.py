@@ -9,8 +9,8 @@ from data_prep.format.rejects import Reject, excerpt
 from data_prep.sources.coco import Length, Number
 from data_prep.sources.coercions import Id
 from data_prep.sources.images import SourceImage
-from data_prep.sources.json_files import ByteRange, map_file, read_items
-from data_prep.sources.layout import array_layout
+from data_prep.sources.json_files import ByteRange, read_items
+from data_prep.sources.layout import open_array
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.visual_genome_records import either_id, lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked
@@ -57,8 +57,8 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the images")
     images, rejects = _list_images(folder, number)
     path = f"{folder.folder}/objects.json"
-    buffer = map_file(path)
-    ranges = array_layout(path, buffer, _ITEMS).byte_ranges(number, _ITEMS)
+    buffer, layout = open_array(path, _ITEMS)
+    ranges = layout.byte_ranges(number, _ITEMS)
     synsets = _read_synsets(folder.folder)
     if ranges and not synsets and lack_synsets(read_items(buffer, ranges[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
@@ -67,11 +67,11 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
 
 def _list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceImage], list[Reject]]:
     path = f"{folder.folder}/image_data.json"
-    buffer = map_file(path)
+    buffer, layout = open_array(path, _ITEMS)
     folders = {file: name for name in reversed(IMAGE_FOLDERS) for file in list_files(f"{folder.folder}/{name}")}
     images: list[SourceImage] = []
     rejects: list[Reject] = []
-    for byte_range in array_layout(path, buffer, _ITEMS).byte_ranges(number, _ITEMS):
+    for byte_range in layout.byte_ranges(number, _ITEMS):
         for offset, item in read_items(buffer, byte_range):
             try:
                 images.append(_source_image(folder, number, _image.decode(item), offset, folders))

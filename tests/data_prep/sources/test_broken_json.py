@@ -21,6 +21,9 @@ COCO = {
 }
 
 
+MEND = "mend it there, or have the program that wrote the file write it as JSON"
+
+
 def message(text: bytes, tmp_path: Path) -> str:
     """What reading the file says."""
     path = tmp_path / "file.json"
@@ -47,7 +50,7 @@ def test_a_break_is_reported_with_its_byte_and_the_whole_records(tmp_path: Path,
     text = json.dumps(COCO).encode()
     place = text.index(before.encode())
     assert message(text[:place] + b"@" + text[place:], tmp_path) == (
-        f"broken JSON at byte {place}, {records} get the file again"
+        f"broken JSON at line 1, column {place + 1} (byte {place}): a syntax error, {records} {MEND}"
     )
 
 
@@ -64,13 +67,41 @@ def test_of_visual_genome_the_last_whole_image_is_reported(tmp_path: Path) -> No
     write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(1)], 10: [vg_object(2)], 11: [vg_object(3)]})
     path = tmp_path / "vg/objects.json"
     path.write_text(path.read_text().replace('"object_id": 3', '"object_id" 3'))
-    with pytest.raises(DataError, match=r"objects\.json: broken JSON at byte \d+, after 2 .* \(the last has id 10\)"):
+    with pytest.raises(DataError, match=r"objects\.json: broken JSON at line 1, .*, after 2 .* \(the last has id 10\)"):
         prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
 
 
 def test_a_byte_that_is_not_text_is_found(tmp_path: Path) -> None:
     text = b" " * 70_000 + b'{"images": [], "\xff": 1}'
-    assert message(text, tmp_path) == "broken JSON at byte 70016, after 0 whole records of 'images'; get the file again"
+    assert message(text, tmp_path) == (
+        "broken JSON at line 1, column 70017 (byte 70016): a byte that is not UTF-8 text, "
+        f"after 0 whole records of 'images'; {MEND}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ('{"images": [],\n "annotations": [1, 2,\n ]}', "line 3, column 2", "a comma before the closing bracket"),
+        ('{"images": [],\n "annotations": [],\n}', "line 3, column 1", "a comma before the closing bracket"),
+        ('{// by me\n"images": []}', "line 1, column 2", "a comment"),
+        ('{"images": [] /* by me */}', "line 1, column 15", "a comment"),
+        ("{'images': []}", "line 1, column 2", "single quotes"),
+        ('{"images": None}', "line 1, column 12", "a Python value"),
+        ('{"images": nan}', "line 1, column 13", "a number that JSON does not have"),
+        ("{images: []}", "line 1, column 2", "a name without double quotes"),
+        ('{"images": [] "annotations": []}', "line 1, column 15", "no comma between two values"),
+        ('{"images": []}\n]', "line 2, column 2", "more text after the end"),
+        ('{"images": "a\nb"}', "line 1, column 14", "a control character"),
+    ],
+)
+def test_what_people_write_that_is_no_json_is_told_with_its_line(
+    tmp_path: Path, text: str, place: str, what: str
+) -> None:
+    told = message(text.encode(), tmp_path)
+    assert told.startswith(f"broken JSON at {place} (byte ")
+    assert what in told
+    assert told.endswith(MEND)
 
 
 def test_nesting_without_end_and_numbers_without_end_are_reported() -> None:
@@ -86,4 +117,4 @@ def test_any_bytes_are_refused_with_words(data: bytes) -> None:
     except JSON_ERRORS as error:
         text = str(broken_json_error("f.json", memoryview(data), error))
         assert text.startswith("f.json: ")
-        assert text.endswith("get the file again")
+        assert text.endswith("get the file again") == ("the JSON stops in the middle" in text)

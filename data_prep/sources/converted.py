@@ -1,0 +1,125 @@
+"""Copies of annotation files that JSON parsers read, made once in the scratch folder and by what the file holds.
+
+Compression (gzip, by its first bytes) and encodings (byte order marks, UTF-16, UTF-32) are seen at once. `NaN` and
+`Infinity`, which Python writes and JSON lacks, are looked for only in a file that a strict parser refuses: in the copy
+they are the strings "NaN", "Infinity" and "-Infinity", so that only the field that holds one is judged.
+"""
+
+import codecs
+import gzip
+import hashlib
+import mmap
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_prep.storage.errors import DataError
+from data_prep.storage.scratch import locked, scratch_folder
+from data_prep.storage.storage import create
+
+_PIECE = 1 << 20
+_GZIP = b"\x1f\x8b"
+# UTF-32's little-endian mark begins with UTF-16's. A JSON document begins with an ASCII character, marked or not.
+_ENCODINGS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"{\x00", "utf-16-le"),
+    (b"[\x00", "utf-16-le"),
+    (b"\x00{", "utf-16-be"),
+    (b"\x00[", "utf-16-be"),
+)
+# A string is one token, so that what stands in it is passed over.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?Infinity|NaN', re.DOTALL)
+_DAMAGED = (OSError, EOFError, zlib.error)
+
+Pieces = Iterator[bytes]
+
+
+def readable(uri: str, path: Path) -> Path:
+    """The file at `path`, which is `uri`'s, or its copy in UTF-8 without a mark and without compression.
+
+    Raises DataError if it is damaged where it is compressed or encoded.
+    """
+    head = _head(path)
+    if head.startswith(_GZIP):
+        return readable(uri, _made("unpacked", path, path.name.removesuffix(".gz"), lambda: _gunzip(uri, path)))
+    encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), None)
+    if encoding is None:
+        mended = scratch_copy("quoted", path, path.name)
+        return mended if mended.exists() else path
+    return readable(uri, _made("encoded", path, path.name, lambda: _encode(uri, path, encoding)))
+
+
+def quote_constants(path: Path) -> bool:
+    """Make the copy in which `NaN` and `Infinity` are strings; False, and no copy, if the file has none outside
+    strings."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+        if not any(True for _ in _constants(buffer)):
+            return False
+        _made("quoted", path, path.name, lambda: _quoted(buffer))
+    return True
+
+
+def is_quoted(path: Path) -> bool:
+    """Whether a path that `readable` returned is a copy with constants as strings."""
+    return path.parent.parent == scratch_folder() / "quoted"
+
+
+def scratch_copy(what: str, path: Path, name: str) -> Path:
+    """Where the copy of this very file (by path, size and modification time) is or will be."""
+    state = path.stat()
+    key = hashlib.sha256(f"{path.absolute()}\n{state.st_size}\n{state.st_mtime_ns}".encode()).hexdigest()[:24]
+    return scratch_folder() / what / key / name
+
+
+def _made(what: str, path: Path, name: str, pieces: Callable[[], Pieces]) -> Path:
+    copy = scratch_copy(what, path, name)
+    if not copy.exists():
+        with locked(copy):
+            if not copy.exists():
+                with create(copy) as file:
+                    for piece in pieces():
+                        file.write(piece)
+    return copy
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _gunzip(uri: str, path: Path) -> Pieces:
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except _DAMAGED as error:
+        raise DataError(f"{uri}: damaged where it is compressed by gzip ({error}); get the file again") from None
+
+
+def _encode(uri: str, path: Path, encoding: str) -> Pieces:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise DataError(f"{uri}: begins as {encoding} text and is not ({error}); save it as UTF-8") from None
+
+
+def _constants(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:
+    return (token for token in _TOKEN.finditer(buffer) if not token.group().startswith(b'"'))
+
+
+def _quoted(buffer: mmap.mmap) -> Pieces:
+    copied = 0
+    for token in _constants(buffer):
+        yield buffer[copied : token.start()]
+        yield b'"%s"' % token.group()
+        copied = token.end()
+    yield buffer[copied:]
