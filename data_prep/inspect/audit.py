@@ -25,7 +25,7 @@ from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import is_folder, list_files
 
-_SOURCE = re.compile(r"[a-z0-9]+(@[a-z]+)?=(coco|lvis|vg):")
+_SOURCE = re.compile(r"[a-z0-9]+(@[a-z0-9-]+)?=(coco|lvis|vg):")
 _PICTURE = (".jpg", ".jpeg", ".png")
 
 

@@ -1,23 +1,25 @@
 """Parse `--source`: a name, a file format, and the files' paths or URIs."""
 
-import fnmatch
 import itertools
 import posixpath
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from data_prep.sources.image_folder import find_image_folder
+from data_prep.sources.layouts import find_exports
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import exists, is_folder, list_files
+from data_prep.storage.storage import exists, is_folder
 
-_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z]+))?=(?P<kind>coco|lvis|vg):(?P<path>.+)")
-_ANNOTATIONS = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json")
+_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z0-9][a-z0-9-]*))?=(?P<kind>coco|lvis|vg):(?P<path>.+)")
 _HELP = (
-    "write NAME=coco:FOLDER, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES, the same with lvis, "
-    "or NAME=vg:FOLDER"
+    "write NAME=coco:FOLDER, NAME=coco:FILE, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES, "
+    "the same with lvis, or NAME=vg:FOLDER"
 )
+_NAMES = "names are lower-case letters and digits, splits also hyphens"
+_URL = re.compile(r"(?<![a-z0-9])(?!s3://|file://)[a-z][a-z0-9+.-]*://[^,]*", re.IGNORECASE)
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -67,37 +69,64 @@ def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
 def _parse(option: str) -> list[SourceFiles]:
     match = _OPTION.fullmatch(option)
     if not match:
-        raise ConfigError(f"--source {option}: not understood; {_HELP} (names are lower-case letters and digits)")
+        raise ConfigError(f"--source {option}: not understood; {_HELP} ({_NAMES})")
     name, split, kind, path = match.group("name", "split", "kind", "path")
-    if kind != "vg" and "," in path:
-        annotations, _, images = path.partition(",")
+    _refuse_url(path, option)
+    if kind != "vg" and (parts := _two_paths(path, option)):
+        annotations, images = parts
         _require_folder(images, option)
-        folder = posixpath.dirname(annotations) or "."
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
-        return [CocoFiles(name, split or "train", folder, annotations, images.rstrip("/"), rows)]
+        return [_file(name, split, annotations, images.rstrip("/"), rows)]
+    path = path.rstrip("/")
+    if kind == "coco" and not is_folder(path) and exists(path):
+        return [_file_alone(name, split, path, option)]
     if split:
         raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES or lvis:ANNOTATIONS,IMAGES")
-    path = path.rstrip("/")
     _require_folder(path, option)
     if kind == "vg":
         return [VisualGenomeFolder(name, path)]
-    return list((_coco_folder if kind == "coco" else _lvis_folder)(name, path, option))
+    if kind == "lvis":
+        return list(_lvis_folder(name, path, option))
+    return [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
 
 
-def _coco_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
-    files = []
-    listed = fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json")
-    for file in listed or _zipped(folder):
-        path = f"{folder}/annotations/{file}"
-        match = _ANNOTATIONS.fullmatch(file)
-        if not match:
-            raise DataError(f"{path}: its name says neither train nor val; say {name}@SPLIT=coco:ANNOTATIONS,IMAGES")
-        images = f"{folder}/{match['split']}{match['rest']}"
-        _require_folder(images, f"{path}, or name the file and its images alone: {name}=coco:ANNOTATIONS,IMAGES")
-        files.append(CocoFiles(name, match["split"], folder, path, images))
-    if not files:
-        raise DataError(f"{folder}/annotations: no instances_*.json there, which --source {option} asks for")
-    return files
+def _refuse_url(path: str, option: str) -> None:
+    if found := _URL.search(path):
+        raise ConfigError(
+            f"--source {option}: {found.group()} is a URL, which is not read; download it, and name the file"
+        )
+
+
+def _two_paths(path: str, option: str) -> tuple[str, str] | None:
+    """ANNOTATIONS and IMAGES, which may have commas themselves; None for one path.
+
+    The comma between them is the one with a file before and a folder behind it.
+    """
+    if "," not in path or exists(path):
+        return None
+    parts = path.split(",")
+    pairs = [(",".join(parts[:place]), ",".join(parts[place:])) for place in range(1, len(parts))]
+    fitting = [pair for pair in pairs if pair[1] and is_folder(pair[1]) and _is_there(pair[0])]
+    if len(fitting) > 1:
+        both = " or ".join(f"{annotations} and {images}" for annotations, images in fitting)
+        raise ConfigError(f"--source {option}: the commas leave it open whether {both} are meant; rename one of them")
+    return (fitting or [pair for pair in pairs if pair[1] and is_folder(pair[1])] or pairs)[0]
+
+
+def _is_there(annotations: str) -> bool:
+    return any(map(exists, (annotations, *published_in(annotations))))
+
+
+def _file(name: str, split: str | None, annotations: str, images: str, kind: Literal["coco", "lvis"]) -> CocoFiles:
+    return CocoFiles(name, split or "train", posixpath.dirname(annotations) or ".", annotations, images, kind)
+
+
+def _file_alone(name: str, split: str | None, path: str, option: str) -> CocoFiles:
+    """A COCO-format file whose images are near it."""
+    if path.lower().endswith(_ARCHIVES):
+        raise DataError(f"{path}: an archive; unpack it, and write {name}=coco:FOLDER, wanted by --source {option}")
+    remedy = f"name the folder of the images: {name}{f'@{split}' if split else ''}=coco:ANNOTATIONS,IMAGES"
+    return _file(name, split, path, find_image_folder(path, remedy), "coco")
 
 
 def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
@@ -112,14 +141,10 @@ def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     return files
 
 
-def _zipped(folder: str) -> Iterator[str]:
-    """The names of COCO's annotation files whose zip is there, and the images too."""
-    for split, year in itertools.product(("train", "val"), (2014, 2017)):
-        name = f"instances_{split}{year}.json"
-        if is_folder(f"{folder}/{split}{year}") and any(map(exists, published_in(f"{folder}/annotations/{name}"))):
-            yield name
-
-
 def _require_folder(folder: str, wanted_by: str) -> None:
-    if not is_folder(folder):
-        raise DataError(f"{folder}: no such folder, wanted by {wanted_by}")
+    if is_folder(folder):
+        return
+    if folder and exists(folder):
+        unpack = "; unpack it" if folder.lower().endswith(_ARCHIVES) else ""
+        raise DataError(f"{folder}: is a file{unpack}; a folder is wanted by {wanted_by}")
+    raise DataError(f"{folder}: no such folder, wanted by {wanted_by}")

@@ -1,5 +1,6 @@
 """`--source`: which files it names, and the error when it names none."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,20 @@ def test_visual_genome_is_a_folder(folder: Path) -> None:
     assert parse_sources((f"vg=vg:{folder}",)) == [VisualGenomeFolder("vg", str(folder))]
 
 
-@pytest.mark.parametrize("option", ["coco", "coco=coco", "Coco=coco:a", "a-b=vg:a", "a=lviss:a", "a@val=vg:.", "=vg:a"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "coco",
+        "coco=coco",
+        "Coco=coco:a",
+        "a-b=vg:a",
+        "a=lviss:a",
+        "a@val=vg:.",
+        "=vg:a",
+        "a@Te_st=coco:a,b",
+        "a@-=coco:a,b",
+    ],
+)
 def test_what_is_not_understood_is_quoted_with_the_forms(option: str) -> None:
     with pytest.raises(ConfigError, match="--source"):
         parse_sources((option,))
@@ -86,13 +100,17 @@ def test_no_source_is_refused() -> None:
 def test_a_missing_folder_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder"):
         parse_sources((f"coco=coco:{folder}/nowhere",))
-    with pytest.raises(DataError, match=r"no instances_\*\.json"):
-        parse_sources((f"coco=coco:{folder}",))
+    (folder / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no instances_\*\.json.*Roboflow.*coco=coco:ANNOTATIONS,IMAGES"):
+        parse_sources((f"coco=coco:{folder}/empty",))
 
 
 def test_a_missing_image_folder_is_named_with_the_file_that_wants_it(folder: Path) -> None:
-    (folder / "coco/annotations/instances_train2014.json").write_text("{}")
-    with pytest.raises(DataError, match=r"train2014: no such folder, wanted by .*instances_train2014\.json"):
+    document = {"images": [coco_image(7)], "annotations": [], "categories": []}
+    (folder / "coco/annotations/instances_train2014.json").write_text(json.dumps(document))
+    with pytest.raises(
+        DataError, match=r"instances_train2014\.json: its images .* put them into .*/coco/train2014, or"
+    ):
         parse_sources((f"coco=coco:{folder}/coco",))
 
 

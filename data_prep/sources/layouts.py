@@ -1,0 +1,155 @@
+"""Folders as programs export them in COCO's format: where each has its annotation files, and what their splits are."""
+
+import fnmatch
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from data_prep.sources.broken_json import BrokenJsonError
+from data_prep.sources.image_folder import find_image_folder
+from data_prep.sources.open_coco import open_coco
+from data_prep.sources.other_kinds import HEAD, kind_of_bytes
+from data_prep.sources.splits import split_of
+from data_prep.sources.zips import published_in
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, info, is_folder, list_files, read_range
+
+_COCO = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json(?:\.gz)?")
+_JSON = r"\.json(?:\.gz)?"
+# Beside COCO's own. The part of a path that is not fixed says the split. A file of a loose layout may be anything.
+_NAMED = (
+    rf"(?:(?P<tag>[^/]+)/)?_annotations\.coco(?:-segmentation)?{_JSON}",  # Roboflow
+    rf"(?:(?P<tag>[^/]+)/)?result(?:_coco)?{_JSON}",  # Label Studio
+    rf"(?:(?P<tag>[^/]+)/)?labels{_JSON}",  # FiftyOne
+)
+_LOOSE = (
+    rf"(?:annotations?|labels)/(?P<tag>[^/]+){_JSON}",  # MMDetection
+    rf"(?P<tag>[^/]+)/(?:annotations?|annotations?_coco|coco|coco_annotations?){_JSON}",
+    rf"(?P<tag>[^/]+){_JSON}",
+)
+KNOWN = (
+    "COCO's (annotations/instances_*.json beside train2017/ or images/), CVAT's (the same, images/*/), "
+    "Roboflow's (train/_annotations.coco.json), Label Studio's (result.json, images/), FiftyOne's (labels.json, "
+    "data/), and annotations/train.json beside train/ or images/"
+)
+_MOST_FILES = 64  # JSON files of one pattern: more are a file for each image
+_SHOWN = 6
+_NOT_TOLD = "its name says neither train nor val nor test"
+
+
+class Export(NamedTuple):
+    """An annotation file of a folder, its split, and the folder of its images."""
+
+    split: str
+    annotations: str
+    images: str
+
+
+def find_exports(folder: str, name: str) -> list[Export]:
+    """The COCO-format files of a folder in a known layout, of the source `name`.
+
+    Raises DataError, which says what the folder holds and how to name the files, if it is in none, or if the name of
+    one of several files does not tell its split.
+    """
+    remedy = f"write {name}=coco:ANNOTATIONS,IMAGES"
+    listed = fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json*")
+    if coco := [file for file in listed if file.endswith((".json", ".json.gz"))] or list(_zipped(folder)):
+        return [_coco_file(folder, file, len(coco), name) for file in coco]
+    files = [file for file in list_files(folder) if not file.startswith("__MACOSX/")]
+    for found in _by_layout(folder, files):
+        return [
+            Export(
+                _split(f"{folder}/{file}", tag, len(found), name),
+                f"{folder}/{file}",
+                find_image_folder(f"{folder}/{file}", remedy),
+            )
+            for file, tag in found.items()
+        ]
+    tops = {file.split("/")[0] for file in files}
+    if len(tops) == 1 and all("/" in file for file in files):
+        return find_exports(f"{folder}/{tops.pop()}", name)
+    raise DataError(
+        f"{folder}: {_what_is_there(folder, files)}. Layouts that are known: {KNOWN}; for another, {remedy}"
+    )
+
+
+def _coco_file(folder: str, file: str, of: int, name: str) -> Export:
+    path = f"{folder}/annotations/{file}"
+    match = _COCO.fullmatch(file)
+    split = match["split"] if match else _split(path, file.removeprefix("instances_"), of, name)
+    if match and is_folder(images := f"{folder}/{match['split']}{match['rest']}"):
+        return Export(split, path, images)
+    wanted = f"{folder}/{file.removeprefix('instances_').partition('.')[0]}"
+    remedy = f"put them into {wanted}, or write {name}@{split}=coco:ANNOTATIONS,IMAGES"
+    return Export(split, path, find_image_folder(path, remedy))
+
+
+def _split(path: str, tag: str | None, of: int, name: str) -> str:
+    """The split that a tag names; a file alone is for training."""
+    if split := split_of(tag or ""):
+        return split
+    if of == 1:
+        return "train"
+    raise DataError(f"{path}: {_NOT_TOLD}; write {name}@SPLIT=coco:ANNOTATIONS,IMAGES for each of the {of} files")
+
+
+def _by_layout(folder: str, files: list[str]) -> Iterator[dict[str, str | None]]:
+    """For each layout that the folder is in: its annotation files, and what says their splits."""
+    for layout in (*_NAMED, *_LOOSE):
+        pattern = re.compile(layout, re.IGNORECASE)
+        matches = {file: match["tag"] for file in files if (match := pattern.fullmatch(file))}
+        if layout in _LOOSE:
+            few = len(matches) <= _MOST_FILES
+            matches = {file: tag for file, tag in matches.items() if few and _is_coco(f"{folder}/{file}")}
+        if matches:
+            yield matches
+
+
+def _is_coco(path: str) -> bool:
+    """Raises BrokenJsonError for a file that may be COCO's and is damaged, so that no split is lost in silence."""
+    try:
+        open_coco(path)
+    except BrokenJsonError:
+        raise
+    except DataError:
+        return False
+    return True
+
+
+def _zipped(folder: str) -> Iterator[str]:
+    """The names of COCO's annotation files whose zip is there, and the images too."""
+    for split, year in itertools.product(("train", "val"), (2014, 2017)):
+        name = f"instances_{split}{year}.json"
+        if is_folder(f"{folder}/{split}{year}") and any(map(exists, published_in(f"{folder}/annotations/{name}"))):
+            yield name
+
+
+def _what_is_there(folder: str, files: list[str]) -> str:
+    """What a folder holds, as a phrase: its entries, and what the first file that is no image looks like."""
+    if not files:
+        return "is empty, with no instances_*.json"
+    tops: dict[str, int] = {}
+    for file in files:
+        top = file.split("/")[0] + ("/" if "/" in file else "")
+        tops[top] = tops.get(top, 0) + 1
+    entries = [f"{top} ({number:,} files)" if top.endswith("/") else top for top, number in sorted(tops.items())]
+    shown = ", ".join(entries[:_SHOWN]) + (", …" if len(entries) > _SHOWN else "")
+    others = (kind for file in files[: 10 * _SHOWN] if (kind := _kind(f"{folder}/{file}")))
+    looks = next((f"; {kind}" for kind in others), "")
+    jsons = sum(file.endswith(".json") for file in files)
+    many = f" ({jsons:,} JSON files, perhaps one for each image)" if jsons > _MOST_FILES else ""
+    return f"no instances_*.json in annotations/, but {shown}{many}{looks}"
+
+
+def _kind(path: str) -> str | None:
+    """What a file that is neither an image nor COCO's looks like, if that is known."""
+    if path.lower().endswith((".json", ".json.gz")):
+        try:
+            open_coco(path)
+        except DataError as error:
+            return str(error)
+    found = info(path)
+    head = read_range(path, 0, min(found.bytes, HEAD)) if found else b""
+    kind = kind_of_bytes(head)
+    return f"{path} looks like {kind}" if kind and not kind.startswith("an image") else None
