@@ -91,6 +91,7 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
     try:
         return msgspec.json.decode(memoryview(data), type=kind)
     except msgspec.ValidationError:
+        _decode(path, data, msgspec.Raw, "JSON")  # what is no JSON at all is told first
         raise DataError(f"{path}: should hold {expected}, {_instead(data)}") from None
     except JSON_ERRORS as error:
         raise broken_json_error(path, memoryview(data), error) from None

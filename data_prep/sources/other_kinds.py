@@ -104,6 +104,8 @@ _ANNOTATIONS: tuple[tuple[tuple[str, ...], str], ...] = (
         "key points without boxes or masks; give the instances file, or add a bbox to each annotation",
     ),
 )
+# Beside `objects.json` in Visual Genome's releases; each lists images, and in each image what its name says.
+_VISUAL_GENOME = ("attributes", "relationships", "regions", "qas", "graphs", "region_graphs")
 _BOXES = {"bbox", "segmentation"}
 
 
@@ -128,6 +130,16 @@ def kind_of_annotations(names: Collection[str]) -> str | None:
     """What a file that is laid out as COCO's is, by the names in its first annotation; None if that has a box or
     mask."""
     return None if _BOXES & set(names) and "segments_info" not in names else _first(_ANNOTATIONS, names)
+
+
+def kind_of_visual_genome(names: Collection[str]) -> str | None:
+    """Which other file of Visual Genome's a list is, by the names in its first item; None if that lists objects."""
+    if "objects" in names:
+        return None
+    if "coco_id" in names or "flickr_id" in names:
+        return "Visual Genome's image_data.json"
+    found = next((name for name in _VISUAL_GENOME if name in names), None)
+    return f"Visual Genome's {found}.json, renamed perhaps" if found else None
 
 
 def _first(table: tuple[tuple[tuple[str, ...], str], ...], names: Collection[str]) -> str | None:

@@ -1,5 +1,6 @@
 """Visual Genome's folder: the images of `image_data.json`, and where `objects.json` has the objects of each."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange, read_items
 from data_prep.sources.layout import open_array
 from data_prep.sources.options import VisualGenomeFolder
+from data_prep.sources.other_kinds import kind_of_visual_genome
 from data_prep.sources.visual_genome_records import either_id, lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
@@ -59,10 +61,24 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     path = f"{folder.folder}/objects.json"
     buffer, layout = open_array(path, _ITEMS)
     ranges = layout.byte_ranges(number, _ITEMS)
+    if ranges:
+        _require_objects(path, read_items(buffer, ranges[0]).raw[0])
     synsets = _read_synsets(folder.folder)
     if ranges and not synsets and lack_synsets(read_items(buffer, ranges[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
     return VisualGenomeListing(images, ranges, rejects, synsets)
+
+
+def _require_objects(path: str, first: msgspec.Raw) -> None:
+    """Raise DataError if the first record is of another of Visual Genome's files; a broken one is rejected later."""
+    with suppress(*JSON_ERRORS):
+        names = list(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
+        if kind := kind_of_visual_genome(names):
+            has = ", ".join(map(repr, names))
+            raise DataError(
+                f"{path}: its records have no 'objects' but {has}: it is {kind}; put objects.json there, or "
+                "scene_graphs.json under that name"
+            )
 
 
 def _list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceImage], list[Reject]]:
