@@ -63,11 +63,13 @@ def prepare(
     training. The same command again verifies a finished dataset and completes an unfinished one.
 
     Args:
-        source: `NAME=coco:FOLDER` (COCO's own layout), `NAME=coco:ANNOTATIONS,IMAGES` (any COCO-format file, for
-            training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for another split), the same with lvis in place of coco, or
-            `NAME=vg:FOLDER` (Visual Genome's own layout). Annotations may stay in the zip files that they are published
-            in. NAME is your choice: lower-case letters and digits. LVIS and Visual Genome find COCO's images by id in
-            the source named coco. Every path may be s3://BUCKET/PREFIX.
+        source: `NAME=coco:FOLDER` (the layouts of COCO, Roboflow, CVAT, Label Studio and FiftyOne),
+            `NAME=coco:ANNOTATIONS,IMAGES` (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for
+            another split: lower-case letters, digits and hyphens), `NAME=coco:FILE` (its images are looked for beside
+            it), the same with lvis and IMAGES or LVIS's folder, or `NAME=vg:FOLDER` (Visual Genome's own layout).
+            Annotations may stay in the zip files that they are published in, or be compressed by gzip. NAME is your
+            choice: lower-case letters and digits. LVIS and Visual Genome find COCO's images by id in the source named
+            coco. Every path may be s3://BUCKET/PREFIX.
         out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
 
     Example:

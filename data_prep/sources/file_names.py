@@ -74,9 +74,15 @@ class ImageFolder:
 
     def as_written(self, name: str) -> FoundFile | None:
         """The file of exactly this name; None if there is none, or if the name leads out of the folder."""
-        if not name or name[0] == "/" or "\0" in name or "://" in name or ".." in name.split("/"):
+        if not name or name[0] == "/" or "\0" in name or "://" in name or (".." in name and ".." in name.split("/")):
             return None
-        return self._look(self.folder, name, ())
+        parent, _, base = name.rpartition("/")
+        info = (self._finders(f"{self.folder}/{parent}") if parent else self._own)(base) if base else None
+        return info and FoundFile(self.folder, name, info, ())
+
+    @cached_property
+    def _own(self) -> FindFile:
+        return self._finders(self.folder)
 
     def find(self, name: str) -> FoundFile | None:
         """The file that the first rule finds; None if none does. A URL, and a name that leads out, have no file."""

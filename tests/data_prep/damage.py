@@ -1,5 +1,6 @@
 """Ways to damage a file, each from one generator of random numbers: the bytes, the JSON's syntax, or what it says."""
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -13,13 +14,16 @@ _TEXTS = {
     "@beyond@": "1e999",
     "@tiny@": "-1e-999",
     "@nan@": "NaN",
+    "@infinity@": "-Infinity",
+    "@python@": "None",
     "@half@": '"\\\\ud83d"',
     "@escape@": '"\\\\x"',
     "@control@": '"\x01"',
 }
 _VALUES: list[Any] = [
     None, True, "", "text", "7", [], {}, [[]], [None], {"id": 1}, 0, -1, 1.5, 2**31, 2**53 + 1, 2**63, 2**64, -(2**70),
-    1e300, -0.0, "\x00", "é" * 300, "../../x", *_TEXTS,
+    1e300, -0.0, "\x00", "é" * 300, "../../x", "a\\b.jpg",
+    "%2e%2e/x.jpg", "/x.jpg", "https://example.org/x.jpg", *_TEXTS,
 ]  # fmt: skip
 
 
@@ -76,6 +80,18 @@ def _insert(data: bytes, dice: random.Random) -> bytes:
     return data[:place] + piece + data[place:]
 
 
+def _write_otherwise(text: bytes, dice: random.Random) -> bytes:
+    """The same text in another encoding, compressed, with a comment or with a comma too many."""
+    if dice.random() < 0.2:
+        return gzip.compress(text, mtime=0)
+    if dice.random() < 0.3:
+        place = dice.choice([place for place, byte in enumerate(text) if byte in b"]}"] or [0])
+        return text[:place] + dice.choice([b",", b"/* by me */", b"# by me\n"]) + text[place:]
+    return text.decode("utf-8", "replace").encode(
+        dice.choice(["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+    )
+
+
 def _slice(data: bytes, dice: random.Random) -> tuple[int, int]:
     start = dice.randrange(len(data) + 1)
     return start, min(len(data), start + dice.choice((1, 2, 8, 64, 512)))
@@ -129,4 +145,4 @@ def _encode(document: Any) -> bytes:
 
 _Damage = Callable[[bytes, random.Random], bytes]
 _BYTES: tuple[_Damage, ...] = (_flip_a_bit, _set_a_byte, _cut_short, _cut_out, _repeat, _swap, _insert)
-_JSON: tuple[_Damage, ...] = (*_BYTES, *(_change_a_value,) * 12, *(_repeat_a_key,) * 3)
+_JSON: tuple[_Damage, ...] = (*_BYTES, _write_otherwise, *(_change_a_value,) * 12, *(_repeat_a_key,) * 3)
