@@ -107,7 +107,7 @@ def _read_synsets(folder: str) -> dict[str, str]:
     try:
         listed = _synset_map.decode(unpacked(path).read_bytes())
     except JSON_ERRORS as error:
-        raise DataError(f"{path}: should map object names to synsets ({error}); get the file again") from None
+        raise DataError(f"{path}: should map object names to synsets ({error}); put the published file there") from None
     return {plain_name(name): synset for name, synset in listed.items()}
 
 
