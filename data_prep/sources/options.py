@@ -1,6 +1,7 @@
 """Parse `--source`: a name, a file format, and the files' paths or URIs."""
 
 import itertools
+import logging
 import posixpath
 import re
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from data_prep.sources.layouts import find_exports
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import exists, is_folder
+
+logger = logging.getLogger(__name__)
 
 _OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z0-9][a-z0-9-]*))?=(?P<kind>coco|lvis|vg):(?P<path>.+)")
 _HELP = (
@@ -87,7 +90,14 @@ def _parse(option: str) -> list[SourceFiles]:
         return [VisualGenomeFolder(name, path)]
     if kind == "lvis":
         return list(_lvis_folder(name, path, option))
-    return [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
+    found = [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
+    for files in found:
+        _tell(files)
+    return [*found]
+
+
+def _tell(files: CocoFiles) -> None:
+    logger.info("%s: %s for %s, with the images in %s", files.source, files.annotations, files.split, files.images)
 
 
 def _refuse_url(path: str, option: str) -> None:
@@ -126,7 +136,9 @@ def _file_alone(name: str, split: str | None, path: str, option: str) -> CocoFil
     if path.lower().endswith(_ARCHIVES):
         raise DataError(f"{path}: an archive; unpack it, and write {name}=coco:FOLDER, wanted by --source {option}")
     remedy = f"name the folder of the images: {name}{f'@{split}' if split else ''}=coco:ANNOTATIONS,IMAGES"
-    return _file(name, split, path, find_image_folder(path, remedy), "coco")
+    files = _file(name, split, path, find_image_folder(path, remedy), "coco")
+    _tell(files)
+    return files
 
 
 def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:

@@ -1,6 +1,7 @@
 """`NAME=coco:FOLDER` and `NAME=coco:FILE` as programs export them: which files, which splits, which images."""
 
 import json
+import logging
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ def test_a_file_alone_is_looked_for_images_beside_it(tmp_path: Path, images: str
     assert found(f"mine@test-2=coco:{tmp_path}/ann.json", tmp_path / "no") == [
         ("test-2", f"{tmp_path}/ann.json", expected)
     ]
+
+
+def test_what_was_found_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_tree(tmp_path, {"ann.json": ["a.jpg"]}, ["images/a.jpg"])
+    with caplog.at_level(logging.INFO):
+        parse_sources((f"mine@val=coco:{tmp_path}/ann.json",))
+    assert f"mine: {tmp_path}/ann.json for val, with the images in {tmp_path}/images" in caplog.text
 
 
 def test_two_folders_with_the_names_are_not_chosen_between(tmp_path: Path) -> None:
