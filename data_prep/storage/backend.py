@@ -1,4 +1,4 @@
-"""What every kind of place where files live can do: a folder on disk (`disk.py`), a bucket of objects (`s3.py`)."""
+"""The functions that every storage backend has: files on disk (`disk.py`) and objects in a bucket (`s3.py`)."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -56,7 +56,7 @@ def create(uri: str) -> Iterator[BinaryIO]:
     path = local_path(uri)
     partial = _partial(path)
     try:
-        with _told_if_full(uri):
+        with _explained_if_full(uri):
             _make_folder(path.parent)
             with partial.open("wb") as file:
                 yield file
@@ -74,14 +74,14 @@ def _partial(path: Path) -> Path:
 
 
 @contextmanager
-def _told_if_full(uri: str) -> Iterator[None]:
+def _explained_if_full(uri: str) -> Iterator[None]:
     """Raise StorageError with the remedy where a file or folder finds no room."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        remedy = "make room there, or choose a place that has some, and give the command again"
+        remedy = "make room there, or choose a path on another disk, and give the command again"
         raise StorageError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
 
 
@@ -91,7 +91,7 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a f
     path = local_path(uri)
     partial = _partial(path)
     try:
-        with _told_if_full(uri):
+        with _explained_if_full(uri):
             _make_folder(path.parent)
             partial.mkdir()
             yield partial
@@ -120,7 +120,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, survive a power failure."""
+    """Write a file's bytes, or a folder's names, to the disk itself, so that they survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -152,8 +152,8 @@ def finder(folder: str) -> Callable[[str], FileInfo | None]:
 def list_files(folder: str) -> list[str]:
     """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
     root = local_path(folder)
-    places = ((Path(place).relative_to(root), names) for place, _, names in os.walk(root))
-    return sorted(name if place == _HERE else f"{place.as_posix()}/{name}" for place, names in places for name in names)
+    found = ((Path(path).relative_to(root), names) for path, _, names in os.walk(root))
+    return sorted(name if path == _HERE else f"{path.as_posix()}/{name}" for path, names in found for name in names)
 
 
 def exists(uri: str) -> bool:

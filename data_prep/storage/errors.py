@@ -19,7 +19,7 @@ class DataError(MaskxError):
 
 
 class StorageError(MaskxError):
-    """A place that does not answer, or fails: nothing is said about what is stored there. Trying again may help."""
+    """Storage that does not answer or fails. This says nothing about the data in it. Trying again may help."""
 
 
 class CheckpointError(MaskxError):

@@ -113,7 +113,7 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
         yield Path(folder)
         paths = disk.list_files(folder)
         remove(f"{uri}/{marker}")
-        _remove_keys(uri, {place for place, _ in _list(uri)} - {f"{key}/{path}" for path in paths})
+        _remove_keys(uri, {each for each, _ in _list(uri)} - {f"{key}/{path}" for path in paths})
         with explained(uri), transfers() as manager:
             for last in (False, True):
                 chosen = [path for path in paths if (path == marker) is last]

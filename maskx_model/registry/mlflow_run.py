@@ -127,13 +127,13 @@ def _log_metrics(client: Any, run_id: str, metrics: dict[str, float], curves: tu
 def _log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    place = absolute(dataset.uri)
-    on_disk = is_on_disk(place)
+    uri = absolute(dataset.uri)
+    on_disk = is_on_disk(uri)
     entity = Dataset(
-        name=place.rpartition("/")[2],
+        name=uri.rpartition("/")[2],
         digest=dataset.sha256[:DIGEST_LENGTH],
         source_type="local" if on_disk else "s3",
-        source=f'{{"uri": "{Path(place).as_uri() if on_disk else place}"}}',
+        source=f'{{"uri": "{Path(uri).as_uri() if on_disk else uri}"}}',
         profile=dataset.counts,
     )
     client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", " and ".join(dataset.used_for))])])

@@ -58,7 +58,7 @@ def save_training_state(folder: str, state: TrainingState, made_from: Origin) ->
         (partial / "metrics.jsonl").write_bytes(state.metrics)
         (partial / MARKER).write_bytes(msgspec.json.encode(_TrainingHeader(state.step, made_from, len(state.metrics))))
     present = {path.partition("/")[0] for path in list_files(checkpoints)}
-    # A later step is of a damaged checkpoint that this training did not resume from.
+    # A later step belongs to a damaged checkpoint, from which this training did not resume.
     kept = sorted(each for each in present if each.startswith("step-") and each <= name)[-KEPT:]
     for other in present - set(kept):
         remove_folder(f"{checkpoints}/{other}")
