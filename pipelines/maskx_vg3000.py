@@ -4,7 +4,8 @@ Its parameters are a fixed surface: they change only on purpose. Data, checkpoin
 URIs below `root`; each step finds work that is already done by its manifest, so KFP's own caching is off.
 """
 
-from typing import Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 from kfp import dsl, kubernetes
 
@@ -21,6 +22,26 @@ BACKOFF = "60s"
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind → step and folder
 DATA = "/data"  # where every step sees the volume
 SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over through it
+
+
+def _share_memory(task: Any) -> None:
+    """Give a step that loads images in several processes the memory through which they hand batches over."""
+    kubernetes.empty_dir_mount(
+        task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=SHARED_MEMORY
+    )
+
+
+def _mount_data(tasks: Iterable[Any], volume_claim: Any) -> None:
+    """Show every step the volume, and have KFP cache none: each finds by itself what is done."""
+    for task in tasks:
+        kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
+        task.set_caching_options(False)
+
+
+def _retry(tasks: Iterable[Any]) -> None:
+    """Try steps again that fail."""
+    for task in tasks:
+        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF)
 
 
 @dsl.pipeline(name=NAME, description="Learning to segment every thing: data, detector, masks, evaluation, registry")
@@ -49,8 +70,8 @@ def maskx_vg3000(
         preset: Name of the configuration that is trained; the next three are as it says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
-        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `random:N:SEED`,
-            `figure3:N:TRIAL` or a file.
+        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `toy`,
+            `random:N:SEED`, `figure3:N:TRIAL` or a file.
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
@@ -110,12 +131,7 @@ def maskx_vg3000(
         task.set_accelerator_type(accelerator_type).set_accelerator_limit(accelerator_count)
         kubernetes.add_node_selector_json(task, gpu_node_selector)
         kubernetes.add_toleration_json(task, gpu_tolerations)
-        kubernetes.empty_dir_mount(
-            task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=SHARED_MEMORY
-        )
-    for task in (original, dataset, detector, transfer, class_agnostic, evaluation, registered):
-        kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
-        task.set_caching_options(False)
-    for task in (dataset, detector, transfer, class_agnostic, evaluation, registered):
-        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF)
+        _share_memory(task)
+    _mount_data((original, dataset, detector, transfer, class_agnostic, evaluation, registered), volume_claim)
+    _retry((dataset, detector, transfer, class_agnostic, evaluation, registered))
     return registered.output  # type: ignore[no-any-return]

@@ -66,9 +66,9 @@ def train_masks(
         out: Folder for the trained model, its checkpoints and its curves.
         preset: The configuration to train.
         source: The source whose masks to train on, by its name in the dataset.
-        mask_classes: The classes whose masks training may use: `coco`, `voc`, `non-voc`, `random:N:SEED`,
-            `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), or the path of a text file with a
-            class name per line.
+        mask_classes: The classes whose masks training may use: `coco` (all that have some), `voc`, `non-voc`,
+            `random:N:SEED`, `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), `toy` (the
+            generated world's), or the path of a text file with a class name per line.
 
     Example:
         maskx train masks --dataset dataset --detector detector --out masks --preset coco_r50 --mask-classes voc
