@@ -50,11 +50,30 @@ class Dataset:
         return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
     def select(self, split: str, source: str) -> list[IndexRow]:
-        """The images of a split that `source` has annotated; raises DataError if there are none."""
+        """The images of a split that `source` has annotated; raises DataError with those there are if none."""
         rows = [row for row in self.rows if row.split == split and source in row.ids]
         if not rows:
-            raise DataError(f"{self.uri}: split {split!r} has no image of source {source!r}")
+            raise DataError(
+                f"{self.uri}: split {split!r} has no image of source {source!r}; the dataset has "
+                f"{self._splits_and_sources()}; name a split and a source of these"
+            )
         return rows
+
+    def check_source(self, source: str) -> None:
+        """Raise DataError, with the sources there are, if the dataset has no such source."""
+        names = [each.name for each in self.manifest.sources]
+        if source not in names:
+            raise DataError(f"{self.uri}: no source {source!r}; the dataset's sources are {', '.join(names)}")
+
+    def _splits_and_sources(self) -> str:
+        """`split 'train' of sources coco, vg; split 'val' of source coco`."""
+        sources: dict[str, set[str]] = {}
+        for row in self.rows:
+            sources.setdefault(row.split, set()).update(row.ids)
+        return "; ".join(
+            f"split {split!r} of source{'s' if len(names) > 1 else ''} {', '.join(sorted(names))}"
+            for split, names in sorted(sources.items())
+        )
 
     def read_image(self, row: IndexRow) -> bytes:
         """The image's bytes, as the source has them."""

@@ -1,5 +1,6 @@
 """A: the classes whose masks a training uses. The rest of the vocabulary is B."""
 
+from collections import Counter
 from importlib.resources import files
 
 from data_prep.format.vocabulary import Vocabulary
@@ -41,7 +42,7 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
     check_choice(choice)
     if not masked:
-        raise ConfigError(f"mask classes: source {source!r} has no masks at all")
+        raise ConfigError(f"mask classes: {_no_masks(vocabulary, source)}")
     if choice == "coco":
         return tuple(masked)
     if choice == "voc":
@@ -59,6 +60,17 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     if not chosen:
         raise ConfigError(f"mask classes {choice!r}: no class of source {source!r} is among them")
     return tuple(chosen)
+
+
+def _no_masks(vocabulary: Vocabulary, source: str) -> str:
+    """Why there is no mask to train on, and the sources that have some."""
+    masks: Counter[str] = Counter()
+    for c in vocabulary.classes:
+        masks.update({name: own.masks for name, own in c.sources.items()})
+    others = ", ".join(sorted(name for name, count in masks.items() if count > 0)) or "none"
+    if source not in masks:
+        return f"the dataset has no object of a source {source!r}; its sources with masks: {others}"
+    return f"source {source!r} has no masks at all; the dataset's sources with masks: {others}"
 
 
 def _of_coco(masked: list[int], vocabulary: Vocabulary, ids: frozenset[int]) -> list[int]:

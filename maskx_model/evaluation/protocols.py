@@ -54,7 +54,8 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {"coco": Protocol(federated=False), "l
 
 def exhaustive_classes(data: Dataset, source: str) -> dict[str, int]:
     """The source's class names → positions in the vocabulary, of the classes that the source annotates exhaustively and
-    the vocabulary holds: COCO's AP is defined on these. Raises DataError if there are none."""
+    the vocabulary holds: COCO's AP is defined on these. Raises DataError if there are none, or no such source."""
+    data.check_source(source)
     exhaustive = {name for each in data.manifest.sources if each.name == source for name in each.exhaustive}
     labels = {name: position for name, position in data.vocabulary.index(source).items() if name in exhaustive}
     if not labels:
@@ -67,7 +68,8 @@ def exhaustive_classes(data: Dataset, source: str) -> dict[str, int]:
 
 def annotated_classes(data: Dataset, source: str) -> dict[str, int]:
     """The source's class names → positions in the vocabulary, of all classes that it annotates and the vocabulary
-    holds. Raises DataError if there are none."""
+    holds. Raises DataError if there are none, or no such source."""
+    data.check_source(source)
     labels = data.vocabulary.index(source)
     if not labels:
         raise DataError(f"{data.uri}: source {source!r} annotates no class of the vocabulary; choose another source")

@@ -48,9 +48,9 @@ def evaluate_models(
     CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
     """
     protocol, source = PROTOCOLS[options.protocol], options.source
-    masks = options.masks if _has_masks(data, source) else None
     labels = protocol.classes(data, source)
     rows = data.select(options.split, source)[: options.max_images]
+    masks = options.masks if _has_masks(data, source) else None
     device = resolve_device(device)
     models = _load(data, uris, device, masks)
     truths = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]

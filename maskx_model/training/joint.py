@@ -12,6 +12,7 @@ from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import ModelConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
+from maskx_model.data.training_images import training_images
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
 from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
@@ -45,6 +46,9 @@ def fit_joint(
     configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
     image shows a class of A.
     """
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes))
+    rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
+    rows = training_images(data, preset.stage2_source)
     torch.manual_seed(seed)
     count = len(data.vocabulary)
     detector = build_detector(config.detector, count) if start is None else start.model
@@ -54,10 +58,6 @@ def fit_joint(
         model.word_vectors = torch.from_numpy(word_vectors)
     model.to(resolve_device(device)).to(memory_format=torch.channels_last)
     compile_backbone(detector, preset.joint.compute)
-    reader = SampleReader(data, preset.stage2_source, frozenset(classes))
-    rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
-    rows = data.select("train", preset.stage2_source)
-
     classify = choose_loss(config.detector, rows, preset.stage2_source, data.vocabulary)
 
     def loss(batch: list[Sample]) -> Losses:

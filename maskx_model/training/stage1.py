@@ -8,6 +8,7 @@ from torchvision.models.detection import FasterRCNN
 from data_prep.format.reader import Dataset
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
+from maskx_model.data.training_images import training_images
 from maskx_model.model.classification_loss import choose_loss
 from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
@@ -28,16 +29,16 @@ def fit_detector(
 ) -> tuple[FasterRCNN, bytes]:
     """A trained detector and the metric lines of its training.
 
-    `load`: makes the detector to begin with; None for a new one with ImageNet weights.
+    `load`: makes the detector to begin with; None for a new one with ImageNet weights. Raises DataError where
+    the training images have nothing to learn from.
     """
+    rows = training_images(data, preset.stage1_source)
     torch.manual_seed(seed)
     schedule = preset.stage1
     detector = (load() if load else build_detector(preset.detector, len(data.vocabulary))).train()
     # Channels last is a fifth faster on CPUs, and what tensor cores want.
     detector.to(resolve_device(device), memory_format=torch.channels_last)
     compile_backbone(detector, schedule.compute)
-    rows = data.select("train", preset.stage1_source)
-
     classify = choose_loss(preset.detector, rows, preset.stage1_source, data.vocabulary)
 
     def loss(batch: list[Sample]) -> Losses:

@@ -15,6 +15,7 @@ from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.seeds import step_seed
+from maskx_model.data.training_images import training_count, training_images
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
@@ -83,9 +84,12 @@ def freeze(detector: FasterRCNN) -> None:
 
 
 def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: tuple[int, ...]) -> list[IndexRow]:
-    """The training images that show a class of A; raises DataError if there are none."""
+    """The training images that show a class of A; raises DataError if there are none, or if no training image has a
+    mask."""
     wanted = {name for name, position in reader.index.items() if position in set(classes)}
-    rows = [row for row in data.select("train", source) if not wanted.isdisjoint(row.classes.get(source, ()))]
+    rows = [row for row in training_images(data, source) if not wanted.isdisjoint(row.classes.get(source, ()))]
+    if reader.targets == "masks" and training_count(data, source, "masks") == 0:
+        raise DataError(f"{data.uri}: no training image of source {source!r} has a mask, only those of other splits")
     if not rows:
         raise DataError(f"{data.uri}: no training image of source {source!r} shows a class of A")
     return rows

@@ -63,8 +63,16 @@ def write_dataset(
     rows = [_row(record, members, split) for record in records]
     write_index(f"{folder}/index.parquet", rows)
     write_vocabulary(f"{folder}/vocabulary.json", vocabulary_of(names))
+    things = [thing for record in records for thing in record.objects["coco"]]
     counts = {
-        split: {"coco": {"photographs": len(records), "coco objects": sum(len(r.objects["coco"]) for r in records)}}
+        split: {
+            "coco": {
+                "photographs": len(records),
+                "coco_objects": len(things),
+                "coco_masks": sum(thing.mask is not None for thing in things),
+                "coco_crowds": sum(thing.iscrowd for thing in things),
+            }
+        }
     }
     sources = (Source("coco", "coco", (), tuple(names)), Source("vg", "vg", (), ()))
     shard = Shard(f"{split}/coco-000000.tar", split, "coco", len(records), 0, "")

@@ -136,8 +136,13 @@ def test_a_folder_is_no_list_of_classes(vocabulary: Vocabulary, tmp_path: Path) 
 
 
 def test_a_source_without_masks_is_refused(vocabulary: Vocabulary) -> None:
-    with pytest.raises(ConfigError, match="source 'vg' has no masks at all"):
+    with pytest.raises(ConfigError, match="source 'vg' has no masks at all; the dataset's sources with masks: coco"):
         resolve_mask_classes("coco", vocabulary, "vg")
+
+
+def test_a_source_that_is_not_there_is_answered_with_those_that_are(vocabulary: Vocabulary) -> None:
+    with pytest.raises(ConfigError, match="no object of a source 'shop'; its sources with masks: coco"):
+        resolve_mask_classes("coco", vocabulary, "shop")
 
 
 @pytest.mark.parametrize("choice", ["voc", "non-voc", "figure3:60:1"])

@@ -182,10 +182,13 @@ def test_pixels_become_floats_in_the_networks_order() -> None:
 
 
 def test_a_split_or_source_that_is_not_there_is_said_so(toy_dataset: Dataset) -> None:
-    with pytest.raises(DataError, match="split 'test' has no image of source 'coco'"):
+    there = r"the dataset has split 'train' of sources coco, vg; split 'val' of sources coco, vg"
+    with pytest.raises(DataError, match=f"split 'test' has no image of source 'coco'; {there}"):
         toy_dataset.select("test", "coco")
-    with pytest.raises(DataError, match="split 'train' has no image of source 'lvis'"):
+    with pytest.raises(DataError, match=f"split 'train' has no image of source 'lvis'; {there}"):
         toy_dataset.select("train", "lvis")
+    with pytest.raises(DataError, match="no source 'lvis'; the dataset's sources are coco, vg"):
+        toy_dataset.check_source("lvis")
 
 
 def test_a_shard_that_was_cut_is_named(synthetic: Dataset, tmp_path: Path) -> None:
