@@ -7,7 +7,7 @@ SERVICES := .services/.installed
 JOBS ?= 2
 OUT ?= runs/demo
 
-.PHONY: help demo test test-services test-scale lint format bench pipeline constraints clean
+.PHONY: help demo test test-slow test-services test-scale lint format bench pipeline constraints clean
 
 help:  ## Tell what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -21,8 +21,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, report, registry (about five minutes)
 	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
 
-test: $(STAMP)  ## All tests; with MASKX_REAL_SAMPLE=DIR also those on real photographs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not services and not scale'
+test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also those on real images
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not scale'
+
+test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
 
 test-services: $(SERVICES)  ## Tests against real services: an S3 server, a Flink cluster (needs Java and Maven)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m services
@@ -32,7 +35,7 @@ $(SERVICES): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
 	PYTHON=$(BIN)/python infra/flink/install.sh
 	touch $@
 
-test-scale: $(STAMP)  ## Prepare, verify and show 226,000 small real photographs (needs MASKX_REAL_SAMPLE)
+test-scale: $(STAMP)  ## Prepare, verify and show 226,000 small real images (needs MASKX_REAL_SAMPLE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m scale
 
 lint: $(STAMP)  ## ruff (lint, format), mypy (strict), hadolint

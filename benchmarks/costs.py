@@ -9,6 +9,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+PRELOADED = ("torchvision.models.detection", "maskx_model.model.maskx_rcnn")
+"""Imported once for all measured processes: it takes longer than a small measurement."""
+
 
 class Cost(NamedTuple):
     """Median wall-clock milliseconds of a call, MB that the process grew by at most while calling, or that a GPU held
@@ -25,7 +28,8 @@ def cost(prepare: Callable[[], Callable[[], object]], repeats: int, device: str 
     Memory is what the process (on Linux) needs at most above what it holds after the preparation; on a GPU what torch
     has held on it at most. A call must wait for the GPU.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(prepare, repeats, device, sender))
     process.start()

@@ -1,7 +1,7 @@
 """From an image to masks over it: 81 against 3,001 classes, and against torchvision's Mask R-CNN.
 
 Weights are random, but the last layer of the box head is planted: it finds the same objects of the first 80 classes
-whatever the number of classes is, so that all ways return the same 100 detections. torchvision's model holds T's
+whatever the number of classes is, so that all ways return the same detections. torchvision's model holds T's
 predicted weights as the rows of its last mask layer. Ours gives run-length encoded masks, torchvision's bitmaps.
 """
 
@@ -41,12 +41,15 @@ ABSENT = -40.0
 
 @dataclass(frozen=True)
 class Options:
-    """An image of `height` × `width`, scaled to `min_size` pixels at its shorter side; `classes` with the
-    background, the first for the comparison, the second for what more classes cost."""
+    """An image of `height` × `width`, scaled to `min_size` pixels at its shorter side; `proposals` of the RPN, and at
+    most `detections` of them kept; `classes` with the background, the first for the comparison, the second for what
+    more classes cost."""
 
     height: int = 480
     width: int = 640
     min_size: int = 800
+    proposals: int = 1000
+    detections: int = 100
     classes: tuple[int, int] = (81, 3001)
     repeats: int = 3
     device: str = "cpu"
@@ -74,7 +77,12 @@ def noise_image(options: Options) -> npt.NDArray[np.uint8]:
 @torch.no_grad()
 def our_model(classes: int, options: Options) -> MaskXRCNN:
     """Mask^X R-CNN from a fixed seed, MLP off; its first 80 classes do not depend on how many there are."""
-    config = DetectorConfig(weights=None, min_size=options.min_size)
+    config = DetectorConfig(
+        weights=None,
+        min_size=options.min_size,
+        rpn_proposals_test=options.proposals,
+        detections_per_image=options.detections,
+    )
     torch.manual_seed(0)
     few = MaskXRCNN(ModelConfig(config, MaskConfig(mlp="none")), FOUND)
     model = MaskXRCNN(few.config, classes - 1)

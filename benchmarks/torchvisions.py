@@ -24,7 +24,10 @@ def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
         num_classes=len(w_seg),
         min_size=config.min_size,
         max_size=config.max_size,
+        rpn_pre_nms_top_n_test=config.rpn_proposals_test,
+        rpn_post_nms_top_n_test=config.rpn_proposals_test,
         box_batch_size_per_image=config.rois_per_image,
+        box_detections_per_img=config.detections_per_image,
         mask_head=_mask_head(branch),
     )
     theirs.roi_heads.mask_predictor = predictor

@@ -33,10 +33,11 @@ POLICIES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """Trainings of `steps` steps with `threads` threads; `others` busy processes beside them; `rounds` of all
-    measurements; a world of `images` images."""
+    """Trainings of `steps` steps, each after one of `warm_up` steps, with `threads` threads; `others` busy processes
+    beside them; `rounds` of all measurements; a world of `images` images."""
 
     steps: int = 10
+    warm_up: int = 2
     threads: int = 2
     others: int = 2
     rounds: int = 2
@@ -108,19 +109,21 @@ def speed_in_process(dataset: str, policy: str, options: Options) -> Speed:
     ours = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
     environment = {name: value for name, value in os.environ.items() if name not in ours} | POLICIES[policy]
     environment["OMP_NUM_THREADS"] = str(options.threads)
-    program = f"from benchmarks.wait_policy import print_speed; print_speed({dataset!r}, {options.steps})"
+    program = (
+        f"from benchmarks.wait_policy import print_speed; print_speed({dataset!r}, {options.warm_up}, {options.steps})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return Speed(*json.loads(done.stdout.splitlines()[-1]))
 
 
-def print_speed(dataset: str, steps: int) -> None:
-    """Train stage 1 for this number of steps and print the speed as JSON; a training of two steps warms up before."""
+def print_speed(dataset: str, warm_up: int, steps: int) -> None:
+    """Train stage 1 for `warm_up` steps, then for `steps`, and print the speed of the latter as JSON."""
     from maskx_model.presets import toy
     from maskx_model.training.stages import train_detector
 
-    for counted in (2, steps):
+    for counted in (warm_up, steps):
         preset = toy()
         preset = replace(preset, stage1=replace(preset.stage1, steps=counted))
         wall, cpu = time.perf_counter(), time.process_time()

@@ -21,7 +21,7 @@ SMALL = {
     "postprocess": "--classes 40 --proposals 60 --objects 4 --repeats 1",
     "box_head": "--classes 40 --rois 16 --repeats 1",
     "evaluation": "--images 12 --classes 30 --compared 8 --checked 5",
-    "inference": "--height 60 --width 80 --min-size 96 --classes 81 97 --repeats 1",
+    "inference": "--height 60 --width 80 --min-size 96 --proposals 60 --detections 8 --classes 81 97 --repeats 1",
     "mask_last_layer": "--classes 40 --rois 4 --distinct 4 --repeats 1",
     "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
     "pasting": "--objects 5 --height 60 --width 80 --repeats 1",
@@ -62,7 +62,7 @@ def test_a_profile_shows_parts_and_operators(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.slow
 def test_wait_policies_are_compared(tmp_path: Path) -> None:
-    report = last_line("wait_policy", "--steps 1 --rounds 1 --images 40 --others 1", tmp_path)
+    report = last_line("wait_policy", "--steps 1 --warm-up 1 --rounds 1 --images 20 --others 1 --threads 1", tmp_path)
     assert {"ratio", "ratio_free", "cpu_busy_default", "cpu_busy_PASSIVE"} <= report.keys()
 
 

@@ -91,7 +91,7 @@ def identical(options: Options) -> dict[str, bool]:
     torch.backends.cudnn.allow_tf32 = False
     few = max(options.classes[0], inference.FOUND + 1)
     shape = train_step.Options(classes=(few, few), device=options.device)
-    small = inference.Options(60, 80, min_size=96, classes=(few, few + 16), device=options.device)
+    small = inference.Options(60, 80, 96, proposals=200, detections=20, classes=(few, few + 16), device=options.device)
     found = {"losses": train_step.same_losses(shape), "detections": inference.all_the_same(small)[0]}
     return {**{f"identical_{what}": each for what, each in found.items()}, "identical": all(found.values())}
 

@@ -63,7 +63,10 @@ class Dataset:
         """Raise DataError, with the sources there are, if the dataset has no such source."""
         names = [each.name for each in self.manifest.sources]
         if source not in names:
-            raise DataError(f"{self.uri}: no source {source!r}; the dataset's sources are {', '.join(names)}")
+            raise DataError(
+                f"{self.uri}: no source {source!r}; the dataset's sources are {', '.join(names)}; name one of them "
+                "(--source)"
+            )
 
     def _splits_and_sources(self) -> str:
         """`split 'train' of sources coco, vg; split 'val' of source coco`."""

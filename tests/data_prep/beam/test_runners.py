@@ -111,7 +111,6 @@ def slow_command(tmp_path: Path, toy_original: Path) -> list[str]:
     return [*command, "--shard-bytes=1500", "--workers=2"]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
     tmp_path: Path, slow_command: list[str]
@@ -132,7 +131,6 @@ def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_i
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_ends_leaves_no_process_behind(
     tmp_path: Path, slow_command: list[str], how: signal.Signals

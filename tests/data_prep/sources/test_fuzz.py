@@ -92,7 +92,6 @@ def listed(text: bytes, name: str) -> int | None:
         return None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "name"),
     [
@@ -135,7 +134,6 @@ def picture(mode: str, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "kind", "options"),
     [

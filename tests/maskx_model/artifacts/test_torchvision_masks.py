@@ -127,7 +127,6 @@ def test_files_of_years_ago_say_the_same(folder: Path, imported: MaskXRCNN, tmp_
     assert all(torch.equal(value, expected[name]) for name, value in branch.features.state_dict().items())
 
 
-@pytest.mark.slow
 def test_stage_2_begins_with_its_features(folder: Path, tmp_path: Path) -> None:
     preset = small_coco_r50()
     frozen = replace(preset.stage2, learning_rates=(0.0,))  # so that the model shows what it began with
@@ -144,7 +143,6 @@ def test_stage_2_begins_with_its_features(folder: Path, tmp_path: Path) -> None:
     assert read_model_manifest(f"{tmp_path}/out").made_from["weights"] == features.sha256
 
 
-@pytest.mark.slow
 def test_classes_that_coco_lacks_begin_anew_and_are_counted(
     folder: Path, imported: MaskXRCNN, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,12 +30,10 @@ def toy_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "coco"
 
 
-@pytest.mark.slow
 def test_toy_world(toy_coco: Path, tmp_path: Path) -> None:
     assert_same_ap(toy_coco, tmp_path)
 
 
-@pytest.mark.slow
 def test_real_images(real_sample: Path, tmp_path: Path) -> None:
     assert_same_ap(real_sample / "coco", tmp_path)
 

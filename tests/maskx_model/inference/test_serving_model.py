@@ -68,7 +68,6 @@ def image_files(world: Path) -> list[Path]:
     return sorted((world / "photos").iterdir())
 
 
-@pytest.mark.slow
 def test_a_fresh_process_without_our_package_agrees_with_predict(world: Path, tmp_path: Path) -> None:
     files = image_files(world)
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(world), "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -1,4 +1,5 @@
-"""The real thing's shape, once through: R101-FPN, 3,001 classes, the paper's MLP; killed, gone on with, and used."""
+"""The real thing's shape, once through: R101-FPN, 3,001 classes, the paper's MLP; killed in stage 2,
+resumed, and used."""
 
 import json
 import os
@@ -36,7 +37,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_full_shape(folder: Path) -> None:
     dataset = prepared(folder)
     detector, masks = f"{folder}/detector", f"{folder}/masks"
-    train_through_a_kill(folder, "detector", detector, "checkpoint")
+    train(folder, "detector", detector)
     train_through_a_kill(folder, "masks", masks, "rate-0.02/checkpoint")
     parameters = sizes(masks)
     assert parameters["detector.roi_heads.box_predictor.cls_score.weight"] == [CLASSES + 1, 1024]
@@ -74,19 +75,34 @@ def prepared(folder: Path) -> str:
     return out
 
 
+def training(folder: Path, stage: str, out: str) -> list[str]:
+    """The arguments of Python that train a stage."""
+    return [
+        "-m",
+        "tests.maskx_model.full_shape",
+        stage,
+        f"{folder}/data",
+        f"{folder}/detector",
+        out,
+        f"{folder}/r101.pth",
+    ]
+
+
+def train(folder: Path, stage: str, out: str) -> None:
+    subprocess.run([sys.executable, *training(folder, stage, out)], cwd=REPOSITORY, check=True)
+    assert "model.safetensors" in read_model_manifest(out).files
+
+
 def train_through_a_kill(folder: Path, stage: str, out: str, checkpoints: str) -> None:
-    arguments = [stage, f"{folder}/data", f"{folder}/detector", out, f"{folder}/r101.pth"]
-    command = ["-m", "tests.maskx_model.full_shape", *arguments]
-    kill_in_the_middle(command, Path(out, checkpoints), after=1)
+    kill_in_the_middle(training(folder, stage, out), Path(out, checkpoints), after=1)
     assert not Path(out, "manifest.json").exists()
     checkpoint = max(Path(out, checkpoints).glob("step-*"))
     before = (checkpoint / "metrics.jsonl").read_bytes()
-    subprocess.run([sys.executable, *command], cwd=REPOSITORY, check=True)
+    train(folder, stage, out)
     after = Path(out, "metrics.jsonl").read_bytes()
     assert before and after.startswith(before)
     steps = [json.loads(line)["step"] for line in after.splitlines()]
     assert steps[:STEPS] == list(range(1, STEPS + 1))
-    assert "model.safetensors" in read_model_manifest(out).files
 
 
 def sizes(model: str) -> dict[str, list[int]]:

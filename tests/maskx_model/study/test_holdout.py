@@ -81,7 +81,7 @@ def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
     assert not (tmp_path / "rows").exists()
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_head_that_diverges_is_named_and_the_others_are_kept(
     frozen: FrozenDetector, tmp_path: Path, processes: int
 ) -> None:
@@ -95,7 +95,6 @@ def test_a_head_that_diverges_is_named_and_the_others_are_kept(
     assert [path.name.split("-")[0] for path in (tmp_path / "rows").iterdir()] == ["cls"]
 
 
-@pytest.mark.slow
 def test_processes_give_the_same_rows(
     result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
 ) -> None:
