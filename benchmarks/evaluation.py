@@ -45,50 +45,50 @@ class Options:
     iou_type: IouType = "segm"
 
     def world(self) -> FullSize:
-        """The images' truths, and what was found in each."""
+        """The images' ground truth, and the predictions in each."""
         return detected_world(self.images, self.classes, self.detections, self.objects)
 
 
 class Reference:
-    """pycocotools on the same truths and instances."""
+    """pycocotools on the same ground truth and predictions."""
 
     def __init__(self, options: Options, world: FullSize, classes: list[int]) -> None:
-        truths, found = world
+        ground_truth, predictions = world
         self.iou_type, self.classes = options.iou_type, classes
         self.results = [
-            self._shape(truth, each, i) | {"image_id": truth.image_id, "category_id": label + 1, "score": score}
-            for truth, each in zip(truths, found, strict=True)
+            self._shape(annotated, each, i) | {"image_id": annotated.image_id, "category_id": label + 1, "score": score}
+            for annotated, each in zip(ground_truth, predictions, strict=True)
             for i, (label, score) in enumerate(zip(each.labels.tolist(), each.scores.tolist(), strict=True))
         ]
-        self.truth = COCO()
-        self.truth.dataset = {
-            "images": [{"id": t.image_id, "height": t.height, "width": t.width} for t in truths],
+        self.annotated = COCO()
+        self.annotated.dataset = {
+            "images": [{"id": t.image_id, "height": t.height, "width": t.width} for t in ground_truth],
             "categories": [{"id": label + 1} for label in range(options.classes)],
-            "annotations": self._annotations(truths),
+            "annotations": self._annotations(ground_truth),
         }
 
-    def _shape(self, truth: GroundTruth, each: Instances, i: int) -> dict[str, Any]:
+    def _shape(self, annotated: GroundTruth, each: Instances, i: int) -> dict[str, Any]:
         if self.iou_type == "segm":
-            return {"segmentation": {"size": [truth.height, truth.width], "counts": each.masks[i].counts}}
+            return {"segmentation": {"size": [annotated.height, annotated.width], "counts": each.masks[i].counts}}
         x1, y1, x2, y2 = each.boxes[i].astype(np.float64).tolist()
         return {"bbox": [x1, y1, x2 - x1, y2 - y1]}
 
-    def _annotations(self, truths: list[GroundTruth]) -> list[dict[str, Any]]:
+    def _annotations(self, ground_truth: list[GroundTruth]) -> list[dict[str, Any]]:
         annotations: list[dict[str, Any]] = []
-        for truth in truths:
-            for label, thing in zip(truth.labels, truth.objects, strict=True):
+        for annotated in ground_truth:
+            for label, thing in zip(annotated.labels, annotated.objects, strict=True):
                 assert thing.mask is not None
                 mask = {"size": list(thing.mask.size), "counts": thing.mask.counts}
                 entry = {"bbox": list(thing.bbox), "area": thing.area, "iscrowd": thing.iscrowd, "segmentation": mask}
-                ids = {"id": len(annotations) + 1, "image_id": truth.image_id, "category_id": label + 1}
+                ids = {"id": len(annotations) + 1, "image_id": annotated.image_id, "category_id": label + 1}
                 annotations.append(entry | ids)
         return annotations
 
     def average_precision(self) -> tuple[npt.NDArray[np.float64], list[float]]:
         """AP of each class and the six metrics, 0..1; -1 where there is no object."""
         with contextlib.redirect_stdout(io.StringIO()):
-            self.truth.createIndex()
-            run = COCOeval(self.truth, self.truth.loadRes(self.results), self.iou_type)
+            self.annotated.createIndex()
+            run = COCOeval(self.annotated, self.annotated.loadRes(self.results), self.iou_type)
             run.params.catIds = [label + 1 for label in self.classes]
             run.evaluate()
             run.accumulate()
@@ -106,7 +106,7 @@ def same(table: APTable, classes: list[int], reference: tuple[npt.NDArray[np.flo
 
 def compare(options: Options) -> tuple[float, bool]:
     """How many times faster than pycocotools, by the best round of each, and whether the numbers are equal."""
-    truths, found = world = options.world()
+    ground_truth, predictions = world = options.world()
     classes = list(range(options.classes))
     reference = Reference(options, world, classes)
     seconds: dict[str, list[float]] = {"pycocotools": [], "ours": []}
@@ -115,7 +115,7 @@ def compare(options: Options) -> tuple[float, bool]:
         expected = reference.average_precision()
         seconds["pycocotools"].append(time.process_time() - start)
         start = time.process_time()
-        table = average_precision(truths, found, options.iou_type, classes)
+        table = average_precision(ground_truth, predictions, options.iou_type, classes)
         seconds["ours"].append(time.process_time() - start)
     theirs, ours = (min(each) for each in seconds.values())
     print(f"{options.images} images: pycocotools {theirs:.1f} CPU s, ours {ours:.1f} CPU s", flush=True)
@@ -124,9 +124,9 @@ def compare(options: Options) -> tuple[float, bool]:
 
 def full_size(options: Options, out: Path) -> None:
     """Measure everything, in a process of its own; what came out is left in `out`."""
-    truths, found = options.world()
+    ground_truth, predictions = options.world()
     start = time.process_time()
-    table = average_precision(truths, found, options.iou_type, range(options.classes))
+    table = average_precision(ground_truth, predictions, options.iou_type, range(options.classes))
     np.savez(out, values=table.values, seconds=time.process_time() - start)
 
 

@@ -44,16 +44,16 @@ def measure_seed(folder: Path, world: str, seed: int) -> Row:
     torch.set_num_threads(1)
     run = ToyRun(folder / f"{world}-{seed}", world, seed)  # type: ignore[arg-type]
     in_b = run.group(seed % GROUPS)
-    in_a = run.classes - in_b
-    transfer = run.head(transfer_config(kind="transfer"), in_a)
+    mask_classes = run.classes - in_b
+    transfer = run.head(transfer_config(kind="transfer"), mask_classes)
     models = {
-        "class_agnostic": run.head(transfer_config(kind="class_agnostic"), in_a),
+        "class_agnostic": run.head(transfer_config(kind="class_agnostic"), mask_classes),
         "transfer": transfer,
         "oracle": run.head(transfer_config(kind="class_specific"), run.classes),
-        "randn": run.head(transfer_config(transfer_input="randn"), in_a),
+        "randn": run.head(transfer_config(transfer_input="randn"), mask_classes),
         "shuffled": ShuffledClasses.of(transfer, in_b, seed),
     }
-    result = run.measure(models, in_a)
+    result = run.measure(models, mask_classes)
     box_ap = result.box_ap["transfer"]
     return {
         "seed": seed,

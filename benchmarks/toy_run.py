@@ -109,13 +109,13 @@ class ToyRun:
         model, _ = choose_learning_rate(new_model, source, held_out, preset.stage2, self.seed)
         return model
 
-    def measure(self, models: Mapping[str, MaskXRCNN], in_a: Collection[int]) -> Evaluation:
+    def measure(self, models: Mapping[str, MaskXRCNN], mask_classes: Collection[int]) -> Evaluation:
         """AP on the validation images: of A, of the rest as B, and of all."""
         labels = exhaustive_classes(self.data, "coco")
         rows = self.data.select("val", "coco")
         ground_truth = [GroundTruth.of(self.data.read_record(row), "coco", labels) for row in rows]
         predictions = predict(zip(map(self.data.pixels, rows), ground_truth, strict=True), models)
-        return measure(ground_truth, predictions, self.classes, in_a, self.data.vocabulary.names, {})
+        return measure(ground_truth, predictions, self.classes, mask_classes, self.data.vocabulary.names, {})
 
 
 class ShuffledClasses(MaskXRCNN):

@@ -41,13 +41,17 @@ def write_browse(folder: Path) -> Path:
 def write_report(folder: Path) -> Path:
     records, predicted = random_world(0, 30, NAMES)
     data = Dataset.open(write_dataset(folder / "data", records, NAMES))
-    truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
+    ground_truth = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
     boxed = random_world(1, 30, NAMES)[1]
-    found = {"class_agnostic": Predictions(boxed, boxed), "transfer": Predictions(predicted, predicted)}
-    classes, in_a = exhaustive_classes(data, "coco").values(), frozenset({0, 1})
-    result = measure(truths, found, classes, in_a, data.vocabulary.names, {**PROVENANCE, "max_images": None})
+    predictions = {"class_agnostic": Predictions(boxed, boxed), "transfer": Predictions(predicted, predicted)}
+    classes, mask_classes = exhaustive_classes(data, "coco").values(), frozenset({0, 1})
+    result = measure(
+        ground_truth, predictions, classes, mask_classes, data.vocabulary.names, {**PROVENANCE, "max_images": None}
+    )
     stage = write_model(folder / "masks", NAMES, "transfer")
-    write_evaluation(f"{folder}/out", EvaluationRun(data, data.rows, truths, found, in_a, result), [stage])
+    write_evaluation(
+        f"{folder}/out", EvaluationRun(data, data.rows, ground_truth, predictions, mask_classes, result), [stage]
+    )
     return folder / "out/report.html"
 
 

@@ -48,13 +48,14 @@ class APTable:
 
 
 def average_precision(
-    truths: Sequence["GroundTruth"],
-    found: "Sequence[Instances]",
+    ground_truth: Sequence["GroundTruth"],
+    predictions: "Sequence[Instances]",
     iou_type: IouType,
     classes: Collection[int],
     federated: bool = False,
 ) -> APTable:
-    """AP of `found[i]` against `truths[i]` for each of `classes` (positions in the vocabulary), as pycocotools has it.
+    """AP of `predictions[i]` against `ground_truth[i]`, as pycocotools has it, for each of `classes` (positions in the
+    vocabulary).
 
     Sizes (small < 32² ≤ medium < 96² ≤ large, in square pixels) are those of the annotation's `area` and of the
     detection's box or, for masks, mask. Crowds are ignored: a detection on one is neither right nor wrong. So is, for
@@ -65,10 +66,10 @@ def average_precision(
     """
     order = sorted(classes)
     values = np.full((len(order), len(METRICS)), np.nan)
-    if order and any(truth.objects for truth in truths):
-        ground_truth = _ground_truth(truths, found, iou_type, order)
-        detections = _detections(ground_truth, _image_ids(truths), found, iou_type)
-        run = hotcoco.COCOeval(ground_truth, detections, iou_type, lvis_style=federated)
+    if order and any(image.objects for image in ground_truth):
+        annotated = _ground_truth(ground_truth, predictions, iou_type, order)
+        detections = _detections(annotated, _image_ids(ground_truth), predictions, iou_type)
+        run = hotcoco.COCOeval(annotated, detections, iou_type, lvis_style=federated)
         run.params.max_dets = [LVIS_DETECTIONS if federated else COCO_DETECTIONS]
         for start in range(0, len(order), CLASSES_AT_ONCE):
             part = slice(start, start + CLASSES_AT_ONCE)
@@ -80,22 +81,22 @@ def average_precision(
     return APTable(tuple(order), values)
 
 
-def _image_ids(truths: Sequence["GroundTruth"]) -> npt.NDArray[np.int64]:
+def _image_ids(ground_truth: Sequence["GroundTruth"]) -> npt.NDArray[np.int64]:
     """Small numbers in the order of the images' ids, int64 [N]: equal scores are ranked in that order."""
-    return np.unique([truth.image_id for truth in truths], return_inverse=True)[1]
+    return np.unique([image.image_id for image in ground_truth], return_inverse=True)[1]
 
 
 def _ground_truth(
-    truths: Sequence["GroundTruth"], found: "Sequence[Instances]", iou_type: IouType, classes: Sequence[int]
+    ground_truth: Sequence["GroundTruth"], predictions: "Sequence[Instances]", iou_type: IouType, classes: Sequence[int]
 ) -> hotcoco.COCO:
-    ids = _image_ids(truths)
-    objects = [each for truth in truths for each in truth.objects]
-    labels = [label for truth in truths for label in truth.labels]
-    detected = np.concatenate([each.labels for each in found]).tolist()
+    ids = _image_ids(ground_truth)
+    objects = [each for image in ground_truth for each in image.objects]
+    labels = [label for image in ground_truth for label in image.labels]
+    detected = np.concatenate([each.labels for each in predictions]).tolist()
     images = [
-        {"id": number, "height": truth.height, "width": truth.width}
-        | {"neg_category_ids": sorted(truth.negative), "not_exhaustive_category_ids": sorted(truth.not_exhaustive)}
-        for number, truth in zip(ids.tolist(), truths, strict=True)
+        {"id": number, "height": image.height, "width": image.width}
+        | {"neg_category_ids": sorted(image.negative), "not_exhaustive_category_ids": sorted(image.not_exhaustive)}
+        for number, image in zip(ids.tolist(), ground_truth, strict=True)
     ]
     # A class outside `classes` is listed too: its detections count among the best of an image.
     categories = [{"id": c, "name": str(c), "frequency": "f"} for c in sorted({*classes, *labels, *detected})]
@@ -103,7 +104,7 @@ def _ground_truth(
     return hotcoco.COCO.from_arrays(
         images,
         categories,
-        np.repeat(ids, [len(truth.objects) for truth in truths]),
+        np.repeat(ids, [len(image.objects) for image in ground_truth]),
         np.array(labels, np.int64),
         np.array([each.bbox for each in objects], np.float64),
         area=np.array([each.area for each in objects], np.float64),
@@ -121,17 +122,17 @@ def _segmentation(thing: Annotation) -> dict[str, Any] | list[list[float]]:
 
 
 def _detections(
-    ground_truth: hotcoco.COCO, ids: npt.NDArray[np.int64], found: "Sequence[Instances]", iou_type: IouType
+    annotated: hotcoco.COCO, ids: npt.NDArray[np.int64], predictions: "Sequence[Instances]", iou_type: IouType
 ) -> hotcoco.COCO:
-    boxes = np.concatenate([each.boxes for each in found]).astype(np.float64)
+    boxes = np.concatenate([each.boxes for each in predictions]).astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
-    images = np.repeat(ids, [len(each.labels) for each in found])
-    scores, labels = (np.concatenate(each) for each in zip(*((f.scores, f.labels) for f in found), strict=True))
+    images = np.repeat(ids, [len(each.labels) for each in predictions])
+    scores, labels = (np.concatenate(each) for each in zip(*((f.scores, f.labels) for f in predictions), strict=True))
     rows = np.column_stack([images, boxes, scores, labels])
     if iou_type == "bbox" or not len(rows):
-        return ground_truth.load_res(rows)
-    masks = [coco_object(mask) for each in found for mask in each.masks]
-    detections = ground_truth.load_res(rows, segmentation=[*masks])
+        return annotated.load_res(rows)
+    masks = [coco_object(mask) for each in predictions for mask in each.masks]
+    detections = annotated.load_res(rows, segmentation=[*masks])
     detections.update_anns(ids=np.arange(len(rows)) + 1, area=hotcoco.mask.area(masks))
     return detections
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """An evaluation with what it was made of: `found` by kind of model, the baseline first; A as positions."""
+    """An evaluation with what it was made of: `predictions` by kind of model, the baseline first; A as positions."""
 
     data: Dataset
     rows: Sequence[IndexRow]
-    truths: Sequence["GroundTruth"]
-    found: Mapping[str, "Predictions"]
-    in_a: frozenset[int]
+    ground_truth: Sequence["GroundTruth"]
+    predictions: Mapping[str, "Predictions"]
+    mask_classes: frozenset[int]
     result: Evaluation

@@ -43,12 +43,12 @@ class GroundTruth:
         return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)
 
 
-def fingerprint(truths: Sequence[GroundTruth], names: Sequence[str]) -> str:
+def fingerprint(ground_truth: Sequence[GroundTruth], names: Sequence[str]) -> str:
     """SHA-256 of the images' ids and objects, with classes by name: equal for two datasets, whatever their vocabularies
     and training images, if their validation records are."""
     digest = hashlib.sha256()
-    for truth in truths:
-        unordered = (sorted(names[i] for i in some) for some in (truth.negative, truth.not_exhaustive))
-        classes = [[names[i] for i in truth.labels], *unordered]
-        digest.update(msgspec.json.encode([truth.image_id, truth.height, truth.width, classes, truth.objects]))
+    for image in ground_truth:
+        unordered = (sorted(names[i] for i in some) for some in (image.negative, image.not_exhaustive))
+        classes = [[names[i] for i in image.labels], *unordered]
+        digest.update(msgspec.json.encode([image.image_id, image.height, image.width, classes, image.objects]))
     return digest.hexdigest()

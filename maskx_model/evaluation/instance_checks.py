@@ -12,22 +12,24 @@ if TYPE_CHECKING:
     from maskx_model.results.instances import Instances
 
 
-def check_instances(truths: "Sequence[GroundTruth]", found: "Sequence[Instances]", classes: int, what: str) -> None:
+def check_instances(
+    ground_truth: "Sequence[GroundTruth]", predictions: "Sequence[Instances]", classes: int, what: str
+) -> None:
     """Raises DataError, which names image and instance, where a box or score is not finite, a box ends before it
     begins, a label is none of the vocabulary's `classes`, or a mask has another size than its image.
 
-    `what` says whose instances they are. To have found nothing is fine.
+    `what` says whose instances they are. An image without instances is fine.
     """
-    for truth, instances in zip(truths, found, strict=True):
-        if (wrong := _first_wrong(truth, instances, classes)) is not None:
+    for image, instances in zip(ground_truth, predictions, strict=True):
+        if (wrong := _first_wrong(image, instances, classes)) is not None:
             number, problem = wrong
             raise DataError(
-                f"image {truth.image_id}, instance {number} of {what}: {problem}; AP is not defined on it. Check the "
+                f"image {image.image_id}, instance {number} of {what}: {problem}; AP is not defined on it. Check the "
                 "model's weights, or what the predictions were read from"
             )
 
 
-def _first_wrong(truth: "GroundTruth", instances: "Instances", classes: int) -> tuple[int, str] | None:
+def _first_wrong(image: "GroundTruth", instances: "Instances", classes: int) -> tuple[int, str] | None:
     boxes, labels, scores = instances.boxes, instances.labels, instances.scores
     if not len(boxes) == len(labels) == len(scores) or (instances.masks and len(instances.masks) != len(boxes)):
         counts = f"{len(boxes)} boxes, {len(labels)} labels, {len(scores)} scores, {len(instances.masks)} masks"
@@ -42,6 +44,6 @@ def _first_wrong(truth: "GroundTruth", instances: "Instances", classes: int) -> 
         if broken.any():
             return int(broken.argmax()), problem
     for number, mask in enumerate(instances.masks):
-        if tuple(mask.size) != (truth.height, truth.width):
-            return number, f"a mask of {mask.size[0]}×{mask.size[1]} pixels, not {truth.height}×{truth.width}"
+        if tuple(mask.size) != (image.height, image.width):
+            return number, f"a mask of {mask.size[0]}×{mask.size[1]} pixels, not {image.height}×{image.width}"
     return None

@@ -60,10 +60,10 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def measure(
-    truths: Sequence["GroundTruth"],
-    found: Mapping[str, "Predictions"],
+    ground_truth: Sequence["GroundTruth"],
+    predictions: Mapping[str, "Predictions"],
     classes: Collection[int],
-    in_a: Collection[int],
+    mask_classes: Collection[int],
     names: Sequence[str],
     made_from: Origin,
     *,
@@ -80,16 +80,17 @@ def measure(
     from maskx_model.evaluation.ground_truth import fingerprint
     from maskx_model.evaluation.protocols import PROTOCOLS
 
-    def table(kind: str, iou_type: "IouType", given: bool = False) -> "APTable":
-        instances = found[kind].on_ground_truth_boxes if given else found[kind].on_predicted_boxes
-        check_instances(truths, instances, len(names), kind)
-        return average_precision(truths, instances, iou_type, classes, PROTOCOLS[protocol].federated)
+    def table(kind: str, iou_type: "IouType", on_ground_truth_boxes: bool = False) -> "APTable":
+        own = predictions[kind]
+        instances = own.on_ground_truth_boxes if on_ground_truth_boxes else own.on_predicted_boxes
+        check_instances(ground_truth, instances, len(names), kind)
+        return average_precision(ground_truth, instances, iou_type, classes, PROTOCOLS[protocol].federated)
 
-    tables = {"box": {kind: table(kind, "bbox") for kind in found}}
+    tables = {"box": {kind: table(kind, "bbox") for kind in predictions}}
     if masks:
-        tables["mask"] = {kind: table(kind, "segm") for kind in found}
-        tables["mask_gt_boxes"] = {kind: table(kind, "segm", given=True) for kind in found}
-    a = set(classes) & set(in_a)
+        tables["mask"] = {kind: table(kind, "segm") for kind in predictions}
+        tables["mask_gt_boxes"] = {kind: table(kind, "segm", on_ground_truth_boxes=True) for kind in predictions}
+    a = set(classes) & set(mask_classes)
     sets = {"A": a, "B": set(classes) - a, "all": set(classes), **bins}
     details = {what: {kind: _means(table, sets) for kind, table in kinds.items()} for what, kinds in tables.items()}
     ap = {
@@ -101,11 +102,11 @@ def measure(
         ap_gt_boxes=ap.get("mask_gt_boxes", {}),
         box_ap=ap["box"],
         details={what: details[what] for what in MEASURES if what in details},
-        per_class=_per_class(truths, tables, sorted(classes), a, names, bins),
-        images=len(truths),
-        ground_truth=fingerprint(truths, names),
+        per_class=_per_class(ground_truth, tables, sorted(classes), a, names, bins),
+        images=len(ground_truth),
+        ground_truth=fingerprint(ground_truth, names),
         made_from=made_from,
-        known_absent=sum(len(t.negative) for t in truths) if PROTOCOLS[protocol].federated else None,
+        known_absent=sum(len(t.negative) for t in ground_truth) if PROTOCOLS[protocol].federated else None,
     )
 
 
@@ -114,16 +115,16 @@ def _means(table: "APTable", sets: Mapping[str, Collection[int]]) -> dict[str, d
 
 
 def _per_class(
-    truths: Sequence["GroundTruth"],
+    ground_truth: Sequence["GroundTruth"],
     tables: Mapping[str, Mapping[str, "APTable"]],
     classes: Sequence[int],
-    in_a: Collection[int],
+    mask_classes: Collection[int],
     names: Sequence[str],
     bins: Mapping[str, Collection[int]],
 ) -> tuple[ClassResult, ...]:
     objects = dict.fromkeys(classes, 0)
-    for truth in truths:
-        for label, thing in zip(truth.labels, truth.objects, strict=True):
+    for image in ground_truth:
+        for label, thing in zip(image.labels, image.objects, strict=True):
             objects[label] += not thing.iscrowd
     columns = {what: {kind: table.by_class() for kind, table in kinds.items()} for what, kinds in tables.items()}
     frequency = {c: name for name, members in bins.items() for c in members}
@@ -131,7 +132,7 @@ def _per_class(
         ClassResult(
             name=names[c],
             position=c,
-            set="A" if c in in_a else "B",
+            set="A" if c in mask_classes else "B",
             objects=objects[c],
             ap={kind: column[c] for kind, column in columns.get("mask", {}).items()},
             ap_gt_boxes={kind: column[c] for kind, column in columns.get("mask_gt_boxes", {}).items()},

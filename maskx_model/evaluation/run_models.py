@@ -53,23 +53,23 @@ def evaluate_models(
     masks = options.masks if _has_masks(data, source) else None
     device = resolve_device(device)
     models = _load(data, uris, device, masks)
-    truths = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
+    ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
     progress = tqdm(map(data.pixels, rows), "evaluate", len(rows), unit="image", mininterval=1)
     with in_precision_of(options.compute, device):
-        predicted = _predict(zip(progress, truths, strict=True), models, protocol, masks, options.compute)
-    in_a = frozenset(models[next(iter(models))].mask_classes)
+        predictions = _predict(zip(progress, ground_truth, strict=True), models, protocol, masks, options.compute)
+    mask_classes = frozenset(models[next(iter(models))].mask_classes)
     result = measure(
-        truths,
-        predicted,
+        ground_truth,
+        predictions,
         set(labels.values()),
-        in_a,
+        mask_classes,
         data.vocabulary.names,
         made_from,
         protocol=options.protocol,
         bins=protocol.bins(data, source, labels),
         masks=masks is not None,
     )
-    return EvaluationRun(data, rows, truths, predicted, in_a, result)
+    return EvaluationRun(data, rows, ground_truth, predictions, mask_classes, result)
 
 
 def _has_masks(data: Dataset, source: str) -> bool:

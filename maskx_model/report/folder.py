@@ -38,7 +38,7 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
         report = Report(
             evaluation=measured.result,
             vocabulary=measured.data.vocabulary,
-            in_a=measured.in_a,
+            mask_classes=measured.mask_classes,
             manifest=measured.data.manifest,
             curves=[(_name(uri), read(f"{uri}/metrics.jsonl")) for uri in stages],
             pictures=pictures,
@@ -89,11 +89,11 @@ def _write_predictions(folder: Path, measured: EvaluationRun) -> None:
     evaluated = {categories[c.position]: c.name for c in measured.result.per_class}
     names = [{"id": category, "name": name} for category, name in evaluated.items()]
     write(folder / "categories.json", msgspec.json.encode(names) + b"\n")
-    for kind, found in measured.found.items():
+    for kind, own in measured.predictions.items():
         results = [
             result
-            for truth, instances in zip(measured.truths, found.on_predicted_boxes, strict=True)
-            for result in to_results(truth.image_id, instances, categories)
+            for annotated, instances in zip(measured.ground_truth, own.on_predicted_boxes, strict=True)
+            for result in to_results(annotated.image_id, instances, categories)
             if result["category_id"] in evaluated
         ]
         write(folder / f"predictions-{kind}.json", msgspec.json.encode(results) + b"\n")
@@ -103,12 +103,12 @@ def _pictures(measured: EvaluationRun) -> list[Shown]:
     keys = [row.key for row in measured.rows]
     evaluated = [c.position for c in measured.result.per_class]
     pictures = []
-    for choice in choose(keys, measured.truths, measured.found, measured.in_a, evaluated):
+    for choice in choose(keys, measured.ground_truth, measured.predictions, measured.mask_classes, evaluated):
         row = measured.rows[choice.position]
         image = measured.data.pixels(row)
-        seen = {kind: found.on_predicted_boxes[choice.position] for kind, found in measured.found.items()}
+        seen = {kind: own.on_predicted_boxes[choice.position] for kind, own in measured.predictions.items()}
         names = measured.data.vocabulary.names
-        drawn = panels(image, measured.truths[choice.position], seen, names, measured.in_a)
+        drawn = panels(image, measured.ground_truth[choice.position], seen, names, measured.mask_classes)
         pictures.append(Shown(row.key, row.license, choice.reason, choice.caption, drawn))
     return pictures
 

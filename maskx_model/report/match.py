@@ -63,13 +63,13 @@ class Match:
         return sum(ious) / len(ious) if ious else None
 
 
-def match(truth: GroundTruth, instances: Instances, evaluated: Collection[int]) -> Match:
+def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection[int]) -> Match:
     """Match the drawn ones of `instances` to the objects, the highest score first.
 
     Detections of classes that are not `evaluated`, or not annotated exhaustively in this image, are never wrong.
     """
     shown = drawn(instances)
-    pairs = list(zip(truth.labels, truth.objects, strict=True))
+    pairs = list(zip(ground_truth.labels, ground_truth.objects, strict=True))
     objects = [(label, each.mask) for label, each in pairs if each.mask is not None and not each.iscrowd]
     labels = np.array([label for label, _ in objects], np.int64)
     ious = np.zeros((len(shown.labels), len(objects)))
@@ -77,7 +77,7 @@ def match(truth: GroundTruth, instances: Instances, evaluated: Collection[int]) 
         masks = [coco_object(mask) for mask in shown.masks]
         ious = coco_mask.iou(masks, [coco_object(mask) for _, mask in objects], [0] * len(objects))
         ious = np.where(shown.labels[:, None] == labels, ious, 0.0)
-    uncertain = truth.not_exhaustive.union(label for label, each in pairs if each.iscrowd or each.mask is None)
+    uncertain = ground_truth.not_exhaustive.union(label for label, each in pairs if each.iscrowd or each.mask is None)
     left, right, wrong = set(range(len(objects))), [], 0
     for label, score, row in zip(shown.labels.tolist(), shown.scores.tolist(), ious, strict=True):
         best = max(left, key=row.__getitem__, default=None)

@@ -30,12 +30,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Report:
-    """The content of the page. `in_a`: positions of A's classes; `curves`: stages by name with the lines of their
-    `metrics.jsonl`; `pictures`: in the order shown."""
+    """The content of the page. `mask_classes`: positions of A's classes; `curves`: stages by name with the lines of
+    their `metrics.jsonl`; `pictures`: in the order shown."""
 
     evaluation: Evaluation
     vocabulary: Vocabulary
-    in_a: frozenset[int]
+    mask_classes: frozenset[int]
     manifest: Manifest
     curves: Sequence[tuple[str, bytes]]
     pictures: Sequence[Shown]
@@ -67,7 +67,7 @@ def render(report: Report) -> str:
         gains={c.position: _gain(c.ap) for c in evaluation.per_class},
         margin={name: _gain({kind: sets[name] for kind, sets in evaluation.ap.items()}) for name in ("A", "B", "all")},
         curves=[(name, svg_uri(curve)) for name, lines in report.curves if (curve := training_curves(lines))],
-        frequencies=svg_uri(class_frequencies(report.vocabulary, report.in_a)),
+        frequencies=svg_uri(class_frequencies(report.vocabulary, report.mask_classes)),
         counts=counts_table(report.manifest),
     )
 

@@ -58,31 +58,31 @@ class _Candidate:
 
 def choose(
     keys: Sequence[str],
-    truths: Sequence[GroundTruth],
-    found: Mapping[str, Predictions],
-    in_a: Collection[int],
+    ground_truth: Sequence[GroundTruth],
+    predictions: Mapping[str, Predictions],
+    mask_classes: Collection[int],
     evaluated: Collection[int],
     each: int = 3,
 ) -> list[Choice]:
     """Choose up to `each` images where the model does best, gains most on B over the baseline, at random, and where it
     fails: the same ones for the same input.
 
-    The last kind in `found` is the model, the first the baseline if there are two. The random ones are chosen first and
-    by their keys alone, so that no model decides which they are. The best have the highest `Match.quality`, and a right
-    detection at least; among them come first those with overlapping objects and a right detection of B. Images without
-    an object with a mask are not chosen.
+    The last kind in `predictions` is the model, the first the baseline if there are two. The random ones are chosen
+    first and by their keys alone, so that no model decides which they are. The best have the highest `Match.quality`,
+    and a right detection at least; among them come first those with overlapping objects and a right detection of B.
+    Images without an object with a mask are not chosen.
     """
-    candidates = [_candidate(i, truths[i], found, in_a, evaluated) for i in range(len(keys))]
+    candidates = [_candidate(i, ground_truth[i], predictions, mask_classes, evaluated) for i in range(len(keys))]
     order = sorted((c for c in candidates if c.match.objects), key=lambda c: _shuffled(keys[c.position]))
     random, left = order[:each], order[each:]
     best = sorted((c for c in left if c.match.right), key=lambda c: (not c.convincing, -c.match.quality))[:each]
     left = [c for c in left if c not in best]
-    gain = sorted((c for c in left if c.gain > 0), key=lambda c: -c.gain)[:each] if len(found) > 1 else []
+    gain = sorted((c for c in left if c.gain > 0), key=lambda c: -c.gain)[:each] if len(predictions) > 1 else []
     left = [c for c in left if c not in gain]
     worst = sorted(left, key=lambda c: (c.match.quality, c.match.mean_iou() or 0.0))[:each]
     return [
         *(Choice(c.position, "best", _caption(c.match)) for c in best),
-        *(Choice(c.position, "gain", _gain_caption(c, list(found))) for c in gain),
+        *(Choice(c.position, "gain", _gain_caption(c, list(predictions))) for c in gain),
         *(Choice(c.position, "random", _caption(c.match)) for c in random),
         *(Choice(c.position, "failure", _caption(c.match)) for c in worst),
     ]
@@ -94,11 +94,15 @@ def named(kind: str) -> str:
 
 
 def panels(
-    image: Picture, truth: GroundTruth, predicted: Mapping[str, Instances], names: Sequence[str], in_a: Collection[int]
+    image: Picture,
+    ground_truth: GroundTruth,
+    predicted: Mapping[str, Instances],
+    names: Sequence[str],
+    mask_classes: Collection[int],
 ) -> list[Panel]:
     """Draw the image (uint8[H, W, 3], RGB) with its ground truth, then with the predictions of each kind of model."""
     edge = min(max(*image.shape[:2], SMALLEST_LONG_EDGE), LARGEST_PANEL)
-    objects = draw_instances(image, _as_instances(truth), names, in_a, long_edge=edge, show_scores=False)
+    objects = draw_instances(image, _as_instances(ground_truth), names, mask_classes, long_edge=edge, show_scores=False)
     together = [Panel("ground truth", objects)]
     for kind, instances in predicted.items():
         shown = drawn(instances)
@@ -107,7 +111,9 @@ def panels(
             note = "no detections"
         elif shown.scores[0] < MIN_SCORE:
             note = f"no score reaches {MIN_SCORE}; the best {len(shown.scores)} are drawn"
-        together.append(Panel(named(kind), draw_instances(image, shown, names, in_a, 0.0, long_edge=edge), note))
+        together.append(
+            Panel(named(kind), draw_instances(image, shown, names, mask_classes, 0.0, long_edge=edge), note)
+        )
     return together
 
 
@@ -117,45 +123,51 @@ def _shuffled(key: str) -> bytes:
 
 def _candidate(
     position: int,
-    truth: GroundTruth,
-    found: Mapping[str, Predictions],
-    in_a: Collection[int],
+    ground_truth: GroundTruth,
+    predictions: Mapping[str, Predictions],
+    mask_classes: Collection[int],
     evaluated: Collection[int],
 ) -> _Candidate:
-    matches = [match(truth, each.on_predicted_boxes[position], evaluated) for each in found.values()]
+    matches = [match(ground_truth, each.on_predicted_boxes[position], evaluated) for each in predictions.values()]
     baseline, model = matches[0], matches[-1]
-    of_b = any(each.label not in in_a for each in model.right) or not set(evaluated) - set(in_a)
-    return _Candidate(position, model, model.mean_iou(in_a), baseline.mean_iou(in_a), of_b and _overlapping(truth))
+    of_b = any(each.label not in mask_classes for each in model.right) or not set(evaluated) - set(mask_classes)
+    return _Candidate(
+        position,
+        model,
+        model.mean_iou(mask_classes),
+        baseline.mean_iou(mask_classes),
+        of_b and _overlapping(ground_truth),
+    )
 
 
-def _overlapping(truth: GroundTruth) -> bool:
+def _overlapping(ground_truth: GroundTruth) -> bool:
     """Whether the boxes of two objects overlap."""
-    boxes = [(x, y, x + w, y + h) for each in truth.objects if not each.iscrowd for x, y, w, h in [each.bbox]]
+    boxes = [(x, y, x + w, y + h) for each in ground_truth.objects if not each.iscrowd for x, y, w, h in [each.bbox]]
     return any(
         max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
         for a, b in itertools.combinations(boxes, 2)
     )
 
 
-def _as_instances(truth: GroundTruth) -> Instances:
+def _as_instances(ground_truth: GroundTruth) -> Instances:
     """The objects without the crowds, the smallest first, so that they are drawn on top."""
-    things = [(label, o) for label, o in zip(truth.labels, truth.objects, strict=True) if not o.iscrowd]
+    things = [(label, o) for label, o in zip(ground_truth.labels, ground_truth.objects, strict=True) if not o.iscrowd]
     things.sort(key=lambda thing: thing[1].area)
     boxes = [(x, y, x + w, y + h) for _, o in things for x, y, w, h in [o.bbox]]
-    empty = encode_bitmap(np.zeros((truth.height, truth.width), np.bool_))
+    empty = encode_bitmap(np.zeros((ground_truth.height, ground_truth.width), np.bool_))
     masks = [o.mask or empty for _, o in things]
     labels = np.array([label for label, _ in things], dtype=np.int64)
     return Instances(np.array(boxes, np.float32).reshape(-1, 4), labels, np.ones(len(things), np.float32), masks)
 
 
-def _caption(found: Match) -> str:
+def _caption(matched: Match) -> str:
     """How many objects were found, in words, with scores, IoU and wrong detections."""
-    text = f"{len(found.right)} of {found.objects} object{'' if found.objects == 1 else 's'} right"
-    if found.right:
-        scores = sorted(each.score for each in found.right)
+    text = f"{len(matched.right)} of {matched.objects} object{'' if matched.objects == 1 else 's'} right"
+    if matched.right:
+        scores = sorted(each.score for each in matched.right)
         between = f"score {scores[0]:.2f}" if len(scores) == 1 else f"scores {scores[0]:.2f} to {scores[-1]:.2f}"
-        text += f" ({between}, mean mask IoU {sum(each.iou for each in found.right) / len(scores):.2f})"
-    return f"{text}; {found.wrong} wrong detection{'' if found.wrong == 1 else 's'}."
+        text += f" ({between}, mean mask IoU {sum(each.iou for each in matched.right) / len(scores):.2f})"
+    return f"{text}; {matched.wrong} wrong detection{'' if matched.wrong == 1 else 's'}."
 
 
 def _gain_caption(candidate: _Candidate, kinds: Sequence[str]) -> str:

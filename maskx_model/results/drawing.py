@@ -15,7 +15,7 @@ def draw_instances(
     image: Picture,
     instances: "Instances",
     names: Sequence[str],
-    in_a: Collection[int],
+    mask_classes: Collection[int],
     min_score: float = 0.5,
     *,
     long_edge: int | None = None,
@@ -23,9 +23,10 @@ def draw_instances(
 ) -> Picture:
     """Draw half-transparent masks, boxes and labels on a copy of the image (uint8[H, W, 3], RGB).
 
-    `names` are the vocabulary's, `in_a` the positions of A's classes: those are green with solid boxes, the others red
-    with dashed ones. Instances below `min_score` are not drawn. The result's longer side is `long_edge` pixels; by
-    default the image's own, but at least 480, so that labels stay readable. Labels that would hide others are omitted.
+    `names` are the vocabulary's, `mask_classes` the positions of A's classes: those are green with solid boxes, the
+    others red with dashed ones. Instances below `min_score` are not drawn. The result's longer side is `long_edge`
+    pixels; by default the image's own, but at least 480, so that labels stay readable. Labels that would hide others
+    are omitted.
     """
     shapes = []
     for box, label, score, mask in zip(
@@ -33,5 +34,5 @@ def draw_instances(
     ):
         if score >= min_score:
             text = names[label] + (f" {score:.2f}" if show_scores else "")
-            shapes.append(Shape(tuple(box), mask, label in in_a, text))
+            shapes.append(Shape(tuple(box), mask, label in mask_classes, text))
     return draw(image, shapes, long_edge or max(*image.shape[:2], SMALLEST_LONG_EDGE))

@@ -52,10 +52,10 @@ def box_features(
     parts: dict[str, list[Tensor]] = {}
     wanted = torch.tensor(sorted(measured)) + 1
     device = next(model.parameters()).device
-    for number, (image, truth) in enumerate(images):
+    for number, (image, ground_truth) in enumerate(images):
         encoded = model.encode([to_tensor(image, device)])
         detected = {name: value.cpu() for name, value in model.detect(encoded)[0].items()}
-        boxes, labels = ground_truth_boxes(truth)
+        boxes, labels = ground_truth_boxes(ground_truth)
         objects = {"boxes": boxes, "labels": labels + 1, "scores": torch.ones(len(labels))}
         for kind, chosen in {
             "all": detected,

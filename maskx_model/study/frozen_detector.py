@@ -98,7 +98,7 @@ class FrozenDetector:
     @cached_property
     def classes_with_masks(self) -> frozenset[int]:
         """The classes of which a measured image shows an object with a mask."""
-        return frozenset(label for truth in self.ground_truth for label in ground_truth_boxes(truth)[1].tolist())
+        return frozenset(label for image in self.ground_truth for label in ground_truth_boxes(image)[1].tolist())
 
     def training_rois(self, kind: RoiKind) -> RoiBatch:
         """The RoIs to train heads on, of all classes of `masks_of`, from images in a random order until there are

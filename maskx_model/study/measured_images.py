@@ -27,9 +27,9 @@ class MeasuredImages:
     def instances(self, boxes: BoxFeatures, masks: Tensor | None) -> list[Instances]:
         """The boxes by image, with `masks`, float32 [N, 28, 28] in 0..1, pasted into it, or without any."""
         instances = []
-        for number, truth in enumerate(self.ground_truth):
+        for number, image in enumerate(self.ground_truth):
             rows = (boxes.image == number).nonzero()[:, 0]
             own = {"boxes": boxes.boxes[rows], "labels": boxes.labels[rows], "scores": boxes.scores[rows]}
-            pasted = [] if masks is None else paste(masks[rows], own["boxes"], (truth.height, truth.width))
+            pasted = [] if masks is None else paste(masks[rows], own["boxes"], (image.height, image.width))
             instances.append(to_instances(own, pasted))
         return instances

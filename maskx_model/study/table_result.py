@@ -68,11 +68,11 @@ def summarize(
 ) -> Tables:
     """`measurements`: each method's rows, one for each seed in their order. `a`: the classes with masks; the others
     that were measured are B. `not_run`: the rows (by id) that were not run, and why."""
-    in_a = frozenset(a)
+    mask_classes = frozenset(a)
     results = tuple(
         RowResult(row.table, row.name, row.method, not_run=not_run[row.id])
         if row.id in not_run
-        else row_result(row, measurements[row.method], in_a)
+        else row_result(row, measurements[row.method], mask_classes)
         for row in rows
     )
     by_name = {(each.table, each.name): each for each in results if each.not_run is None}
@@ -84,21 +84,21 @@ def summarize(
     return Tables(preset, tuple(seeds), results, orderings, made_from)
 
 
-def row_result(row: TableRow, measured: Sequence[Row], in_a: frozenset[int]) -> RowResult:
-    """A table's row from its method's rows, one for each seed; `in_a`: the classes of A among those measured."""
+def row_result(row: TableRow, measured: Sequence[Row], mask_classes: frozenset[int]) -> RowResult:
+    """A table's row from its method's rows, one for each seed; `mask_classes`: those of A among the measured ones."""
     return RowResult(
         row.table,
         row.name,
         row.method,
-        b=_spread([each.ap for each in measured], in_a, among=False),
-        a=_spread([each.ap for each in measured], in_a, among=True),
-        b_given=_spread([each.ap_gt_boxes for each in measured], in_a, among=False),
+        b=_spread([each.ap for each in measured], mask_classes, among=False),
+        a=_spread([each.ap for each in measured], mask_classes, among=True),
+        b_given=_spread([each.ap_gt_boxes for each in measured], mask_classes, among=False),
     )
 
 
-def _spread(by_seed: Sequence[ClassAP], in_a: frozenset[int], among: bool) -> SeedSpread:
+def _spread(by_seed: Sequence[ClassAP], mask_classes: frozenset[int], among: bool) -> SeedSpread:
     """Over the seeds, of the mean over the classes of A (`among`) or of B."""
-    means = [mean(ap for label, ap in table.items() if (label in in_a) == among) for table in by_seed]
+    means = [mean(ap for label, ap in table.items() if (label in mask_classes) == among) for table in by_seed]
     return SeedSpread(mean(means), deviation(means), tuple(means))
 
 

@@ -35,11 +35,11 @@ def instances(
     return Instances(boxes[order].astype(np.float32), labels[order], scores[order].astype(np.float32), masks)
 
 
-def random_world(seed: int, photographs: int, names: list[str]) -> tuple[list[Record], list[Instances]]:
+def random_world(seed: int, images: int, names: list[str]) -> tuple[list[Record], list[Instances]]:
     """Records of the source `coco`, some with crowds, some empty; and what a mediocre model would find in them."""
     rng = np.random.default_rng(seed)
     records, found = [], []
-    for number in range(photographs):
+    for number in range(images):
         boxes = random_boxes(rng, int(rng.integers(0, 6)))
         labels = rng.integers(0, len(names), len(boxes))
         objects = []

@@ -45,10 +45,10 @@ def test_groups_of_pairs_mix_near_and_far_hues_alike() -> None:
 
 def test_overlapping_pairs_come_from_one_group_and_stay_visible() -> None:
     overlaps = 0
-    for photograph in (draw(number) for number in range(30)):
-        boxes = [box_of(member.mask) for member in photograph.objects]
-        for i, (a, first) in enumerate(zip(boxes, photograph.objects, strict=True)):
-            for b, second in zip(boxes[i + 1 :], photograph.objects[i + 1 :], strict=True):
+    for scene in (draw(number) for number in range(30)):
+        boxes = [box_of(member.mask) for member in scene.objects]
+        for i, (a, first) in enumerate(zip(boxes, scene.objects, strict=True)):
+            for b, second in zip(boxes[i + 1 :], scene.objects[i + 1 :], strict=True):
                 width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
                 shared = max(width, 0) * max(height, 0)
                 smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
@@ -61,18 +61,18 @@ def test_overlapping_pairs_come_from_one_group_and_stay_visible() -> None:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_background_is_grey_and_objects_are_not(style: Style) -> None:
-    photograph = draw(1, style)
-    spread = photograph.pixels.max(axis=2).astype(int) - photograph.pixels.min(axis=2)
-    seen = np.maximum.reduce([member.coverage for member in photograph.objects])
+    scene = draw(1, style)
+    spread = scene.pixels.max(axis=2).astype(int) - scene.pixels.min(axis=2)
+    seen = np.maximum.reduce([member.coverage for member in scene.objects])
     assert spread[seen == 0].mean() < 20
-    assert all(spread[member.coverage > 0.99].mean() > 50 for member in photograph.objects)
+    assert all(spread[member.coverage > 0.99].mean() > 50 for member in scene.objects)
 
 
 def test_polygons_describe_the_visible_mask() -> None:
     ious = []
-    for photograph in (draw(number) for number in range(20)):
-        height, width, _ = photograph.pixels.shape
-        for member in photograph.objects:
+    for scene in (draw(number) for number in range(20)):
+        height, width, _ = scene.pixels.shape
+        for member in scene.objects:
             runs = coco_mask.merge(coco_mask.frPyObjects(trace(member.coverage), height, width))
             drawn = coco_mask.decode(runs).astype(bool)
             ious.append((drawn & member.mask).sum() / (drawn | member.mask).sum())

@@ -46,12 +46,12 @@ def assert_same_ap(coco: Path, tmp_path: Path) -> None:
     labels = exhaustive_classes(data, "coco")
     numbers = category_ids(data.vocabulary)
     positions = {number: position for position, number in enumerate(numbers)}
-    truths = [GroundTruth.of(data.read_record(row), "coco", labels) for row in data.select("val", "coco")]
-    assert {truth.image_id for truth in truths} == set(original.imgs)
+    ground_truth = [GroundTruth.of(data.read_record(row), "coco", labels) for row in data.select("val", "coco")]
+    assert {annotated.image_id for annotated in ground_truth} == set(original.imgs)
     results = {image: guesses(original, image, seed) for seed, image in enumerate(sorted(original.imgs))}
-    found = [as_instances(results[truth.image_id], positions) for truth in truths]
+    predictions = [as_instances(results[annotated.image_id], positions) for annotated in ground_truth]
     for iou_type in ("bbox", "segm"):
-        measured = average_precision(truths, found, iou_type, labels.values()).mean()
+        measured = average_precision(ground_truth, predictions, iou_type, labels.values()).mean()
         expected = reference(original, [r for each in results.values() for r in each], iou_type)
         assert expected[0] > 0.05
         for metric, number in zip(METRICS, expected, strict=True):
@@ -92,8 +92,8 @@ def as_instances(results: list[dict[str, Any]], positions: dict[int, int]) -> In
 def reference(original: COCO, results: list[dict[str, Any]], iou_type: IouType) -> list[float]:
     kept = ("image_id", "category_id", "score", "bbox" if iou_type == "bbox" else "segmentation")
     with contextlib.redirect_stdout(io.StringIO()):
-        found = original.loadRes([{name: r[name] for name in kept} for r in results])
-        run = COCOeval(original, found, iou_type)
+        predictions = original.loadRes([{name: r[name] for name in kept} for r in results])
+        run = COCOeval(original, predictions, iou_type)
         run.evaluate()
         run.accumulate()
         run.summarize()

@@ -22,17 +22,21 @@ LABELS = {name: position for position, name in enumerate(NAMES)}
 EMPTY = Instances(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32), [])
 
 
-def truths_of(records: list[Record]) -> list[GroundTruth]:
+def ground_truth_of(records: list[Record]) -> list[GroundTruth]:
     return [GroundTruth.of(record, "coco", LABELS) for record in records]
 
 
 def reference(
-    records: list[Record], found: list[Instances], iou_type: IouType, classes: Sequence[int], names: list[str] = NAMES
+    records: list[Record],
+    predictions: list[Instances],
+    iou_type: IouType,
+    classes: Sequence[int],
+    names: list[str] = NAMES,
 ) -> COCOeval:
     """pycocotools' run on those classes alone, from documents written out by hand."""
     labels = {name: position for position, name in enumerate(names)}
-    truth = COCO()
-    truth.dataset = {
+    annotated = COCO()
+    annotated.dataset = {
         "images": [{"id": r.ids["coco"], "height": r.height, "width": r.width} for r in records],
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
         "annotations": [
@@ -43,15 +47,15 @@ def reference(
         ],
     }
     with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
+        annotated.createIndex()
     results: list[dict[str, Any]] = []
-    for record, seen in zip(records, found, strict=True):
+    for record, seen in zip(records, predictions, strict=True):
         for box, label, score, mask in zip(seen.boxes.tolist(), seen.labels, seen.scores, seen.masks, strict=True):
             result = {"image_id": record.ids["coco"], "category_id": int(label) + 1, "score": float(score)}
             shape = {"bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]]}
             results.append(result | (shape if iou_type == "bbox" else {"segmentation": msgspec.to_builtins(mask)}))
     with contextlib.redirect_stdout(io.StringIO()):
-        run = COCOeval(truth, truth.loadRes(results), iou_type)
+        run = COCOeval(annotated, annotated.loadRes(results), iou_type)
         run.params.catIds = [c + 1 for c in classes]
         run.evaluate()
         run.accumulate()
@@ -62,10 +66,10 @@ def reference(
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_b_and_all_of_one_run_equal_separate_runs_of_pycocotools(iou_type: IouType, seed: int) -> None:
-    records, found = random_world(seed, 30, NAMES)
-    table = average_precision(truths_of(records), found, iou_type, range(len(NAMES)))
+    records, predictions = random_world(seed, 30, NAMES)
+    table = average_precision(ground_truth_of(records), predictions, iou_type, range(len(NAMES)))
     for classes in ([0, 1, 2], [3, 4, 5, 6], list(range(7))):
-        expected = reference(records, found, iou_type, classes).stats[:6]
+        expected = reference(records, predictions, iou_type, classes).stats[:6]
         measured = table.mean(classes)
         for metric, number in zip(METRICS, expected, strict=True):
             assert (-1 if measured[metric] is None else measured[metric] / 100) == pytest.approx(number, abs=1e-9)  # type: ignore[operator]
@@ -74,10 +78,10 @@ def test_a_b_and_all_of_one_run_equal_separate_runs_of_pycocotools(iou_type: Iou
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 def test_every_one_of_many_classes_equals_pycocotools(iou_type: IouType) -> None:
     names = [f"class {i}" for i in range(200)]
-    records, found = random_world(7, 60, names)
-    truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(names)}) for record in records]
-    table = average_precision(truths, found, iou_type, range(200))
-    precision = reference(records, found, iou_type, range(200), names).eval["precision"][..., 0, 2]
+    records, predictions = random_world(7, 60, names)
+    ground_truth = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(names)}) for record in records]
+    table = average_precision(ground_truth, predictions, iou_type, range(200))
+    precision = reference(records, predictions, iou_type, range(200), names).eval["precision"][..., 0, 2]
     expected = precision.mean(axis=(0, 1))
     assert (expected > 0).sum() > 20
     assert (expected == -1).sum() > 20
@@ -87,21 +91,21 @@ def test_every_one_of_many_classes_equals_pycocotools(iou_type: IouType) -> None
 
 def test_perfect_instances_reach_100_and_nothing_found_is_0() -> None:
     records, _ = random_world(3, 10, NAMES)
-    truths = truths_of(records)
+    ground_truth = ground_truth_of(records)
     perfect = []
-    for truth in truths:
-        real = [(label, o) for label, o in zip(truth.labels, truth.objects, strict=True) if not o.iscrowd]
+    for annotated in ground_truth:
+        real = [(label, o) for label, o in zip(annotated.labels, annotated.objects, strict=True) if not o.iscrowd]
         boxes = np.array([[x, y, x + w, y + h] for _, o in real for x, y, w, h in [o.bbox]], np.float32)
         labels = np.array([label for label, _ in real], np.int64)
         masks = [o.mask for _, o in real if o.mask is not None]
         perfect.append(Instances(boxes.reshape(-1, 4), labels, np.ones(len(real), np.float32), masks))
     for iou_type in ("bbox", "segm"):
-        assert average_precision(truths, perfect, iou_type, LABELS.values()).mean()["AP"] == pytest.approx(100)
-        assert average_precision(truths, [EMPTY] * 10, iou_type, LABELS.values()).mean()["AP"] == 0
+        assert average_precision(ground_truth, perfect, iou_type, LABELS.values()).mean()["AP"] == pytest.approx(100)
+        assert average_precision(ground_truth, [EMPTY] * 10, iou_type, LABELS.values()).mean()["AP"] == 0
 
 
 def test_a_class_without_objects_is_left_out_of_the_mean() -> None:
-    record = _photograph(_thing("class 0"))
+    record = _image_record(_thing("class 0"))
     table = average_precision([GroundTruth.of(record, "coco", LABELS)], [EMPTY], "segm", [0, 1])
     assert table.by_class() == {0: 0.0, 1: None}
     assert table.mean()["AP"] == 0.0
@@ -110,29 +114,31 @@ def test_a_class_without_objects_is_left_out_of_the_mean() -> None:
 
 
 def test_no_objects_at_all_is_none() -> None:
-    assert average_precision([GroundTruth.of(_photograph(), "coco", LABELS)], [EMPTY], "bbox", [0]).mean()["AP"] is None
+    assert (
+        average_precision([GroundTruth.of(_image_record(), "coco", LABELS)], [EMPTY], "bbox", [0]).mean()["AP"] is None
+    )
     assert average_precision([], [], "bbox", []).mean()["AP"] is None
 
 
 def test_an_object_without_a_mask_counts_for_boxes_and_is_ignored_for_masks() -> None:
     boxed = msgspec.structs.replace(_thing("class 0"), id=2, bbox=(100.0, 10.0, 40.0, 40.0), mask=None)
-    truth = GroundTruth.of(_photograph(_thing("class 0"), boxed), "coco", LABELS)
+    annotated = GroundTruth.of(_image_record(_thing("class 0"), boxed), "coco", LABELS)
     both = np.array([[10, 10, 50, 50], [100, 10, 140, 50]], np.float64)
     seen = instances(both, np.zeros(2, np.int64), np.array([0.5, 0.9]))
-    assert average_precision([truth], [seen], "segm", [0]).by_class()[0] == pytest.approx(100)
+    assert average_precision([annotated], [seen], "segm", [0]).by_class()[0] == pytest.approx(100)
     second = instances(both[1:], np.zeros(1, np.int64), np.array([0.9]))
-    assert average_precision([truth], [second], "bbox", [0]).by_class()[0] == pytest.approx(50, abs=1)
+    assert average_precision([annotated], [second], "bbox", [0]).by_class()[0] == pytest.approx(50, abs=1)
 
 
 def test_objects_of_other_classes_and_sources_are_not_evaluated() -> None:
-    record = _photograph(_thing("class 0"), _thing("something else"))
+    record = _image_record(_thing("class 0"), _thing("something else"))
     assert GroundTruth.of(record, "coco", {"class 0": 4}).labels == (4,)
     other = msgspec.structs.replace(record, ids={"coco": 1, "vg": 2}, objects={"vg": [_thing("class 0")]})
     assert GroundTruth.of(other, "coco", LABELS).objects == ()
 
 
 def test_boxes_beyond_the_hundredth_of_a_class_do_not_count() -> None:
-    record = _photograph(_thing("class 0"))
+    record = _image_record(_thing("class 0"))
     boxes = random_boxes(np.random.default_rng(0), 101)
     boxes[100] = [10, 10, 50, 50]
     seen = instances(boxes, np.zeros(101, np.int64), np.linspace(1, 0.1, 101))
@@ -143,5 +149,5 @@ def _thing(name: str) -> Annotation:
     return Annotation(1, name, (10.0, 10.0, 40.0, 40.0), 1250.0, 0, ellipse(np.array([10.0, 10.0, 50.0, 50.0])))
 
 
-def _photograph(*objects: Annotation) -> Record:
+def _image_record(*objects: Annotation) -> Record:
     return Record("coco-000000000001", 160, 120, {"coco": 1}, {"coco": list(objects)})

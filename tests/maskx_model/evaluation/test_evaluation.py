@@ -49,12 +49,12 @@ def mediocre(world: Path) -> EvaluationRun:
     """As if a mediocre model had been run on the images."""
     data = Dataset.open(f"{world}/data")
     rows = data.select("val", "coco")
-    truths = [GroundTruth.of(data.read_record(row), "coco", exhaustive_classes(data, "coco")) for row in rows]
-    _, found = random_world(0, 16, NAMES)
-    everything = {"transfer": Predictions(found, found)}
+    ground_truth = [GroundTruth.of(data.read_record(row), "coco", exhaustive_classes(data, "coco")) for row in rows]
+    _, predictions = random_world(0, 16, NAMES)
+    everything = {"transfer": Predictions(predictions, predictions)}
     made_from: Origin = {"split": "val", "source": "coco"}
-    result = measure(truths, everything, {0, 1, 2}, {0}, data.vocabulary.names, made_from)
-    return EvaluationRun(data, rows, truths, everything, frozenset({0}), result)
+    result = measure(ground_truth, everything, {0, 1, 2}, {0}, data.vocabulary.names, made_from)
+    return EvaluationRun(data, rows, ground_truth, everything, frozenset({0}), result)
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +92,14 @@ def test_a_b_and_all_are_means_over_their_classes(mediocre: EvaluationRun) -> No
 
 def test_pycocotools_gets_the_same_ap_from_the_predictions_file(mediocre: EvaluationRun, tmp_path: Path) -> None:
     write_evaluation(f"{tmp_path}/out", mediocre, [])
-    truth = COCO()
+    annotated = COCO()
     records = [mediocre.data.read_record(row) for row in mediocre.rows]
-    truth.dataset = coco_document(records, mediocre.data.vocabulary.index("coco"))
+    annotated.dataset = coco_document(records, mediocre.data.vocabulary.index("coco"))
     with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-        found = truth.loadRes(f"{tmp_path}/out/predictions-transfer.json")
+        annotated.createIndex()
+        predictions = annotated.loadRes(f"{tmp_path}/out/predictions-transfer.json")
         for iou_type, measured in (("segm", mediocre.result.ap), ("bbox", mediocre.result.box_ap)):
-            run = COCOeval(truth, found, iou_type)
+            run = COCOeval(annotated, predictions, iou_type)
             run.evaluate()
             run.accumulate()
             run.summarize()
@@ -124,10 +124,10 @@ def test_sharing_the_detector_changes_nothing(world: Path) -> None:
         model = load_model(f"{world}/{name}").model
         assert isinstance(model, MaskXRCNN)
         models[name] = model
-    truth = GroundTruth.of(random_world(0, 2, NAMES)[0][1], "coco", {name: i for i, name in enumerate(NAMES)})
-    together = predict([(image, truth)], models)
+    annotated = GroundTruth.of(random_world(0, 2, NAMES)[0][1], "coco", {name: i for i, name in enumerate(NAMES)})
+    together = predict([(image, annotated)], models)
     for name, model in models.items():
-        alone = predict([(image, truth)], {name: model})[name]
+        alone = predict([(image, annotated)], {name: model})[name]
         for one, other in zip(
             alone.on_predicted_boxes + alone.on_ground_truth_boxes,
             together[name].on_predicted_boxes + together[name].on_ground_truth_boxes,
@@ -139,13 +139,13 @@ def test_sharing_the_detector_changes_nothing(world: Path) -> None:
 
 def test_ground_truth_boxes_have_their_objects_classes_and_leave_crowds_out(world: Path) -> None:
     records, _ = random_world(0, 16, NAMES)
-    truths = [GroundTruth.of(record, "coco", {NAMES[1]: 1}) for record in records]
-    for truth in truths:
-        boxes, labels = ground_truth_boxes(truth)
-        real = [o for o in truth.objects if not o.iscrowd]
+    ground_truth = [GroundTruth.of(record, "coco", {NAMES[1]: 1}) for record in records]
+    for annotated in ground_truth:
+        boxes, labels = ground_truth_boxes(annotated)
+        real = [o for o in annotated.objects if not o.iscrowd]
         assert len(boxes) == len(labels) == len(real)
         assert torch.equal(labels, torch.ones(len(real), dtype=torch.int64))
-    assert any(len(ground_truth_boxes(truth)[0]) for truth in truths)
+    assert any(len(ground_truth_boxes(annotated)[0]) for annotated in ground_truth)
 
 
 def test_everything_is_written(world: Path, evaluated: Evaluation) -> None:
@@ -179,10 +179,10 @@ def test_a_model_alone_and_fewer_images(world: Path) -> None:
 
 
 def test_without_detections_ap_is_0(world: Path) -> None:
-    records, found = random_world(0, 4, NAMES)
-    truths = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
-    nothing = [type(found[0])(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
-    result = measure(truths, {"transfer": Predictions(nothing, nothing)}, {0, 1, 2}, {0}, NAMES, {})
+    records, predictions = random_world(0, 4, NAMES)
+    ground_truth = [GroundTruth.of(record, "coco", {name: i for i, name in enumerate(NAMES)}) for record in records]
+    nothing = [type(predictions[0])(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in predictions]
+    result = measure(ground_truth, {"transfer": Predictions(nothing, nothing)}, {0, 1, 2}, {0}, NAMES, {})
     assert set(result.ap["transfer"].values()) <= {0.0, None}
 
 

@@ -9,25 +9,25 @@ NAMES = ["cat", "cup", "dog"]
 CUP = Annotation(7, "cup", (1.0, 2.0, 3.0, 4.0), 12.0)
 
 
-def truth_of(names: list[str]) -> GroundTruth:
+def ground_truth_of(names: list[str]) -> GroundTruth:
     """The same image's objects with classes numbered in the order of `names`."""
     negative = frozenset(names.index(name) for name in ("cat", "dog"))
     return GroundTruth(1, 20, 30, (names.index("cup"),), (CUP,), negative, negative)
 
 
 def test_more_training_images_reorder_the_vocabulary_and_change_no_fingerprint() -> None:
-    expected = fingerprint([truth_of(NAMES)], NAMES)
+    expected = fingerprint([ground_truth_of(NAMES)], NAMES)
     for names in (["dog", "cat", "cup"], ["cup", "dog", "cat", "new"]):
-        assert fingerprint([truth_of(names)], names) == expected
+        assert fingerprint([ground_truth_of(names)], names) == expected
 
 
 def test_another_object_class_or_image_is_another_fingerprint() -> None:
-    truth = truth_of(NAMES)
+    annotated = ground_truth_of(NAMES)
     others = (
-        replace(truth, image_id=2),
-        replace(truth, labels=(0,)),
-        replace(truth, objects=(), labels=()),
-        replace(truth, negative=frozenset({0})),
-        replace(truth, not_exhaustive=frozenset()),
+        replace(annotated, image_id=2),
+        replace(annotated, labels=(0,)),
+        replace(annotated, objects=(), labels=()),
+        replace(annotated, negative=frozenset({0})),
+        replace(annotated, not_exhaustive=frozenset()),
     )
-    assert len({fingerprint([each], NAMES) for each in (truth, *others)}) == 1 + len(others)
+    assert len({fingerprint([each], NAMES) for each in (annotated, *others)}) == 1 + len(others)

@@ -18,8 +18,8 @@ LABELS = {name: position for position, name in enumerate(NAMES)}
 
 
 def world() -> tuple[list[GroundTruth], list[Instances]]:
-    records, found = random_world(0, 4, NAMES)
-    return [GroundTruth.of(record, "coco", LABELS) for record in records], found
+    records, predictions = random_world(0, 4, NAMES)
+    return [GroundTruth.of(record, "coco", LABELS) for record in records], predictions
 
 
 def with_box(seen: Instances, box: list[float]) -> Instances:
@@ -58,20 +58,20 @@ def with_score(seen: Instances, score: float) -> Instances:
     ],
 )
 def test_what_is_no_detection_is_named(broken: Callable[[Instances], Instances], words: str) -> None:
-    truths, found = world()
-    position = max(range(4), key=lambda i: len(found[i].labels))
-    found[position] = broken(found[position])
-    with pytest.raises(DataError, match=rf"image {truths[position].image_id}, .*{words}"):
-        measure(truths, {"transfer": Predictions(found, found)}, {0, 1, 2}, {0}, NAMES, {})
+    ground_truth, predictions = world()
+    position = max(range(4), key=lambda i: len(predictions[i].labels))
+    predictions[position] = broken(predictions[position])
+    with pytest.raises(DataError, match=rf"image {ground_truth[position].image_id}, .*{words}"):
+        measure(ground_truth, {"transfer": Predictions(predictions, predictions)}, {0, 1, 2}, {0}, NAMES, {})
 
 
 def test_images_without_objects_or_without_detections_are_measured() -> None:
-    truths, found = world()
-    empty = [GroundTruth(t.image_id, t.height, t.width, (), ()) for t in truths]
-    nothing = [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
-    for there, seen in ((truths, nothing), (empty, found), (empty, nothing), ([], [])):
+    ground_truth, predictions = world()
+    empty = [GroundTruth(t.image_id, t.height, t.width, (), ()) for t in ground_truth]
+    nothing = [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in predictions]
+    for there, seen in ((ground_truth, nothing), (empty, predictions), (empty, nothing), ([], [])):
         result = measure(there, {"transfer": Predictions(seen, seen)}, {0, 1, 2}, {0}, NAMES, {})
-        expected = {0.0, None} if there is truths else {None}
+        expected = {0.0, None} if there is ground_truth else {None}
         for numbers in (result.ap, result.ap_gt_boxes, result.box_ap):
             assert set(numbers["transfer"].values()) <= expected
-        assert [c.objects for c in result.per_class] == [0, 0, 0] or there is truths
+        assert [c.objects for c in result.per_class] == [0, 0, 0] or there is ground_truth

@@ -18,40 +18,42 @@ RANGES = ((0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10))
 Overlaps = npt.NDArray[np.float64]
 
 
-def federated_world(seed: int, photographs: int) -> tuple[list[GroundTruth], list[Instances]]:
+def federated_world(seed: int, images: int) -> tuple[list[GroundTruth], list[Instances]]:
     """Without crowds, which LVIS has none of; each class is absent for sure from a few images, and in a few not
     every object of it is annotated."""
     rng = np.random.default_rng(seed)
-    records, found = random_world(seed, photographs, NAMES)
-    truths = []
+    records, predictions = random_world(seed, images, NAMES)
+    ground_truth = []
     for record in records:
         objects = tuple(o for o in record.objects["coco"] if not o.iscrowd)
         labels = tuple(LABELS[o.category] for o in objects)
         negative = frozenset(rng.choice(12, 3, replace=False).tolist()) - set(labels)
         partly = frozenset(label for label in labels if rng.random() < 0.3)
         image_id = record.ids["coco"]
-        truths.append(GroundTruth(image_id, record.height, record.width, labels, objects, negative, partly))
-    return truths, found
+        ground_truth.append(GroundTruth(image_id, record.height, record.width, labels, objects, negative, partly))
+    return ground_truth, predictions
 
 
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(2))
 def test_every_metric_of_every_class_is_lviss(iou_type: IouType, seed: int) -> None:
-    truths, found = federated_world(seed, 60)
-    table = average_precision(truths, found, iou_type, range(len(NAMES)), federated=True)
-    expected = np.array([lvis_ap(truths, found, iou_type, label) for label in range(len(NAMES))])
+    ground_truth, predictions = federated_world(seed, 60)
+    table = average_precision(ground_truth, predictions, iou_type, range(len(NAMES)), federated=True)
+    expected = np.array([lvis_ap(ground_truth, predictions, iou_type, label) for label in range(len(NAMES))])
     assert np.isfinite(expected).mean() > 0.8
     assert 10 < np.nanmean(expected[:, 0]) < 90
     np.testing.assert_allclose(table.values, expected, rtol=0, atol=1e-7)
-    as_if_exhaustive = average_precision(truths, found, iou_type, range(len(NAMES)))
+    as_if_exhaustive = average_precision(ground_truth, predictions, iou_type, range(len(NAMES)))
     assert (table.values[:, 0] > as_if_exhaustive.values[:, 0] + 1).any()
 
 
-def lvis_ap(truths: list[GroundTruth], found: list[Instances], iou_type: IouType, label: int) -> list[float]:
+def lvis_ap(
+    ground_truth: list[GroundTruth], predictions: list[Instances], iou_type: IouType, label: int
+) -> list[float]:
     """The six metrics in percent points, NaN where there is no object."""
     thresholds = np.linspace(0.5, 0.95, 10)
     by_range = [
-        [_precision(truths, found, iou_type, label, threshold, *limits) for threshold in thresholds]
+        [_precision(ground_truth, predictions, iou_type, label, threshold, *limits) for threshold in thresholds]
         for limits in RANGES
     ]
     everything, small, medium, large = (100 * np.mean(each) for each in by_range)
@@ -59,8 +61,8 @@ def lvis_ap(truths: list[GroundTruth], found: list[Instances], iou_type: IouType
 
 
 def _precision(
-    truths: list[GroundTruth],
-    found: list[Instances],
+    ground_truth: list[GroundTruth],
+    predictions: list[Instances],
     iou_type: IouType,
     label: int,
     threshold: float,
@@ -70,15 +72,15 @@ def _precision(
     """Mean interpolated precision at 101 recalls, 0..1."""
     counted: list[tuple[float, bool]] = []
     objects = 0
-    for truth, seen in sorted(zip(truths, found, strict=True), key=lambda pair: pair[0].image_id):
-        if label not in truth.labels and label not in truth.negative:
+    for image, seen in sorted(zip(ground_truth, predictions, strict=True), key=lambda pair: pair[0].image_id):
+        if label not in image.labels and label not in image.negative:
             continue
         best = np.argsort(-seen.scores, kind="stable")[:300]
         mine = [int(i) for i in best if seen.labels[i] == label]
-        there = [i for i, each in enumerate(truth.labels) if each == label]
-        ignored = [not least <= truth.objects[i].area <= most for i in there]
+        there = [i for i, each in enumerate(image.labels) if each == label]
+        ignored = [not least <= image.objects[i].area <= most for i in there]
         objects += len(there) - sum(ignored)
-        overlaps, areas = _overlaps(truth, seen, there, mine, iou_type)
+        overlaps, areas = _overlaps(image, seen, there, mine, iou_type)
         taken: set[int] = set()
         for d, area in enumerate(areas):
             free = [g for g in range(len(there)) if g not in taken and overlaps[d, g] >= threshold]
@@ -88,7 +90,7 @@ def _precision(
                 taken.add(match)
                 if not ignored[match]:
                     counted.append((float(seen.scores[mine[d]]), True))
-            elif least <= area <= most and label not in truth.not_exhaustive:
+            elif least <= area <= most and label not in image.not_exhaustive:
                 counted.append((float(seen.scores[mine[d]]), False))
     return _interpolated(counted, objects)
 
@@ -104,16 +106,16 @@ def _interpolated(counted: list[tuple[float, bool]], objects: int) -> float:
 
 
 def _overlaps(
-    truth: GroundTruth, seen: Instances, there: list[int], mine: list[int], iou_type: IouType
+    image: GroundTruth, seen: Instances, there: list[int], mine: list[int], iou_type: IouType
 ) -> tuple[Overlaps, list[float]]:
     """IoU of my instances with the objects there, and the instances' areas."""
     if iou_type == "segm":
         masks = [bitmap(seen.masks[i]) for i in mine]
-        others = [bitmap(mask) for i in there if (mask := truth.objects[i].mask) is not None]
+        others = [bitmap(mask) for i in there if (mask := image.objects[i].mask) is not None]
         pairs = [[(one & other).sum() / (one | other).sum() for other in others] for one in masks]
         return np.array(pairs).reshape(len(mine), len(there)), [float(mask.sum()) for mask in masks]
     boxes = [seen.boxes[i].astype(np.float64).tolist() for i in mine]
-    pairs = [[_box_overlap(box, truth.objects[i].bbox) for i in there] for box in boxes]
+    pairs = [[_box_overlap(box, image.objects[i].bbox) for i in there] for box in boxes]
     return np.array(pairs).reshape(len(mine), len(there)), [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
 
 
@@ -163,9 +165,9 @@ def test_the_best_known_mask_counts_for_masks() -> None:
     box = np.array([[x, y, x + width, y + height]], np.float32)
     elsewhere = ellipse(np.array([0.0, 0.0, 8.0, 8.0]))
     seen = Instances(box, np.array([4]), np.array([0.5], np.float32), [elsewhere])
-    truth = GroundTruth(1, 120, 160, (4,), (thing,))
-    assert average_precision([truth], [seen], "bbox", [4], federated=True).by_class()[4] == pytest.approx(100)
-    assert average_precision([truth], [seen], "segm", [4], federated=True).by_class()[4] == 0
+    image = GroundTruth(1, 120, 160, (4,), (thing,))
+    assert average_precision([image], [seen], "bbox", [4], federated=True).by_class()[4] == pytest.approx(100)
+    assert average_precision([image], [seen], "segm", [4], federated=True).by_class()[4] == 0
 
 
 def test_bins_are_by_training_images_of_the_source() -> None:
@@ -178,8 +180,8 @@ def test_bins_are_by_training_images_of_the_source() -> None:
     assert frequency_bins(rows, "vg", labels) == {}
 
 
-def _ap(truths: list[GroundTruth], found: list[Instances]) -> float | None:
-    return average_precision(truths, found, "bbox", [4], federated=True).by_class()[4]
+def _ap(ground_truth: list[GroundTruth], predictions: list[Instances]) -> float | None:
+    return average_precision(ground_truth, predictions, "bbox", [4], federated=True).by_class()[4]
 
 
 def _row(classes: list[str], split: str) -> IndexRow:

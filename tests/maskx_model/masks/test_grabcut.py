@@ -36,7 +36,7 @@ def disc(centre: tuple[int, int], radius: int, size: tuple[int, int] = (60, 80))
     return inside
 
 
-def photograph(shape: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+def picture(shape: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """A red shape on grey, with noise."""
     image = np.random.default_rng(0).integers(90, 120, (*shape.shape, 3))
     image[shape] += [100, -60, -60]
@@ -51,7 +51,7 @@ def box_of(shape: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("centre", [(30, 40), (4, 40), (30, 77), (55, 3)])
 def test_a_shape_is_found_in_its_box_inside_and_at_the_border(centre: tuple[int, int]) -> None:
     shape = disc(centre, 15)
-    (mask,), filled = grabcut_masks(photograph(shape), box_of(shape)[None])
+    (mask,), filled = grabcut_masks(picture(shape), box_of(shape)[None])
     found = bitmap(mask)
     assert found.shape == shape.shape
     assert (found & shape).sum() / (found | shape).sum() > 0.95
@@ -60,7 +60,7 @@ def test_a_shape_is_found_in_its_box_inside_and_at_the_border(centre: tuple[int,
 
 def test_masks_are_the_same_again_and_in_any_order() -> None:
     shapes = [disc((20, 20), 12), disc((40, 60), 9)]
-    image, boxes = photograph(shapes[0] | shapes[1]), np.stack([box_of(shape) for shape in shapes])
+    image, boxes = picture(shapes[0] | shapes[1]), np.stack([box_of(shape) for shape in shapes])
     assert grabcut_masks(image, boxes).masks == grabcut_masks(image, boxes[::-1]).masks[::-1]
 
 
@@ -69,7 +69,7 @@ def test_masks_are_the_same_again_and_in_any_order() -> None:
     [((10, 10, 13, 40), 90), ((0, 0, 80, 60), 4800), ((9.5, 9.5, 12.5, 12.5), 16), ((70, 50, 72.5, 90), 30)],
 )
 def test_a_box_that_tells_nothing_is_filled_and_counted(box: tuple[float, ...], area: int) -> None:
-    (mask,), filled = grabcut_masks(photograph(disc((30, 40), 15)), np.array([box]))
+    (mask,), filled = grabcut_masks(picture(disc((30, 40), 15)), np.array([box]))
     assert (filled, bitmap(mask).sum()) == (1, area)
 
 
@@ -79,12 +79,12 @@ def test_an_image_of_one_colour_fills_the_box() -> None:
 
 
 def test_a_box_outside_the_image_is_empty() -> None:
-    (mask,), filled = grabcut_masks(photograph(disc((30, 40), 15)), np.array([[90.0, 70, 95, 75]]))
+    (mask,), filled = grabcut_masks(picture(disc((30, 40), 15)), np.array([[90.0, 70, 95, 75]]))
     assert (filled, bitmap(mask).sum()) == (1, 0)
 
 
 def test_no_box_gives_no_mask() -> None:
-    assert grabcut_masks(photograph(disc((30, 40), 15)), np.zeros((0, 4))) == ([], 0)
+    assert grabcut_masks(picture(disc((30, 40), 15)), np.zeros((0, 4))) == ([], 0)
 
 
 @settings(max_examples=40, deadline=None)

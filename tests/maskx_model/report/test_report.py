@@ -29,28 +29,30 @@ LABELS = {name: position for position, name in enumerate(NAMES)}
 IN_A = frozenset({0})
 
 
-def nothing_like(found: list[Instances]) -> list[Instances]:
-    return [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in found]
+def nothing_like(predictions: list[Instances]) -> list[Instances]:
+    return [Instances(f.boxes[:0], f.labels[:0], f.scores[:0], []) for f in predictions]
 
 
 @pytest.fixture(scope="module")
-def photographs() -> tuple[list[str], list[GroundTruth], dict[str, Predictions]]:
+def measured() -> tuple[list[str], list[GroundTruth], dict[str, Predictions]]:
     """Thirty, with a baseline that finds nothing at all beside a mediocre model."""
-    records, found = random_world(0, 30, NAMES)
-    truths = [GroundTruth.of(record, "coco", LABELS) for record in records]
-    nothing = nothing_like(found)
-    models = {"class_agnostic": Predictions(nothing, nothing), "transfer": Predictions(found, found)}
-    return [record.key for record in records], truths, models
+    records, predictions = random_world(0, 30, NAMES)
+    ground_truth = [GroundTruth.of(record, "coco", LABELS) for record in records]
+    nothing = nothing_like(predictions)
+    models = {"class_agnostic": Predictions(nothing, nothing), "transfer": Predictions(predictions, predictions)}
+    return [record.key for record in records], ground_truth, models
 
 
 @pytest.fixture(scope="module")
 def report(
-    photographs: tuple[list[str], list[GroundTruth], dict[str, Predictions]], tmp_path_factory: pytest.TempPathFactory
+    measured: tuple[list[str], list[GroundTruth], dict[str, Predictions]], tmp_path_factory: pytest.TempPathFactory
 ) -> Report:
-    keys, truths, models = photographs
+    keys, ground_truth, models = measured
     data = Dataset.open(write_dataset(tmp_path_factory.mktemp("report") / "data", random_world(0, 30, NAMES)[0], NAMES))
     made_from: Origin = {"split": "<b>val</b>", "source": "coco", "max_images": None}
-    result = measure(truths, models, exhaustive_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from)
+    result = measure(
+        ground_truth, models, exhaustive_classes(data, "coco").values(), IN_A, data.vocabulary.names, made_from
+    )
     panel = Panel("<i>transfer</i>", np.zeros((60, 80, 3), np.uint8), "<u>nothing found</u>")
     pictures = [Shown(keys[0], "Attribution <License>", "gain", "1 of 2 <em>", [panel] * 3)]
     curves = [("masks <transfer>", b'{"step":20,"loss":1.0,"loss_mask":1.0}\n{"step":40,"loss":0.5,"loss_mask":0.5}\n')]

@@ -196,8 +196,8 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 
 def test_no_mask_of_b_reaches_a_gradient_of_any_part(toy_dataset: Dataset) -> None:
     names = toy_dataset.vocabulary.names
-    in_a = frozenset(range(0, len(names), 2))
-    reader = SampleReader(toy_dataset, "coco", in_a)
+    mask_classes = frozenset(range(0, len(names), 2))
+    reader = SampleReader(toy_dataset, "coco", mask_classes)
     rows = toy_dataset.select("train", "coco")[:6]
 
     def gradients(planted: frozenset[int]) -> list[Tensor]:
@@ -209,8 +209,8 @@ def test_no_mask_of_b_reaches_a_gradient_of_any_part(toy_dataset: Dataset) -> No
         return [p.grad for p in model.parameters() if p.grad is not None]
 
     before = gradients(frozenset())
-    in_b = gradients(frozenset(range(len(names))) - in_a)
-    of_a = gradients(in_a)
+    in_b = gradients(frozenset(range(len(names))) - mask_classes)
+    of_a = gradients(mask_classes)
     assert all(torch.equal(a, b) for a, b in zip(before, in_b, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(before, of_a, strict=True))
 

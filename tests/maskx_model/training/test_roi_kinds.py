@@ -57,10 +57,10 @@ def test_jittered_boxes_are_of_every_object_and_none_is_the_ground_truth(
     samples = busy_samples(6, count=3)
     rois = sampled_rois(frozen_detector(), samples, cached_proposals, "jittered")
     assert torch.equal(rois.labels, torch.cat([s.labels.repeat(copies) for s in samples]))
-    truth = torch.cat(
+    expected = torch.cat(
         [mask_targets(s.masks * copies, s.boxes.repeat(copies, 1), torch.arange(4 * copies)) for s in samples]
     )
-    moved = (rois.targets - truth).abs().mean(dim=(1, 2))
+    moved = (rois.targets - expected).abs().mean(dim=(1, 2))
     assert bool((moved > 1e-3).all()) and bool((moved < 0.25).all())
 
 

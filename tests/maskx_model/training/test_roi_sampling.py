@@ -57,8 +57,8 @@ def with_other_masks(record: Record, of: set[str]) -> Record:
 @EVERY_WAY
 def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals: int | None, kind: RoiKind) -> None:
     names = toy_dataset.vocabulary.names
-    in_a = frozenset(range(0, len(names), 2))
-    reader = SampleReader(toy_dataset, "coco", in_a)
+    mask_classes = frozenset(range(0, len(names), 2))
+    reader = SampleReader(toy_dataset, "coco", mask_classes)
     rows = toy_dataset.select("train", "coco")[:10]
     records = [toy_dataset.read_record(row) for row in rows]
 
@@ -73,8 +73,8 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
         return {name for name, position in reader.index.items() if position in positions}
 
     before = gradients(batch(set()), len(names))
-    planted_in_b = gradients(batch(classes_of(frozenset(range(len(names))) - in_a)), len(names))
-    planted_in_a = gradients(batch(classes_of(in_a)), len(names))
+    planted_in_b = gradients(batch(classes_of(frozenset(range(len(names))) - mask_classes)), len(names))
+    planted_in_a = gradients(batch(classes_of(mask_classes)), len(names))
     assert all(torch.equal(a, b) for a, b in zip(before, planted_in_b, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(before, planted_in_a, strict=True))
 
@@ -83,8 +83,8 @@ def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
     reader = SampleReader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
     samples = [reader.sample(row) for row in toy_dataset.select("train", "coco")]
     seen = [mask is not None for s in samples for mask in s.masks]
-    in_a = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
-    assert seen == in_a and 0 < sum(in_a) < len(in_a)
+    mask_classes = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
+    assert seen == mask_classes and 0 < sum(mask_classes) < len(mask_classes)
 
 
 @EVERY_WAY
