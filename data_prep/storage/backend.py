@@ -13,7 +13,7 @@ class FileInfo(NamedTuple):
     version: int | str
 
 
-class Place(Protocol):
+class Backend(Protocol):
     """A module with these functions; `storage.py` says what each does, and picks the module by the URI."""
 
     def read(self, uri: str) -> bytes: ...

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from data_prep.storage import disk
-from data_prep.storage.backend import FileInfo, Place
+from data_prep.storage.backend import Backend, FileInfo
 from data_prep.storage.disk import local_path
 from data_prep.storage.errors import DataError
 
@@ -48,7 +48,7 @@ def absolute(uri: str | Path) -> str:
     return local_path(uri).resolve().as_posix() if is_on_disk(uri) else str(uri).rstrip("/")
 
 
-def _place(uri: str | Path) -> Place:
+def _backend(uri: str | Path) -> Backend:
     if is_on_disk(uri):
         return disk
     from data_prep.storage import s3
@@ -58,12 +58,12 @@ def _place(uri: str | Path) -> Place:
 
 def read(uri: str | Path) -> bytes:
     """All bytes of a file; raises DataError if there is none."""
-    return _place(uri).read(str(uri))
+    return _backend(uri).read(str(uri))
 
 
 def read_range(uri: str | Path, offset: int, length: int) -> bytes:
     """`length` bytes from `offset`; raises DataError if the file is missing or ends before."""
-    data = _place(uri).read_range(str(uri), offset, length)
+    data = _backend(uri).read_range(str(uri), offset, length)
     if len(data) != length:
         raise DataError(f"{uri}: ends at byte {offset + len(data)}, expected {offset + length}; it was cut short")
     return data
@@ -71,7 +71,7 @@ def read_range(uri: str | Path, offset: int, length: int) -> bytes:
 
 def create(uri: str | Path) -> AbstractContextManager[BinaryIO]:
     """A binary file to write, which appears under its name only when the block ends without an error."""
-    return _place(uri).create(str(uri))
+    return _backend(uri).create(str(uri))
 
 
 def write(uri: str | Path, data: bytes) -> None:
@@ -88,17 +88,17 @@ def create_folder(uri: str | Path, marker: str) -> AbstractContextManager[Path]:
     once. In object storage the old marker goes first and the new one comes last, so that readers see the old folder,
     files without a marker, or the new folder.
     """
-    return _place(uri).create_folder(str(uri), marker)
+    return _backend(uri).create_folder(str(uri), marker)
 
 
 def info(uri: str | Path) -> FileInfo | None:
     """Size and version of a file; None where there is no file."""
-    return _place(uri).info(str(uri))
+    return _backend(uri).info(str(uri))
 
 
 def finder(folder: str | Path) -> Callable[[str], FileInfo | None]:
     """`info` of files by their paths below a folder, for whoever asks for many: object storage is listed once."""
-    return _place(folder).finder(str(folder))
+    return _backend(folder).finder(str(folder))
 
 
 def list_files(folder: str | Path) -> list[str]:
@@ -106,27 +106,27 @@ def list_files(folder: str | Path) -> list[str]:
 
     On disk, what a writer that was killed has left is among them: `.NAME.NUMBER.partial`.
     """
-    return _place(folder).list_files(str(folder))
+    return _backend(folder).list_files(str(folder))
 
 
 def exists(uri: str | Path) -> bool:
     """Whether a file or folder stands at this location."""
-    return _place(uri).exists(str(uri))
+    return _backend(uri).exists(str(uri))
 
 
 def is_folder(uri: str | Path) -> bool:
     """Whether a folder stands at this location; in object storage, one with something in it."""
-    return _place(uri).is_folder(str(uri))
+    return _backend(uri).is_folder(str(uri))
 
 
 def remove(uri: str | Path) -> None:
     """Remove a file, if it is there."""
-    _place(uri).remove(str(uri))
+    _backend(uri).remove(str(uri))
 
 
 def remove_folder(uri: str | Path) -> None:
     """Remove a folder with all that is in it, if it is there."""
-    _place(uri).remove_folder(str(uri))
+    _backend(uri).remove_folder(str(uri))
 
 
 def local_copy(uri: str | Path) -> Path:
@@ -135,9 +135,9 @@ def local_copy(uri: str | Path) -> Path:
     An object is copied into the scratch folder (`scratch.py`) once; a changed one is another copy. Raises DataError if
     there is no such object.
     """
-    return _place(uri).local_copy(str(uri))
+    return _backend(uri).local_copy(str(uri))
 
 
 def sha256(uri: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; raises DataError if there is no file."""
-    return _place(uri).sha256(str(uri))
+    return _backend(uri).sha256(str(uri))

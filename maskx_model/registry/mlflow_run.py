@@ -13,7 +13,7 @@ from typing import Any
 
 from data_prep.storage.errors import MaskxError
 from data_prep.storage.storage import absolute, is_on_disk
-from maskx_model.registry.run_record import Curve, DatasetReference, RunRecord
+from maskx_model.registry.run_contents import Curve, DatasetReference, RunContents
 
 SQLITE = "sqlite:///"
 QUIET = {
@@ -76,39 +76,39 @@ def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
 
 
 @contextmanager
-def logged_run(client: Any, experiment: str, name: str, record: RunRecord) -> Iterator[str]:
+def logged_run(client: Any, experiment: str, name: str, contents: RunContents) -> Iterator[str]:
     """Log all of the record; yields the run's id while the run is open. An error within marks it as failed."""
     run_id = str(client.create_run(experiment, run_name=name).info.run_id)
     status = "FAILED"
     try:
-        _log_record(client, run_id, record)
+        _log_contents(client, run_id, contents)
         yield run_id
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
 
 
-def _log_record(client: Any, run_id: str, record: RunRecord) -> None:
+def _log_contents(client: Any, run_id: str, contents: RunContents) -> None:
     from mlflow.entities import Param, RunTag
 
-    parameters = [Param(key, value) for key, value in record.parameters.items()]
+    parameters = [Param(key, value) for key, value in contents.parameters.items()]
     for start in range(0, len(parameters), PARAMETERS_PER_CALL):
         client.log_batch(run_id, params=parameters[start : start + PARAMETERS_PER_CALL])
-    _log_metrics(client, run_id, record.metrics, record.curves)
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(record).items()])
-    if record.dataset is not None:
-        _log_dataset(client, run_id, record.dataset)
-    for folder, files in record.files.items():
+    _log_metrics(client, run_id, contents.metrics, contents.curves)
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(contents).items()])
+    if contents.dataset is not None:
+        _log_dataset(client, run_id, contents.dataset)
+    for folder, files in contents.files.items():
         for file in files:
             client.log_artifact(run_id, str(file), folder)
 
 
-def _tags(record: RunRecord) -> dict[str, str]:
-    preset = {"preset": name} if (name := record.parameters.get("preset.name")) else {}
+def _tags(contents: RunContents) -> dict[str, str]:
+    preset = {"preset": name} if (name := contents.parameters.get("preset.name")) else {}
     return {
-        "kind": record.kind,
-        "model_sha256": record.model_sha256,
-        "mlflow.note.content": describe(record),
+        "kind": contents.kind,
+        "model_sha256": contents.model_sha256,
+        "mlflow.note.content": describe(contents),
         **preset,
     }
 
@@ -139,13 +139,13 @@ def _log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
     client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", " and ".join(dataset.used_for))])])
 
 
-def describe(record: RunRecord) -> str:
+def describe(contents: RunContents) -> str:
     """A Markdown table of mask AP: what MLflow shows as the run's and the version's description."""
     lines = ["Mask AP (percent points) by the classes' part: A had masks in training, B had none.", ""]
     lines += ["| | A | B | all |", "|---|---|---|---|"]
     for key, title in (("ap", ""), ("ap_gt_boxes", ", ground-truth boxes")):
-        kinds = dict.fromkeys(name.split("/")[1] for name in record.metrics if name.startswith(f"{key}/"))
+        kinds = dict.fromkeys(name.split("/")[1] for name in contents.metrics if name.startswith(f"{key}/"))
         for kind in kinds:
-            cells = (record.metrics.get(f"{key}/{kind}/{part}") for part in ("A", "B", "all"))
+            cells = (contents.metrics.get(f"{key}/{kind}/{part}") for part in ("A", "B", "all"))
             lines.append(f"| {kind}{title} | " + " | ".join("–" if c is None else f"{c:.1f}" for c in cells) + " |")
     return "\n".join(lines)

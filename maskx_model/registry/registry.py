@@ -21,7 +21,7 @@ from data_prep.storage.storage import absolute, local_copy
 from maskx_model.artifacts.model_folder import read_model_manifest
 from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.promotion import give_alias
-from maskx_model.registry.run_record import RunRecord, gather
+from maskx_model.registry.run_contents import RunContents, gather
 from maskx_model.registry.versions import NAME, check_name, version_number
 
 ADDRESS = re.compile(rf"models:/({NAME.pattern})[/@]({NAME.pattern})")
@@ -60,15 +60,15 @@ def register(
     finished or do not belong together, TrackingError where MLflow refuses.
     """
     check_name(name)
-    record = gather(model, evaluation, stages, dataset, preset)
+    contents = gather(model, evaluation, stages, dataset, preset)
     tracking_uri = resolve_tracking_uri(tracking_uri)
     with connected(tracking_uri) as client:
-        version = _find(client, name, record.model_sha256)
+        version = _find(client, name, contents.model_sha256)
         if version is None:
             experiment = experiment_id(client, tracking_uri, name)
-            with logged_run(client, experiment, _run_name(model), record) as run_id:
-                version = _create_version(client, name, model, run_id, record)
-        give_alias(client, name, version, record)
+            with logged_run(client, experiment, _run_name(model), contents) as run_id:
+                version = _create_version(client, name, model, run_id, contents)
+        give_alias(client, name, version, contents)
     return f"models:/{name}/{version.version}"
 
 
@@ -99,11 +99,11 @@ def _find(client: Any, name: str, model_sha256: str) -> Any:
     return found[0] if found else None
 
 
-def _create_version(client: Any, name: str, model: str, run_id: str, record: RunRecord) -> Any:
+def _create_version(client: Any, name: str, model: str, run_id: str, contents: RunContents) -> Any:
     logged = _log_pyfunc(model, run_id)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
-    tags = {"model_sha256": record.model_sha256, "kind": record.kind, "test_set": record.test_set}
-    tags |= {name: str(value) for name, value in record.ap.items()}
+    tags = {"model_sha256": contents.model_sha256, "kind": contents.kind, "test_set": contents.test_set}
+    tags |= {name: str(value) for name, value in contents.ap.items()}
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     return client.create_model_version(
@@ -111,7 +111,7 @@ def _create_version(client: Any, name: str, model: str, run_id: str, record: Run
         source=logged.model_uri,
         run_id=run_id,
         tags=tags,
-        description=describe(record),
+        description=describe(contents),
         model_id=logged.model_id,
     )
 

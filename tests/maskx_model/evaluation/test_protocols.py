@@ -15,7 +15,7 @@ from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.evaluation.protocols import PROTOCOLS, exhaustive_classes
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.registry.run_record import gather
+from maskx_model.registry.run_contents import gather
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import DETECTOR, write_dataset, write_model

@@ -18,7 +18,7 @@ from maskx_model.presets import get_preset
 from maskx_model.registry.mlflow_run import TrackingError, connected, resolve_tracking_uri
 from maskx_model.registry.promotion import compare, promote
 from maskx_model.registry.registry import REQUIREMENTS, fetched_model, register
-from maskx_model.registry.run_record import RunRecord
+from maskx_model.registry.run_contents import RunContents
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -132,7 +132,7 @@ def test_where_b_is_empty_mask_ap_on_all_classes_decides(
 
 def test_the_first_ap_that_both_have_decides_and_is_named() -> None:
     def decision(own: dict[str, float], champion: dict[str, str]) -> tuple[bool, str]:
-        record = RunRecord("", "transfer", own, "same", {}, {}, (), None, {})
+        record = RunContents("", "transfer", own, "same", {}, {}, (), None, {})
         return compare(record, {"test_set": "same", **champion})
 
     assert decision({"mask_ap_b": 9.0, "mask_ap": 40.0}, {"mask_ap_b": "10", "mask_ap": "30"}) == (

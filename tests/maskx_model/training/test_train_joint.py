@@ -14,7 +14,7 @@ from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.presets import PRESETS, Preset
-from maskx_model.registry.run_record import gather
+from maskx_model.registry.run_contents import gather
 from maskx_model.report.evaluate import evaluate
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from pipelines.cli import main

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
-from maskx_model.registry.run_record import Curve, RunRecord, flatten, gather, read_curves
+from maskx_model.registry.run_contents import Curve, RunContents, flatten, gather, read_curves
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -25,7 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def gather_from(world: Path, model: str = "masks", **changes: str | None) -> RunRecord:
+def gather_from(world: Path, model: str = "masks", **changes: str | None) -> RunContents:
     choices = {"dataset": f"{world}/data", "preset": None, **changes}
     return gather(f"{world}/{model}", f"{world}/evaluation", (f"{world}/detector",), **choices)
 

@@ -41,7 +41,7 @@ class DatasetReference:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunContents:
     """A trained and evaluated model: how it was made, how good it is, and the files to look at.
 
     `kind` is that of its mask branch, `ap` what promotion compares (`COMPARED`; percent points, where measured),
@@ -61,7 +61,9 @@ class RunRecord:
     files: dict[str, tuple[Path, ...]]
 
 
-def gather(model: str, evaluation: str, stages: tuple[str, ...], dataset: str | None, preset: str | None) -> RunRecord:
+def gather(
+    model: str, evaluation: str, stages: tuple[str, ...], dataset: str | None, preset: str | None
+) -> RunContents:
     """Read a model folder, the folder of its evaluation, the folders of further trainings (for their curves) and the
     dataset; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the model,
     ConfigError for a preset that does not exist."""
@@ -79,7 +81,7 @@ def gather(model: str, evaluation: str, stages: tuple[str, ...], dataset: str | 
     if preset is not None:
         parameters["preset"] = _preset_settings(preset)
     numbers = {"ap": results.ap, "ap_gt_boxes": results.ap_gt_boxes, "box_ap": results.box_ap}
-    return RunRecord(
+    return RunContents(
         model_sha256=model_hash(model),
         kind=kind,
         ap=_compared(results, kind),
