@@ -123,7 +123,7 @@ def compare(options: Options) -> tuple[float, bool]:
 
 
 def full_size(options: Options, out: Path) -> None:
-    """Measure everything, in a process of its own; what came out is left in `out`."""
+    """Measure everything, in a process of its own, and put the result into `out`."""
     ground_truth, predictions = options.world()
     start = time.process_time()
     table = average_precision(ground_truth, predictions, options.iou_type, range(options.classes))

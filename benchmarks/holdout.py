@@ -35,7 +35,7 @@ VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A variant in one world: mask AP on B, 0-100, as estimated and as it is, on predicted and on ground-truth boxes.
+    """A variant in one world: mask AP on B, 0-100, estimated and true, on predicted and on ground-truth boxes.
 
     `estimate_error` is how wrong the study thinks that its estimate may be.
     """
@@ -166,7 +166,7 @@ def better_detector(preset: Preset) -> Preset:
 
 
 def sized(preset: Preset, images: int | None, val_images: int | None, steps: int | None) -> Preset:
-    """The preset on so many images, with so many steps; a small world is left as it is drawn."""
+    """The preset on so many images, with so many steps; a small world keeps its size."""
     if images is not None:
         preset = replace(preset, data=replace(preset.data, classes=None, max_rejected=0.5, toy_images=images))
     if val_images is not None:

@@ -107,7 +107,7 @@ def plant(model: MaskXRCNN, options: Options) -> None:
     scale = deviation * len(mean) ** 0.5
     cls.weight.copy_(8 * gaussian(cls.weight.shape, seed=1).to(options.device) / scale)
     box.weight.copy_(0.1 * gaussian(box.weight.shape, seed=2).to(options.device) / scale)
-    for weight in (cls.weight, box.weight):  # across the mean, lest large numbers cancel out, which bfloat16 cannot
+    for weight in (cls.weight, box.weight):  # orthogonal to the mean: bfloat16 cannot cancel large numbers
         weight.sub_((weight @ mean)[:, None] * mean / mean.square().sum())
     cls.weight[0] = 0
     cls.bias.copy_(-cls.weight @ mean)

@@ -7,7 +7,7 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
 def train_detector(dataset: str, out: str, preset: str, seed: int) -> str:
-    """Train a detector on the boxes of all classes (stage 1); goes on from its last checkpoint.
+    """Train a detector on the boxes of all classes (stage 1); resumes from its last checkpoint.
 
     Args:
         dataset: The dataset's URI.

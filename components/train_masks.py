@@ -15,7 +15,7 @@ def train_masks(
     mask_classes: str,
     seed: int,
 ) -> str:
-    """Train the mask branch on the frozen detector (stage 2); goes on from its last checkpoint.
+    """Train the mask branch on the frozen detector (stage 2); resumes from its last checkpoint.
 
     Args:
         dataset: The dataset's URI.

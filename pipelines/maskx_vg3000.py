@@ -32,7 +32,7 @@ def _share_memory(task: Any) -> None:
 
 
 def _mount_data(tasks: Iterable[Any], volume_claim: Any) -> None:
-    """Show every step the volume, and have KFP cache none: each finds by itself what is done."""
+    """Show every step the volume, and turn off KFP's cache: each step finds what is done."""
     for task in tasks:
         kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
         task.set_caching_options(False)

@@ -24,7 +24,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Costs(msgspec.Struct):
-    """Seconds of each step and CPU seconds of all, in `<out>/costs.json`; a run that goes on adds to them."""
+    """Seconds of each step and CPU seconds of all, in `<out>/costs.json`; a run that resumes adds to them."""
 
     seconds: dict[str, float] = {}
     cpu_seconds: float = 0.0

@@ -5,7 +5,7 @@
 Made for a GPU, and runs without: ours in float32, in bfloat16, and in bfloat16 with a compiled backbone, always in
 channels-last memory; torchvision's in float32 and in bfloat16 (its scripts' --amp). Both have the same random weights,
 planted as in `train_step` and `inference` so that a quarter of the RoIs are positive and 100 objects are found.
-Training is end to end with T and without the MLP. Each way runs by itself, one after the other.
+Training is end to end with T and without the MLP. The ways run one after the other.
 """
 
 import gc

@@ -1,6 +1,6 @@
 """Which runner runs the graph: in this process, in some processes of this machine, or on a cluster.
 
-Beam defines what a runner needs: every `--beam KEY=VALUE` becomes Beam's option `--KEY=VALUE` as it is.
+Beam defines what a runner needs: every `--beam KEY=VALUE` is passed to Beam as `--KEY=VALUE`.
 """
 
 import io
@@ -146,4 +146,4 @@ def _explain(error: Exception, engine: Engine, name: str) -> str:
     ours = _OUR_ERROR.search(text)
     reason = ours["sentence"] if ours else text.splitlines()[-1] if text else type(error).__name__
     where = f"; look at job {name} on {engine.runner}'s own pages and at its workers' logs" if engine.runner else ""
-    return f"the job failed: {reason}{where}; given again, the command goes on with the shards that are missing"
+    return f"the job failed: {reason}{where}; run the command again to write the missing shards"

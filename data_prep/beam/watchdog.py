@@ -32,7 +32,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class WatchedWorkerHandler(GrpcWorkerHandler):
-    """A worker process. When it ends by itself, every request to it fails."""
+    """A worker process. When it ends unasked, every request to it fails."""
 
     def __init__(self, _command: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)

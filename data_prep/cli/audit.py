@@ -23,7 +23,7 @@ def audit(
         dataset: Folder of a prepared dataset.
         against: Folder of the held-out images, for example coco/val2017. Or a source as `maskx data prepare` takes it,
             coco=coco:FOLDER or mine@val=coco:ANNOTATIONS,IMAGES: its training files are ignored, its ids are compared
-            too, and near-duplicates within the source are told apart from leaks.
+            too, and near-duplicates within the source are distinguished from leaks.
         limit: Maximum number of training images to compare, for a first try.
         workers: Number of processes that decode and compare.
 

@@ -99,7 +99,7 @@ def _step(
     rows = jacobian.reshape(6, -1)
     normal = (rows @ rows.T).astype(np.float64)
     # A picture without slopes in one direction leaves that shift undetermined: then it stays where it is. Gain and
-    # offset are found anew in each step, and must not be drawn to zero.
+    # offset are estimated again in each step, and must not be drawn to zero.
     diagonal = normal[_DIAGONAL]
     diagonal[:4] += 1e-6 * diagonal[:4].sum() + 1e-9
     diagonal[4:] *= 1 + 1e-6

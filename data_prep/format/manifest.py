@@ -48,7 +48,7 @@ ToldBy = Literal["coco_id", "flickr_id", "file", "content", "id_content_disagree
 class HeldOut(msgspec.Struct, frozen=True, order=True):
     """An image that stays out of training for an image held out of it, whose key is `key`.
 
-    `by`: what told. `coco_id` and `flickr_id` are the image's own ids, `file` is its file's path or
+    `by`: what it was matched by. `coco_id` and `flickr_id` are the image's own ids, `file` is its file's path or
     URI, `content` is what its file shows;
     `id_content_disagree`: its ids name that image (which need not be held out), but its file shows another.
     """
@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True):
     `parameters`: what `prepare` was asked for. `counts`: split → part → what → how many (`photographs`, and objects
     and masks by source). `left_out` and `rejected`: source → reason → how many; the former by rule, the latter for
     being broken (each of those is a row of `rejects.parquet`). `repaired` and `noted`, likewise: changes that cannot
-    be wrong, of images and objects that are used, and what looks odd and is used as it is. `files`: the other files,
+    be wrong, of images and objects that are used, and what looks odd and is used unchanged. `files`: the other files,
     path → SHA-256. `held_out`: every image that left training because it is a copy of a held-out image, or its ids and
     content disagree.
     """

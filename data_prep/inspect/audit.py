@@ -69,7 +69,7 @@ def audit(uri: str, against: str, limit: int | None = None, workers: int = 1) ->
 
     `against` is a folder of images, or a source as `prepare` takes it (`coco=coco:FOLDER`): its files that are not for
     training, whose ids are compared as well. The images of a folder belong to no source, so that near-duplicates within
-    a source are told apart from leaks only if the source is named. Raises DataError for an image that cannot be
+    a source are distinguished from leaks only if the source is named. Raises DataError for an image that cannot be
     decoded, as nothing is proved of it, and ConfigError for options out of range.
     """
     if workers < 1 or (limit is not None and limit < 1):

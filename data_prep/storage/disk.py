@@ -81,7 +81,7 @@ def _explained_if_full(uri: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        remedy = "make room there, or choose a path on another disk, and give the command again"
+        remedy = "make room there, or choose a path on another disk, and run the command again"
         raise StorageError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
 
 

@@ -1,4 +1,4 @@
-"""What a user is told when something is wrong: one sentence that names the file, the record and the remedy."""
+"""The errors that users see: each is one sentence that names the file, the record and the remedy."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The toy world as a source of a run: generated where no data is brought, and found again by a run that goes on."""
+"""The toy world as the sources of a run: generated where the user names no data, and reused by a run that resumes."""
 
 import logging
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ if [ ! -e "$services/flink-$flink/.whole" ]; then
   touch "$services/flink-$flink/.whole"
 fi
 
-# Built anew where the jar is older than its recipe; Maven writes the jar in place, so that one cut off is built again.
+# Built again if the jar is older than its recipe. Maven writes the jar in place, so one that was cut off is built again.
 jar=$services/flink-job-server.jar
 if [ ! -e "$jar.whole" ] || [ infra/flink/pom.xml -nt "$jar.whole" ]; then
   echo "building Beam's job server into .services/"

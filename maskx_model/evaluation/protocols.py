@@ -43,7 +43,7 @@ class Protocol:
 
     def configure(self, detector: "FasterRCNN") -> None:
         """Set how many detections the detector returns: by LVIS's protocol 300 of an image, down to a score of 0.0001;
-        by COCO's as it is configured."""
+        by COCO's as many as its configuration says."""
         if self.federated:
             detector.roi_heads.detections_per_img = LVIS_DETECTIONS
             detector.roi_heads.score_thresh = SCORE_THRESHOLD

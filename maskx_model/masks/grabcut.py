@@ -13,7 +13,7 @@ MARGIN = 0.5
 """What surrounds a box by this fraction of its sides is used as background, and no more: the cost is the box's, not
 the image's."""
 SMALLEST_SIDE = 4
-"""Pixels. A smaller box is filled: its colors are too few to be told apart."""
+"""Pixels. A smaller box is filled: it has too few colors to separate object from background."""
 ITERATIONS = 5
 
 Image = npt.NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """The classification losses of the box head: over every class at every RoI, or over some (`DetectorConfig`).
 
-`softmax`, the paper's: cross-entropy over background and all K classes. Every class that is not a RoI's own is pushed
-down there: right where each image is annotated with all its objects of all classes, as COCO is; wrong where
-classes were not annotated (LVIS, Visual Genome), and hard on rare classes, which are seldom pulled up.
+`softmax`, the paper's: cross-entropy over background and all K classes. It suppresses, at a RoI, every class
+but the RoI's own. That is right where each image is annotated with all its objects of all classes, as COCO is. It is
+wrong where classes were not annotated (LVIS, Visual Genome), and hard on rare classes, which are rarely positives.
 
 `sampled`: the softmax over background, the positive classes of the batch, and N more classes drawn with a probability
 that grows with the root of their frequency. One set for all RoIs of the batch.

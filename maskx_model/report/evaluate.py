@@ -64,7 +64,7 @@ def evaluate(
         return finished
     check_replaceable(out)
     if masks == "grabcut" and baseline is not None:
-        raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline by itself")
+        raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline in a run of its own")
     run = evaluate_models(data, uris, options, device, made_from)
     write_evaluation(out, run, [*stages, *uris])
     return run.result

@@ -56,7 +56,7 @@ def read_finished(out: str, made_from: Origin) -> Evaluation | None:
     try:
         evaluation = msgspec.json.decode(read(f"{out}/metrics.json"), type=Evaluation)
     except msgspec.DecodeError:
-        return None  # of another version, or damaged: it is written anew
+        return None  # of another version, or damaged: it is written again
     return evaluation if evaluation.made_from == made_from else None
 
 

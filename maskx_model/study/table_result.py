@@ -1,4 +1,4 @@
-"""Rows of the tables from the measurements of each seed, and whether the paper's orderings came out."""
+"""Rows of the tables from the measurements of each seed, and whether the paper's orderings hold."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean

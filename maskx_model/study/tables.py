@@ -125,7 +125,7 @@ def _write(out: str, result: Tables) -> None:
 
 
 def results_table(result: Tables) -> str:
-    """The rows as text, a line each, and how many of the paper's orderings came out."""
+    """The rows as text, a line each, and how many of the paper's orderings hold."""
     lines = [f"{'':40}{'B':>12}{'A':>14}"]
     for each in result.rows:
         values = each.not_run and f"not run: {each.not_run}"
@@ -133,5 +133,5 @@ def results_table(result: Tables) -> str:
             values = f"{each.b!s:>12}{each.a!s:>14}"
         lines.append(f"{each.table:4}{each.name:36}{values}")
     held = sum(each.holds for each in result.orderings)
-    lines.append(f"{held} of {len(result.orderings)} orderings of the paper came out on the mean")
+    lines.append(f"{held} of {len(result.orderings)} orderings of the paper hold on the mean")
     return "\n".join(lines)

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 def import_detector(
     dataset: str, weights: str, out: str, preset: Preset, seed: int = 0, device: str | None = None
 ) -> None:
-    """Stage 1 from torchvision's COCO detector: as it is, cut to the dataset's classes, if these are all COCO's. Else
-    trained on from there: COCO's classes begin with their rows, the others, which are counted, with new ones.
+    """Stage 1 from torchvision's COCO detector. If all of the dataset's classes are COCO's, it is cut to them and not
+    trained. Else training starts from it: COCO's classes with their rows, the others, which are counted, with new ones.
 
     `weights`: a file with the state dict of torchvision's `fasterrcnn_resnet50_fpn` or `maskrcnn_resnet50_fpn`, or
     the name of published weights (COCO_V1). Writes a model folder to `out`, or does nothing if it is there. Raises

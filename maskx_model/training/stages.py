@@ -160,6 +160,6 @@ def _check_embedding(preset: Preset, embedding: str | None) -> None:
 
 
 def _weights_file(preset: Preset) -> Origin:
-    """What the backbone begins with where that is a file: another one may come to stand in its place."""
+    """The hash of the file that the backbone begins with, if it is one: the file at a path may be replaced."""
     weights = preset.detector.weights
     return {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}

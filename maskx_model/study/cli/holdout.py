@@ -21,7 +21,7 @@ class ComparisonOptions:
         folds: Number of folds, made at random of the classes with masks.
         fold_classes: Text files with a class name per line, one for each fold, instead. The best folds resemble the
             classes without masks: if those stand together in images, so should a fold's.
-        seeds: Seeds of the heads' weights and batches; each trains all heads anew.
+        seeds: Seeds of the heads' weights and batches; each trains all heads again.
     """
 
     variants: Annotated[tuple[str, ...], arg(metavar="NAME …")] = DEFAULT

@@ -87,7 +87,7 @@ def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any], worke
     Path(small["out"]).mkdir()
     (Path(small["out"]) / ".prepare").mkdir()
     (Path(small["out"]) / "train").write_text("in the way")
-    with pytest.raises(DataError, match=r"the job failed: .*out/train.* given again, the command goes on"):
+    with pytest.raises(DataError, match=r"the job failed: .*out/train.* run the command again"):
         prepare(PrepareOptions(**small, workers=workers))
 
 
@@ -123,7 +123,7 @@ def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_i
         _, messages = process.communicate(timeout=150)
     assert process.returncode == 1
     assert "maskx: the job failed: a worker process was killed by signal 9" in messages
-    assert "given again, the command goes on" in messages
+    assert "run the command again" in messages
     assert "Traceback" not in messages
     assert not (tmp_path / "killed/manifest.json").exists()
     wait_for_the_end(all_of_them)
