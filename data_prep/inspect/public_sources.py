@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data_prep.inspect.show import Rows, table
+from data_prep.storage.scratch import scratch_bytes, scratch_folder
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,14 @@ def _disk() -> str:
             "the dataset of both (images in both are in it once)",
             _size(coco + genome * (1 - SHARED) + RECORD_BYTES),
         ),
-        ("scratch for annotation files that come zipped ($MASKX_SCRATCH)", _size(UNPACKED_JSON)),
+        ("scratch for annotation files that come zipped or from object storage", _size(UNPACKED_JSON)),
     ]
-    return table(rows) + "\n\nFor a first try, `maskx data prepare --limit 1000` prepares 1000 images of each split."
+    scratch = (
+        f"The scratch folder is {scratch_folder()} (MASKX_SCRATCH names another). Copies in it take up to "
+        f"{_size(scratch_bytes())} (MASKX_SCRATCH_BYTES),\nthen those used longest ago go."
+    )
+    first_try = "For a first try, `maskx data prepare --limit 1000` prepares 1000 images of each split."
+    return f"{table(rows)}\n\n{scratch}\n\n{first_try}"
 
 
 def _image_bytes(sources: Iterable[PublicSource]) -> int:

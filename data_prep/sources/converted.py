@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data_prep.storage.errors import DataError
-from data_prep.storage.scratch import locked, scratch_folder
+from data_prep.storage.scratch import locked, require_room, scratch_folder, use
 from data_prep.storage.storage import create
 
 _PIECE = 1 << 20
@@ -50,6 +50,8 @@ def readable(uri: str, path: Path) -> Path:
     encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), None)
     if encoding is None:
         mended = scratch_copy("quoted", path, path.name)
+        if mended.exists():
+            use(mended.parent)
         return mended if mended.exists() else path
     return readable(uri, _made("encoded", path, path.name, lambda: _encode(uri, path, encoding)))
 
@@ -78,9 +80,11 @@ def scratch_copy(what: str, path: Path, name: str) -> Path:
 
 def _made(what: str, path: Path, name: str, pieces: Callable[[], Pieces]) -> Path:
     copy = scratch_copy(what, path, name)
+    use(copy.parent)
     if not copy.exists():
         with locked(copy):
             if not copy.exists():
+                require_room(str(path), path.stat().st_size)
                 with create(copy) as file:
                     for piece in pieces():
                         file.write(piece)

@@ -3,7 +3,6 @@
 import lzma
 import posixpath
 import re
-import shutil
 import struct
 import zipfile
 import zlib
@@ -13,7 +12,7 @@ from threading import Lock
 
 from data_prep.sources.converted import readable, scratch_copy
 from data_prep.storage.errors import DataError
-from data_prep.storage.scratch import scratch_folder
+from data_prep.storage.scratch import require_room, use
 from data_prep.storage.storage import create, exists, info, is_folder, local_copy
 
 _PIECE = 1 << 20
@@ -75,6 +74,7 @@ def _unpack(archive: str, name: str | None) -> Path:
     """The archive's file of that name, or its only JSON file."""
     packed = local_copy(archive).absolute()
     target = scratch_copy("unpacked", packed, name or "annotations.json")
+    use(target.parent)
     if not target.exists():
         with create(target) as file:
             for piece in _pieces(archive, packed, name):
@@ -87,7 +87,7 @@ def _pieces(archive: str, packed: Path, name: str | None) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(packed) as opened:
             member = _only_json(archive, opened) if name is None else _member(archive, opened, name)
-            _require_room(archive, member)
+            require_room(f"{archive}: {member.filename}", member.file_size)
             with opened.open(member) as file:
                 while piece := file.read(_PIECE):
                     yield piece
@@ -114,13 +114,3 @@ def _only_json(archive: str, opened: zipfile.ZipFile) -> zipfile.ZipInfo:
         holds = f"holds {len(members)} JSON files ({names})" if members else "holds no JSON file"
         raise DataError(f"{archive}: a zip that {holds}; unpack it, and name one COCO-format file and its image folder")
     return members[0]
-
-
-def _require_room(archive: str, member: zipfile.ZipInfo) -> None:
-    folder = scratch_folder()
-    free = shutil.disk_usage(folder).free
-    if member.file_size > free:
-        raise DataError(
-            f"{archive}: {member.filename} needs {member.file_size} bytes below {folder}, {free} are free; "
-            "let MASKX_SCRATCH name a folder with more room"
-        )

@@ -2,14 +2,18 @@
 
 Endpoint, region, credentials and profile come from where every AWS tool takes them: `AWS_ENDPOINT_URL_S3` or
 `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, the files in `~/.aws`,
-or the machine's role.
+or the machine's role. So do the region (by default us-east-1 where there is an endpoint, as compatible services take
+any), and how a bucket is addressed: with an endpoint in the path, unless `~/.aws/config` says
+`s3 = addressing_style = virtual`.
 """
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3.session
+import botocore.session
 from botocore.config import Config
 from s3transfer.manager import TransferConfig, TransferManager
 
@@ -31,15 +35,26 @@ PART_BYTES = 16 << 20
 @cache
 def client() -> "S3Client":
     """This process's client, which its threads may share."""
+    core = botocore.session.Session()
     config = Config(
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=32,
-    )
-    made = boto3.session.Session().client("s3", config=config)
+    ).merge(Config(**_checksums(core.get_scoped_config())))
+    made = boto3.session.Session(botocore_session=core).client("s3", config=config)
     made.meta.events.register_first("needs-retry.s3", _GiveUpEarly())
     return made
+
+
+def _checksums(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Checksums only where S3 requires them, as many compatible services refuse them, unless the user has chosen.
+
+    Bytes are proved by the lengths and SHA-256 of the manifests.
+    """
+    kinds = ("request_checksum_calculation", "response_checksum_validation")
+    chosen = [kind for kind in kinds if f"AWS_{kind.upper()}" in os.environ or kind in profile]
+    return {kind: "when_required" for kind in kinds if kind not in chosen}
 
 
 # A forked process must not talk through its parent's connections.
@@ -59,11 +74,11 @@ class _GiveUpEarly:
 
 
 def transfers() -> TransferManager:
-    """Sends and fetches whole files in parts, four at a time, each tried as often as any request; to be closed."""
+    """Sends and fetches whole files in parts, eight at a time, each tried as often as any request; to be closed."""
     config = TransferConfig(
         multipart_threshold=PART_BYTES,
         multipart_chunksize=PART_BYTES,
-        max_request_concurrency=4,
+        max_request_concurrency=8,
         max_in_memory_upload_chunks=4,
         num_download_attempts=ATTEMPTS,
     )

@@ -1,5 +1,6 @@
 """What goes wrong with object storage, as sentences that name the URI and the remedy."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,9 @@ _NO_CREDENTIALS = (
 
 _UNKNOWN_KEY = "object storage does not accept the credentials ({code}); check the access key and its secret"
 _DENIED = "access denied; let these credentials list bucket {bucket}, and get, put and delete its objects"
+_CHECKSUMS = "; if it is not AWS that refuses, set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+_ADDRESSING = "this service wants the bucket in the host's name ({code}); write `s3 =` and, indented below it, "
+_ADDRESSING += "`addressing_style = virtual` into your profile in ~/.aws/config"
 _REGION = "bucket {bucket} is in another region ({code}); set AWS_REGION to its region"
 _ANSWERS: dict[str, tuple[type[MaskxError], str]] = {
     "NoSuchBucket": (ConfigError, "there is no bucket {bucket}; correct the name, or make the bucket"),
@@ -34,8 +38,10 @@ _ANSWERS: dict[str, tuple[type[MaskxError], str]] = {
         ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), (ConfigError, _UNKNOWN_KEY)
     ),
     **dict.fromkeys(("403", "AccessDenied"), (ConfigError, _DENIED)),
+    "SecondLevelDomainForbidden": (ConfigError, _ADDRESSING),
     **dict.fromkeys(("301", "AuthorizationHeaderMalformed", "PermanentRedirect"), (ConfigError, _REGION)),
 }
+_NOT_OF_CHECKSUMS = {"404", "412", "NoSuchBucket", "NoSuchKey", "PreconditionFailed"}
 
 
 def error_code(error: boto.ClientError) -> str:
@@ -59,7 +65,8 @@ def explained(uri: str) -> Iterator[None]:
 def _explain(uri: str, error: Exception) -> MaskxError:
     if isinstance(error, boto.ClientError) and error_code(error) in _ANSWERS:
         kind, text = _ANSWERS[error_code(error)]
-        return kind(f"{uri}: {text.format(code=error_code(error), bucket=uri.split('/')[2])}")
+        told = text.format(code=error_code(error), bucket=uri.split("/")[2])
+        return kind(f"{uri}: {told}{_of_checksums(error)}")
     if isinstance(error, boto.ProfileNotFound):
         return ConfigError(f"{uri}: {error}; correct AWS_PROFILE, or add the profile to ~/.aws/config")
     if isinstance(error, _NO_CREDENTIALS):
@@ -69,4 +76,13 @@ def _explain(uri: str, error: Exception) -> MaskxError:
         return ConfigError(f"{uri}: no location in object storage; write s3://BUCKET/PREFIX, BUCKET in lower case")
     if isinstance(error, UNREACHED):
         return StorageError(f"{uri}: object storage does not answer ({error}); check AWS_ENDPOINT_URL and the network")
-    return StorageError(f"{uri}: object storage failed ({error}); try again, what is finished is kept")
+    hint = _of_checksums(error) or "; try again, what is finished is kept"
+    return StorageError(f"{uri}: object storage failed ({error}){hint}")
+
+
+def _of_checksums(error: Exception) -> str:
+    """Many services refuse requests with the checksums that the user has asked for, each in words of its own."""
+    asked = os.environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower() == "when_supported"
+    if not (asked and isinstance(error, boto.ClientError)) or error_code(error) in _NOT_OF_CHECKSUMS:
+        return ""
+    return _CHECKSUMS

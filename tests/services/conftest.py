@@ -22,7 +22,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Lets this process and its children talk to an endpoint, with the tests' credentials and a scratch of its own."""
-    from data_prep.storage import s3, s3_client
+    from data_prep.storage import s3_client, s3_names
 
     def use(endpoint: str) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -39,7 +39,8 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ca
     monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
     yield use
     s3_client.client.cache_clear()
-    s3._require_bucket.cache_clear()
+    s3_names.require_bucket.cache_clear()
+    s3_names._refuse_bucket_in_endpoint.cache_clear()
 
 
 @pytest.fixture

@@ -16,10 +16,18 @@ def test_every_page_address_and_license_is_printed() -> None:
         assert all(file.url in text for file in source.files)
 
 
+def test_the_scratch_folder_and_its_bound_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "there"))
+    monkeypatch.setenv("MASKX_SCRATCH_BYTES", str(7 * 10**9))
+    assert f"{tmp_path}/there (MASKX_SCRATCH names another). Copies in it take up to 7.0 GB" in describe_sources()
+
+
 def test_the_disk_for_both_is_less_than_for_each_alone() -> None:
     """The images that they share stand in the dataset once."""
     sizes = {
-        line.rpartition("  ")[0].strip(): line.split()[-2] for line in describe_sources().splitlines() if "GB" in line
+        line.rpartition("  ")[0].strip(): line.split()[-2]
+        for line in describe_sources().splitlines()
+        if line.endswith("GB")
     }
     both = float(next(size for name, size in sizes.items() if name.startswith("the dataset of both")))
     alone = [float(size) for name, size in sizes.items() if name.startswith("images of")]

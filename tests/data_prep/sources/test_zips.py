@@ -96,7 +96,8 @@ def test_names_in_a_zip_cannot_lead_out(tmp_path: Path, scratch: Path) -> None:
     for number, name in enumerate(("../../a.json", "/a.json", "x/../../../a.json")):
         pack(tmp_path / "a.json.zip", {name: b"%d" % number, "../../evil": b"", f"{tmp_path}/evil": b""})
         assert unpacked(f"{tmp_path}/a.json").read_bytes() == b"%d" % number
-    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"a.json.zip", "a.json"}
+    files = {p.name for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".used"}  # locks of the scratch folder
+    assert files == {"a.json.zip", "a.json"}
     assert all(scratch in p.parents for p in tmp_path.rglob("a.json"))
 
 
@@ -116,7 +117,7 @@ def test_what_does_not_fit_on_the_disk_is_not_begun(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.json.zip", "w") as opened:
         opened.writestr("a.json", b"1")
         opened.filelist[0].file_size = 2**60
-    with pytest.raises(DataError, match=rf"a\.json needs {2**60} bytes below .*MASKX_SCRATCH"):
+    with pytest.raises(DataError, match=rf"a\.json: needs {2**60} bytes below .*MASKX_SCRATCH"):
         unpacked(f"{tmp_path}/a.json")
 
 
