@@ -56,11 +56,12 @@ def prepare(
     out: Uri,
     content: Grouped[ContentOptions],
     computation: Grouped[ComputationOptions],
+    verify: bool = False,
 ) -> None:
     """Prepare a dataset of shards from COCO, LVIS, Visual Genome and custom files.
 
     Images that several sources annotate are merged. Other sources' copies of validation images are held out of
-    training. The same command again verifies a finished dataset and completes an unfinished one.
+    training. The same command again completes an unfinished dataset and keeps a finished one.
 
     Args:
         source: `NAME=coco:FOLDER` (the layouts of COCO, Roboflow, CVAT, Label Studio and FiftyOne),
@@ -71,6 +72,8 @@ def prepare(
             choice: lower-case letters and digits. LVIS and Visual Genome find COCO's images by id in the source named
             coco. Every path may be s3://BUCKET/PREFIX.
         out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
+        verify: Where the dataset is finished already, read every byte of it. Without this, a shard of the size and
+            version that were written is trusted.
 
     Example:
         maskx data prepare --source coco=coco:coco --source vg=vg:visual_genome --classes 3000 --out dataset
@@ -91,6 +94,7 @@ def prepare(
         shard_bytes=computation.shard_bytes,
         workers=computation.workers,
         synsets=None if content.synsets is None else str(content.synsets),
+        verify=verify,
         runner=computation.runner,
         beam=computation.beam,
     )

@@ -17,7 +17,8 @@ class PrepareOptions:
     make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: bytes of images in a shard, about.
     `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that
     may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
-    `coco_synsets.csv`. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
+    `coco_synsets.csv`. `verify`: read every byte of a dataset that is finished already. `runner`, `beam`: another
+    engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
 
     sources: tuple[str, ...]
@@ -28,6 +29,7 @@ class PrepareOptions:
     max_rejected: float = 0.01
     workers: int = 1
     synsets: str | None = None
+    verify: bool = False
     runner: str | None = None
     beam: tuple[str, ...] = ()
 

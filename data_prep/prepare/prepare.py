@@ -17,7 +17,7 @@ from data_prep.format.rejects import write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
 from data_prep.prepare.ceiling import check_ceiling
-from data_prep.prepare.finished import describe_run, finished_dataset, run_uri
+from data_prep.prepare.finished import describe_run, finished_dataset, write_run
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.publish import Parameters, publish
 from data_prep.prepare.vocabulary import read_synset_table
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(options: PrepareOptions) -> Manifest:
-    """Make the dataset and return its manifest; a finished one that the options still describe is verified and kept.
+    """Make the dataset and return its manifest; a finished one that the options still describe is kept.
 
     An unfinished dataset is completed: its finished shards are verified and reused. Raises DataError or ConfigError;
     then no manifest has been written.
@@ -48,9 +48,9 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
     check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
-    run = describe_run(planned.plan, options.sources)
-    if manifest := finished_dataset(out, planned, parameters, run):
-        logger.info("%s is finished already; verified and kept", out)
+    run = describe_run(planned.plan, contents, options.sources)
+    if manifest := finished_dataset(out, planned, parameters, run, options.verify):
+        logger.info("%s is finished already; %s", out, "verified and kept" if options.verify else "kept")
         return manifest
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
@@ -59,7 +59,7 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     with _progress(out, shards):
         write_shards(out, options.engine)
     scanned = msgspec.json.decode(read(counts_uri(out)), type=Counts)
-    write(run_uri(out), msgspec.json.format(msgspec.json.encode(run), indent=1))
+    write_run(planned.plan, run)
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 
 

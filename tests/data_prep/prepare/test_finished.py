@@ -1,0 +1,72 @@
+"""A dataset that is finished is kept at the cost of a few requests, and made anew where a file of it has changed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
+from data_prep.storage.storage import list_files, read, write
+from tests.data_prep.small_s3 import SmallStore
+from tests.data_prep.small_sources import coco_image, coco_object, write_coco
+
+IMAGES = 40  # in two shards
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> PrepareOptions:
+    """A dataset of small shards on disk."""
+    numbers = range(1, IMAGES + 1)
+    write_coco(tmp_path / "mine", [coco_image(n) for n in numbers], [coco_object(n, n) for n in numbers])
+    return PrepareOptions(sources=(f"mine=coco:{tmp_path}/mine",), out=f"{tmp_path}/dataset")
+
+
+def in_storage(wanted: PrepareOptions, verify: bool = False) -> PrepareOptions:
+    return PrepareOptions(sources=wanted.sources, out="s3://bucket/dataset", verify=verify)
+
+
+def test_in_object_storage_it_costs_a_few_requests(plain_store: SmallStore, wanted: PrepareOptions) -> None:
+    manifest = prepare(in_storage(wanted))
+    assert len(manifest.shards) == 2
+    plain_store.requests.clear()
+    assert prepare(in_storage(wanted)) == manifest
+    assert len(plain_store.requests) < 16
+    assert plain_store.seen("GET", ".tar") == plain_store.seen("HEAD", ".tar") == []
+    plain_store.requests.clear()
+    assert prepare(in_storage(wanted, verify=True)) == manifest
+    assert len(plain_store.requests) > IMAGES
+
+
+def test_a_shard_that_has_changed_is_written_again(plain_store: SmallStore, wanted: PrepareOptions) -> None:
+    manifest = prepare(in_storage(wanted))
+    whole = {path: read(f"s3://bucket/dataset/{path}") for path in list_files("s3://bucket/dataset")}
+    path = manifest.shards[1].path
+    write(f"s3://bucket/dataset/{path}", b"?" + whole[path][1:])
+    assert prepare(in_storage(wanted)) == manifest
+    assert read(f"s3://bucket/dataset/{path}") == whole[path]
+    del plain_store.objects[f"bucket/dataset/{path}"]
+    assert prepare(in_storage(wanted)) == manifest
+    assert read(f"s3://bucket/dataset/{path}") == whole[path]
+
+
+def test_a_copy_of_a_dataset_is_hashed_and_kept(wanted: PrepareOptions, caplog: pytest.LogCaptureFixture) -> None:
+    manifest = prepare(wanted)
+    for path in Path(wanted.out).glob("*/*.tar"):
+        os.utime(path, ns=(0, 1))
+    caplog.clear()
+    assert prepare(wanted) == manifest
+    assert "finished already; kept" in caplog.text
+    assert all(path.stat().st_mtime_ns == 1 for path in Path(wanted.out).glob("*/*.tar"))
+
+
+def test_verifying_finds_what_the_file_system_does_not_tell(wanted: PrepareOptions) -> None:
+    manifest = prepare(wanted)
+    shard = Path(wanted.out, manifest.shards[0].path)
+    whole, found = shard.read_bytes(), shard.stat()
+    shard.write_bytes(whole[:700] + b"?" + whole[701:])
+    os.utime(shard, ns=(found.st_atime_ns, found.st_mtime_ns))
+    prepare(wanted)
+    assert shard.read_bytes() != whole
+    assert prepare(PrepareOptions(sources=wanted.sources, out=wanted.out, verify=True)) == manifest
+    assert shard.read_bytes() == whole
