@@ -40,7 +40,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Where a source says so, also by source name: `negative`, the classes that were looked for and are not there, and
     `not_exhaustive`, those of which not every object is annotated. `original_ids`, likewise, are the ids that the
-    sources' files have where those of `ids` had to be others.
+    sources' files have where those of `ids` had to be others. `names`: how each source calls its file of the image, a
+    path below its image folder; datasets of format 1.2 and before lack them.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     negative: dict[str, list[str]] = {}
     not_exhaustive: dict[str, list[str]] = {}
     original_ids: dict[str, str] = {}
+    names: dict[str, str] = {}
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

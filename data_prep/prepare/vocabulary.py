@@ -70,21 +70,27 @@ def build_vocabulary(
     found = []
     for synset in [*listed.names, *chosen]:
         names = listed.names.get(synset, {}) | {source: [synset] for source in genomes if synset in counts[source]}
-        sources = {source: _source_class(own, counts.get(source, {})) for source, own in names.items()}
+        sources = {
+            source: _source_class(own, counts.get(source, {}), listed.ids.get(source, {}))
+            for source, own in names.items()
+        }
         found.append(VocabularyClass(synset, displayed[synset], sources, listed.category_ids.get(synset)))
     return Vocabulary(tuple(found))
 
 
 @dataclass
 class _Listed:
-    """The classes of COCO-format sources by synset, in order: each source's names, the name for people, a number."""
+    """The classes of COCO-format sources by synset, in order: each source's names, the name for people, a number; and
+    by source the id of each name."""
 
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     displayed: dict[str, str] = field(default_factory=dict)
     category_ids: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, source: str, categories: tuple[Category, ...], table: Mapping[str, str]) -> None:
         """Add a source's classes."""
+        self.ids[source] = {category.name: category.id for category in reversed(categories)}
         for category in categories:
             synset = synset_of(category, table)
             own = self.names.setdefault(synset, {}).setdefault(source, [])
@@ -102,9 +108,9 @@ class _Listed:
             self.category_ids = {**found, **self.category_ids}
 
 
-def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]]) -> SourceClass:
+def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]], ids: Mapping[str, int]) -> SourceClass:
     objects, masks = (sum(counts.get(name, (0, 0))[i] for name in names) for i in range(2))
-    return SourceClass(tuple(names), objects, masks)
+    return SourceClass(tuple(names), objects, masks, tuple([ids[name] for name in names if name in ids]))
 
 
 def lemma(synset: str) -> str:

@@ -56,7 +56,8 @@ def build_record(
     negative = {copy.source: list(copy.negative) for copy in image.copies if copy.negative}
     partly = {copy.source: list(copy.not_exhaustive) for copy in image.copies if copy.not_exhaustive}
     canonical = image.canonical
-    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly, original)
+    names = {copy.source: copy.name for copy in image.copies}
+    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly, original, names)
     content.add(record)
     return record
 

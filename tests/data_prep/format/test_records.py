@@ -27,6 +27,7 @@ records = st.builds(
     ids=st.dictionaries(names, st.integers(0, 2**53)),
     objects=st.dictionaries(names, st.lists(annotations, max_size=3)),
     negative=st.dictionaries(names, st.lists(names, max_size=3), max_size=2),
+    names=st.dictionaries(names, names, max_size=2),
     not_exhaustive=st.dictionaries(names, st.lists(names, max_size=3), max_size=2),
 )
 

@@ -68,6 +68,16 @@ def test_two_names_of_one_concept_in_one_source_are_one_class() -> None:
     assert [c.sources["mine"].names for c in vocabulary.classes] == [("big cat", "big_cat")]
 
 
+def test_each_sources_own_ids_are_kept() -> None:
+    mine = (Category(9, "big cat"), Category(4, "big_cat"), Category(1, "suitcase"))
+    vocabulary = build_vocabulary(
+        {"coco": COCO, "mine": mine}, TABLE, {"bag.n.06": 1}, {"vg": {"bag.n.06": (7, 0)}}, None
+    )
+    own = [c.sources["mine"] for c in vocabulary.classes if "mine" in c.sources]
+    assert [(c.names, c.ids) for c in own] == [(("suitcase",), (1,)), (("big cat", "big_cat"), (9, 4))]
+    assert next(c for c in vocabulary.classes if c.synset == "bag.n.06").sources["vg"].ids == ()
+
+
 def test_the_table_shipped_has_all_of_coco_written_out() -> None:
     table = read_synset_table(None)
     assert len(table) == 80
