@@ -26,6 +26,7 @@ GROUPS = {
             "audit": "data_prep.cli.audit",
             "show": "data_prep.cli.show",
             "browse": "data_prep.cli.browse",
+            "export": "data_prep.cli.export",
         },
     ),
     "train": Group(

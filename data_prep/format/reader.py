@@ -88,18 +88,19 @@ class Dataset:
 
     def read_record(self, row: IndexRow) -> Record:
         """The image's annotations; raises DataError if the shard is damaged there."""
-        return self._decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
+        return self.decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
 
     def read_both(self, row: IndexRow) -> tuple[npt.NDArray[np.uint8], Record]:
         """The image, uint8 [H, W, 3] RGB, and its annotations, which stand side by side: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
-        return self._pixels(row, data[: row.image_length]), self._decode(row, data[-row.record_length :])
+        return self._pixels(row, data[: row.image_length]), self.decode(row, data[-row.record_length :])
 
     def _pixels(self, row: IndexRow, data: bytes) -> npt.NDArray[np.uint8]:
         return decode_rgb(data, f"{self.uri}/{row.shard}: {row.key}.jpg")
 
-    def _decode(self, row: IndexRow, data: bytes) -> Record:
+    def decode(self, row: IndexRow, data: bytes) -> Record:
+        """The record whose bytes stand where the row says; raises DataError if they are damaged."""
         try:
             return decode_record(data)
         except JSON_ERRORS as error:

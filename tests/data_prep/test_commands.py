@@ -60,6 +60,17 @@ def test_show_prints_a_images_record(toy_dataset: Path, capsys: pytest.CaptureFi
     assert "has no image 'nobody'" in typed(capsys, "show", str(toy_dataset), "--key", "nobody")[2]
 
 
+def test_export_writes_files_and_says_how_to_read_them(
+    toy_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--source", "coco", "--split", "val", "--classes", "red blotched", "--classes", "orange blotched")
+    code, out, _ = typed(capsys, "export", str(toy_dataset), *words, "--images", "none", "--out", f"{tmp_path}/out")
+    assert code == 0
+    assert "annotations/instances_val.json" in out
+    assert "maskx data prepare --source coco@val=coco:" in out
+    assert "has sources coco, vg" in typed(capsys, "export", str(toy_dataset), "--out", f"{tmp_path}/all")[2]
+
+
 def test_without_a_dataset_one_sentence_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("show", "verify"):
         code, _, sentence = typed(capsys, command, str(tmp_path))

@@ -27,6 +27,7 @@ ORDER = (
     "data_prep/prepare",
     "data_prep/check",
     "data_prep/browse",
+    "data_prep/export",
     "data_prep/toy_world",
     "data_prep/cli",
     "data_prep",
