@@ -41,6 +41,7 @@ GROUPS = {
         "Measure AP on classes with and without masks in training; write a report.", "maskx_model.cli.evaluate"
     ),
     "predict": Group("Detect and segment the objects of images.", "maskx_model.cli.predict"),
+    "annotate": Group("Boxes in, masks out: complete annotation files with masks.", "maskx_model.cli.annotate"),
     "study": Group(
         "Compare variants of the mask head on held-out classes; the paper's tables in small.",
         {"holdout": "maskx_model.study.cli.holdout", "tables": "maskx_model.study.cli.tables"},

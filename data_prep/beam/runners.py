@@ -59,10 +59,10 @@ def _is_unknown(record: logging.LogRecord) -> bool:
     return not known and not _OUR_ERROR.search(record.getMessage())
 
 
-def job_name(out: str) -> str:
-    """The job's name after its dataset, as every runner accepts it: lower-case letters, digits and hyphens."""
+def job_name(out: str, command: str = "prepare") -> str:
+    """The job's name after its output, as every runner accepts it: lower-case letters, digits and hyphens."""
     last = re.sub("[^a-z0-9]+", "-", out.rstrip("/").rpartition("/")[2].lower()).strip("-")
-    return f"maskx-prepare-{last}"[:60].rstrip("-")
+    return f"maskx-{command}-{last}"[:60].rstrip("-")
 
 
 def _new_pipeline(engine: Engine, name: str) -> beam.Pipeline:
@@ -146,4 +146,4 @@ def _explain(error: Exception, engine: Engine, name: str) -> str:
     ours = _OUR_ERROR.search(text)
     reason = ours["sentence"] if ours else text.splitlines()[-1] if text else type(error).__name__
     where = f"; look at job {name} on {engine.runner}'s own pages and at its workers' logs" if engine.runner else ""
-    return f"the job failed: {reason}{where}; run the command again to write the missing shards"
+    return f"the job failed: {reason}{where}; run the command again to do what is missing"

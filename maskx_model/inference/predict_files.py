@@ -2,8 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +18,7 @@ from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import create, write
 from maskx_model.config import PLAIN, Compute
-from maskx_model.inference.segmenter import Segmenter
+from maskx_model.inference.segmenter import Segmenter, model_folder
 from maskx_model.results.coco_results import category_ids, to_results
 from maskx_model.results.drawing import draw_instances
 
@@ -58,7 +57,7 @@ def predict_files(
     if not 0 <= min_score <= 1:
         raise ConfigError(f"min_score: a score lies between 0 and 1, got {min_score}")
     found = find_images(inputs, out)
-    with _model_folder(model, tracking_uri) as folder:
+    with model_folder(model, tracking_uri) as folder:
         segmenter = Segmenter.load(folder, compute)
     for stale in ("results.json", "images.json"):
         (out / stale).unlink(missing_ok=True)
@@ -153,14 +152,3 @@ def _png(picture: npt.NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "png")
     return file.getvalue()
-
-
-@contextmanager
-def _model_folder(model: str, tracking_uri: str | None) -> Iterator[str]:
-    if not model.startswith("models:/"):
-        yield model
-        return
-    from maskx_model.registry.registry import fetched_model
-
-    with fetched_model(model, tracking_uri) as folder:
-        yield folder

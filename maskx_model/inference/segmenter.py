@@ -1,16 +1,21 @@
 """A trained model ready for images, which `maskx predict` and the registered model share: so they agree."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.format.records import Rle
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import CheckpointError
 from maskx_model.config import PLAIN, Compute
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from maskx_model.model.maskx_rcnn import MaskXRCNN
     from maskx_model.results.instances import Instances
 
@@ -46,3 +51,33 @@ class Segmenter:
 
         with in_precision_of(self.compute, next(self.model.parameters()).device):
             return predict(self.model, image)
+
+    def segment_given(
+        self, image: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+    ) -> "tuple[list[Rle], Tensor]":
+        """Segments given boxes, xyxy [N, 4] in pixels, of one image, uint8 RGB [H, W, 3], as objects of the classes at
+        the positions `labels` [N]: masks over the image, and their probabilities, float32 [N, 28, 28]."""
+        import torch
+
+        from maskx_model.data.samples import to_tensor
+        from maskx_model.model.compute import in_precision_of
+        from maskx_model.results.predict import masks_in_boxes
+
+        device = next(self.model.parameters()).device
+        with in_precision_of(self.compute, device):
+            encoded = self.model.encode([to_tensor(image, device)])
+            given = torch.from_numpy(boxes).to(device), torch.from_numpy(labels).to(device) + 1
+            return masks_in_boxes(self.model, encoded, *given)
+
+
+@contextmanager
+def model_folder(model: str, tracking_uri: str | None = None) -> Iterator[str]:
+    """The folder of a model that a command names, until the block ends: a folder itself, or that of a registered model
+    (`models:/maskx@champion`), from the MLflow store `tracking_uri`. Raises ConfigError if there is no such version."""
+    if not model.startswith("models:/"):
+        yield model
+        return
+    from maskx_model.registry.registry import fetched_model
+
+    with fetched_model(model, tracking_uri) as folder:
+        yield folder

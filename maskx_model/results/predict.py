@@ -29,8 +29,15 @@ def segment_boxes(model: MaskXRCNN, encoded: Encoded, detected: Mapping[str, Ten
     `detected`: `boxes` xyxy float32 [N, 4] in the image's pixels, `labels` int64 [N] (1-based), `scores` float32 [N].
     Raises DataError for a box that is not finite or an unknown label.
     """
-    (masks,) = model.segment(encoded, [detected["boxes"]], [detected["labels"]])
-    return to_instances(detected, paste(masks, detected["boxes"], encoded.original_sizes[0]))
+    masks, _ = masks_in_boxes(model, encoded, detected["boxes"], detected["labels"])
+    return to_instances(detected, masks)
+
+
+def masks_in_boxes(model: MaskXRCNN, encoded: Encoded, boxes: Tensor, labels: Tensor) -> tuple[list[Rle], Tensor]:
+    """Masks of boxes, xyxy float32 [N, 4] in the image's pixels, as objects of `labels`, int64 [N] (1-based), of one
+    encoded image; and the probabilities that they come from, float32 [N, 28, 28]. Raises as `segment_boxes`."""
+    (probabilities,) = model.segment(encoded, [boxes], [labels])
+    return paste(probabilities, boxes, encoded.original_sizes[0]), probabilities
 
 
 def to_instances(detected: Mapping[str, Tensor], masks: list[Rle]) -> Instances:

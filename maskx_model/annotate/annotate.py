@@ -1,0 +1,186 @@
+"""The job `maskx annotate`: boxes in, masks out. Plan, segment part by part, join, show."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from data_prep.beam.engine import Engine
+from data_prep.format.manifest import manifest_uri
+from data_prep.sources.layout import cached_sha256
+from data_prep.sources.options import CocoFiles, parse_sources
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import absolute, exists, read, remove_folder, sha256, write
+from maskx_model.annotate.boxes import Replace
+from maskx_model.annotate.calibrate import calibrate
+from maskx_model.annotate.calibration import Calibration
+from maskx_model.annotate.dataset_boxes import read_dataset
+from maskx_model.annotate.join import MadeMasks, Mark, write_annotated
+from maskx_model.annotate.outcomes import OUTCOMES
+from maskx_model.annotate.page import Shown, write_page
+from maskx_model.annotate.planning import Input, make_plan, read_source
+from maskx_model.annotate.run import segment_parts
+from maskx_model.annotate.segment import SegmentPart
+from maskx_model.annotate.summary import Summary, read_summary, summary_uri, write_summary
+from maskx_model.annotate.work import (
+    MadeMask,
+    Plan,
+    read_images,
+    read_objects,
+    read_part,
+    read_plan,
+    work_folder,
+    write_plan,
+)
+from maskx_model.artifacts.model_folder import model_hash
+from maskx_model.artifacts.origin import Origin
+from maskx_model.config import PLAIN, Compute
+from maskx_model.inference.segmenter import Segmenter, model_folder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """What is annotated, and how.
+
+    Either `source`, as `maskx data prepare` takes it, or `dataset` with `split` and `source_name`. `replace`: which
+    masks that stand there are made anew. `tolerance`: of polygons in pixels; None for run lengths. `calibrate`: a
+    prepared dataset with masks by which certainty becomes a score. Raises ConfigError for options that do not go
+    together.
+    """
+
+    model: str
+    out: str
+    source: str | None = None
+    dataset: str | None = None
+    split: str = "train"
+    source_name: str | None = None
+    replace: Replace = "none"
+    tolerance: float | None = None
+    calibrate: str | None = None
+    engine: Engine = Engine()
+    compute: Compute = PLAIN
+    tracking_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.dataset is None):
+            raise ConfigError("name what to annotate: either --source NAME=coco:BOXES.json,IMAGES or --dataset URI")
+        if (self.dataset is None) != (self.source_name is None):
+            raise ConfigError("--dataset and --source-name NAME go together: the source whose boxes are meant")
+        if self.tolerance is not None and not 0 <= self.tolerance < float("inf"):
+            raise ConfigError(f"--tolerance {self.tolerance}: is a number of pixels, 0 or more")
+        if self.engine.runner and self.model.startswith("models:/"):
+            raise ConfigError(f"{self.model}: with --runner, name the model's folder, which its workers can read")
+        self.engine.check_paths(self.out, () if self.source is None else (self.source,))
+
+
+def annotate(options: AnnotateOptions) -> Summary:
+    """Give each box of a known class its mask and write the completed files to `out`, with `summary.json`, last, and
+    `page.html`.
+
+    Given again, a finished run is returned, and an unfinished one goes on: parts that are done are kept. Raises
+    ConfigError if `out` holds another run's work or would overwrite its input, CheckpointError or TrackingError for a
+    model that cannot be used, DataError for files that cannot be read.
+    """
+    out = options.out.rstrip("/")
+    with model_folder(options.model, options.tracking_uri) as folder:
+        folder = folder if "://" in folder else absolute(folder)
+        made_from = _origin(options, folder)
+        if (finished := read_summary(out)) is not None:
+            _require_same(out, finished.made_from, made_from)
+            logger.info("%s: finished already, nothing to do", out)
+            return finished
+        planned = read_plan(out)
+        if planned is not None:
+            _require_same(out, planned.made_from, made_from)
+        segmenter = Segmenter.load(folder, options.compute)
+        inputs = _inputs(options, out, begun=planned is not None)
+        if planned is None:
+            planned, images, objects = make_plan(inputs, segmenter.vocabulary, options.replace, made_from)
+            write_plan(out, planned, images, objects)
+        calibration = _calibration(options, segmenter, out)
+        work = SegmentPart(out, folder, str(made_from["model"]), options.compute, options.tolerance)
+        segment_parts(out, planned, work, options.engine)
+    name = options.model if options.model.startswith("models:/") else absolute(options.model).rpartition("/")[2]
+    mark = Mark(name, str(made_from["model"]), calibration)
+    return _finish(out, planned, inputs, mark, segmenter)
+
+
+def _origin(options: AnnotateOptions, model: str) -> Origin:
+    """What the output is made from: hashes of its inputs, and all options that change it."""
+    if options.source is not None:
+        files = [f for f in parse_sources((options.source,)) if isinstance(f, CocoFiles)]
+        given = ",".join(cached_sha256(f.annotations) for f in files)
+    else:
+        given = f"{sha256(manifest_uri(str(options.dataset)))} {options.split} {options.source_name}"
+    return {
+        "model": model_hash(model),
+        "given": given,
+        "replace": options.replace,
+        "tolerance": options.tolerance,
+        "calibrate": options.calibrate and sha256(manifest_uri(options.calibrate)),
+        "precision": options.compute.precision,
+    }
+
+
+def _require_same(out: str, before: Origin, made_from: Origin) -> None:
+    different = sorted(name for name in made_from if before.get(name) != made_from[name])
+    if different:
+        raise ConfigError(
+            f"{out}: holds a run with another {', '.join(different)}; choose another folder, or delete this one"
+        )
+
+
+def _inputs(options: AnnotateOptions, out: str, begun: bool) -> list[Input]:
+    if options.source is None:
+        return [read_dataset(str(options.dataset), options.split, str(options.source_name), out, begun)]
+    inputs = read_source(options.source)
+    for given in inputs:
+        if absolute(f"{out}/{given.name}") == absolute(given.uri):
+            raise ConfigError(f"--out {out}: {given.name} there is the file to annotate; choose another folder")
+    return inputs
+
+
+def _calibration(options: AnnotateOptions, segmenter: Segmenter, out: str) -> Calibration | None:
+    if options.calibrate is None:
+        return None
+    uri = f"{work_folder(out)}/calibration.json"
+    if not exists(uri):
+        write(uri, msgspec.json.encode(calibrate(segmenter, options.calibrate)))
+    return msgspec.json.decode(read(uri), type=Calibration)
+
+
+def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter: Segmenter) -> Summary:
+    """Join the parts into the files, draw the page, write the summary, and remove the work folder."""
+    shown = Shown(read_images(out), read_objects(out), segmenter)
+    for number, (given, file) in enumerate(zip(inputs, plan.files, strict=True)):
+        with MadeMasks(file.annotations, _masks_of(out, plan, number)) as made:
+            scores = write_annotated(given.uri, given.listing.byte_ranges, f"{out}/{file.name}", made, mark)
+            shown.add(number, scores, made)
+    outcomes, problems = Counter(plan.outcomes), []
+    for part in range(len(plan.parts)):
+        result = read_part(out, part)
+        outcomes += Counter(result.outcomes)
+        problems += result.problems
+    summary = Summary(
+        made_from=plan.made_from,
+        model=mark.model,
+        files={file.name: file.annotations for file in plan.files},
+        outcomes={name: outcomes[name] for name in OUTCOMES if outcomes[name]},
+        unknown_classes=plan.unknown_classes,
+        problems=problems,
+        mean_score=shown.mean_score,
+        calibration=mark.calibration,
+    )
+    write_page(f"{out}/page.html", summary, shown)
+    write_summary(out, summary)
+    remove_folder(work_folder(out))
+    return summary
+
+
+def _masks_of(out: str, plan: Plan, file: int) -> Iterator[MadeMask]:
+    for part in range(len(plan.parts)):
+        yield from (mask for mask in read_part(out, part).masks if mask.file == file)

@@ -1,0 +1,148 @@
+"""The annotations of a COCO-format file: which of them are segmented, as what class in which box, and why others not."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from mmap import mmap
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from data_prep.sources.coco import CocoListing
+from data_prep.sources.coco_annotations import add_coco_annotation, annotation_image_id
+from data_prep.sources.coordinates import CoordinateTransform
+from data_prep.sources.json_files import Items, read_items
+from data_prep.sources.objects import ImageObjects, RawRecord
+from data_prep.storage.errors import JSON_ERRORS
+from maskx_model.annotate.class_names import Find
+from maskx_model.annotate.marks import read_mark
+from maskx_model.annotate.outcomes import CROWD, KEPT, NO_BOX, NO_IMAGE, UNKNOWN_CLASS
+from maskx_model.annotate.work import OBJECT, Objects
+
+Replace = Literal["none", "made", "all"]
+"""Which masks that stand in the file are made anew: none, those marked as made by a model, or all."""
+
+NOTHING = msgspec.Raw(b"null")
+_NO_MASK = frozenset((b"null", b"[]", b"[[]]", b"{}", b'""'))
+
+
+class _Boxed(msgspec.Struct, gc=False):
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    iscrowd: int = 0
+    segmentation: msgspec.Raw = NOTHING
+    provenance: msgspec.Raw = NOTHING
+
+
+class _Masked(msgspec.Struct, gc=False):
+    segmentation: msgspec.Raw = NOTHING
+    provenance: msgspec.Raw = NOTHING
+
+
+_all = msgspec.json.Decoder(list[_Boxed])
+_one = msgspec.json.Decoder(_Boxed)
+_masked = msgspec.json.Decoder(_Masked)
+
+
+@dataclass
+class Boxes:
+    """What a file asks for: its number of annotations, the objects to segment (`OBJECT`) with images as the listing
+    counts them, the number of all others by outcome, and of those of classes that the model does not know by class."""
+
+    annotations: int = 0
+    objects: list[Objects] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    unknown_classes: Counter[str] = field(default_factory=Counter)
+
+
+class BoxesReader:
+    """Reads the annotations of one file, number `number` among all, whose parts `listing` names."""
+
+    def __init__(self, buffer: mmap, listing: CocoListing, number: int, find: Find, replace: Replace) -> None:
+        self._buffer, self._listing, self._number, self._replace = buffer, listing, number, replace
+        self._images = _first_positions([image.id for image in listing.images])
+        self._names = {c.id: c.name for c in listing.categories}
+        self._labels = {c.id: find(c.name, c.synset) for c in listing.categories}
+
+    def read(self) -> Boxes:
+        """Go over all annotations once."""
+        boxes = Boxes()
+        for byte_range in self._listing.byte_ranges:
+            items = read_items(self._buffer, byte_range)
+            rows = []
+            for number, boxed in enumerate(self._decoded(items), boxes.annotations):
+                outcome = self._why_not(boxed)
+                if outcome is None and boxed is not None:
+                    label = self._labels[boxed.category_id]
+                    rows.append((self._images[boxed.image_id], self._number, number, label, boxed.bbox))
+                    continue
+                boxes.outcomes[str(outcome)] += 1
+                if outcome == UNKNOWN_CLASS and boxed is not None:
+                    boxes.unknown_classes[self._names.get(boxed.category_id, f"id {boxed.category_id}")] += 1
+            boxes.objects.append(np.array(rows, OBJECT))
+            boxes.annotations += len(items.raw)
+        return boxes
+
+    def _decoded(self, items: Items) -> Iterator[_Boxed | None]:
+        """Every annotation: all at once, or where one is not as COCO has it, one by one; None where it has no box."""
+        try:
+            yield from _all.decode(items.data)
+        except JSON_ERRORS:
+            for offset, item in items:
+                try:
+                    yield _one.decode(item)
+                except JSON_ERRORS:
+                    yield self._leniently(bytes(item), offset)
+
+    def _leniently(self, data: bytes, offset: int) -> _Boxed | None:
+        """One annotation as `maskx data prepare` reads it."""
+        try:
+            image_id = annotation_image_id(msgspec.Raw(data))
+            masked = _masked.decode(data)
+        except JSON_ERRORS:
+            return None
+        if image_id not in self._images:
+            return _Boxed(image_id, 0, (0.0, 0.0, 1.0, 1.0))
+        image = self._listing.images[self._images[image_id]]
+        found = ImageObjects()
+        add_coco_annotation(RawRecord(data, offset, CoordinateTransform(image.width, image.height), found), self._names)
+        if not found.annotations:
+            return None
+        ids = {name: number for number, name in self._names.items()}
+        (a,) = found.annotations
+        return _Boxed(image_id, ids[a.category], a.bbox, a.iscrowd, masked.segmentation, masked.provenance)
+
+    def _why_not(self, boxed: _Boxed | None) -> str | None:
+        """Why an annotation is not segmented; None if it is."""
+        if boxed is None:
+            return NO_BOX
+        if boxed.image_id not in self._images:
+            return NO_IMAGE
+        if has_mask(boxed.segmentation) and not self._is_replaced(boxed.provenance):
+            return KEPT
+        if boxed.iscrowd:
+            return CROWD
+        if self._labels.get(boxed.category_id) is None:
+            return UNKNOWN_CLASS
+        _, _, width, height = boxed.bbox
+        return None if width > 0 and height > 0 and all(map(math.isfinite, boxed.bbox)) else NO_BOX
+
+    def _is_replaced(self, provenance: msgspec.Raw) -> bool:
+        return self._replace == "all" or (self._replace == "made" and read_mark(provenance) is not None)
+
+
+def has_mask(segmentation: msgspec.Raw) -> bool:
+    """Whether anything stands there that may be a mask."""
+    data = memoryview(segmentation)
+    return data.nbytes > 64 or bytes(data).translate(None, b" \t\r\n") not in _NO_MASK
+
+
+def _first_positions(ids: list[int]) -> Mapping[int, int]:
+    """Id → position; the first where two have one id."""
+    positions: dict[int, int] = {}
+    for position, identity in enumerate(ids):
+        positions.setdefault(identity, position)
+    return positions

@@ -1,0 +1,85 @@
+"""The parts' masks into the annotation file: what stood there stays, byte for byte; masks, scores and marks are added."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.sources.json_files import ByteRange, map_file, read_items
+from data_prep.storage.storage import create
+from maskx_model.annotate.calibration import Calibration
+from maskx_model.annotate.marks import MADE_BY, Provenance, with_mask
+from maskx_model.annotate.work import MadeMask
+
+@dataclass(frozen=True)
+class Mark:
+    """What is written beside each mask: the model, and how its certainty becomes a score (None: it is the score)."""
+
+    model: str
+    sha256: str
+    calibration: Calibration | None
+
+    def scores(self, certainties: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Certainties [N] → scores [N] in 0..1."""
+        scores = certainties if self.calibration is None else self.calibration.score(certainties)
+        return scores.round(4)
+
+
+class MadeMasks:
+    """The masks of one file by the number of their annotation: numbers in memory, segmentations in a scratch file."""
+
+    def __init__(self, annotations: int, masks: Iterator[MadeMask]) -> None:
+        self._file = tempfile.TemporaryFile()
+        self.certainties = np.full(annotations, np.nan)
+        self._ends = np.zeros((annotations, 2), np.int64)
+        position = 0
+        for mask in masks:
+            length = self._file.write(mask.segmentation)
+            self.certainties[mask.number] = mask.certainty
+            self._ends[mask.number] = position, position + length
+            position += length
+        self._file.flush()
+        self._map = mmap(self._file.fileno(), 0, access=ACCESS_READ) if position else b""
+
+    def __enter__(self) -> "MadeMasks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._map, mmap):
+            self._map.close()
+        self._file.close()
+
+    def segmentation(self, number: int) -> bytes | None:
+        """The mask of an annotation as JSON; None if none was made."""
+        start, end = self._ends[number].tolist()
+        return self._map[start:end] if end > start else None
+
+
+def write_annotated(
+    source: str, byte_ranges: Sequence[ByteRange], out: str, made: MadeMasks, mark: Mark
+) -> npt.NDArray[np.float64]:
+    """Write the file `source` again, its annotations (in `byte_ranges`) with the masks made; returns each one's score,
+    NaN where no mask was made."""
+    buffer = map_file(source)
+    scores = mark.scores(made.certainties)
+    with create(out) as file:
+        position = number = 0
+        for byte_range in byte_ranges:
+            for offset, item in read_items(buffer, byte_range):
+                if (segmentation := made.segmentation(number)) is not None:
+                    _copy(buffer, position, offset, file)
+                    position = offset + memoryview(item).nbytes
+                    provenance = Provenance(MADE_BY, mark.model, mark.sha256, float(scores[number]))
+                    file.write(with_mask(bytes(item), segmentation, provenance))
+                number += 1
+        _copy(buffer, position, len(buffer), file)
+    return scores
+
+
+def _copy(buffer: mmap, start: int, end: int, file: BinaryIO, piece: int = 1 << 20) -> None:
+    for position in range(start, end, piece):
+        file.write(buffer[position : min(position + piece, end)])

@@ -1,0 +1,53 @@
+"""What is added to an annotation, a JSON object: its mask, the mask's score, and the mark of the model that made it."""
+
+import msgspec
+
+from data_prep.storage.errors import JSON_ERRORS
+
+MADE_BY = "maskx annotate"
+
+
+class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The mark of a mask that no person drew, an annotation's `provenance`: the program and the model that made it (a
+    name, and the SHA-256 of its manifest), the mask's score, and `before`, whatever stood under that name before."""
+
+    made_by: str
+    model: str = ""
+    sha256: str = ""
+    score: float | None = None
+    before: msgspec.Raw = msgspec.Raw(b"")
+
+
+def read_mark(provenance: msgspec.Raw | bytes) -> Provenance | None:
+    """An annotation's `provenance`, if that says who made its mask; None for anything else."""
+    try:
+        return msgspec.json.decode(provenance, type=Provenance)
+    except JSON_ERRORS:
+        return None
+
+
+def with_mask(annotation: bytes, segmentation: bytes, mark: Provenance) -> bytes:
+    """The annotation with mask, score and mark. All its other fields stay, byte for byte and in their order.
+
+    A `score` of its own, a box's, stays; one that belongs to an earlier mark is replaced.
+    """
+    fields = msgspec.json.decode(annotation, type=dict[str, msgspec.Raw])
+    before = fields.get("provenance", msgspec.Raw(b"null"))
+    earlier = read_mark(before)
+    if earlier is not None:
+        mark = msgspec.structs.replace(mark, before=earlier.before)
+    elif bytes(before) != b"null":
+        mark = msgspec.structs.replace(mark, before=before)
+    added = {"segmentation": segmentation}
+    if "score" not in fields or (earlier is not None and bytes(fields["score"]) == msgspec.json.encode(earlier.score)):
+        added["score"] = msgspec.json.encode(mark.score)
+    added["provenance"] = msgspec.json.encode(mark)
+    if not added.keys() & fields.keys():
+        tail = b",".join(_member(name, value) for name, value in added.items())
+        return annotation[:-1].rstrip() + (b"," if fields else b"") + tail + b"}"
+    members = {name: bytes(value) for name, value in fields.items()} | added
+    return b"{" + b",".join(_member(name, value) for name, value in members.items()) + b"}"
+
+
+def _member(name: str, value: bytes) -> bytes:
+    return msgspec.json.encode(name) + b":" + value

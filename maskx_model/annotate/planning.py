@@ -1,0 +1,88 @@
+"""Which objects of which images are segmented: read the annotation files once, and cut the images into parts."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.format.vocabulary import Vocabulary
+from data_prep.sources.coco import CocoListing, list_coco
+from data_prep.sources.json_files import map_file
+from data_prep.sources.lvis import list_lvis
+from data_prep.sources.options import CocoFiles, parse_sources
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import absolute, is_on_disk
+from maskx_model.annotate.boxes import BoxesReader, Replace
+from maskx_model.annotate.class_names import class_finder
+from maskx_model.annotate.work import OBJECT, AnnotatedFile, BoxedImage, Objects, Plan
+from maskx_model.artifacts.origin import Origin
+
+PART = 50
+"""Images of a part: what a worker does at a time, and loses at most when it is killed."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A COCO-format file to complete: what it lists, where it is, its name in the output folder, and its images' files,
+    in the order of the listing."""
+
+    listing: CocoListing
+    uri: str
+    name: str
+    images: Sequence[BoxedImage]
+
+
+def read_source(option: str) -> list[Input]:
+    """The files of a `--source` option (`NAME=coco:…` or `NAME=lvis:…`).
+
+    Raises ConfigError for Visual Genome's format, which has no masks, and as `parse_sources`; DataError for a file that
+    is not in COCO's format.
+    """
+    inputs = []
+    for number, files in enumerate(parse_sources((option,))):
+        if not isinstance(files, CocoFiles):
+            raise ConfigError(
+                f"--source {option}: Visual Genome's files have no place for masks; run `maskx data prepare` on them "
+                "and give the dataset with --dataset and --source-name"
+            )
+        listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
+        images = [BoxedImage(_whole(i.path), i.width, i.height) for i in listing.images]
+        inputs.append(Input(listing, files.annotations, files.label, images))
+    return inputs
+
+
+def make_plan(
+    inputs: Sequence[Input], vocabulary: Vocabulary, replace: Replace, made_from: Origin
+) -> tuple[Plan, list[BoxedImage], Objects]:
+    """The plan of a run, its images and its objects; only images with objects to segment take part."""
+    find = class_finder(vocabulary)
+    outcomes: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    files, everything = [], []
+    first = 0
+    for number, given in enumerate(inputs):
+        boxes = BoxesReader(map_file(given.uri), given.listing, number, find, replace).read()
+        files.append(AnnotatedFile(given.uri, given.name, boxes.annotations))
+        outcomes += boxes.outcomes
+        unknown += boxes.unknown_classes
+        objects = np.concatenate([np.zeros(0, OBJECT), *boxes.objects])
+        objects["image"] += first
+        everything.append(objects)
+        first += len(given.images)
+    objects = np.concatenate([np.zeros(0, OBJECT), *everything])
+    objects = objects[np.argsort(objects["image"], kind="stable")]
+    used, objects["image"] = np.unique(objects["image"], return_inverse=True)
+    listed = [image for given in inputs for image in given.images]
+    images = [listed[position] for position in used.tolist()]
+    plan = Plan(made_from, tuple(files), tuple(cut(len(images))), dict(outcomes), dict(unknown.most_common()))
+    return plan, images, objects
+
+
+def cut(images: int) -> Iterable[tuple[int, int]]:
+    """Parts of that many images, from … to before …."""
+    return [(start, min(start + PART, images)) for start in range(0, images, PART)]
+
+
+def _whole(path: str) -> str:
+    return absolute(path) if path and is_on_disk(path) else path

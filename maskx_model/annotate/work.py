@@ -1,0 +1,125 @@
+"""What workers are told and what they answer: files in the work folder, `<out>/.annotate`."""
+
+import io
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.storage import exists, info, list_files, read, write
+from maskx_model.artifacts.origin import Origin
+
+OBJECT = np.dtype([("image", "<i4"), ("file", "<i4"), ("number", "<i8"), ("label", "<i4"), ("box", "<f8", 4)])
+"""An object to segment: its image's position among all, its annotation file, its number among the annotations there
+(from 0), its class's position in the model's vocabulary, and its box (x, y, width, height) in pixels."""
+
+Objects = npt.NDArray[np.void]
+
+
+class BoxedImage(msgspec.Struct, frozen=True, array_like=True):
+    """An image with objects to segment: the file that holds it and, where that holds more, its bytes there (a length of
+    -1: all). `width` and `height` as listed, in pixels; 0 where nothing is listed."""
+
+    uri: str
+    width: int
+    height: int
+    offset: int = 0
+    length: int = -1
+
+
+class AnnotatedFile(msgspec.Struct, frozen=True):
+    """A COCO-format file to complete, its name in the output folder, and its number of annotations."""
+
+    uri: str
+    name: str
+    annotations: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All that workers need to know. `parts`: the images of each part, from … to before …; `outcomes`: of the
+    annotations that are not segmented; `unknown_classes`: the number of annotations of each."""
+
+    made_from: Origin
+    files: tuple[AnnotatedFile, ...]
+    parts: tuple[tuple[int, int], ...]
+    outcomes: dict[str, int]
+    unknown_classes: dict[str, int]
+
+
+class MadeMask(msgspec.Struct, frozen=True, array_like=True):
+    """The mask of annotation `number` of file `file`: `certainty`, the mean of |2p − 1| within it, and what stands as
+    its `segmentation`."""
+
+    file: int
+    number: int
+    certainty: float
+    segmentation: msgspec.Raw
+
+
+class PartResult(msgspec.Struct, frozen=True):
+    """What became of the objects of a part; `problems` names images that cannot be used."""
+
+    masks: list[MadeMask]
+    outcomes: dict[str, int]
+    problems: list[str]
+
+
+def work_folder(out: str) -> str:
+    """Where everything stands that is needed until the output is whole."""
+    return f"{out}/.annotate"
+
+
+def write_plan(out: str, plan: Plan, images: list[BoxedImage], objects: Objects) -> None:
+    """Write what workers read; the plan itself last."""
+    folder = work_folder(out)
+    buffer = io.BytesIO()
+    np.save(buffer, objects, allow_pickle=False)
+    write(f"{folder}/objects.npy", buffer.getvalue())
+    write(f"{folder}/images.json", msgspec.json.encode(images))
+    write(f"{folder}/plan.json", msgspec.json.encode(plan))
+
+
+def read_plan(out: str) -> Plan | None:
+    """The plan of a run that has begun; None where none has."""
+    uri = f"{work_folder(out)}/plan.json"
+    return msgspec.json.decode(read(uri), type=Plan) if exists(uri) else None
+
+
+def plan_version(out: str) -> int | str:
+    """What changes when the plan does; raises DataError if there is none."""
+    found = info(f"{work_folder(out)}/plan.json")
+    if found is None:
+        raise DataError(f"{out}: its work folder has gone; give the command again")
+    return found.version
+
+
+def read_images(out: str) -> list[BoxedImage]:
+    """All images with objects to segment."""
+    return msgspec.json.decode(read(f"{work_folder(out)}/images.json"), type=list[BoxedImage])
+
+
+def read_objects(out: str) -> Objects:
+    """All objects to segment, by image."""
+    objects: Objects = np.load(io.BytesIO(read(f"{work_folder(out)}/objects.npy")), allow_pickle=False)
+    return objects
+
+
+def part_uri(out: str, part: int) -> str:
+    """The file of a finished part."""
+    return f"{work_folder(out)}/parts/{part:06d}.json"
+
+
+def finished_parts(out: str) -> set[int]:
+    """The parts that are done."""
+    names = list_files(f"{work_folder(out)}/parts")
+    return {int(name.removesuffix(".json")) for name in names if not name.startswith(".") and name.endswith(".json")}
+
+
+def read_part(out: str, part: int) -> PartResult:
+    """The result of a part; raises DataError if it is damaged."""
+    uri = part_uri(out, part)
+    try:
+        return msgspec.json.decode(read(uri), type=PartResult)
+    except JSON_ERRORS as error:
+        raise DataError(f"{uri}: damaged ({error}); delete it and give the command again") from None

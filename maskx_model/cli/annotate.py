@@ -1,0 +1,111 @@
+"""`maskx annotate`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from data_prep.arguments import Grouped, Number, Uri, optional
+from maskx_model.cli.arguments import TrackingUri
+from maskx_model.cli.model_options import InferenceComputeOptions
+
+
+@dataclass(frozen=True)
+class BoxesOptions:
+    """What is annotated: a source's files, or a prepared dataset.
+
+    Attributes:
+        source: `NAME=coco:ANNOTATIONS,IMAGES` or any other form that `maskx data prepare` takes, except vg. The files
+            come back completed, all else in them byte for byte.
+        dataset: A prepared dataset, on disk or in object storage. Its boxes and masks come back as a COCO-format file.
+        split: The split of the dataset.
+        source_name: The dataset's source whose boxes are segmented, by its name there.
+        replace: Masks that are there and made anew: `none`; `made`, those that a model made, as their provenance says;
+            `all`, people's too.
+    """
+
+    source: Annotated[str | None, optional("NAME=KIND:PATH", "a dataset")] = None
+    dataset: Annotated[str | None, optional("URI", "a source's files")] = None
+    split: Annotated[str, arg(metavar="NAME")] = "train"
+    source_name: Annotated[str | None, optional("NAME", "required with --dataset")] = None
+    replace: Literal["none", "made", "all"] = "none"
+
+
+@dataclass(frozen=True)
+class MaskFileOptions:
+    """How masks and scores are written.
+
+    Attributes:
+        polygons: Write polygons, which annotation tools edit, instead of run lengths. Holes are filled.
+        tolerance: How far a polygon may be from its mask's outline, in pixels.
+        calibrate: A prepared dataset with masks of the model's classes. A mask's score is then the IoU to be expected,
+            as learned on the split val (train, where there is no other); else it is the model's certainty, the mean of
+            |2p − 1| within the mask.
+    """
+
+    polygons: bool = False
+    tolerance: Annotated[float, arg(metavar="PIXELS")] = 1.0
+    calibrate: Annotated[str | None, optional("URI", "certainty as it is")] = None
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where the masks are made.
+
+    Attributes:
+        workers: Number of processes of this machine.
+        runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
+        beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more.
+    """
+
+    workers: Number = 1
+    runner: Annotated[str | None, optional("NAME", "this machine")] = None
+    beam: Annotated[
+        UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE", help_behavior_hint="(default: no option)")
+    ] = ()
+
+
+def annotate(
+    model: Annotated[Positional[str], arg(metavar="MODEL")],
+    out: Uri,
+    tracking_uri: TrackingUri = None,
+    *,
+    boxes: Grouped[BoxesOptions],
+    masks: Grouped[MaskFileOptions],
+    engine: Grouped[EngineOptions],
+    computation: Grouped[InferenceComputeOptions],
+) -> None:
+    """Boxes in, masks out: give each annotated box of a class that the model knows its mask.
+
+    Writes the COCO-format files completed: `segmentation`, `score` (how sure the mask is) and `provenance` (what made
+    it) are added, all else stays. Masks that are there are kept. page.html shows examples and the least sure masks. The
+    same command again goes on where it was interrupted.
+
+    Args:
+        model: The folder of a trained model, or a registered one such as models:/maskx@champion.
+        out: Folder for the completed files, page.html and summary.json.
+        tracking_uri: MLflow's tracking server for a registered model.
+
+    Example:
+        maskx annotate masks --source mine=coco:boxes.json,photos --out annotated --calibrate dataset
+    """
+    from data_prep.beam.engine import Engine
+    from maskx_model.annotate.annotate import AnnotateOptions
+    from maskx_model.annotate.annotate import annotate as run
+    from maskx_model.annotate.summary import describe
+
+    options = AnnotateOptions(
+        model=model,
+        out=out,
+        source=boxes.source,
+        dataset=boxes.dataset,
+        split=boxes.split,
+        source_name=boxes.source_name,
+        replace=boxes.replace,
+        tolerance=masks.tolerance if masks.polygons else None,
+        calibrate=masks.calibrate,
+        engine=Engine(engine.runner, engine.beam, engine.workers),
+        compute=computation.compute,
+        tracking_uri=tracking_uri,
+    )
+    print(describe(run(options), out))
