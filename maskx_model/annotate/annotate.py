@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 import msgspec
 
@@ -23,7 +24,7 @@ from maskx_model.annotate.page import Shown, write_page
 from maskx_model.annotate.planning import Input, make_plan, read_source
 from maskx_model.annotate.run import segment_parts
 from maskx_model.annotate.segment import SegmentPart
-from maskx_model.annotate.summary import Summary, read_summary, summary_uri, write_summary
+from maskx_model.annotate.summary import Summary, read_summary, write_summary
 from maskx_model.annotate.work import (
     MadeMask,
     Plan,
@@ -40,6 +41,9 @@ from maskx_model.config import PLAIN, Compute
 from maskx_model.inference.segmenter import Segmenter, model_folder
 
 logger = logging.getLogger(__name__)
+
+HERE = Engine()
+"""This process."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class AnnotateOptions:
     replace: Replace = "none"
     tolerance: float | None = None
     calibrate: str | None = None
-    engine: Engine = Engine()
+    engine: Engine = HERE
     compute: Compute = PLAIN
     tracking_uri: str | None = None
 
@@ -86,8 +90,8 @@ def annotate(options: AnnotateOptions) -> Summary:
     model that cannot be used, DataError for files that cannot be read.
     """
     out = options.out.rstrip("/")
-    with model_folder(options.model, options.tracking_uri) as folder:
-        folder = folder if "://" in folder else absolute(folder)
+    with model_folder(options.model, options.tracking_uri) as named:
+        folder = absolute(named)
         made_from = _origin(options, folder)
         if (finished := read_summary(out)) is not None:
             _require_same(out, finished.made_from, made_from)
@@ -104,9 +108,13 @@ def annotate(options: AnnotateOptions) -> Summary:
         calibration = _calibration(options, segmenter, out)
         work = SegmentPart(out, folder, str(made_from["model"]), options.compute, options.tolerance)
         segment_parts(out, planned, work, options.engine)
-    name = options.model if options.model.startswith("models:/") else absolute(options.model).rpartition("/")[2]
-    mark = Mark(name, str(made_from["model"]), calibration)
+    mark = Mark(_model_name(options.model), str(made_from["model"]), calibration)
     return _finish(out, planned, inputs, mark, segmenter)
+
+
+def _model_name(model: str) -> str:
+    """With the folder above: many models are called alike."""
+    return model if model.startswith("models:/") else "/".join(absolute(model).split("/")[-2:])
 
 
 def _origin(options: AnnotateOptions, model: str) -> Origin:
@@ -157,7 +165,8 @@ def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter
     """Join the parts into the files, draw the page, write the summary, and remove the work folder."""
     shown = Shown(read_images(out), read_objects(out), segmenter)
     for number, (given, file) in enumerate(zip(inputs, plan.files, strict=True)):
-        with MadeMasks(file.annotations, _masks_of(out, plan, number)) as made:
+        with TemporaryFile() as scratch:
+            made = MadeMasks(file.annotations, _masks_of(out, plan, number), scratch)
             scores = write_annotated(given.uri, given.listing.byte_ranges, f"{out}/{file.name}", made, mark)
             shown.add(number, scores, made)
     outcomes, problems = Counter(plan.outcomes), []

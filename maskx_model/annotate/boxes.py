@@ -1,4 +1,4 @@
-"""The annotations of a COCO-format file: which of them are segmented, as what class in which box, and why others not."""
+"""The annotations of a COCO-format file: which are segmented, as what class in which box, and why others are not."""
 
 import math
 from collections import Counter

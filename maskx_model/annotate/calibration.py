@@ -37,7 +37,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def fit_calibration(certainties: Sequence[float], ious: Sequence[float]) -> Calibration:
-    """The rising line through the means of 20 equal groups; groups that would fall are joined to their neighbors.
+    """The rising line from 0 through the means of 20 equal groups; those that would fall are joined to their neighbors.
 
     Raises DataError for fewer than 50 masks, which would foretell nothing.
     """
@@ -50,5 +50,5 @@ def fit_calibration(certainties: Sequence[float], ious: Sequence[float]) -> Cali
         blocks.append(group)
         while len(blocks) > 1 and blocks[-2][:, 1].mean() > blocks[-1][:, 1].mean():
             blocks[-2:] = [np.concatenate(blocks[-2:])]
-    x, y = (tuple(float(block[:, column].mean().round(4)) for block in blocks) for column in (0, 1))
+    x, y = ((0.0, *(float(block[:, column].mean().round(4)) for block in blocks)) for column in (0, 1))
     return Calibration(x, y, len(pairs))

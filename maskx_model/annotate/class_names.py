@@ -5,7 +5,7 @@ from collections.abc import Callable
 from data_prep.format.vocabulary import Vocabulary
 
 Find = Callable[[str, str | None], int | None]
-"""A class's name and its synset, if the file has one → its position in the model's vocabulary, None if there is none."""
+"""A class's name, and its synset where the file has one → its position in the model's vocabulary, or None."""
 
 
 def class_finder(vocabulary: Vocabulary) -> Find:

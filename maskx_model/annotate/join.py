@@ -1,10 +1,9 @@
-"""The parts' masks into the annotation file: what stood there stays, byte for byte; masks, scores and marks are added."""
+"""The parts' masks into the annotation file: what stood there stays byte for byte; masks, scores and marks are new."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from data_prep.storage.storage import create
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.marks import MADE_BY, Provenance, with_mask
 from maskx_model.annotate.work import MadeMask
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -30,28 +30,19 @@ class Mark:
 
 
 class MadeMasks:
-    """The masks of one file by the number of their annotation: numbers in memory, segmentations in a scratch file."""
+    """The masks of one file by the number of their annotation: certainties in memory, masks in the file `scratch`."""
 
-    def __init__(self, annotations: int, masks: Iterator[MadeMask]) -> None:
-        self._file = tempfile.TemporaryFile()
+    def __init__(self, annotations: int, masks: Iterable[MadeMask], scratch: IO[bytes]) -> None:
         self.certainties = np.full(annotations, np.nan)
         self._ends = np.zeros((annotations, 2), np.int64)
         position = 0
         for mask in masks:
-            length = self._file.write(mask.segmentation)
+            length = scratch.write(mask.segmentation)
             self.certainties[mask.number] = mask.certainty
             self._ends[mask.number] = position, position + length
             position += length
-        self._file.flush()
-        self._map = mmap(self._file.fileno(), 0, access=ACCESS_READ) if position else b""
-
-    def __enter__(self) -> "MadeMasks":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if isinstance(self._map, mmap):
-            self._map.close()
-        self._file.close()
+        scratch.flush()
+        self._map = mmap(scratch.fileno(), 0, access=ACCESS_READ) if position else b""
 
     def segmentation(self, number: int) -> bytes | None:
         """The mask of an annotation as JSON; None if none was made."""

@@ -21,10 +21,7 @@ def read_pixels(image: BoxedImage) -> Pixels:
     """
     if not image.uri:
         raise DataError("an image without a file name, or with one that leads out of the image folder")
-    if image.length < 0:
-        data = read(image.uri)
-    else:
-        data = read_range(image.uri, image.offset, image.length)
+    data = read(image.uri) if image.length < 0 else read_range(image.uri, image.offset, image.length)
     pixels = decode_rgb(data, image.uri)
     if (width_height := pixels.shape[1::-1]) == (image.width, image.height):
         return pixels

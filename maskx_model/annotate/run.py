@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Event, Thread
+from typing import Never
 
 from tqdm import tqdm
 
@@ -39,7 +40,7 @@ def segment_parts(out: str, plan: Plan, work: SegmentPart, engine: Engine) -> No
 
 
 @contextmanager
-def _watched(out: str, sizes: list[int], bar: "tqdm[None]") -> Iterator[None]:
+def _watched(out: str, sizes: list[int], bar: "tqdm[Never]") -> Iterator[None]:
     """The bar advances with the parts, whichever process does them."""
     done = Event()
 

@@ -46,8 +46,9 @@ def nothing(_images: int) -> None:
 
 @dataclass(frozen=True)
 class SegmentPart:
-    """Does a part of the plan at `out`: writes its `PartResult`. `model`: a model folder with its hash; `tolerance`: of polygons, in
-    pixels, None for run lengths; `threads`: how many a process computes with, None for torch's own number."""
+    """Does a part of the plan at `out`: writes its `PartResult`. `model`: a model folder with its hash; `tolerance`: of
+    polygons, in pixels, None for run lengths; `threads`: how many a process computes with, None for torch's own number.
+    """
 
     out: str
     model: str
@@ -104,7 +105,7 @@ def clipped(
     there, bool [N]."""
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     corners = corners.clip(0, [width, height, width, height]).astype(np.float32)
-    return corners, (corners[:, :2] < corners[:, 2:]).all(1)
+    return corners, (corners[:, 0] < corners[:, 2]) & (corners[:, 1] < corners[:, 3])
 
 
 def _read_ahead(images: list[BoxedImage]) -> Iterator[Pixels | str]:

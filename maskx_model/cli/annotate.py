@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import TrackingUri
 from maskx_model.cli.model_options import InferenceComputeOptions
 
@@ -20,14 +21,14 @@ class BoxesOptions:
         dataset: A prepared dataset, on disk or in object storage. Its boxes and masks come back as a COCO-format file.
         split: The split of the dataset.
         source_name: The dataset's source whose boxes are segmented, by its name there.
-        replace: Masks that are there and made anew: `none`; `made`, those that a model made, as their provenance says;
-            `all`, people's too.
+        replace: Which masks that are there are made anew: `none`; `made`, those that a model made, as their provenance
+            says; `all`, people's too.
     """
 
     source: Annotated[str | None, optional("NAME=KIND:PATH", "a dataset")] = None
     dataset: Annotated[str | None, optional("URI", "a source's files")] = None
     split: Annotated[str, arg(metavar="NAME")] = "train"
-    source_name: Annotated[str | None, optional("NAME", "required with --dataset")] = None
+    source_name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(required with --dataset)")] = None
     replace: Literal["none", "made", "all"] = "none"
 
 
@@ -43,9 +44,16 @@ class MaskFileOptions:
             |2p − 1| within the mask.
     """
 
-    polygons: bool = False
-    tolerance: Annotated[float, arg(metavar="PIXELS")] = 1.0
+    polygons: Annotated[bool, arg(help_behavior_hint="(default: run lengths)")] = False
+    tolerance: Annotated[float | None, optional("PIXELS", "1, with --polygons")] = None
     calibrate: Annotated[str | None, optional("URI", "certainty as it is")] = None
+
+    @property
+    def pixels(self) -> float | None:
+        """The tolerance of polygons; None for run lengths. Raises ConfigError for a tolerance of run lengths."""
+        if self.tolerance is not None and not self.polygons:
+            raise ConfigError("--tolerance: is that of polygons; add --polygons")
+        return (1.0 if self.tolerance is None else self.tolerance) if self.polygons else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ def annotate(
         split=boxes.split,
         source_name=boxes.source_name,
         replace=boxes.replace,
-        tolerance=masks.tolerance if masks.polygons else None,
+        tolerance=masks.pixels,
         calibrate=masks.calibrate,
         engine=Engine(engine.runner, engine.beam, engine.workers),
         compute=computation.compute,
