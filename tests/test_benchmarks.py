@@ -15,6 +15,8 @@ from torch import nn
 from benchmarks.throughput.profiles import show_profile
 from maskx_model.presets import get_preset
 from maskx_model.training.stages import train_detector
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.readme import ROOT
 
 SMALL = {
@@ -91,6 +93,16 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
     rows = report["rows"]
     assert isinstance(rows, list)
     assert [each["method"] for each in rows] == ["class_agnostic", "grabcut"]
+
+
+@pytest.mark.slow
+def test_masks_made_of_boxes_are_measured(tmp_path: Path) -> None:
+    records, _ = random_world(0, 160, ["cup", "chair"])
+    write_dataset(tmp_path / "data", records, ["cup", "chair"])
+    write_model(tmp_path / "model", ["cup", "chair"], "transfer")
+    report = last_line("annotate", "--model model --oracle model --dataset data", tmp_path)
+    assert report["of_the_oracle"] == 1
+    assert {"mask_ap_B", "mean_iou_B", "correlation_B", "score_minus_iou_B", "ratio"} <= report.keys()
 
 
 def test_no_layer_of_ours_is_in_what_a_model_is_compared_with() -> None:

@@ -1,0 +1,172 @@
+"""Boxes in, masks out: how good the masks of `maskx annotate` are on A and on B, what their scores say, and its speed.
+
+The boxes are those of a dataset's objects whose masks are known; the masks made are compared with them. Speed is
+compared with the bare model: the same images decoded, and the same boxes segmented, in a loop, both with loading the
+model. Scores are calibrated on one half of the images, by their keys, and everything is measured on the other half.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import tyro
+from pycocotools import mask as coco_mask
+
+from benchmarks.settings import print_settings
+from data_prep.format.index import IndexRow
+from data_prep.format.reader import Dataset
+from data_prep.format.records import Rle
+from data_prep.format.rle import coco_object
+from maskx_model.annotate.annotate import AnnotateOptions, annotate
+from maskx_model.annotate.calibration import fit_calibration
+from maskx_model.evaluation.coco_ap import average_precision
+from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.evaluation.predictions import ground_truth_boxes
+from maskx_model.evaluation.protocols import exhaustive_classes
+from maskx_model.inference.segmenter import Segmenter
+from maskx_model.results.instances import Instances
+
+
+@dataclass(frozen=True)
+class Options:
+    """`oracle`: a model that was trained with masks of all classes, to compare with."""
+
+    model: str = "runs/demo/masks-transfer"
+    dataset: str = "runs/demo/dataset"
+    oracle: str | None = None
+    source: str = "coco"
+    split: str = "val"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run made: its masks and scores by annotation id, and how many images a second it took."""
+
+    masks: dict[int, Rle]
+    scores: dict[int, float]
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects with known masks that got one: whether their class is in B, whether they are of the second half of
+    the images, the IoU and the certainty, [N] each."""
+
+    in_b: npt.NDArray[np.bool_]
+    measured: npt.NDArray[np.bool_]
+    ious: npt.NDArray[np.float64]
+    certainties: npt.NDArray[np.float64]
+
+
+def made_by(model: str, options: Options, rows: Sequence[IndexRow]) -> Made:
+    """Run the command's job on the dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        annotate(
+            AnnotateOptions(
+                model,
+                f"{folder}/out",
+                dataset=options.dataset,
+                split=options.split,
+                source_name=options.source,
+                replace="all",
+            )
+        )
+        seconds = time.perf_counter() - start
+        (file,) = Path(folder, "out").glob(f"{options.source}-*.json")
+        annotations: list[dict[str, Any]] = json.loads(file.read_bytes())["annotations"]
+    made = [a for a in annotations if "provenance" in a]
+    masks = {a["id"]: Rle(tuple(a["segmentation"]["size"]), a["segmentation"]["counts"]) for a in made}
+    return Made(masks, {a["id"]: a["score"] for a in made}, len(rows) / seconds)
+
+
+def bare_images_per_second(data: Dataset, rows: Sequence[IndexRow], truths: Sequence[GroundTruth], model: str) -> float:
+    """The model alone on the same boxes."""
+    start = time.perf_counter()
+    segmenter = Segmenter.load(model)
+    for row, truth in zip(rows, truths, strict=True):
+        boxes, labels = ground_truth_boxes(truth)
+        segmenter.segment_given(data.pixels(row), boxes.numpy(), labels.numpy())
+    return len(rows) / (time.perf_counter() - start)
+
+
+def mask_ap(truths: Sequence[GroundTruth], made: Made, classes: set[int]) -> float:
+    """Mask AP at the annotated boxes, every score 1, mean over the classes, 0–100."""
+    found = []
+    for truth in truths:
+        pairs = [(at, o) for at, o in zip(truth.labels, truth.objects, strict=True) if o.id in made.masks]
+        boxes = np.array([o.bbox for _, o in pairs], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        labels = np.array([at for at, _ in pairs], np.int64)
+        ones = np.ones(len(pairs), np.float32)
+        found.append(Instances(boxes, labels, ones, [made.masks[o.id] for _, o in pairs]))
+    ap = average_precision(truths, found, "segm", classes).mean(classes)["AP"]
+    return float("nan") if ap is None else ap
+
+
+def compare(truths: Sequence[GroundTruth], made: Made, in_a: frozenset[int]) -> Objects:
+    """The masks made, against those known."""
+    rows = []
+    for number, truth in enumerate(truths):
+        for at, thing in zip(truth.labels, truth.objects, strict=True):
+            if thing.mask is None or thing.iscrowd or thing.id not in made.masks:
+                continue
+            iou = coco_mask.iou([coco_object(made.masks[thing.id])], [coco_object(thing.mask)], [0])[0, 0]
+            rows.append((at not in in_a, number % 2 == 1, iou, made.scores[thing.id]))
+    in_b, measured, ious, certainties = np.array(rows, np.float64).reshape(-1, 4).T
+    return Objects(in_b > 0, measured > 0, ious, certainties)
+
+
+def scores(found: Objects) -> dict[str, float]:
+    """What the scores say of the masks, calibrated on A's objects in the first half of the images."""
+    known = ~found.in_b & ~found.measured
+    calibrated = fit_calibration(found.certainties[known].tolist(), found.ious[known].tolist()).score(found.certainties)
+    report = {}
+    for name, chosen in (("A", found.measured & ~found.in_b), ("B", found.measured & found.in_b)):
+        report[f"correlation_{name}"] = round(float(np.corrcoef(calibrated[chosen], found.ious[chosen])[0, 1]), 3)
+        report[f"score_minus_iou_{name}"] = round(float((calibrated - found.ious)[chosen].mean()), 3)
+    return report
+
+
+def main(options: Options) -> None:
+    """Measure, compare, print."""
+    print_settings(**vars(options), threads=torch.get_num_threads())
+    data = Dataset.open(options.dataset)
+    labels = exhaustive_classes(data, options.source)
+    rows = data.select(options.split, options.source)
+    truths = [GroundTruth.of(data.read_record(row), options.source, labels) for row in rows]
+    in_a = Segmenter.load(options.model).mask_classes
+    b = set(labels.values()) - in_a
+    bare = bare_images_per_second(data, rows, truths, options.model)
+    made = made_by(options.model, options, rows)
+    found = compare(truths, made, in_a)
+    report: dict[str, float | int] = {
+        "objects_B": int(found.in_b.sum()),
+        "mask_ap_A": round(mask_ap(truths, made, set(labels.values()) & in_a), 1),
+        "mask_ap_B": round(mask_ap(truths, made, b), 1),
+        "mean_iou_A": round(float(found.ious[~found.in_b].mean()), 3),
+        "mean_iou_B": round(float(found.ious[found.in_b].mean()), 3),
+        **scores(found),
+        "images_per_second": round(made.images_per_second, 2),
+        "ratio": round(made.images_per_second / bare, 3),
+    }
+    if options.oracle is not None:
+        oracle = made_by(options.oracle, options, rows)
+        report["oracle_mask_ap_B"] = round(mask_ap(truths, oracle, b), 1)
+        report["of_the_oracle"] = round(report["mask_ap_B"] / report["oracle_mask_ap_B"], 3)
+        compared = compare(truths, oracle, in_a)
+        report["oracle_mean_iou_B"] = round(float(compared.ious[compared.in_b].mean()), 3)
+    for name, value in report.items():
+        print(f"{name:<24} {value}")
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
