@@ -188,6 +188,10 @@ class MaskSchedule(Schedule):
     targets: MaskTargets = "masks"
     """What it is trained towards: annotated masks of A, or `grabcut`, those that GrabCut makes of ground-truth boxes of
     all classes (Table 2). No annotated mask is seen then."""
+    made_mask_weight: float = 1.0
+    """Weight in the loss of masks that a model made, as their provenance says; that of people's is 1."""
+    min_mask_score: float = 0.0
+    """Masks that a model made and scores lower are left out; those without a score are kept."""
     cache_rois: bool = False
     """Compute the frozen RoI features once and train from memory (small models only): no flips, and each object's
     ground-truth box and `cached_proposals` of its proposals instead of the detector's own sampling."""
@@ -195,6 +199,13 @@ class MaskSchedule(Schedule):
     """With rois `jittered`: as many jittered boxes of each object, and one more in place of the ground truth's."""
     rois_per_batch: int = 48
     """RoIs of one step, when they are cached."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.made_mask_weight <= 1:
+            raise ConfigError(f"made_mask_weight: a weight from 0 to 1 is needed, got {self.made_mask_weight}")
+        if not 0 <= self.min_mask_score <= 1:
+            raise ConfigError(f"min_mask_score: a score lies between 0 and 1, got {self.min_mask_score}")
 
 
 def check_seed(seed: int) -> None:

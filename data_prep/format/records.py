@@ -24,7 +24,8 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `bbox` is (x, y, width, height) in pixels of this image, `area` in square pixels (the mask's where the
     source says so), `category` the source's own class name (`potted plant`, `bag.n.06`), `mask` absent where
-    the source has a box only. `iscrowd=1` marks a region of many objects, never a positive.
+    the source has a box only. `iscrowd=1` marks a region of many objects, never a positive. `provenance` says which
+    program and model made the mask, where no person drew it, and `mask_score` how sure that is, in 0..1, if known.
     """
 
     id: int
@@ -33,6 +34,8 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     area: float
     iscrowd: int = 0
     mask: Rle | None = None
+    provenance: str | None = None
+    mask_score: float | None = None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from data_prep.format.rle import mask_area, mask_box
 from data_prep.sources.coercions import is_mapped, shown, to_flag, to_id, to_number, to_numbers
 from data_prep.sources.masks import is_empty, is_off_box, to_rle
 from data_prep.sources.objects import RawRecord
+from data_prep.sources.provenance import maker_and_score
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.segmentations import Repair, plain_segmentation
 from data_prep.storage.errors import JSON_ERRORS
@@ -53,7 +54,8 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
         repairs.append(("mask_off_box", f"{shown('bbox', list(box))}, the mask's box is {list(mask_box(mask))}"))
         mask = None
     area = _area(fields, mask, box, repairs)
-    return Annotation(identity, category, box, area, flag, mask), repairs
+    made = maker_and_score(msgspec.json.encode(fields.get("provenance"))) if mask else (None, None)
+    return Annotation(identity, category, box, area, flag, mask, *made), repairs
 
 
 def record_fields(data: bytes | msgspec.Raw) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from data_prep.sources.coco_annotations import add_coco_annotation, annotation_i
 from data_prep.sources.coordinates import CoordinateTransform
 from data_prep.sources.json_files import Items, read_items
 from data_prep.sources.objects import ImageObjects, RawRecord
+from data_prep.sources.provenance import read_mark
 from data_prep.storage.errors import JSON_ERRORS
 from maskx_model.annotate.class_names import Find
-from maskx_model.annotate.marks import read_mark
 from maskx_model.annotate.outcomes import CROWD, KEPT, NO_BOX, NO_IMAGE, UNKNOWN_CLASS
 from maskx_model.annotate.work import OBJECT, Objects
 

@@ -59,7 +59,7 @@ def _measured(segmenter: Segmenter, data: Dataset, row: IndexRow, source: str) -
     for a in record.objects.get(source, ()):
         synset = data.vocabulary.classes[index[a.category]].synset if a.category in index else None
         label = find(a.category, synset)
-        if a.mask is not None and not a.iscrowd and label in segmenter.mask_classes:
+        if a.mask is not None and a.provenance is None and not a.iscrowd and label in segmenter.mask_classes:
             objects.append((label, a))
     if not objects:
         return []

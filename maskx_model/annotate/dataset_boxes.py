@@ -12,6 +12,7 @@ from data_prep.format.records import Annotation, Record
 from data_prep.format.rle import coco_object
 from data_prep.sources.coco import list_coco
 from data_prep.sources.options import CocoFiles
+from data_prep.sources.provenance import Provenance
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import absolute, create, exists
 from maskx_model.annotate.planning import Input
@@ -83,7 +84,11 @@ def _categories(data: Dataset, rows: Sequence[IndexRow], source: str) -> dict[st
 def _annotation(a: Annotation, image_id: int, category_id: int) -> dict[str, Any]:
     found = {"id": a.id, "image_id": image_id, "category_id": category_id, "bbox": a.bbox, "area": a.area}
     found["iscrowd"] = a.iscrowd
-    return found | ({"segmentation": coco_object(a.mask)} if a.mask is not None else {})
+    if a.mask is not None:
+        found["segmentation"] = coco_object(a.mask)
+    if a.provenance is not None:
+        found["provenance"] = Provenance(a.provenance, score=a.mask_score)
+    return found
 
 
 def _records(data: Dataset, rows: Sequence[IndexRow]) -> Iterator[Record]:

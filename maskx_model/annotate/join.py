@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.sources.json_files import ByteRange, map_file, read_items
+from data_prep.sources.provenance import Provenance
 from data_prep.storage.storage import create
 from maskx_model.annotate.calibration import Calibration
-from maskx_model.annotate.marks import MADE_BY, Provenance, with_mask
+from maskx_model.annotate.marks import MADE_BY, with_mask
 from maskx_model.annotate.work import MadeMask
 
 

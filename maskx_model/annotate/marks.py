@@ -2,28 +2,9 @@
 
 import msgspec
 
-from data_prep.storage.errors import JSON_ERRORS
+from data_prep.sources.provenance import Provenance, read_mark
 
 MADE_BY = "maskx annotate"
-
-
-class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The mark of a mask that no person drew, an annotation's `provenance`: the program and the model that made it (a
-    name, and the SHA-256 of its manifest), the mask's score, and `before`, whatever stood under that name before."""
-
-    made_by: str
-    model: str = ""
-    sha256: str = ""
-    score: float | None = None
-    before: msgspec.Raw = msgspec.Raw(b"")
-
-
-def read_mark(provenance: msgspec.Raw | bytes) -> Provenance | None:
-    """An annotation's `provenance`, if that says who made its mask; None for anything else."""
-    try:
-        return msgspec.json.decode(provenance, type=Provenance)
-    except JSON_ERRORS:
-        return None
 
 
 def with_mask(annotation: bytes, segmentation: bytes, mark: Provenance) -> bytes:

@@ -1,7 +1,7 @@
 """`maskx train masks`."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from data_prep.arguments import Grouped, Number, Uri, optional
 from data_prep.storage.errors import ConfigError
@@ -14,7 +14,7 @@ from maskx_model.cli.arguments import (
     with_learning_rate,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
-from maskx_model.config import MaskTargets, RoiKind
+from maskx_model.config import MaskSchedule, MaskTargets, RoiKind
 from maskx_model.presets import get_preset
 
 
@@ -35,6 +35,9 @@ class TrainingOptions:
         learning_rate: The highest learning rate, after the warm-up. Where a preset tries several, the one that is best
             on images held out of training is chosen.
         seed: Seed of the weights and of the order of the images.
+        mask_weight: Weight in the loss, 0 to 1, of masks that a model made, as `maskx annotate` marks them; people's
+            weigh 1.
+        min_mask_score: Leave out masks that a model made and scores lower, 0 to 1.
     """
 
     rois: Annotated[RoiKind | None, as_preset(RoiKind, "stage2.rois")] = None
@@ -42,6 +45,19 @@ class TrainingOptions:
     pretrained: Annotated[str | None, optional("COCO_V1|FILE", "new weights of the mask branch")] = None
     learning_rate: MaskLearningRate = None
     seed: Number = 0
+    mask_weight: Annotated[float | None, as_preset("NUMBER", "stage2.made_mask_weight")] = None
+    min_mask_score: Annotated[float | None, as_preset("SCORE", "stage2.min_mask_score")] = None
+
+    def of(self, preset: MaskSchedule) -> MaskSchedule:
+        """The preset's schedule with these changes; raises ConfigError for a number out of its range."""
+        given = {
+            "rois": self.rois,
+            "targets": self.targets,
+            "made_mask_weight": self.mask_weight,
+            "min_mask_score": self.min_mask_score,
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(with_learning_rate(preset, self.learning_rate), **changes)
 
 
 def train_masks(
@@ -76,12 +92,7 @@ def train_masks(
     from maskx_model.training.stages import train_masks as run
 
     chosen = get_preset(preset)
-    schedule = replace(
-        with_learning_rate(chosen.stage2, training.learning_rate),
-        rois=training.rois or chosen.stage2.rois,
-        targets=training.targets or chosen.stage2.targets,
-        compute=computation.of(chosen.stage2.compute),
-    )
+    schedule = replace(training.of(chosen.stage2), compute=computation.of(chosen.stage2.compute))
     mask = model.mask_config(chosen.mask)
     chosen = replace(chosen, mask=mask, stage2=schedule, stage2_source=source or chosen.stage2_source)
     features = None
@@ -113,6 +124,8 @@ def refuse_training_options(training: TrainingOptions, mask_classes: str | None)
         "--rois": training.rois,
         "--targets": training.targets,
         "--learning-rate": training.learning_rate,
+        "--mask-weight": training.mask_weight,
+        "--min-mask-score": training.min_mask_score,
     }
     if given := [name for name, value in options.items() if value is not None]:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """From a dataset's index rows to samples of one source; masks outside A are dropped here."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,32 @@ Box = tuple[float, float, float, float]
 """xyxy in pixels."""
 
 
+@dataclass(frozen=True)
+class MadeMasks:
+    """What masks that a model made count for: their weight in the loss, 0 to 1, and the score below which they are left
+    out. One without a score is kept."""
+
+    weight: float = 1.0
+    min_score: float = 0.0
+
+    def weight_of(self, annotation: Annotation) -> float:
+        """The weight of an annotation's mask; 0 if it is left out. People's weigh 1."""
+        if annotation.provenance is None:
+            return 1.0
+        score = annotation.mask_score
+        return self.weight if score is None or score >= self.min_score else 0.0
+
+
+LIKE_PEOPLES = MadeMasks()
+"""All masks count alike, whoever made them."""
+
+
 class SampleReader:
     """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
 
     Masks are dropped here for every class that is not in `mask_classes` (0-based positions): no mask of B
     passes the loader. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
+    `made`: what masks that a model made count for.
     """
 
     def __init__(
@@ -30,11 +52,13 @@ class SampleReader:
         source: str,
         mask_classes: frozenset[int] = frozenset(),
         targets: MaskTargets = "masks",
+        made: MadeMasks = LIKE_PEOPLES,
     ) -> None:
         self.dataset = dataset
         self.source = source
         self.mask_classes = mask_classes
         self.targets = targets
+        self.made = made
         self.index = dataset.vocabulary.index(source)
 
     def sample(self, row: IndexRow) -> Sample:
@@ -58,9 +82,10 @@ class SampleReader:
             masks=self._grabcut(image, annotated)
             if self.targets == "grabcut"
             else tuple(
-                a.mask if label - 1 in self.mask_classes else None
+                a.mask if label - 1 in self.mask_classes and self.made.weight_of(a) else None
                 for label, (_, a) in zip(labels, annotated, strict=True)
             ),
+            mask_weights=() if self.made == LIKE_PEOPLES else tuple(self.made.weight_of(a) for _, a in annotated),
             negative=self._labels(record.negative),
             not_exhaustive=self._labels(record.not_exhaustive),
         )

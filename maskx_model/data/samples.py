@@ -17,7 +17,8 @@ class Sample:
     labels int64 [N] (1-based; `CROWD_LABEL` for crowds), masks (None where there is none or the class is outside A).
 
     `negative` and `not_exhaustive`: labels of the classes known to be absent, and of those of which not every object is
-    annotated, each once and in order; empty where the source does not say.
+    annotated, each once and in order; empty where the source does not say. `mask_weights`: of the masks in the loss;
+    empty where all weigh 1.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Sample:
     masks: tuple[Rle | None, ...]
     negative: tuple[int, ...] = ()
     not_exhaustive: tuple[int, ...] = ()
+    mask_weights: tuple[float, ...] = ()
 
     def image_tensor(self, device: torch.device | None = None) -> Tensor:
         """float32 [3, H, W] in 0..1, on `device` (None: the CPU)."""

@@ -33,14 +33,19 @@ class GroundTruth:
 
     @classmethod
     def of(cls, record: Record, source: str, labels: Mapping[str, int]) -> "GroundTruth":
-        """The objects of `source` whose class name is a key of `labels` (the source's name → position)."""
-        objects = tuple(o for o in record.objects.get(source, []) if o.category in labels)
+        """The objects of `source` whose class name is a key of `labels` (the source's name → position). A mask that a
+        model made is none: nothing is measured by it."""
+        objects = tuple(_drawn(o) for o in record.objects.get(source, []) if o.category in labels)
         numbers = tuple(labels[o.category] for o in objects)
         negative, partly = (
             frozenset(labels[name] for name in names.get(source, []) if name in labels)
             for names in (record.negative, record.not_exhaustive)
         )
         return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly)
+
+
+def _drawn(a: Annotation) -> Annotation:
+    return a if a.provenance is None else msgspec.structs.replace(a, mask=None, provenance=None, mask_score=None)
 
 
 def fingerprint(ground_truth: Sequence[GroundTruth], names: Sequence[str]) -> str:

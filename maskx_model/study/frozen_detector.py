@@ -29,7 +29,7 @@ from maskx_model.study.cache import Tensors, cached_tensors
 from maskx_model.study.measured_images import MeasuredImages
 from maskx_model.training.roi_cache import CACHE_SEED, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.stage2 import freeze
+from maskx_model.training.stage2 import freeze, made_masks
 from maskx_model.training.trained_detector import load_detector
 
 IMAGES_OF_A_FILE = 100
@@ -106,16 +106,18 @@ class FrozenDetector:
         per_object = self.preset.stage2.cached_proposals
 
         def compute() -> Tensors:
-            reader = SampleReader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets)
+            made = made_masks(self.preset.stage2)
+            reader = SampleReader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets, made)
             rows = self.data.select("train", self.preset.stage2_source)
             order = np.random.default_rng(CACHE_SEED).permutation(len(rows)).tolist()
             groups = read_groups(reader, [rows[number] for number in order], "RoI features to train on")
             rois = cache_rois(self.model, groups, per_object, kind, self.rois_at_most)
             if not len(rois):
                 raise DataError(f"{self.dataset}: no object of the mask classes has a mask to train on")
-            return {field.name: getattr(rois, field.name).contiguous() for field in fields(RoiBatch)}
+            return {name: getattr(rois, name).contiguous() for name in columns}
 
-        settings = (kind, per_object, self.masks_of, self.rois_at_most, self.targets)
+        columns = tuple(field.name for field in fields(RoiBatch))
+        settings = (kind, per_object, self.masks_of, self.rois_at_most, self.targets, columns)
         return RoiBatch(**self._cached(f"train-{kind}", {"rois": settings}, compute))
 
     @cached_property

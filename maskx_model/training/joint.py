@@ -82,6 +82,6 @@ def joint_losses(
     detector = model.detector
     step = detector_step(detector, samples, box_loss_weight, classification_loss)
     sizes = step.images.image_sizes
-    rois, labels, targets = rois_with_masks(samples, step.sampled, sizes)
+    rois, labels, targets, _ = rois_with_masks(samples, step.sampled, sizes)
     logits = model.mask_logits(mask_roi_pool(detector)(step.pyramid, rois, sizes), labels)
     return {**step.losses, "loss_mask": mask_loss(logits, targets)}

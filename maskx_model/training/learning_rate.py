@@ -83,7 +83,7 @@ def _train(
 
 def _loss(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> Tensor:
     own = rois.to(embeddings.device)  # cached RoIs are in the CPU's memory
-    return mask_loss(branch(own.features.float(), own.labels, embeddings), own.targets)
+    return mask_loss(branch(own.features.float(), own.labels, embeddings), own.targets, own.weights)
 
 
 @torch.no_grad()

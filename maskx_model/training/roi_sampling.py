@@ -23,22 +23,25 @@ JITTER = 0.1
 
 @dataclass(frozen=True)
 class RoiBatch:
-    """R RoIs: features [R, C, 14, 14], labels int64 [R] (1-based, all in A), targets float32 [R, 28, 28]."""
+    """R RoIs: features [R, C, 14, 14], labels int64 [R] (1-based, all in A), targets float32 [R, 28, 28], and the
+    targets' weights in the loss, float32 [R]."""
 
     features: Tensor
     labels: Tensor
     targets: Tensor
+    weights: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, rows: Tensor) -> "RoiBatch":
         """Those RoIs only."""
-        return RoiBatch(self.features[rows], self.labels[rows], self.targets[rows])
+        return RoiBatch(self.features[rows], self.labels[rows], self.targets[rows], self.weights[rows])
 
     def to(self, device: torch.device) -> "RoiBatch":
         """The same RoIs on that device."""
-        return RoiBatch(self.features.to(device), self.labels.to(device), self.targets.to(device))
+        columns = (self.features, self.labels, self.targets, self.weights)
+        return RoiBatch(*(each.to(device) for each in columns))
 
 
 @torch.no_grad()
@@ -65,22 +68,27 @@ def sampled_rois(
         if kind == "jittered":
             moved = [jittered(boxes, size) for boxes, size in zip(chosen.rois, batch.image_sizes, strict=True)]
             chosen = chosen._replace(rois=moved)
-    rois, labels, wanted = rois_with_masks(samples, chosen, batch.image_sizes)
+    rois, labels, wanted, objects = rois_with_masks(samples, chosen, batch.image_sizes)
     features = mask_roi_pool(detector)(pyramid, rois, batch.image_sizes)
     check_features(features, samples)
-    return RoiBatch(features, labels, wanted)
+    return RoiBatch(features, labels, wanted, _weights(samples, wanted)[objects])
+
+
+def _weights(samples: Sequence[Sample], like: Tensor) -> Tensor:
+    """The weight of every object's mask, those of all samples together, float32 [N]."""
+    return like.new_tensor([w for s in samples for w in s.mask_weights or [1.0] * len(s.masks)])
 
 
 def rois_with_masks(
     samples: Sequence[Sample],
     chosen: MatchedRois,
     sizes: Sequence[tuple[int, int]],
-) -> tuple[list[Tensor], Tensor, Tensor]:
+) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
     """Of the RoIs of images, the positive ones whose object has a mask, each with the mask of the very object it
     was matched to: the mask loss is filtered to A here.
 
     `sizes`: (height, width) of each image in the network's pixels. Returns RoIs [R_i, 4] of each image, and
-    of all together labels int64 [R] and targets float32 [R, 28, 28].
+    of all together labels int64 [R], targets float32 [R, 28, 28] and the objects' numbers among all, int64 [R].
     """
     masks = [mask for sample in samples for mask in sample.masks]
     counts = [len(sample.masks) for sample in samples]
@@ -102,7 +110,8 @@ def rois_with_masks(
     positive = positive[has_mask[objects[positive]]]
     of, boxes = image_of[positive], rois[positive]
     targets = mask_targets(masks, boxes * boxes.new_tensor(scales)[of].repeat(1, 2), objects[positive])
-    return list(boxes.split(of.bincount(minlength=len(samples)).tolist())), labels[positive], targets
+    of_each = list(boxes.split(of.bincount(minlength=len(samples)).tolist()))
+    return of_each, labels[positive], targets, objects[positive]
 
 
 def jittered(boxes: Tensor, size: tuple[int, int]) -> Tensor:

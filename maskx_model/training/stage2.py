@@ -13,7 +13,7 @@ from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
-from maskx_model.data.reader import SampleReader
+from maskx_model.data.reader import MadeMasks, SampleReader
 from maskx_model.data.seeds import step_seed
 from maskx_model.data.training_images import training_count, training_images
 from maskx_model.model.compute import compile_backbone, in_precision_of
@@ -49,7 +49,8 @@ def fit_masks(
     assert isinstance(detector, FasterRCNN)
     freeze(detector)
     compile_backbone(detector, preset.stage2.compute)
-    reader = SampleReader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets)
+    made = made_masks(preset.stage2)
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets, made)
     seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
     rows = rows_with_masks(data, preset.stage2_source, reader, seen)
     training, held_out = split_rows(rows, preset.stage2)
@@ -76,6 +77,11 @@ def fit_masks(
         return model.to(next(detector.parameters()).device)
 
     return choose_learning_rate(new_model, rois, held_out_rois, preset.stage2, seed, checkpoints)
+
+
+def made_masks(schedule: MaskSchedule) -> MadeMasks:
+    """What the schedule has masks that a model made count for."""
+    return MadeMasks(schedule.made_mask_weight, schedule.min_mask_score)
 
 
 def freeze(detector: FasterRCNN) -> None:

@@ -19,6 +19,8 @@ from pycocotools.coco import COCO
 from data_prep.beam.engine import Engine
 from data_prep.format.reader import Dataset
 from data_prep.format.rle import mask_area
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.annotate.annotate import AnnotateOptions, annotate
 from maskx_model.annotate.segment import clipped
@@ -234,6 +236,21 @@ def test_the_page_shows_examples_and_escapes_names(model: str, tmp_path: Path) -
     assert page.count("data:image/jpeg;base64") == 2  # the one mask, among the least sure and at random
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_an_annotated_file_is_a_source_whose_made_masks_are_marked(model: str, tmp_path: Path) -> None:
+    write_boxes(tmp_path, [annotation(1, segmentation=MASK), annotation(2, 2)], categories=CATEGORIES[:2])
+    run(model, tmp_path / "out", f"mine=coco:{tmp_path}/boxes.json,{tmp_path}/images")
+    sources = (f"teacher=coco:{tmp_path}/out/boxes.json,{tmp_path}/images",)
+    prepare(PrepareOptions(sources=sources, out=str(tmp_path / "data")))
+    data = Dataset.open(f"{tmp_path}/data")
+    objects = {o.id: o for row in data.rows for o in data.read_record(row).objects["teacher"]}
+    assert (objects[1].provenance, objects[1].mask_score) == (None, None)
+    assert str(objects[2].provenance).startswith("maskx annotate ")
+    assert objects[2].mask_score == annotated(tmp_path / "out")[1]["score"]
+    options: dict[str, Any] = {"dataset": data.uri, "source_name": "teacher"}
+    assert run(model, tmp_path / "kept", **options).outcomes == {"has_a_mask": 2}
+    assert run(model, tmp_path / "anew", **options, replace="made").outcomes == {"segmented": 1, "has_a_mask": 1}
 
 
 def test_a_file_without_anything_to_segment_comes_back(model: str, tmp_path: Path) -> None:

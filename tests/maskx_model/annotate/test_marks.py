@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskx_model.annotate.marks import Provenance, read_mark, with_mask
+from data_prep.sources.provenance import Provenance, read_mark
+from maskx_model.annotate.marks import with_mask
 
 MARK = Provenance("maskx annotate", "runs/masks", "ab12", 0.5)
 ADDED = ("segmentation", "score", "provenance")
@@ -60,5 +61,6 @@ def test_a_masks_own_score_is_replaced_with_it() -> None:
 
 
 def test_only_what_names_its_maker_is_a_mark() -> None:
-    assert read_mark(b'{"made_by":"another segmenter"}') == Provenance("another segmenter")
+    for others in (b"", b',"score":98', b',"model":{"name":"x"}'):
+        assert read_mark(b'{"made_by":"another segmenter"' + others + b"}") == Provenance("another segmenter")
     assert all(read_mark(each) is None for each in (b"null", b'"by hand"', b'{"source":"x"}', b"[1]", b'{"made_by":1}'))

@@ -94,7 +94,7 @@ def test_rois_are_kept_with_the_masks_of_their_objects_in_the_images_own_pixels(
         matched=[torch.tensor([0, 1, 0])],
         labels=[torch.tensor([3, 4, 0])],
     )
-    rois, labels, targets = rois_with_masks([image], chosen, [(200, 120)])
+    rois, labels, targets, _ = rois_with_masks([image], chosen, [(200, 120)])
     assert rois[0].tolist() == [[0.0, 0.0, 120.0, 200.0]] and labels.tolist() == [3]
     torch.testing.assert_close(targets, mask_targets(image.masks, image.boxes[:1], torch.tensor([0])))
 
