@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import Literal
@@ -16,6 +16,8 @@ from data_prep.sources.coordinates import CoordinateTransform
 from data_prep.sources.json_files import Items, read_items
 from data_prep.sources.objects import ImageObjects, RawRecord
 from data_prep.sources.provenance import read_mark
+from data_prep.sources.reasons import BrokenError
+from data_prep.sources.segmentations import plain_segmentation
 from data_prep.storage.errors import JSON_ERRORS
 from maskx_model.annotate.class_names import Find
 from maskx_model.annotate.outcomes import CROWD, KEPT, NO_BOX, NO_IMAGE, UNKNOWN_CLASS
@@ -25,7 +27,10 @@ Replace = Literal["none", "made", "all"]
 """Which masks that stand in the file are made anew: none, those marked as made by a model, or all."""
 
 NOTHING = msgspec.Raw(b"null")
-_NO_MASK = frozenset((b"null", b"[]", b"[[]]", b"{}", b'""'))
+SHORT = 64
+"""Bytes of a segmentation that may be none."""
+UNLISTED = 1 << 20
+"""In place of a width or height that is not listed: the file's will tell."""
 
 
 class _Boxed(msgspec.Struct, gc=False):
@@ -74,20 +79,22 @@ class BoxesReader:
             items = read_items(self._buffer, byte_range)
             rows = []
             for number, boxed in enumerate(self._decoded(items), boxes.annotations):
-                outcome = self._why_not(boxed)
-                if outcome is None and boxed is not None:
+                outcome = boxed if isinstance(boxed, str) else self._why_not(boxed)
+                if outcome is not None:
+                    boxes.outcomes[outcome] += 1
+                if isinstance(boxed, str):
+                    continue
+                if outcome is None:
                     label = self._labels[boxed.category_id]
                     rows.append((self._images[boxed.image_id], self._number, number, label, boxed.bbox))
-                    continue
-                boxes.outcomes[str(outcome)] += 1
-                if outcome == UNKNOWN_CLASS and boxed is not None:
+                elif outcome == UNKNOWN_CLASS:
                     boxes.unknown_classes[self._names.get(boxed.category_id, f"id {boxed.category_id}")] += 1
             boxes.objects.append(np.array(rows, OBJECT))
             boxes.annotations += len(items.raw)
         return boxes
 
-    def _decoded(self, items: Items) -> Iterator[_Boxed | None]:
-        """Every annotation: all at once, or where one is not as COCO has it, one by one; None where it has no box."""
+    def _decoded(self, items: Items) -> Iterator[_Boxed | str]:
+        """Every annotation, or why it is not segmented: all at once, or where one is not as COCO has it, one by one."""
         try:
             yield from _all.decode(items.data)
         except JSON_ERRORS:
@@ -97,31 +104,30 @@ class BoxesReader:
                 except JSON_ERRORS:
                     yield self._leniently(bytes(item), offset)
 
-    def _leniently(self, data: bytes, offset: int) -> _Boxed | None:
+    def _leniently(self, data: bytes, offset: int) -> _Boxed | str:
         """One annotation as `maskx data prepare` reads it."""
         try:
             image_id = annotation_image_id(msgspec.Raw(data))
             masked = _masked.decode(data)
-        except JSON_ERRORS:
-            return None
+        except (*JSON_ERRORS, BrokenError):
+            return NO_BOX
         if image_id not in self._images:
-            return _Boxed(image_id, 0, (0.0, 0.0, 1.0, 1.0))
+            return NO_IMAGE
         image = self._listing.images[self._images[image_id]]
+        size = CoordinateTransform(image.width or UNLISTED, image.height or UNLISTED)
         found = ImageObjects()
-        add_coco_annotation(RawRecord(data, offset, CoordinateTransform(image.width, image.height), found), self._names)
-        if not found.annotations:
-            return None
+        add_coco_annotation(RawRecord(data, offset, size, found), self._names)
+        if found.rejected:
+            return UNKNOWN_CLASS if found.rejected[0].reason == "unknown_category" else NO_BOX
         ids = {name: number for number, name in self._names.items()}
         (a,) = found.annotations
         return _Boxed(image_id, ids[a.category], a.bbox, a.iscrowd, masked.segmentation, masked.provenance)
 
-    def _why_not(self, boxed: _Boxed | None) -> str | None:
+    def _why_not(self, boxed: _Boxed) -> str | None:
         """Why an annotation is not segmented; None if it is."""
-        if boxed is None:
-            return NO_BOX
         if boxed.image_id not in self._images:
             return NO_IMAGE
-        if has_mask(boxed.segmentation) and not self._is_replaced(boxed.provenance):
+        if has_mask(boxed.segmentation, boxed.bbox) and not self._is_replaced(boxed.provenance):
             return KEPT
         if boxed.iscrowd:
             return CROWD
@@ -134,10 +140,16 @@ class BoxesReader:
         return self._replace == "all" or (self._replace == "made" and read_mark(provenance) is not None)
 
 
-def has_mask(segmentation: msgspec.Raw) -> bool:
-    """Whether anything stands there that may be a mask."""
+def has_mask(segmentation: msgspec.Raw, bbox: Sequence[float]) -> bool:
+    """Whether a mask stands there. What is none for `maskx data prepare` is none here, as far as a short value shows;
+    longer ones are taken for masks unread."""
     data = memoryview(segmentation)
-    return data.nbytes > 64 or bytes(data).translate(None, b" \t\r\n") not in _NO_MASK
+    if data.nbytes > SHORT:
+        return True
+    try:
+        return plain_segmentation(msgspec.json.decode(data), list(bbox), []) is not None
+    except BrokenError:
+        return False
 
 
 def _first_positions(ids: list[int]) -> Mapping[int, int]:

@@ -165,6 +165,16 @@ def test_an_image_is_read_upright_where_only_that_fits(model: str, tmp_path: Pat
     assert annotated(tmp_path / "turned")[0]["segmentation"] == annotated(tmp_path / "stored")[0]["segmentation"]
 
 
+def test_a_size_that_is_not_listed_or_rounded_is_the_files(model: str, tmp_path: Path) -> None:
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    document = json.loads((tmp_path / "boxes.json").read_text())
+    del document["images"][0]["width"]
+    document["images"][1] |= {"width": "161", "height": 119.0}
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    assert run(model, tmp_path / "out", source).outcomes == {"segmented": 2}
+    assert [a["segmentation"]["size"] for a in annotated(tmp_path / "out")] == [[120, 160], [120, 160]]
+
+
 @pytest.mark.slow
 def test_workers_of_an_engine_make_the_same_file(model: str, tmp_path: Path) -> None:
     source = write_boxes(tmp_path, [annotation(i, i) for i in range(1, 7)], images=6)

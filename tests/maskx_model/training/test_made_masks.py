@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -82,7 +83,8 @@ def test_a_reader_weighs_made_masks_and_leaves_uncertain_ones_out(world: Path) -
 
 def test_made_masks_weigh_in_training_as_the_schedule_says(world: Path) -> None:
     trained = {}
-    for name, changes in {"as people's": {}, "half": {"made_mask_weight": 0.5}}.items():
+    weighings: dict[str, dict[str, Any]] = {"as people's": {}, "half": {"made_mask_weight": 0.5}}
+    for name, changes in weighings.items():
         preset = tiny_cached(4, checkpoint_every=100)
         preset = replace(preset, stage2=replace(preset.stage2, learning_rates=(1e-2,), **changes))
         train_masks(f"{world}/data", f"{world}/detector", f"{world}/{name}", preset, mask_classes="coco")
@@ -99,7 +101,7 @@ def test_without_a_certain_mask_there_is_nothing_to_train_on(world: Path, tmp_pa
 
 
 @pytest.mark.parametrize("changes", [{"made_mask_weight": 1.5}, {"made_mask_weight": -1.0}, {"min_mask_score": 50.0}])
-def test_weights_and_scores_lie_between_0_and_1(changes: dict[str, float]) -> None:
+def test_weights_and_scores_lie_between_0_and_1(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
         replace(tiny().stage2, **changes)
 
