@@ -35,12 +35,13 @@ def class_samples(dataset: Dataset, catalogue: Catalogue, position: int, most: i
 
 
 def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
-    source, objects = _objects(dataset.read_record(row), c)
+    pixels, record = dataset.read_both(row)
+    source, objects = _objects(record, c)
     shapes = []
     for a in sorted(objects, key=lambda a: a.area):
         x, y, w, h = a.bbox
         shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks > 0))
-    picture = draw(dataset.pixels(row), shapes, LONG_EDGE)
+    picture = draw(pixels, shapes, LONG_EDGE)
     height, width, _ = picture.shape
     return Sample(row, source, len(objects), width, height, jpeg_uri(picture))
 

@@ -83,21 +83,20 @@ class Dataset:
         return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
 
     def pixels(self, row: IndexRow) -> npt.NDArray[np.uint8]:
-        """The image, uint8 [H, W, 3] RGB; raises DataError if it cannot be decoded."""
-        return self._pixels(row, self.read_image(row))
+        """The image as its record means it, uint8 [H, W, 3] RGB; raises DataError if it cannot be decoded."""
+        return self.read_both(row)[0]
 
     def read_record(self, row: IndexRow) -> Record:
         """The image's annotations; raises DataError if the shard is damaged there."""
         return self.decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
 
     def read_both(self, row: IndexRow) -> tuple[npt.NDArray[np.uint8], Record]:
-        """The image, uint8 [H, W, 3] RGB, and its annotations, which stand side by side: one read."""
+        """The image as its record means it, uint8 [H, W, 3] RGB, and the record, which stands beside it: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
-        return self._pixels(row, data[: row.image_length]), self.decode(row, data[-row.record_length :])
-
-    def _pixels(self, row: IndexRow, data: bytes) -> npt.NDArray[np.uint8]:
-        return decode_rgb(data, f"{self.uri}/{row.shard}: {row.key}.jpg")
+        record = self.decode(row, data[-row.record_length :])
+        name = f"{self.uri}/{row.shard}: {row.key}"
+        return decode_rgb(data[: row.image_length], name, upright=record.upright), record
 
     def decode(self, row: IndexRow, data: bytes) -> Record:
         """The record whose bytes stand where the row says; raises DataError if they are damaged."""

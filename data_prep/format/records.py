@@ -1,4 +1,4 @@
-"""What is known of one image: the `<key>.json` beside each `<key>.jpg` in a shard.
+"""What is known of one image: the `<key>.json` beside each image in a shard.
 
 Annotations stand by source, as the source has them: its own class names (never an index, so another vocabulary
 does not rewrite the shards), its own ids and its own numbers. What a vocabulary makes of a class name is decided
@@ -44,7 +44,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     Where a source says so, also by source name: `negative`, the classes that were looked for and are not there, and
     `not_exhaustive`, those of which not every object is annotated. `original_ids`, likewise, are the ids that the
     sources' files have where those of `ids` had to be others. `names`: how each source calls its file of the image, a
-    path below its image folder; datasets of format 1.2 and before lack them.
+    path below its image folder; datasets of format 1.2 and before lack them. `upright`: all of it is meant for the
+    image as its EXIF data turn it, so that readers turn the pixels before anything else.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     not_exhaustive: dict[str, list[str]] = {}
     original_ids: dict[str, str] = {}
     names: dict[str, str] = {}
+    upright: bool = False
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
+from data_prep.format.image_kinds import KINDS_READ, SUFFIXES
 from data_prep.format.reader import Dataset
 from data_prep.inspect.compare import TrainingImage, describe_images, find_copies, processes
 from data_prep.inspect.show import table
@@ -26,7 +27,6 @@ from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import is_folder, list_files
 
 _SOURCE = re.compile(r"[a-z0-9]+(@[a-z0-9-]+)?=(coco|lvis|vg):")
-_PICTURE = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True, order=True)
@@ -108,10 +108,11 @@ def describe(found: Audit) -> str:
 
 def _training(dataset: Dataset) -> list[TrainingImage]:
     table = dataset.index.filter(pc.equal(dataset.index["split"], TRAIN))
-    columns = (table[name].to_pylist() for name in ("key", "shard", "image_offset", "image_length", "ids", "flickr_id"))
+    ranges = ("image_offset", "image_length", "record_offset", "record_length")
+    columns = (table[name].to_pylist() for name in ("key", "shard", *ranges, "ids", "flickr_id"))
     return [
-        TrainingImage(key, shard, offset, length, dict(ids).get(COCO), flickr_id)
-        for key, shard, offset, length, ids, flickr_id in zip(*columns, strict=True)
+        TrainingImage(*place, coco_id=dict(ids).get(COCO), flickr_id=flickr_id)
+        for *place, ids, flickr_id in zip(*columns, strict=True)
     ]
 
 
@@ -126,9 +127,11 @@ def _held_out(against: str) -> list[_Held]:
     if not is_folder(against):
         raise DataError(f"{against}: no such folder; give --against the folder of the held-out images")
     folder = against.rstrip("/")
-    held_out = [_Held(f"{folder}/{name}", name) for name in list_files(folder) if name.lower().endswith(_PICTURE)]
+    held_out = [
+        _Held(f"{folder}/{name}", name) for name in list_files(folder) if name.lower().endswith(tuple(SUFFIXES))
+    ]
     if not held_out:
-        raise DataError(f"{against}: no images (.jpg, .jpeg, .png) below it to compare with")
+        raise DataError(f"{against}: no images ({KINDS_READ}) below it to compare with")
     return held_out
 
 

@@ -16,6 +16,9 @@ from tqdm import tqdm
 from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, Pictures
 from data_prep.content.held_out import describe as describe_picture
 from data_prep.format.images import decode_luminance
+from data_prep.format.orientation import AS_STORED
+from data_prep.format.records import decode_record
+from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import read, read_range
 
 _AT_ONCE = 64
@@ -26,12 +29,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """A training image: where its bytes are in its shard, and its ids."""
+    """A training image: where its bytes and its record are in its shard, and its ids."""
 
     key: str
     shard: str
     offset: int
     length: int
+    record_offset: int
+    record_length: int
     coco_id: int | None
     flickr_id: int | None
 
@@ -58,18 +63,27 @@ def processes(workers: int) -> Iterator[Map]:
 
 
 def describe_images(uris: list[str], run: Map) -> Pictures:
-    """Decode and describe image files, PICTURE[N] in the order given."""
+    """Decode and describe image files, PICTURE[N] in the order given, each with its position in its field `photograph`.
+
+    A file with an EXIF orientation is described twice, as it is stored and as it is shown: a copy may show either.
+    """
     bar = tqdm(total=len(uris), desc="audit: held out", unit="image", file=sys.stderr)
     described: list[Pictures] = []
     with bar:
-        for pictures in run(_describe_files, list(_batches(uris))):
+        for pictures in run(_describe_files, list(_batches(list(enumerate(uris))))):
             described.append(pictures)
-            bar.update(len(pictures))
+            bar.update(len(np.unique(pictures["photograph"])))
     return np.concatenate(described)
 
 
-def _describe_files(uris: list[str]) -> Pictures:
-    return np.concatenate([describe_picture(0, decode_luminance(read(uri), uri, LEAST_SIDE).grey) for uri in uris])
+def _describe_files(files: list[tuple[int, str]]) -> Pictures:
+    described: list[Pictures] = []
+    for number, uri in files:
+        decoded = decode_luminance(read(uri), uri, LEAST_SIDE)
+        described.append(describe_picture(number, decoded.grey))
+        if decoded.orientation != AS_STORED:
+            described.append(describe_picture(number, decoded.upright))
+    return np.concatenate(described)
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class _Task:
 
 
 def find_copies(uri: str, training: list[TrainingImage], gallery: str, run: Map) -> list[tuple[TrainingImage, int]]:
-    """Find each training image that is a copy of a held-out one, and that one's row in the file `gallery`.
+    """Find each training image that is a copy of a held-out one, and that one's number in the file `gallery`.
 
     `uri` is the dataset's; raises DataError for an image that cannot be decoded.
     """
@@ -99,21 +113,33 @@ def find_copies(uri: str, training: list[TrainingImage], gallery: str, run: Map)
 def _compare_images(task: _Task) -> list[tuple[TrainingImage, int]]:
     gallery = _gallery(task.gallery)
     first, last = task.images[0], task.images[-1]
-    data = read_range(task.shard, first.offset, last.offset + last.length - first.offset)
+    data = read_range(task.shard, first.offset, last.record_offset + last.record_length - first.offset)
     found = []
     for image in task.images:
         begin = image.offset - first.offset
         encoded = data[begin : begin + image.length]
         decoded = decode_luminance(encoded, f"{task.shard}: {image.key}", LEAST_SIDE)
-        if copied := gallery.copied_by(decoded.grey):
+        grey = decoded.grey
+        if decoded.orientation != AS_STORED:
+            begin = image.record_offset - first.offset
+            if _is_upright(data[begin : begin + image.record_length], f"{task.shard}: {image.key}"):
+                grey = decoded.upright
+        if copied := gallery.copied_by(grey):
             found.append((image, int(copied)))
     return found
+
+
+def _is_upright(record: bytes, name: str) -> bool:
+    try:
+        return decode_record(record).upright
+    except JSON_ERRORS as error:
+        raise DataError(f"{name}: its record is damaged ({error}); prepare the dataset again") from None
 
 
 @lru_cache(maxsize=1)
 def _gallery(path: str) -> HeldOutPictures:
     pictures: Pictures = np.load(path, mmap_mode="r")
-    return HeldOutPictures([pictures], [str(number) for number in range(len(pictures))])
+    return HeldOutPictures([pictures], [str(number) for number in pictures["photograph"].tolist()])
 
 
 def _batches(items: list[T]) -> Iterator[list[T]]:

@@ -20,7 +20,9 @@ def encoded(mode: str = "RGB", size: tuple[int, int] = (40, 20), kind: str = "JP
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, kind, **options)
+    image = Image.fromarray(pixels)
+    image = image.convert("L").convert(mode) if mode == "I;16" else image.convert(mode)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -95,6 +97,14 @@ PHOTOGRAPHS = [
     encoded("L", size=(97, 71)),
     encoded("CMYK", size=(97, 71)),
     encoded(size=(97, 71), kind="PNG"),
+    encoded(size=(97, 71), kind="WEBP", lossless=True),
+    encoded(size=(97, 71), kind="BMP"),
+    encoded(size=(97, 71), kind="GIF"),
+    encoded(size=(97, 71), kind="TIFF"),
+    encoded("CMYK", size=(97, 71), kind="TIFF", compression="tiff_lzw"),
+    encoded("P", size=(97, 71), kind="TIFF", compression="tiff_adobe_deflate"),
+    encoded("I;16", size=(97, 71), kind="TIFF"),
+    encoded("F", size=(97, 71), kind="TIFF", compression="tiff_lzw"),
 ]
 HURTS = st.tuples(st.sampled_from(["cut", "flip", "drop", "blank", "insert"]), st.floats(0, 1), st.integers(1, 255))
 
