@@ -1,11 +1,12 @@
 """`maskx predict`: images in, overlay pictures and COCO results out."""
 
 import io
-import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from difflib import get_close_matches
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,127 +17,179 @@ from tqdm import tqdm
 from data_prep.format.images import decode_rgb
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import create, write
+from data_prep.storage.read_ahead import read_ahead
+from data_prep.storage.storage import create, remove, sha256, write
 from maskx_model.config import PLAIN, Compute
+from maskx_model.inference.find_images import InputImage, find_images
+from maskx_model.inference.progress import Progress, Settings
 from maskx_model.inference.segmenter import Segmenter, model_folder
 from maskx_model.results.coco_results import category_ids, to_results
 from maskx_model.results.drawing import draw_instances
+from maskx_model.results.instances import Instances
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+logger = logging.getLogger(__name__)
+
 NAMED_IN_ERROR = 5
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class InputImage:
-    """An image file to predict on, and its overlay's path below the output folder."""
+class PredictOptions:
+    """What is drawn and how it is computed.
 
-    path: Path
-    overlay: Path
+    `min_score`: the objects with at least this score are drawn, 0 to 1. `classes`: only these, by name or synset; none
+    for all. `batch`: so many images of one size are computed at a time. `resume`: keep what an earlier run into the
+    same folder has done. Raises ConfigError for values out of range.
+    """
+
+    min_score: float = 0.5
+    classes: tuple[str, ...] = ()
+    batch: int = 1
+    resume: bool = False
+    compute: Compute = PLAIN
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_score <= 1:
+            raise ConfigError(f"min_score: a score lies between 0 and 1, got {self.min_score}")
+        if self.batch < 1:
+            raise ConfigError(f"--batch {self.batch}: must be at least 1")
 
 
 def predict_files(
     model: str,
-    inputs: Sequence[Path],
-    out: Path,
-    min_score: float = 0.5,
+    inputs: Sequence[str],
+    out: str,
+    options: PredictOptions | None = None,
     tracking_uri: str | None = None,
-    compute: Compute = PLAIN,
 ) -> int:
-    """Segments every image among the inputs (files, and folders with everything below them); returns their number.
+    """Segment every image among the inputs (files, and folders with everything below them); returns their number.
 
-    `model`: a model folder, or a registered model (`models:/maskx@champion`; from the MLflow store `tracking_uri`),
-    computed as `compute` requires. Writes to `out` an overlay `<name>.png` for each image, in the layout of the input
-    folder, with the objects of at least `min_score`; then `images.json` (each image's id, and the categories) and
-    `results.json`, a plain list in COCO's results format of *all* detections:
-    `COCO("images.json").loadRes("results.json")`.
+    `model`: a model folder, or a registered model (`models:/maskx@champion`; from the MLflow store `tracking_uri`).
+    Images are read upright, as their EXIF data say. Writes to `out` an overlay `<name>.png` for each image, in the
+    layout of the input folder; then `images.json` (each image's id, and the categories) and `results.json`, a plain
+    list in COCO's results format of *all* detections: `COCO("images.json").loadRes("results.json")`. Inputs and `out`
+    may be `s3://…`. Files that are passed over are logged.
 
-    Raises ConfigError for a `min_score` outside 0..1, DataError without an input image, CheckpointError or
-    TrackingError for a model that cannot be loaded, and DataError at the end, when all others are done, if images
-    cannot be read.
+    Raises DataError without an input image, ConfigError for an unknown class, CheckpointError or TrackingError for a
+    model that cannot be loaded, and DataError at the end, when all others are done, if images cannot be read.
     """
-    if not 0 <= min_score <= 1:
-        raise ConfigError(f"min_score: a score lies between 0 and 1, got {min_score}")
+    options, out = options or PredictOptions(), out.rstrip("/")
     found = find_images(inputs, out)
+    if words := found.describe_passed_over():
+        logger.warning("%s", words)
     with model_folder(model, tracking_uri) as folder:
-        segmenter = Segmenter.load(folder, compute)
+        segmenter = Segmenter.load(folder, options.compute)
+        settings = Settings(
+            sha256(f"{folder}/manifest.json"), options.min_score, options.classes, options.compute.precision
+        )
+    job = _Job(segmenter, options, out, _drawn(segmenter.vocabulary, options.classes))
+    progress = Progress(out, settings, options.resume)
     for stale in ("results.json", "images.json"):
-        (out / stale).unlink(missing_ok=True)
-    with create(out / "results.json") as results:
-        images, unreadable = _segment_all(segmenter, found, out, min_score, results)
-        write(out / "images.json", _describe(images, segmenter.vocabulary))
+        remove(f"{out}/{stale}")
+    unreadable = job.run(found.images, progress)
+    done = [image for image in found.images if image.uri not in unreadable]
+    _write_results(out, done, progress, segmenter.vocabulary)
+    progress.finish()
     if unreadable:
-        listed = "; ".join(unreadable[:NAMED_IN_ERROR]) + ("; …" if len(unreadable) > NAMED_IN_ERROR else "")
-        raise DataError(f"{len(unreadable)} of {len(found)} images could not be read, {out} lacks them: {listed}")
-    return len(images)
+        listed = list(unreadable.values())
+        named = "; ".join(listed[:NAMED_IN_ERROR]) + ("; …" if len(listed) > NAMED_IN_ERROR else "")
+        raise DataError(f"{len(listed)} of {len(found.images)} images could not be read, {out} lacks them: {named}")
+    return len(done)
 
 
-def find_images(inputs: Sequence[Path], out: Path) -> list[InputImage]:
-    """Finds the images among the inputs, each once, folders in alphabetical order, without hidden files and files in
-    `out`. Overlays get distinct names. Raises DataError for an input that does not exist, and without an image.
-    """
-    if not inputs:
-        raise DataError("no images were named; name files, or folders of them")
-    chosen: dict[Path, InputImage] = {}
-    taken: set[Path] = set()
-    for each in inputs:
-        for path, below in _list(each, out):
-            if path.resolve() not in chosen:
-                overlay = _free_name(below.with_suffix(".png"), taken)
-                chosen[path.resolve()] = InputImage(path, overlay)
-    if not chosen:
-        raise DataError(f"{', '.join(map(str, inputs))}: no JPEG or PNG files there; name an image or a folder of them")
-    return list(chosen.values())
+def _drawn(vocabulary: Vocabulary, classes: Sequence[str]) -> frozenset[int] | None:
+    """Positions of the classes that are drawn, None for all; raises ConfigError for a name that is no class."""
+    positions: dict[str, int] = {}
+    for position, c in enumerate(vocabulary.classes):
+        names = [name for own in c.sources.values() for name in own.names]
+        for name in (c.name, c.synset, *names):
+            positions.setdefault(name.lower(), position)
+    for name in classes:
+        if name.lower() not in positions:
+            near = get_close_matches(name.lower(), positions, 3)
+            raise ConfigError(
+                f"--classes {name}: the model has no such class" + (f"; did you mean {', '.join(near)}?" * bool(near))
+            )
+    return frozenset(positions[name.lower()] for name in classes) if classes else None
 
 
-def _list(given: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Lists files to read, each with its path below the input."""
-    if given.is_file():
-        return [(given, Path(given.name))]
-    if not given.is_dir():
-        raise DataError(f"{given}: no such file or folder")
-    below = sorted(path.relative_to(given) for path in given.rglob("*") if path.suffix.lower() in SUFFIXES)
-    visible = [path for path in below if not any(part.startswith(".") for part in path.parts)]
-    outside = [path for path in visible if out.resolve() not in (given / path).resolve().parents]
-    return [(given / path, path) for path in outside if (given / path).is_file()]
+@dataclass(frozen=True)
+class _Job:
+    """`drawn`: positions of the classes that are drawn, None for all."""
+
+    segmenter: Segmenter
+    options: PredictOptions
+    out: str
+    drawn: frozenset[int] | None
+
+    def run(self, images: Sequence[InputImage], progress: Progress) -> dict[str, str]:
+        """Segment and draw each image that is not done; returns the error of each one that cannot be read, by URI."""
+        unreadable: dict[str, str] = {}
+        with tqdm(total=len(images), desc="predict", unit="image") as bar:
+            todo = [image for image in images if progress.find(image) is None]
+            bar.update(len(images) - len(todo))
+            for batch in self._batches(todo, unreadable, bar):
+                segmented = self.segmenter.segment_batch([pixels for _, pixels in batch])
+                for (image, pixels), instances in zip(batch, segmented, strict=True):
+                    self._write(image, pixels, instances, progress)
+                    bar.update()
+        return unreadable
+
+    def _batches(
+        self, images: Sequence[InputImage], unreadable: dict[str, str], bar: Any
+    ) -> Iterator[list[tuple[InputImage, Pixels]]]:
+        """Images of one size, at most `batch` of them: none is padded, so that none depends on its neighbors."""
+        waiting: dict[tuple[int, ...], list[tuple[InputImage, Pixels]]] = {}
+        with closing(read_ahead([image.uri] for image in images)) as reads:
+            for image, read in zip(images, reads, strict=True):
+                try:
+                    pixels = decode_rgb(read(image.uri), image.uri, upright=True)
+                except (DataError, OSError) as error:
+                    unreadable[image.uri] = str(error)
+                    bar.update()
+                    continue
+                batch = waiting.setdefault(pixels.shape, [])
+                batch.append((image, pixels))
+                if len(batch) == self.options.batch:
+                    yield waiting.pop(pixels.shape)
+                elif sum(map(len, waiting.values())) > _WAITING * self.options.batch:
+                    yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
+        yield from waiting.values()
+
+    def _write(self, image: InputImage, pixels: Pixels, instances: Instances, progress: Progress) -> None:
+        drawn = draw_instances(
+            pixels,
+            instances,
+            self.segmenter.vocabulary.names,
+            self.segmenter.mask_classes,
+            self.options.min_score,
+            only=self.drawn,
+        )
+        write(f"{self.out}/{image.overlay}", _png(drawn))
+        height, width = pixels.shape[:2]
+        results = to_results(0, instances, category_ids(self.segmenter.vocabulary))
+        progress.add(image, width, height, [{k: v for k, v in each.items() if k != "image_id"} for each in results])
 
 
-def _free_name(wanted: Path, taken: set[Path]) -> Path:
-    """Returns the name, or `<name>-2.png` … if it is taken; upper and lower case count as the same."""
-    candidates = itertools.chain([wanted], (wanted.with_stem(f"{wanted.stem}-{n}") for n in itertools.count(2)))
-    name = next(each for each in candidates if Path(str(each).lower()) not in taken)
-    taken.add(Path(str(name).lower()))
-    return name
+_WAITING = 4
+"""So many batches of images of different sizes wait in memory for more of their size."""
 
 
-def _segment_all(
-    segmenter: Segmenter, inputs: Sequence[InputImage], out: Path, min_score: float, results: BinaryIO
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Draws each image and writes its results at once; returns the entries of `images.json` and the errors."""
-    images: list[dict[str, Any]] = []
-    unreadable: list[str] = []
-    categories = category_ids(segmenter.vocabulary)
-    separator = b"[\n"
-    for image in tqdm(inputs, "predict", unit="image"):
-        try:
-            pixels = decode_rgb(image.path.read_bytes(), str(image.path))
-        except (DataError, OSError) as error:
-            unreadable.append(str(error))
-            continue
-        instances = segmenter.segment(pixels)
-        drawn = draw_instances(pixels, instances, segmenter.vocabulary.names, segmenter.mask_classes, min_score)
-        write(out / image.overlay, _png(drawn))
-        images.append(_entry(len(images) + 1, image, pixels))
-        for result in to_results(len(images), instances, categories):
-            results.write(separator + msgspec.json.encode(result))
-            separator = b",\n"
-    results.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-    return images, unreadable
-
-
-def _entry(image_id: int, image: InputImage, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    height, width = pixels.shape[:2]
-    names = {"file_name": str(image.path), "overlay": image.overlay.as_posix()}
-    return {"id": image_id, "width": width, "height": height, **names}
+def _write_results(out: str, images: Sequence[InputImage], progress: Progress, vocabulary: Vocabulary) -> None:
+    """Number the images in their order, and write `results.json` and `images.json`."""
+    entries = []
+    with create(f"{out}/results.json") as file:
+        separator = b"[\n"
+        for number, image in enumerate(images, start=1):
+            done = progress.read(image)
+            names = {"file_name": image.uri, "overlay": image.overlay}
+            entries.append({"id": number, "width": done.width, "height": done.height, **names})
+            for result in done.results:
+                file.write(separator + msgspec.json.encode({"image_id": number, **result}))
+                separator = b",\n"
+        file.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+    write(f"{out}/images.json", _describe(entries, vocabulary))
 
 
 def _describe(images: list[dict[str, Any]], vocabulary: Vocabulary) -> bytes:
@@ -148,7 +201,7 @@ def _describe(images: list[dict[str, Any]], vocabulary: Vocabulary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def _png(picture: npt.NDArray[np.uint8]) -> bytes:
+def _png(picture: Pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "png")
     return file.getvalue()

@@ -1,6 +1,6 @@
 """A trained model ready for images, which `maskx predict` and the registered model share: so they agree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,6 +51,14 @@ class Segmenter:
 
         with in_precision_of(self.compute, next(self.model.parameters()).device):
             return predict(self.model, image)
+
+    def segment_batch(self, images: Sequence[npt.NDArray[np.uint8]]) -> "list[Instances]":
+        """The same for several images of one size at a time: equal to one at a time but for rounding."""
+        from maskx_model.model.compute import in_precision_of
+        from maskx_model.results.predict import predict_batch
+
+        with in_precision_of(self.compute, next(self.model.parameters()).device):
+            return predict_batch(self.model, images)
 
     def segment_given(
         self, image: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import list_files, read
+from data_prep.storage.storage import list_files, read, write
 from data_prep.toy_world import write_toy_world
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.tensors import load_tensors
@@ -93,7 +93,9 @@ def test_models_and_evaluations_in_object_storage_are_those_of_the_disk(store: s
     with fetched_model(version, tracking) as folder:
         assert model_hash(folder) == model_hash(f"{store}/one")
 
-    (tmp_path / "a.jpg").write_bytes(jpeg())
-    assert predict_files(f"{store}/one", [tmp_path / "a.jpg"], tmp_path / "predicted") == 1
-    with pytest.raises(ConfigError, match="must be a folder or file on disk"):
-        predict_files(f"{store}/one", [tmp_path / "a.jpg"], Path(f"{store}/predicted"))
+    for name in ("a.jpg", "deep/b.jpg", "deep/notes.txt"):
+        write(f"{store}/photos/{name}", b"no image" if name.endswith("txt") else jpeg())
+    assert predict_files(f"{store}/one", [f"{store}/photos"], f"{store}/predicted") == 2
+    predicted = ["a.png", "deep/b.png", "images.json", "results.json"]
+    assert list_files(f"{store}/predicted") == predicted
+    assert predict_files(f"{store}/one", [f"{store}/photos/a.jpg"], f"{tmp_path}/predicted") == 1

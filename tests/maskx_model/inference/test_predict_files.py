@@ -1,14 +1,20 @@
 """`maskx predict`: which files are read, what is written, and what happens to images that cannot be read."""
 
 import json
+import logging
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
-from maskx_model.inference.predict_files import find_images, predict_files
+from maskx_model.inference.find_images import find_images
+from maskx_model.inference.predict_files import PredictOptions
+from maskx_model.inference.predict_files import predict_files as run
+from maskx_model.inference.segmenter import Segmenter
 from tests.maskx_model.synthetic_dataset import write_model
 
 NAMES = ["cup", "chair"]
@@ -17,6 +23,10 @@ NAMES = ["cup", "chair"]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer")
+
+
+def predict_files(model: str, inputs: list[Path], out: Path, **options: Any) -> int:
+    return run(model, [str(each) for each in inputs], str(out), PredictOptions(**options))
 
 
 def image_file(path: Path, width: int = 100, height: int = 80) -> Path:
@@ -29,20 +39,35 @@ def test_folders_are_searched_for_images_of_any_depth_and_spelling(tmp_path: Pat
     for name in ("b/x.JPG", "b/deep/x.png", "a.jpeg", "b/.x.png", ".hidden/x.png"):
         image_file(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no image")
-    found = find_images([tmp_path], tmp_path / "out")
-    assert [str(each.path.relative_to(tmp_path)) for each in found] == ["a.jpeg", "b/deep/x.png", "b/x.JPG"]
-    assert [each.overlay.as_posix() for each in found] == ["a.png", "b/deep/x.png", "b/x.png"]
+    found = find_images([str(tmp_path)], f"{tmp_path}/out").images
+    assert [each.uri.removeprefix(f"{tmp_path}/") for each in found] == ["a.jpeg", "b/deep/x.png", "b/x.JPG"]
+    assert [each.overlay for each in found] == ["a.png", "b/deep/x.png", "b/x.png"]
+
+
+def test_a_folders_images_are_known_by_their_bytes_too_and_the_rest_is_named(tmp_path: Path) -> None:
+    image_file(tmp_path / "a.webp")
+    image_file(tmp_path / "b.tif").rename(tmp_path / "without suffix")
+    (tmp_path / "notes.txt").write_text("no image")
+    for name in ("c.heic", "d.heic"):
+        (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00")
+    (tmp_path / "e.json").write_text("{}")
+    found = find_images([str(tmp_path)], f"{tmp_path}/out")
+    assert [each.overlay for each in found.images] == ["a.png", "without suffix.png"]
+    assert found.describe_passed_over() == (
+        f"passed over 4 files (2 × a HEIC image: {tmp_path}/c.heic, {tmp_path}/d.heic; "
+        f"1 × JSON text: {tmp_path}/e.json; 1 × text: {tmp_path}/notes.txt)"
+    )
 
 
 def test_overlays_of_images_with_one_name_have_different_names(tmp_path: Path) -> None:
-    inputs = [image_file(tmp_path / name) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
-    found = find_images(inputs, tmp_path / "out")
-    assert [str(each.overlay) for each in found] == ["x.png", "x-2.png", "x-3.png", "X-4.png"]
+    inputs = [str(image_file(tmp_path / name)) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
+    found = find_images(inputs, f"{tmp_path}/out").images
+    assert [each.overlay for each in found] == ["x.png", "x-2.png", "x-3.png", "X-4.png"]
 
 
 def test_an_image_named_twice_is_read_once(tmp_path: Path) -> None:
-    file = image_file(tmp_path / "x.png")
-    assert len(find_images([file, tmp_path, file], tmp_path / "out")) == 1
+    file = str(image_file(tmp_path / "x.png"))
+    assert len(find_images([file, str(tmp_path), file], f"{tmp_path}/out").images) == 1
 
 
 def test_overlays_of_an_earlier_run_are_not_taken_for_images(tmp_path: Path, model: str) -> None:
@@ -92,7 +117,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path: Path, 
     out = tmp_path / "out"
     with pytest.raises(DataError, match=r"missing\.png: no such file or folder"):
         predict_files(model, [tmp_path / "missing.png"], out)
-    with pytest.raises(DataError, match=r"nothing: no JPEG or PNG files there"):
+    with pytest.raises(DataError, match=r"nothing: no images there"):
         predict_files(model, [tmp_path / "nothing"], out)
     with pytest.raises(DataError, match="no images were named"):
         predict_files(model, [], out)
@@ -102,4 +127,112 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path: Path, 
         predict_files(str(tmp_path / "nothing"), [file], out)
     with pytest.raises(ConfigError, match="min_score"):
         predict_files(model, [file], out, min_score=50)
+    with pytest.raises(ConfigError, match="--batch 0"):
+        predict_files(model, [file], out, batch=0)
+    with pytest.raises(ConfigError, match=r"--classes chairs: .* did you mean chair"):
+        predict_files(model, [file], out, classes=("chairs",))
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["webp", "bmp", "tif", "gif", "jpg", "png"])
+def test_every_kind_of_file_is_predicted_on(tmp_path: Path, model: str, kind: str) -> None:
+    file = image_file(tmp_path / f"x.{kind}")
+    assert predict_files(model, [file], tmp_path / "out") == 1
+    assert Image.open(tmp_path / "out/x.png").size == (480, 384)
+
+
+def test_16_bit_pixels_are_scaled_not_cut_off(tmp_path: Path, model: str) -> None:
+    values = np.full((60, 80), 20000, np.uint16)
+    values[10:40, 10:40] = 45000
+    Image.fromarray(values).save(tmp_path / "x.png")
+    assert predict_files(model, [tmp_path / "x.png"], tmp_path / "out", min_score=1.0) == 1
+    shades = np.unique(np.asarray(Image.open(tmp_path / "out/x.png").convert("L")))
+    assert {20000 >> 8, 45000 >> 8} <= set(shades.tolist())
+
+
+def test_images_are_read_upright_and_results_are_of_the_upright_image(tmp_path: Path, model: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.linear_gradient("L").resize((100, 60)).save(tmp_path / "turned.png", exif=exif)
+    Image.linear_gradient("L").resize((100, 60)).transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.png")
+    assert predict_files(model, [tmp_path / "turned.png", tmp_path / "upright.png"], tmp_path / "out") == 2
+    images = json.loads((tmp_path / "out/images.json").read_text())["images"]
+    assert [(each["width"], each["height"]) for each in images] == [(60, 100), (60, 100)]
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    first, second = ([{**each, "image_id": 0} for each in results if each["image_id"] == n] for n in (1, 2))
+    assert first == second
+    assert all(each["segmentation"]["size"] == [100, 60] for each in first)
+    drawn = [np.asarray(Image.open(tmp_path / f"out/{name}.png")) for name in ("turned", "upright")]
+    assert np.array_equal(*drawn)
+
+
+def test_images_of_one_size_are_computed_together_and_the_order_stays(tmp_path: Path, model: str) -> None:
+    for name, size in (("a", (100, 60)), ("b", (60, 100)), ("c", (100, 60)), ("d", (100, 60)), ("e", (60, 100))):
+        image_file(tmp_path / f"in/{name}.png", *size)
+    found = []
+    for batch in (1, 2, 5):
+        assert predict_files(model, [tmp_path / "in"], tmp_path / f"out{batch}", batch=batch) == 5
+        images = json.loads((tmp_path / f"out{batch}/images.json").read_text())["images"]
+        assert [each["overlay"] for each in images] == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+        found.append(json.loads((tmp_path / f"out{batch}/results.json").read_text()))
+    for other in found[1:]:
+        assert [each["image_id"] for each in other] == [each["image_id"] for each in found[0]]
+        assert np.allclose([each["score"] for each in other], [each["score"] for each in found[0]], atol=1e-5)
+
+
+def test_only_the_classes_named_are_drawn_and_all_are_in_the_results(tmp_path: Path, model: str) -> None:
+    file = image_file(tmp_path / "x.png")
+    drawn = []
+    for name, classes in (("all", ()), ("one", ("Cup",)), ("synset", ("c0.n.01",)), ("both", ("cup", "chair", "rare"))):
+        assert predict_files(model, [file], tmp_path / name, min_score=0.0, classes=classes) == 1
+        drawn.append(np.asarray(Image.open(tmp_path / name / "x.png")))
+    every, one, synset, both = drawn
+    assert np.array_equal(every, both)
+    assert np.array_equal(one, synset)
+    assert not np.array_equal(every, one)
+    assert (tmp_path / "one/results.json").read_bytes() == (tmp_path / "all/results.json").read_bytes()
+
+
+def test_a_run_that_was_cut_off_is_resumed(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        image_file(tmp_path / f"in/{name}.png")
+    predict_files(model, [tmp_path / "in"], tmp_path / "whole")
+    segmented = count_segmented(monkeypatch, fail_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(model, [tmp_path / "in"], tmp_path / "out")
+    with pytest.raises(ConfigError, match="--resume"):
+        predict_files(model, [tmp_path / "in"], tmp_path / "out", min_score=0.1, resume=True)
+    del segmented[:]
+    image_file(tmp_path / "in/b.png", 50, 50)
+    image_file(tmp_path / "in/b.png")
+    assert predict_files(model, [tmp_path / "in"], tmp_path / "out", resume=True) == 3
+    assert len(segmented) == 2
+    for name in ("results.json", "a.png", "b.png", "c.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "out/.predict").exists()
+
+
+def count_segmented(monkeypatch: pytest.MonkeyPatch, fail_at: int) -> list[int]:
+    """The number of images of each batch; the batch at `fail_at` is interrupted, as by a person."""
+    segmented: list[int] = []
+    segment = Segmenter.segment_batch
+
+    def counted(self: Segmenter, images: Any) -> Any:
+        segmented.append(len(images))
+        fail_at_once = len(segmented) == fail_at and not interrupted
+        if fail_at_once:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return segment(self, images)
+
+    interrupted: list[bool] = []
+    monkeypatch.setattr(Segmenter, "segment_batch", counted)
+    return segmented
+
+
+def test_what_is_passed_over_is_logged(tmp_path: Path, model: str, caplog: pytest.LogCaptureFixture) -> None:
+    image_file(tmp_path / "in/x.png")
+    (tmp_path / "in/y.txt").write_text("no image")
+    with caplog.at_level(logging.INFO):
+        predict_files(model, [tmp_path / "in"], tmp_path / "out")
+    assert f"passed over 1 file (1 × text: {tmp_path}/in/y.txt)" in caplog.text

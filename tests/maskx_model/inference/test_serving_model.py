@@ -77,7 +77,8 @@ def test_a_fresh_process_without_our_package_agrees_with_predict(world: Path, tm
     assert "Warning" not in process.stderr
     answer = json.loads(process.stdout)
     assert all("/code/" in path for path in answer["code"])
-    predict_files("models:/maskx@champion", files, tmp_path / "out", tracking_uri=tracking_uri(world))
+    inputs = [str(file) for file in files]
+    predict_files("models:/maskx@champion", inputs, f"{tmp_path}/out", tracking_uri=tracking_uri(world))
     assert as_results(answer["found"], tmp_path / "out") == json.loads((tmp_path / "out/results.json").read_text())
 
 
