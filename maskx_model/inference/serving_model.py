@@ -5,7 +5,6 @@ MLflow copies this file into the registered model and runs it there ("models fro
 """
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from maskx_model.results.instances import Instances
 
 
+NAMED_IN_ERROR = 5
+
+
 class SegmentationModel(PythonModel):
     """A Mask^X R-CNN behind MLflow's `predict`."""
 
@@ -30,32 +32,56 @@ class SegmentationModel(PythonModel):
         self._segmenter = Segmenter.load(context.artifacts["model"])
 
     def predict(self, model_input: pd.DataFrame) -> list[dict[str, Any]]:
-        """Returns a dictionary for each row of the column `image`: JPEG or PNG bytes, or the same in base64.
+        """Returns a dictionary for each row of the column `image`: the bytes of an image (JPEG, PNG, WebP, BMP, TIFF or
+        GIF), or the same as text: base64, URL-safe base64, or a `data:` URI.
 
-        Each has, sorted by falling score: `boxes` [N, 4], (x1, y1, x2, y2) in pixels of the image; `labels` [N], class
-        names; `scores` [N] in 0..1; `masks` [N], compressed COCO run lengths over the whole image. Raises
-        MlflowException (HTTP 400 when served) naming the first row that is not a readable image.
+        Images are read upright, as their EXIF data say. Each dictionary has, sorted by falling score: `boxes` [N, 4],
+        (x1, y1, x2, y2) in pixels of the upright image; `labels` [N], class names; `scores` [N] in 0..1; `masks` [N],
+        compressed COCO run lengths over the whole image. Raises MlflowException (HTTP 400 when served) naming the rows
+        that are not readable images; then none is computed.
         """
-        images = [_decode(cell, position) for position, cell in enumerate(model_input["image"])]
+        from data_prep.storage.errors import DataError
+
+        images, broken = [], []
+        for position, cell in enumerate(model_input["image"]):
+            try:
+                images.append(_decode(cell, f"row {position} of `image`"))
+            except DataError as error:
+                broken.append(str(error))
+        if broken:
+            more = f"; and {len(broken) - NAMED_IN_ERROR} more rows" if len(broken) > NAMED_IN_ERROR else ""
+            raise MlflowException.invalid_parameter_value("; ".join(broken[:NAMED_IN_ERROR]) + more)
         names = self._segmenter.vocabulary.names
         return [_as_columns(self._segmenter.segment(image), names) for image in images]
 
 
-def _decode(cell: object, position: int) -> "npt.NDArray[np.uint8]":
+def _decode(cell: object, name: str) -> "npt.NDArray[np.uint8]":
     from data_prep.format.images import decode_rgb
     from data_prep.storage.errors import DataError
 
+    if isinstance(cell, str):
+        cell = _of_text(cell, name)
+    if not isinstance(cell, bytes | bytearray | memoryview):
+        raise DataError(f"{name}: {type(cell).__name__} instead of an image's bytes, or their base64 as text")
+    return decode_rgb(bytes(cell), name, upright=True)
+
+
+def _of_text(text: str, name: str) -> bytes:
+    """The bytes that a text stands for; raises DataError if it is none of the forms that are taken."""
+    from data_prep.storage.errors import DataError
+
+    encoded = text.strip()
+    if encoded[:5].lower() == "data:":
+        head, comma, encoded = encoded.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise DataError(f"{name}: a data: URI without base64; send data:image/jpeg;base64,…")
+    plain = "".join(encoded.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        if isinstance(cell, str):
-            cell = base64.b64decode(cell)
-        if not isinstance(cell, bytes | bytearray):
-            raise DataError(f"row {position} of `image`: {type(cell).__name__} instead of the bytes of a JPEG or PNG")
-        return decode_rgb(bytes(cell), f"row {position} of `image`")
-    except DataError as error:
-        raise MlflowException.invalid_parameter_value(str(error)) from None
-    except (binascii.Error, ValueError):
-        message = f"row {position} of `image`: a text that is not base64; send JPEG or PNG bytes in base64"
-        raise MlflowException.invalid_parameter_value(message) from None
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise DataError(
+            f"{name}: a text that is not base64 ({text[:20]!r}); send an image's bytes in base64, or a data: URI"
+        ) from None
 
 
 def _as_columns(instances: "Instances", names: tuple[str, ...]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _copy_code(folder: Path) -> list[str]:
 
 def _signature() -> Any:
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Property, Schema
 
     mask = Object([Property("size", Array(DataType.long)), Property("counts", DataType.string)])
     outputs = [
@@ -167,7 +167,9 @@ def _signature() -> Any:
         ColSpec(Array(DataType.double), "scores"),
         ColSpec(Array(mask), "masks"),
     ]
-    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
+    # As `binary`, MLflow would decode the text of a request itself, and leave out what is not base64: data URIs and
+    # URL-safe base64 would arrive as other bytes.
+    return ModelSignature(inputs=Schema([ColSpec(AnyType(), "image")]), outputs=Schema(outputs))
 
 
 def _release(package: str) -> str:

@@ -124,8 +124,70 @@ def test_the_scoring_server_takes_base64_in_json(world: Path, served: Any) -> No
 def test_an_unreadable_image_is_named_by_its_position(world: Path, served: Any) -> None:
     good = image_files(world)[0].read_bytes()
     for bad in (good[:300], b"", "not base64!", base64.b64encode(b"no image").decode()):
-        with pytest.raises(MlflowException, match="row 1 of `image`") as error:
+        with pytest.raises(MlflowException, match=r"row 1 of `image`") as error:
             served.predict(pd.DataFrame({"image": pd.Series([good, bad], dtype=object)}))
+        assert error.value.get_http_status_code() == 400
+
+
+def test_every_form_of_text_gives_what_the_bytes_give(world: Path, served: Any) -> None:
+    # Bytes whose base64 has both letters that the URL-safe alphabet writes in another way, and a padding.
+    data = image_files(world)[0].read_bytes()
+    expected = served.predict(pd.DataFrame({"image": [data]}))
+    text = base64.b64encode(data).decode()
+    assert "+" in text
+    assert "/" in text
+    lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    url_safe = base64.urlsafe_b64encode(data).decode()
+    forms = [text, lines, url_safe, url_safe.rstrip("="), f"data:image/png;base64,{text}", f"DATA:;base64,{url_safe}"]
+    schema = served.metadata.get_input_schema()
+    for form in forms:
+        for request in (
+            {"dataframe_split": {"columns": ["image"], "data": [[form]]}},
+            {"dataframe_records": [{"image": form}]},
+            {"inputs": [{"image": form}]},
+            {"instances": [{"image": form}]},
+        ):
+            answer = invocations(json.dumps(request), "application/json", served, schema)
+            assert answer.status == 200
+            assert json.loads(answer.response)["predictions"] == expected
+
+
+@pytest.mark.parametrize("kind", ["webp", "bmp", "tiff", "gif"])
+def test_every_kind_of_image_is_read(served: Any, kind: str) -> None:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((40, 30)).save(file, kind)
+    (found,) = served.predict(pd.DataFrame({"image": [file.getvalue()]}))
+    assert all(mask["size"] == [30, 40] for mask in found["masks"])
+
+
+def test_an_image_is_read_upright(served: Any) -> None:
+    turned, upright = io.BytesIO(), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.linear_gradient("L").resize((40, 30)).save(turned, "png", exif=exif)
+    Image.linear_gradient("L").resize((40, 30)).transpose(Image.Transpose.ROTATE_90).save(upright, "png")
+    first, second = served.predict(pd.DataFrame({"image": [turned.getvalue(), upright.getvalue()]}))
+    assert first == second
+    assert all(mask["size"] == [40, 30] for mask in first["masks"])
+
+
+def test_what_is_no_image_is_a_bad_request_that_says_which_and_why(world: Path, served: Any) -> None:
+    good = base64.b64encode(image_files(world)[0].read_bytes()).decode()
+    schema = served.metadata.get_input_schema()
+    for bad, why in (
+        (7, "instead of an image's bytes"),
+        (None, "instead of an image's bytes"),
+        ({"b64": good}, "dict instead of an image's bytes"),
+        ("", "an empty file"),
+        ("photos/p.jpg", "base64"),
+        ("data:image/svg+xml,%3Csvg%3E", "data: URI without base64"),
+        (base64.b64encode(b"<html>404</html>").decode(), "an HTML page"),
+    ):
+        rows = [{"image": good}, {"image": bad}, {"image": good}, {"image": "?"}]
+        with pytest.raises(MlflowException, match=r"row 1 of `image`.*row 3 of `image`") as error:
+            invocations(json.dumps({"dataframe_records": rows}), "application/json", served, schema)
+        assert why in str(error.value)
+        assert "row 0" not in str(error.value)
         assert error.value.get_http_status_code() == 400
 
 
