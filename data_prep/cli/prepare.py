@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import UseAppendAction, arg
 
 from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.format.orientation import ExifRule
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class ContentOptions:
             always included. The paper takes 3000.
         limit: Maximum number of images of each split, for a first try.
         max_rejected: Fraction of a source's images or objects that may be broken before the command refuses it.
+        exif: Which images are read upright, as their EXIF orientation says. `auto`: those whose listed width and height
+            fit only the upright image; `apply`: all, because the boxes were drawn on upright images; `ignore`: none.
         synsets: Table of COCO class name → synset.
     """
 
     classes: Annotated[int | None, optional("N", "all synsets")] = None
     limit: Annotated[int | None, optional("N", "all images")] = None
     max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01
+    exif: ExifRule = "auto"
     synsets: Annotated[Path | None, optional("FILE", "the one shipped, data_prep/format/coco_synsets.csv")] = None
 
 
@@ -91,6 +95,7 @@ def prepare(
         classes=content.classes,
         limit=content.limit,
         max_rejected=content.max_rejected,
+        exif=content.exif,
         shard_bytes=computation.shard_bytes,
         workers=computation.workers,
         synsets=None if content.synsets is None else str(content.synsets),

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.format.orientation import ExifRule
 from data_prep.plan.merge import MergedImage
 from data_prep.sources.json_files import ByteRange, map_file, quote_constants
 from data_prep.storage.storage import create, local_copy, read, read_range, write
@@ -62,7 +63,8 @@ Images = Literal["write", "read", "skip"]
 class Plan(msgspec.Struct, frozen=True):
     """All that workers need; the number of a file, byte range or shard is its position here.
 
-    `images`: whether images are written into shards, read and not written, or not even read.
+    `images`: whether images are written into shards, read and not written, or not even read; `exif`: which are read
+    upright.
     """
 
     out: str
@@ -70,6 +72,7 @@ class Plan(msgspec.Struct, frozen=True):
     byte_ranges: list[ByteRange]
     shards: list[PlannedShard]
     images: Images = "write"
+    exif: ExifRule = "auto"
 
 
 def work_folder(out: str) -> str:

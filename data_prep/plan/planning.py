@@ -7,6 +7,7 @@ import msgspec
 
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
+from data_prep.format.orientation import ExifRule
 from data_prep.plan.image_files import ImageFiles, count_repair, place
 from data_prep.plan.listing import list_sources
 from data_prep.plan.merge import MergedImage, merge
@@ -32,7 +33,9 @@ class Planned:
     held_out: list[HeldOut]
 
 
-def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None) -> tuple[Planned, Contents]:
+def make_plan(
+    out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None, exif: ExifRule = "auto"
+) -> tuple[Planned, Contents]:
     """Plan a dataset; raises DataError if a source cannot be read, RefusedError if no image is left to write."""
     listing = list_sources(sources)
     counts = listing.counts
@@ -54,7 +57,7 @@ def make_plan(out: str, sources: list[SourceFiles], shard_bytes: int, limit: int
         for position, planned in enumerate(shard):
             tables.add(planned.merged.copies, number, position)
     files = [msgspec.structs.replace(file, quoted=has_quoted_constants(file.path)) for file in listing.files]
-    plan = Plan(out, files, listing.byte_ranges, name_shards(shards, listing))
+    plan = Plan(out, files, listing.byte_ranges, name_shards(shards, listing, exif), exif=exif)
     contents = Contents(shards, [tables.table(number) for number in range(len(listing.files))])
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 

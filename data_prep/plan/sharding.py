@@ -7,6 +7,7 @@ from importlib.metadata import version
 import msgspec
 
 from data_prep.format.manifest import FORMAT_VERSION
+from data_prep.format.orientation import ExifRule
 from data_prep.plan.listing import Listing
 from data_prep.plan.merge import COCO, TRAIN
 from data_prep.plan.plan import PlannedImage, PlannedShard
@@ -44,12 +45,12 @@ def _cut(group: list[PlannedImage], total: int, wanted: int) -> list[list[Planne
     return list(shards.values())
 
 
-def name_shards(shards: list[list[PlannedImage]], listing: Listing) -> list[PlannedShard]:
+def name_shards(shards: list[list[PlannedImage]], listing: Listing, exif: ExifRule) -> list[PlannedShard]:
     """Give each shard its path and fingerprint.
 
     A training shard of a source other than COCO also depends on the held-out images that its own are compared with.
     """
-    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files))
+    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files, exif))
     digests = [hashlib.sha256(read + msgspec.json.encode(images)) for images in shards]
     splits = [images[0].merged.split for images in shards]
     held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from data_prep.beam.engine import Engine
+from data_prep.format.orientation import ExifRule
 from data_prep.storage.errors import ConfigError
 
 SHARD_BYTES = 128 << 20
@@ -15,10 +16,10 @@ class PrepareOptions:
     `sources`: `NAME=coco:FOLDER`, `NAME=coco:ANNOTATIONS,IMAGES`, `NAME@SPLIT=coco:ANNOTATIONS,IMAGES`, the same with
     lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: the number of most frequent synsets that
     make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: bytes of images in a shard, about.
-    `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that
-    may be broken, 0 to 1. `workers`: processes of this machine. `synsets`: another table than the shipped
-    `coco_synsets.csv`. `verify`: read every byte of a dataset that is finished already. `runner`, `beam`: another
-    engine by Beam's name, and Beam's options as `KEY=VALUE`.
+    `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that may be
+    broken, 0 to 1. `exif`: which images are read upright, as their EXIF data say. `workers`: processes of this machine.
+    `synsets`: another table than the shipped `coco_synsets.csv`. `verify`: read every byte of a dataset that is finished
+    already. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
 
     sources: tuple[str, ...]
@@ -27,6 +28,7 @@ class PrepareOptions:
     shard_bytes: int = SHARD_BYTES
     limit: int | None = None
     max_rejected: float = 0.01
+    exif: ExifRule = "auto"
     workers: int = 1
     synsets: str | None = None
     verify: bool = False

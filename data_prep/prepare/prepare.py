@@ -45,7 +45,7 @@ def prepare(options: PrepareOptions) -> Manifest:
 
 def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     out = options.out
-    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit)
+    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit, options.exif)
     check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
     run = describe_run(planned.plan, contents, options.sources)
@@ -66,6 +66,7 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
 def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
     return {
         "classes": options.classes,
+        "exif": options.exif,
         "limit": options.limit,
         "max_rejected": options.max_rejected,
         "shard_bytes": options.shard_bytes,

@@ -44,9 +44,16 @@ def _count_names(counts: dict[str, int], names: list[str]) -> None:
 
 
 def build_record(
-    image: MergedImage, annotations: list[FileAnnotations], counts: Counts, content: ShardContent
+    image: MergedImage,
+    annotations: list[FileAnnotations],
+    counts: Counts,
+    content: ShardContent,
+    upright: bool = False,
 ) -> Record:
-    """Join the image's objects by source, in the files' order; those that are not included are counted by reason."""
+    """Join the image's objects by source, in the files' order; those that are not included are counted by reason.
+
+    `upright`: they are meant for the image turned upright.
+    """
     objects: dict[str, list[Annotation]] = {copy.source: [] for copy in image.copies}
     for each in annotations:
         objects[each.file.source] += each.objects.annotations
@@ -57,7 +64,8 @@ def build_record(
     partly = {copy.source: list(copy.not_exhaustive) for copy in image.copies if copy.not_exhaustive}
     canonical = image.canonical
     names = {copy.source: copy.name for copy in image.copies}
-    record = Record(image.key, canonical.width, canonical.height, ids, objects, negative, partly, original, names)
+    size = (canonical.width, canonical.height)
+    record = Record(image.key, *size, ids, objects, negative, partly, original, names, upright)
     content.add(record)
     return record
 

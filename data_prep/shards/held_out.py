@@ -16,9 +16,11 @@ from data_prep.content.comparison import same_picture
 from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.images import decode_luminance
+from data_prep.format.orientation import ExifRule
 from data_prep.plan.leaks import is_kept
 from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder
+from data_prep.shards.frame import is_upright
 from data_prep.sources.images import SourceImage
 from data_prep.storage.errors import DataError
 from data_prep.storage.read_ahead import Read
@@ -69,12 +71,14 @@ def copy_of(image: MergedImage, grey: npt.NDArray[np.uint8], galleries: HeldOutG
     return galleries[image.canonical.source].copied_by(grey) if image.split == TRAIN else None
 
 
-def disagreeing(planned: PlannedImage, grey: npt.NDArray[np.uint8], read: Read = read) -> list[SourceImage]:
+def disagreeing(
+    planned: PlannedImage, grey: npt.NDArray[np.uint8], read: Read = read, exif: ExifRule = "auto"
+) -> list[SourceImage]:
     """The copies whose ids name this image, and whose own files clearly show another.
 
     A copy whose file is missing, unreadable or the very same is trusted.
     """
-    return [copy for copy in own_files(planned) if not _shows(copy.path, grey, read)]
+    return [copy for copy in own_files(planned) if not _shows(copy, grey, read, exif)]
 
 
 def own_files(planned: PlannedImage) -> list[SourceImage]:
@@ -84,9 +88,10 @@ def own_files(planned: PlannedImage) -> list[SourceImage]:
     return [copy for copy, version in files if version is not None and copy.path != canonical.path]
 
 
-def _shows(path: str, grey: npt.NDArray[np.uint8], read: Read) -> bool:
+def _shows(copy: SourceImage, grey: npt.NDArray[np.uint8], read: Read, exif: ExifRule) -> bool:
     try:
-        copy = decode_luminance(read(path), path, LEAST_SIDE)
+        shown = decode_luminance(read(copy.path), copy.path, LEAST_SIDE)
     except DataError:
         return True
-    return same_picture(thumbnail(grey), thumbnail(copy.grey))
+    own = shown.upright if is_upright(copy, shown, exif) else shown.grey
+    return same_picture(thumbnail(grey), thumbnail(own))

@@ -12,6 +12,16 @@ from data_prep.sources.reasons import BrokenError
 _ROUNDING = 2
 
 
+def turned_as(image: MergedImage, file: ImageFile) -> MergedImage:
+    """The image with its listed width and height swapped, where its file is upright and the listed size is the stored
+    one's: its annotations, which `--exif apply` says are of the upright image, need that one's size."""
+    listed = image.canonical
+    if not file.upright or len(image.copies) > 1 or (listed.width, listed.height) != (file.height, file.width):
+        return image
+    actual = msgspec.structs.replace(listed, width=file.width, height=file.height)
+    return msgspec.structs.replace(image, copies=(actual,))
+
+
 def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
     """The image with its file's width and height.
 

@@ -12,19 +12,20 @@ import msgspec
 
 from data_prep.content.held_out import Pictures, describe
 from data_prep.format.manifest import HeldOut, ToldBy
+from data_prep.format.orientation import ExifRule
 from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
-from data_prep.shards.listed_size import check_boxes_fit, with_size_of_file
+from data_prep.shards.listed_size import check_boxes_fit, turned_as, with_size_of_file
 from data_prep.shards.locate import References, unpack
 from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
 from data_prep.shards.tar_writer import TarWriter
 from data_prep.sources.counts import Counts, Example, increase
 from data_prep.sources.images import SourceImage
-from data_prep.sources.reasons import BrokenError
+from data_prep.sources.reasons import REPAIRED, BrokenError
 from data_prep.storage.read_ahead import Read, read_ahead
 from data_prep.storage.storage import create
 
@@ -42,7 +43,7 @@ def write_shard(
     references = by_image(unpack(packed), len(images))
     files = read_ahead(_files(image) if plan.images != "skip" else [] for image in images)
     with _target(plan, planned) as file, closing(files):
-        shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers))
+        shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers), plan.exif)
         for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
             if plan.images == "skip":
                 shard.add_unread(image, own)
@@ -79,6 +80,7 @@ class _OpenShard:
     tar: TarWriter
     galleries: HeldOutGalleries
     objects: ObjectReader
+    exif: ExifRule
     counts: Counts = field(default_factory=Counts)
     content: ShardContent = field(default_factory=ShardContent)
     held_out: list[HeldOut] = field(default_factory=list)
@@ -87,15 +89,15 @@ class _OpenShard:
     def add(self, position: int, planned: PlannedImage, references: References, read_file: Read) -> None:
         """Add an image with its annotations, or count why it or one of its copies is not included."""
         try:
-            file = read_image_file(planned.merged.canonical, read_file)
-            image, annotations = self._read_objects(planned.merged, file, references)
+            file = read_image_file(planned.merged.canonical, read_file, self.exif)
+            image, annotations = self._read_objects(turned_as(planned.merged, file), file, references)
         except BrokenError as error:
             self._reject(planned.merged, self.objects.read(planned.merged, references), error)
             return
         if key := copy_of(image, file.grey, self.galleries):
             self._exclude(image.copies, annotations, "copy_of_val", "content", key)
             return
-        if wrong := disagreeing(planned, file.grey, read_file):
+        if wrong := disagreeing(planned, file.grey, read_file, self.exif):
             own = [each for each in annotations if each.file.source in {copy.source for copy in wrong}]
             self._exclude(wrong, own, "id_content_disagree", "id_content_disagree", image.key)
             right = tuple(copy for copy in image.copies if copy not in wrong)
@@ -103,7 +105,8 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         if image.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        self.tar.add(image, file, build_record(image, annotations, self.counts, self.content))
+        self._count_findings(planned.merged.canonical, file)
+        self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:
         """Count an image and its annotations, without a look at its file."""
@@ -125,6 +128,16 @@ class _OpenShard:
         self.counts.repair(listed.source, "size_from_file", example)
         increase(self.counts.repaired_images, listed.source)
         return image, annotations
+
+    def _count_findings(self, image: SourceImage, file: ImageFile) -> None:
+        """Count what the image's file makes of it."""
+        for reason, seen in file.findings:
+            example = Example(image.listed, image.offset, "photograph", image.id, f"{image.name}: {seen}")
+            if reason in REPAIRED:
+                self.counts.repair(image.source, reason, example)
+                increase(self.counts.repaired_images, image.source)
+            else:
+                self.counts.note(image.source, reason, example)
 
     def _reject(self, image: MergedImage, annotations: list[FileAnnotations], error: BrokenError) -> None:
         self.counts.reject_image(image.canonical, error)

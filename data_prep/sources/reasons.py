@@ -47,6 +47,8 @@ REPAIRED = {
     "bbox_from_mask": "objects without a box: the box of their mask is taken",
     "box_as_mask": "objects whose segmentation is their box: used without a mask",
     "category_repeated": "categories that are listed again with the same id and name",
+    "exif_upright": "images read upright, as their EXIF data say: the listed size fits only so, or --exif apply asks "
+    "for it",
     "id_absent": "annotations without an id: numbered by their place in the file",
     "id_mapped": "ids that are text, or no number up to 2^53: numbered anew",
     "number_written": "records whose numbers are written as text, floats, true or false",
@@ -68,6 +70,9 @@ NOTED = {
     "beyond_image": "boxes that reach beyond the image",
     "class_names_alike": "classes whose names differ in case, blanks or punctuation only: they stay apart",
     "class_without_objects": "classes without an object",
+    "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "
+    "upright image, say --exif apply; if not, --exif ignore",
+    "more_than_8_bits": "images of more than 8 bits a channel, scaled to 8 as data_prep/format/colors.py says",
     "only_crowds": "sources in which every object is a crowd (iscrowd=1): nothing is learned from crowds",
     "no_objects": "sources without one object that can be used",
     "same_image_other_source": "images that another source has too, matched by content: what one of them does not "
@@ -80,9 +85,9 @@ REJECTED = {
     "bad_file_name": "images whose file name is empty or leads out of the image folder",
     "bad_size": "images listed with a width or height below 1",
     "duplicate_id": "image records with the id of an earlier one",
+    "format_not_read": "files that are no JPEG, PNG, WebP, BMP, TIFF or GIF image; each row says what the file is",
     "malformed": "records that lack a field or hold a wrong type",
     "missing_file": "images without a file",
-    "not_jpeg_or_png": "images that are neither JPEG nor PNG",
     "outside_image": "objects wholly outside the image",
     "size_mismatch": "images whose pixels are not as many as listed",
     "too_large": "images beyond 90 megapixels",

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.format.manifest import Manifest
+from data_prep.format.orientation import ExifRule
 from data_prep.format.records import Record
 from data_prep.plan.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.plan.planning import make_plan
@@ -121,10 +122,15 @@ def write_vg(folder: Path, images: list[Any], objects: dict[int, list[Any]]) -> 
 
 
 def prepare_plainly(
-    out: Path, *sources: str, classes: int | None = None, max_rejected: float = 1.0, shard_bytes: int = 1 << 20
+    out: Path,
+    *sources: str,
+    classes: int | None = None,
+    max_rejected: float = 1.0,
+    shard_bytes: int = 1 << 20,
+    exif: ExifRule = "auto",
 ) -> Manifest:
     """What `prepare` does, in plain loops: fast, and the proof that Beam adds nothing to the result."""
-    planned, contents = make_plan(str(out), parse_sources(sources), shard_bytes, None)
+    planned, contents = make_plan(str(out), parse_sources(sources), shard_bytes, None, exif)
     write_plan(planned.plan, contents)
     plan = read_plan(str(out))
     files = MappedFiles(plan)

@@ -60,20 +60,23 @@ def test_shards_are_of_about_the_size_asked_for() -> None:
 
 
 def test_an_image_is_read_verbatim(tmp_path: Path) -> None:
-    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG")):
-        (tmp_path / name).write_bytes(jpeg(kind=kind))
-    for name, kind, extension in (("a.jpg", "JPEG", "jpg"), ("b.png", "PNG", "png")):
-        found = read_image_file(at(tmp_path / name))
-        assert (found.data, found.extension) == (jpeg(kind=kind), extension)
+    kinds = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "GIF": "gif"}
+    for kind, extension in kinds.items():
+        (tmp_path / "a.jpg").write_bytes(jpeg(kind=kind))
+        found = read_image_file(at(tmp_path / "a.jpg"))
+        assert (found.data, found.extension, found.findings) == (jpeg(kind=kind), extension, ())
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "unreadable"),
-        (b"no image", "unreadable"),
+        (b"", "format_not_read"),
+        (b"<html>404</html>", "format_not_read"),
+        (jpeg(kind="PPM"), "format_not_read"),
         (jpeg()[:-80], "unreadable"),
-        (jpeg(kind="BMP"), "not_jpeg_or_png"),
+        (jpeg(kind="BMP")[:-80], "unreadable"),
+        (jpeg(kind="TIFF")[:200], "unreadable"),
+        (jpeg(kind="WEBP")[:30], "unreadable"),
     ],
 )
 def test_an_image_that_is_not_what_was_listed_is_rejected(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -93,7 +96,7 @@ def test_a_jpeg_damaged_in_the_middle_still_decodes_or_is_rejected(tmp_path: Pat
         try:
             read_image_file(at(tmp_path / "a.jpg"))
         except BrokenError as error:
-            assert error.reason in {"unreadable", "not_jpeg_or_png"}
+            assert error.reason in {"unreadable", "format_not_read"}
 
 
 def at(path: Path) -> SourceImage:
