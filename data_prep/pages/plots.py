@@ -37,6 +37,8 @@ def class_frequencies(vocabulary: Vocabulary, in_a: Collection[int]) -> bytes:
         for name, color, marker, chosen in (("B", RED, "x", ~is_a), ("A", GREEN, "o", is_a)):
             label = f"{name}, {int(chosen.sum())} classes"
             axes.scatter(rank[chosen], counts[order][chosen], s=14, c=color, marker=marker, lw=1, label=label)
+        if not counts.any():
+            axes.set_ylim(0.8, 10)  # there is nothing to scale the axis by
         axes.set(
             xscale="log", yscale="log", xlabel="rank of the class", ylabel="objects", xlim=(0.8, None), ylim=(0.8, None)
         )

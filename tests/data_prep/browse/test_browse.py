@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep.browse.boxes import box_histogram, count_boxes
 from data_prep.browse.catalogue import Catalogue
@@ -192,3 +193,21 @@ def test_where_the_page_goes(dataset: str, out: str | None, page: str) -> None:
 def test_nothing_to_show_is_refused() -> None:
     with pytest.raises(ConfigError, match="--samples 0"):
         BrowseOptions(samples=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_dataset_without_objects_has_a_page_and_no_warning(tmp_path: Path) -> None:
+    write_coco(tmp_path / "mine", [coco_image(n) for n in (1, 2)], [])
+    prepare_plainly(tmp_path / "ds", f"mine=coco:{tmp_path}/mine")
+    assert "2 images" in read_page(browse(f"{tmp_path}/ds", None, BrowseOptions())).words
+
+
+def test_an_upright_image_is_drawn_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write_coco(tmp_path / "mine", [coco_image(1, width=30, height=40)], [coco_object(5, 1)])
+    Image.new("RGB", (40, 30)).save(tmp_path / "mine/train2017/000000000001.jpg", exif=exif)
+    prepare_plainly(tmp_path / "ds", f"mine=coco:{tmp_path}/mine")
+    dataset = Dataset.open(f"{tmp_path}/ds")
+    (sample,) = class_samples(dataset, Catalogue.of(dataset.index, dataset.vocabulary), 0, 1)
+    assert (sample.width, sample.height) == (LONG_EDGE * 3 // 4, LONG_EDGE)
