@@ -108,11 +108,11 @@ def describe(found: Audit) -> str:
 
 def _training(dataset: Dataset) -> list[TrainingImage]:
     table = dataset.index.filter(pc.equal(dataset.index["split"], TRAIN))
-    ranges = ("image_offset", "image_length", "record_offset", "record_length")
-    columns = (table[name].to_pylist() for name in ("key", "shard", *ranges, "ids", "flickr_id"))
+    places = ("image_offset", "image_length", "record_offset", "record_length")
+    columns = (table[name].to_pylist() for name in ("key", "shard", *places, "ids", "flickr_id"))
     return [
-        TrainingImage(*place, coco_id=dict(ids).get(COCO), flickr_id=flickr_id)
-        for *place, ids, flickr_id in zip(*columns, strict=True)
+        TrainingImage(key, shard, *ranges, dict(ids).get(COCO), flickr_id)
+        for key, shard, *ranges, ids, flickr_id in zip(*columns, strict=True)
     ]
 
 

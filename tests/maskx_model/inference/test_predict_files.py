@@ -162,8 +162,8 @@ def test_images_are_read_upright_and_results_are_of_the_upright_image(tmp_path: 
     first, second = ([{**each, "image_id": 0} for each in results if each["image_id"] == n] for n in (1, 2))
     assert first == second
     assert all(each["segmentation"]["size"] == [100, 60] for each in first)
-    drawn = [np.asarray(Image.open(tmp_path / f"out/{name}.png")) for name in ("turned", "upright")]
-    assert np.array_equal(*drawn)
+    turned, upright = (np.asarray(Image.open(tmp_path / f"out/{name}.png")) for name in ("turned", "upright"))
+    assert np.array_equal(turned, upright)
 
 
 def test_images_of_one_size_are_computed_together_and_the_order_stays(tmp_path: Path, model: str) -> None:
