@@ -10,6 +10,7 @@ import msgspec
 from data_prep.beam.engine import Engine
 from data_prep.beam.graph import write_shards
 from data_prep.check.statistics import SourceStatistics, source_statistics
+from data_prep.format.exif_rule import ExifRule
 from data_prep.plan.plan import PlannedFile, PlannedImage, counts_uri, write_plan
 from data_prep.plan.planning import make_plan
 from data_prep.prepare.ceiling import check_ceiling
@@ -28,12 +29,14 @@ _SHARD_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check: `sources`, as `prepare` takes them; `images`: whether files of images are read; `max_rejected`: as
-    `prepare` takes it, 0 to 1; `workers`: processes of this machine. Raises ConfigError for a fraction that is none."""
+    """What to check: `sources`, as `prepare` takes them; `images`: whether files of images are read;
+    `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright, likewise; `workers`:
+    processes of this machine. Raises ConfigError for a fraction that is none."""
 
     sources: tuple[str, ...]
     images: bool = True
     max_rejected: float = 0.01
+    exif: ExifRule = "auto"
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -44,13 +47,14 @@ class CheckOptions:
 @dataclass(frozen=True)
 class Checked:
     """What was found. `refused`: the error that `prepare` would end with, or None. `files` are the annotation files,
-    `images` all images that could be planned, by annotation file and id there."""
+    `images` all images that could be planned, by annotation file and id there; `exif`: which are read upright."""
 
     counts: Counts
     refused: str | None
     statistics: dict[str, SourceStatistics]
     files: list[PlannedFile]
     images: dict[tuple[int, int], SourceImage]
+    exif: ExifRule
 
 
 def check(options: CheckOptions) -> Checked:
@@ -59,11 +63,11 @@ def check(options: CheckOptions) -> Checked:
         try:
             return _check(options, folder)
         except RefusedError as error:
-            return Checked(error.counts, str(error), {}, [], {})
+            return Checked(error.counts, str(error), {}, [], {}, options.exif)
 
 
 def _check(options: CheckOptions, out: str) -> Checked:
-    planned, contents = make_plan(out, parse_sources(options.sources), _SHARD_BYTES, None)
+    planned, contents = make_plan(out, parse_sources(options.sources), _SHARD_BYTES, None, options.exif)
     plan = msgspec.structs.replace(planned.plan, images="read" if options.images else "skip")
     write_plan(plan, contents)
     images = _by_identity(image for listed in contents.images for image in listed)
@@ -78,7 +82,7 @@ def _check(options: CheckOptions, out: str) -> Checked:
     if options.images:
         note_same_images(total, plan, len(results))
     statistics = source_statistics(images.values(), results, classes)
-    return Checked(total, _refusal(total, options.max_rejected), statistics, plan.files, images)
+    return Checked(total, _refusal(total, options.max_rejected), statistics, plan.files, images, options.exif)
 
 
 def _by_identity(images: Iterable[PlannedImage]) -> dict[tuple[int, int], SourceImage]:

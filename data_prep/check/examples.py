@@ -5,9 +5,10 @@ from typing import Any
 
 from data_prep.check.check import Checked
 from data_prep.check.findings import Row
-from data_prep.format.images import decode_rgb
+from data_prep.format.images import decode_luminance, decode_rgb
 from data_prep.pages.drawing import Shape, draw
 from data_prep.pages.html import jpeg_uri
+from data_prep.shards.frame import is_upright
 from data_prep.sources.coercions import to_id, to_numbers
 from data_prep.sources.counts import Example
 from data_prep.sources.images import SourceImage
@@ -34,7 +35,9 @@ def drawn(checked: Checked, row: Row) -> str | None:
     if image is None:
         return None
     try:
-        pixels = decode_rgb(read(image.path), image.path)
+        data = read(image.path)
+        upright = is_upright(image, decode_luminance(data, image.path, 1), checked.exif)
+        pixels = decode_rgb(data, image.path, upright=upright)
     except DataError:
         return None
     return jpeg_uri(draw(pixels, _shapes(record), _LONG_EDGE))

@@ -5,6 +5,7 @@ from typing import Annotated
 from tyro.conf import UseAppendAction, arg
 
 from data_prep.arguments import Number, optional
+from data_prep.format.exif_rule import ExifRule
 
 
 def check(
@@ -15,6 +16,7 @@ def check(
     out: Annotated[str | None, optional("URI", "no page")] = None,
     images: bool = True,
     max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01,
+    exif: ExifRule = "auto",
     workers: Number = 1,
 ) -> None:
     """Look at sources before preparing them: what would be used, repaired, left out and rejected, and what looks odd.
@@ -28,6 +30,7 @@ def check(
             index.html.
         images: Read the files of images too: whether they are there is found in any case.
         max_rejected: Fraction of a source's images or objects that may be broken before `prepare` refuses it.
+        exif: Which images are read upright, as their EXIF orientation says; see `maskx data prepare`.
         workers: Number of processes of this machine.
 
     Example:
@@ -42,7 +45,7 @@ def check(
     from data_prep.check.text import describe
     from data_prep.storage.errors import DataError
 
-    checked = run(CheckOptions(source, images, max_rejected, workers))
+    checked = run(CheckOptions(source, images, max_rejected, exif, workers))
     print(describe(checked))
     if out:
         write_page(checked, page_uri(out))

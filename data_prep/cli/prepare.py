@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import UseAppendAction, arg
 
 from data_prep.arguments import Grouped, Number, Uri, optional
-from data_prep.format.orientation import ExifRule
+from data_prep.format.exif_rule import ExifRule
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,9 @@ Orientations are EXIF's numbers, 1 to 8. At 1 the image is shown as it is stored
 places.
 """
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
-
-ExifRule = Literal["auto", "apply", "ignore"]
-"""Which images are read upright: those whose listed size fits the turned image alone; all with an orientation; none."""
 
 AS_STORED = 1
 _TAG = 0x0112

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.format.orientation import ExifRule
+from data_prep.format.exif_rule import ExifRule
 from data_prep.plan.merge import MergedImage
 from data_prep.sources.json_files import ByteRange, map_file, quote_constants
 from data_prep.storage.storage import create, local_copy, read, read_range, write

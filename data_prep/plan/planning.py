@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
-from data_prep.format.orientation import ExifRule
 from data_prep.plan.image_files import ImageFiles, count_repair, place
 from data_prep.plan.listing import list_sources
 from data_prep.plan.merge import MergedImage, merge

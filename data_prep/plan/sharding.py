@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 import msgspec
 
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import FORMAT_VERSION
-from data_prep.format.orientation import ExifRule
 from data_prep.plan.listing import Listing
 from data_prep.plan.merge import COCO, TRAIN
 from data_prep.plan.plan import PlannedImage, PlannedShard

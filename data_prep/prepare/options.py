@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from data_prep.beam.engine import Engine
-from data_prep.format.orientation import ExifRule
+from data_prep.format.exif_rule import ExifRule
 from data_prep.storage.errors import ConfigError
 
 SHARD_BYTES = 128 << 20

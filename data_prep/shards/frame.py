@@ -6,8 +6,9 @@ tells.
 
 from typing import Literal
 
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import Luminance
-from data_prep.format.orientation import AS_STORED, ExifRule
+from data_prep.format.orientation import AS_STORED
 from data_prep.sources.images import SourceImage
 
 Finding = Literal["exif_upright", "exif_orientation"]

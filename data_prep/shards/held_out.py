@@ -15,8 +15,8 @@ import numpy.typing as npt
 from data_prep.content.comparison import same_picture
 from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
 from data_prep.content.thumbnail import thumbnail
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import decode_luminance
-from data_prep.format.orientation import ExifRule
 from data_prep.plan.leaks import is_kept
 from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.content.held_out import LEAST_SIDE
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.image_kinds import KINDS_READ, describe, extension
 from data_prep.format.images import Luminance, decode_luminance
-from data_prep.format.orientation import ExifRule
 from data_prep.shards.frame import finding, is_upright
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import msgspec
 
 from data_prep.content.held_out import Pictures, describe
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut, ToldBy
-from data_prep.format.orientation import ExifRule
 from data_prep.plan.merge import TRAIN, MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record

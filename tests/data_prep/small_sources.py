@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import Manifest
-from data_prep.format.orientation import ExifRule
 from data_prep.format.records import Record
 from data_prep.plan.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.plan.planning import make_plan

@@ -66,7 +66,7 @@ def test_it_writes_nothing_and_looks_at_files_only_if_asked(
     (tmp_path / "images/000000000007.jpg").write_bytes(b"<html>")
     before = sorted(tmp_path.rglob("*.tar"))
     checked = check(CheckOptions((source,), images=images, max_rejected=0.5))
-    assert ("unreadable" in {reject.reason for reject in checked.counts.rejects}) == images
+    assert ("format_not_read" in {reject.reason for reject in checked.counts.rejects}) == images
     assert sorted(tmp_path.rglob("*.tar")) == before == []
     assert not list((tmp_path / "scratch").glob("check-*"))
 
@@ -96,3 +96,18 @@ def test_rejects_come_first(tmp_path: Path) -> None:
     found = rows(check(CheckOptions((odd(tmp_path),), max_rejected=0.3)).counts)
     outcomes = [row.outcome for row in found]
     assert outcomes == sorted(outcomes, key=["rejected", "odd", "repaired", "left out"].index)
+
+
+def test_images_that_are_read_upright_are_shown_so(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write_coco(tmp_path / "mine", [coco_image(1, width=30, height=40)], [coco_object(5, 1)])
+    Image.new("RGB", (40, 30)).save(tmp_path / "mine/train2017/000000000001.jpg", exif=exif)
+    for rule, reason in (("auto", "exif_upright"), ("apply", "exif_upright")):
+        checked = check(CheckOptions((f"mine=coco:{tmp_path}/mine",), exif=rule))
+        assert checked.counts.repaired["mine"][reason].number == 1
+        (row,) = [row for row in rows(checked.counts) if row.reason == reason]
+        picture = drawn(checked, row)
+        assert picture is not None
+        width, height = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).size
+        assert width < height

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from data_prep.format.orientation import ExifRule
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.reader import Dataset
 from data_prep.format.rle import decode_mask
 from tests.data_prep.pictures import scene
