@@ -1,11 +1,15 @@
 """`maskx data check`: what it says is what `prepare` does, and it leaves nothing behind but the page."""
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from data_prep.check.check import CheckOptions, check
+from data_prep.check.examples import drawn
 from data_prep.check.findings import Sum, image_sum, object_sum, rows
 from data_prep.check.page import render
 from data_prep.check.remedies import REMEDIES
@@ -14,7 +18,7 @@ from data_prep.sources.counts import numbers
 from data_prep.sources.reasons import EXCLUDED, LOST_MASKS, NOTED, REJECTED, REPAIRED
 from pipelines.cli import main
 from tests.data_prep.prepare.test_odd_sources import made, write
-from tests.data_prep.small_sources import coco_image, coco_object
+from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 
 def odd(folder: Path) -> str:
@@ -103,11 +107,10 @@ def test_images_that_are_read_upright_are_shown_so(tmp_path: Path) -> None:
     exif[0x0112] = 6
     write_coco(tmp_path / "mine", [coco_image(1, width=30, height=40)], [coco_object(5, 1)])
     Image.new("RGB", (40, 30)).save(tmp_path / "mine/train2017/000000000001.jpg", exif=exif)
-    for rule, reason in (("auto", "exif_upright"), ("apply", "exif_upright")):
-        checked = check(CheckOptions((f"mine=coco:{tmp_path}/mine",), exif=rule))
-        assert checked.counts.repaired["mine"][reason].number == 1
-        (row,) = [row for row in rows(checked.counts) if row.reason == reason]
-        picture = drawn(checked, row)
-        assert picture is not None
-        width, height = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).size
-        assert width < height
+    checked = check(CheckOptions((f"mine=coco:{tmp_path}/mine",)))
+    assert checked.counts.repaired["mine"]["exif_upright"].number == 1
+    (row,) = [row for row in rows(checked.counts) if row.reason == "exif_upright"]
+    picture = drawn(checked, row)
+    assert picture is not None
+    width, height = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).size
+    assert width < height
