@@ -111,8 +111,8 @@ def _training(dataset: Dataset) -> list[TrainingImage]:
     places = ("image_offset", "image_length", "record_offset", "record_length")
     columns = (table[name].to_pylist() for name in ("key", "shard", *places, "ids", "flickr_id"))
     return [
-        TrainingImage(key, shard, *ranges, dict(ids).get(COCO), flickr_id)
-        for key, shard, *ranges, ids, flickr_id in zip(*columns, strict=True)
+        TrainingImage(key, shard, start, length, record, record_length, dict(ids).get(COCO), flickr_id)
+        for key, shard, start, length, record, record_length, ids, flickr_id in zip(*columns, strict=True)
     ]
 
 

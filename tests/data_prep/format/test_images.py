@@ -109,6 +109,7 @@ PHOTOGRAPHS = [
 HURTS = st.tuples(st.sampled_from(["cut", "flip", "drop", "blank", "insert"]), st.floats(0, 1), st.integers(1, 255))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pytest drops the filter of `images.py`
 @settings(max_examples=1000)
 @given(st.sampled_from(PHOTOGRAPHS), st.lists(HURTS, min_size=1, max_size=4))
 def test_a_damaged_image_is_refused_by_both_decoders_or_by_none(
