@@ -87,7 +87,7 @@ def _rejected(rejects: list[Reject]) -> list[Row]:
 def image_sum(counts: Counts, source: str, statistics: SourceStatistics | None) -> Sum:
     """What became of the source's images. Without `statistics` there was no plan: none could be used."""
     listed, kept = counts.images.get(source, 0), statistics.images if statistics else 0
-    repaired = min(counts.repaired_images.get(source, 0), kept)
+    repaired = counts.repaired_images.get(source, 0)
     reasons = counts.excluded.get(source, {})
     left_out = sum(n for reason, n in reasons.items() if reason in EXCLUDED and reason not in _NOT_OF_IMAGES)
     return Sum(listed, kept - repaired, repaired, left_out, listed - kept - left_out)

@@ -5,7 +5,7 @@ from functools import cache
 
 import msgspec
 
-from data_prep.sources.counts import Counts, Example, increase
+from data_prep.sources.counts import Counts, Example
 from data_prep.sources.file_names import GUESSED, FoundFile, ImageFolder, below, image_folders, is_url
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
@@ -59,7 +59,9 @@ class ImageFiles:
 
 def place(image: SourceImage, file: FoundFile) -> SourceImage:
     """The image at the file that was found for it."""
-    return msgspec.structs.replace(image, folder=file.folder, name=file.name)
+    return msgspec.structs.replace(
+        image, folder=file.folder, name=file.name, repaired=image.repaired or bool(file.rules)
+    )
 
 
 def count_repair(counts: Counts, image: SourceImage, file: FoundFile) -> None:
@@ -67,7 +69,6 @@ def count_repair(counts: Counts, image: SourceImage, file: FoundFile) -> None:
     example = Example(image.listed, image.offset, "photograph", image.id, f'file_name: "{image.name}" is {file.name}')
     for rule in file.rules:
         counts.repair(image.source, rule, example)
-    increase(counts.repaired_images, image.source)
 
 
 def _why_lost(folder: ImageFolder, name: str) -> BrokenError:

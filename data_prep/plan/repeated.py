@@ -96,5 +96,5 @@ def _number(image: SourceImage, others: list[SourceImage], counts: Counts) -> So
     number = int.from_bytes(digest[:_ID_BYTES])
     example = Example(image.listed, image.offset, "photograph", image.id, f"id: {image.id} is in {taken.listed} too")
     counts.repair(image.source, "id_mapped", example)
-    increase(counts.repaired_images, image.source)
-    return msgspec.structs.replace(image, new_id=number, original_id=image.original_id or str(image.id))
+    original = image.original_id or str(image.id)
+    return msgspec.structs.replace(image, new_id=number, original_id=original, repaired=True)

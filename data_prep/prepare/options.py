@@ -18,8 +18,8 @@ class PrepareOptions:
     make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: bytes of images in a shard, about.
     `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that may be
     broken, 0 to 1. `exif`: which images are read upright, as their EXIF data say. `workers`: processes of this machine.
-    `synsets`: another table than the shipped `coco_synsets.csv`. `verify`: read every byte of a dataset that is finished
-    already. `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
+    `synsets`: another table than the shipped `coco_synsets.csv`. `verify`: read every byte of a finished dataset.
+    `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
 
     sources: tuple[str, ...]

@@ -58,6 +58,8 @@ def build_record(
     for each in annotations:
         objects[each.file.source] += each.objects.annotations
         _count(each, counts, content)
+    for copy in image.copies:
+        increase(counts.repaired_images, copy.source, int(copy.repaired))
     ids = {copy.source: copy.dataset_id for copy in image.copies}
     original = {copy.source: copy.original_id for copy in image.copies if copy.original_id is not None}
     negative = {copy.source: list(copy.negative) for copy in image.copies if copy.negative}

@@ -23,7 +23,7 @@ from data_prep.shards.locate import References, unpack
 from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
 from data_prep.shards.tar_writer import TarWriter
-from data_prep.sources.counts import Counts, Example, increase
+from data_prep.sources.counts import Counts, Example
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import REPAIRED, BrokenError
 from data_prep.storage.read_ahead import Read, read_ahead
@@ -73,6 +73,12 @@ def _files(planned: PlannedImage) -> list[str]:
     return [planned.merged.canonical.path, *(copy.path for copy in own_files(planned))]
 
 
+def _repaired(image: MergedImage) -> MergedImage:
+    """The image with its canonical copy marked as repaired."""
+    canonical, *others = image.copies
+    return msgspec.structs.replace(image, copies=(msgspec.structs.replace(canonical, repaired=True), *others))
+
+
 @dataclass
 class _OpenShard:
     """A shard that is being written, and what is counted meanwhile."""
@@ -105,7 +111,8 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         if image.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        self._count_findings(planned.merged.canonical, file)
+        if self._count_findings(planned.merged.canonical, file):
+            image = _repaired(image)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:
@@ -126,18 +133,17 @@ class _OpenShard:
         seen = f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels"
         example = Example(listed.listed, listed.offset, "photograph", listed.id, seen)
         self.counts.repair(listed.source, "size_from_file", example)
-        increase(self.counts.repaired_images, listed.source)
-        return image, annotations
+        return _repaired(image), annotations
 
-    def _count_findings(self, image: SourceImage, file: ImageFile) -> None:
-        """Count what the image's file makes of it."""
+    def _count_findings(self, image: SourceImage, file: ImageFile) -> bool:
+        """Count what the image's file makes of it; returns whether any of it is a repair."""
         for reason, seen in file.findings:
             example = Example(image.listed, image.offset, "photograph", image.id, f"{image.name}: {seen}")
             if reason in REPAIRED:
                 self.counts.repair(image.source, reason, example)
-                increase(self.counts.repaired_images, image.source)
             else:
                 self.counts.note(image.source, reason, example)
+        return any(reason in REPAIRED for reason, _ in file.findings)
 
     def _reject(self, image: MergedImage, annotations: list[FileAnnotations], error: BrokenError) -> None:
         self.counts.reject_image(image.canonical, error)

@@ -94,7 +94,7 @@ def _read_leniently(lists: Lists, fields: dict[str, Any], offset: int) -> Source
         license=license_id if isinstance(license_id, int) else None,
     )
     count_image_repairs(lists, number, offset, repairs)
-    return msgspec.structs.replace(source_image(lists, image, offset), original_id=original)
+    return msgspec.structs.replace(source_image(lists, image, offset), original_id=original, repaired=bool(repairs))
 
 
 def count_image_repairs(lists: Lists, number: int, offset: int, repairs: list[Repair]) -> None:
@@ -102,7 +102,6 @@ def count_image_repairs(lists: Lists, number: int, offset: int, repairs: list[Re
     source = lists.files.source
     for reason, seen in repairs:
         lists.counts.repair(source, reason, Example(lists.files.label, offset, "photograph", number, seen))
-    increase(lists.counts.repaired_images, source, int(bool(repairs)))
 
 
 def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> CocoListing:

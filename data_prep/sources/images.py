@@ -12,8 +12,8 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     the annotation file with its objects, in which `id` is unique. Two sources mean the same image if their `coco_id` or
     `flickr_id` match. `negative` are the classes known to be absent, `not_exhaustive` those of which some objects may
     lack annotations. `new_id` is its id in the dataset where another image of the source has its id, and `original_id`
-    the id that its record has where the dataset's is another. `aliases` are the identities of further records of the
-    same file.
+    the id that its record has where the dataset's is another. `repaired` says that its record is used after a change.
+    `aliases` are the identities of further records of the same file.
     """
 
     source: str
@@ -33,6 +33,7 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     not_exhaustive: tuple[str, ...] = ()
     new_id: int | None = None
     original_id: str | None = None
+    repaired: bool = False
     aliases: tuple[tuple[int, int], ...] = ()
 
     @property
