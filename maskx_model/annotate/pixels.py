@@ -1,10 +1,7 @@
 """An image's pixels as its annotations mean them: upright where only the turned image has the listed size."""
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
 
 from data_prep.format.images import decode_rgb
 from data_prep.storage.errors import DataError
@@ -29,7 +26,7 @@ def read_pixels(image: BoxedImage) -> Pixels:
     width, height = pixels.shape[1::-1]
     if not image.width or not image.height or _close((width, height), image):
         return pixels
-    upright = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    upright = decode_rgb(data, image.uri, upright=True)
     if _close((upright.shape[1], upright.shape[0]), image):
         return upright
     raise DataError(
