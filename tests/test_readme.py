@@ -1,5 +1,6 @@
 """What the READMEs tell users to type exists, and what it can run here runs."""
 
+import json
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.toy_world import write_toy_world
+from tests.maskx_model.synthetic_dataset import write_model
 from tests.readme import ROOT, block, blocks, documents
 
 PYTHON = ("data_prep", "maskx_model", "components", "pipelines")
@@ -60,6 +62,14 @@ def test_own_data_is_prepared_as_the_readme_says(tmp_path: Path) -> None:
     shutil.copytree(coco / "val2017", tmp_path / "photos", dirs_exist_ok=True)
     shutil.copy(coco / "annotations" / "instances_train2017.json", tmp_path / "annotations.json")
     shutil.copy(coco / "annotations" / "instances_val2017.json", tmp_path / "val.json")
-    for line in block("own data"):
+    boxes = json.loads((tmp_path / "val.json").read_text())
+    for annotation in boxes["annotations"]:
+        del annotation["segmentation"]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    write_model(tmp_path / "masks", [category["name"] for category in boxes["categories"]], "transfer")
+    for line in [*block("own data"), *(line for line in block("own model") if " annotate " in line)]:
         subprocess.run(line.replace(".venv/bin/maskx", MASKX), shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "check.html").exists()
     assert (tmp_path / "dataset" / "manifest.json").exists()
+    completed = json.loads((tmp_path / "annotated" / "boxes.json").read_text())["annotations"]
+    assert sum("segmentation" in annotation for annotation in completed) > len(completed) // 2
