@@ -15,7 +15,7 @@ from data_prep.sources.coercions import Id, shown
 from data_prep.sources.lenient_annotations import read_annotation, read_image_id
 from data_prep.sources.masks import Segmentation, is_empty, is_off_box, to_rle
 from data_prep.sources.objects import ObjectFinding, RawRecord, RejectedObject
-from data_prep.sources.provenance import maker_and_score
+from data_prep.sources.provenance import Provenance
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import JSON_ERRORS
 
@@ -31,7 +31,7 @@ class _Annotation(msgspec.Struct, gc=False):
     area: float | None = None
     iscrowd: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     segmentation: Segmentation = None
-    provenance: msgspec.Raw = msgspec.Raw(b"null")
+    provenance: Provenance | None = None
 
 
 _heads = msgspec.json.Decoder(list[_Head])
@@ -89,5 +89,7 @@ def _as_coco(data: bytes, categories: dict[int, str], size: tuple[int, int]) -> 
         return None
     if mask and (is_empty(mask) or (not found.iscrowd and is_off_box(mask, found.bbox, found.segmentation))):
         return None
-    made = maker_and_score(found.provenance) if mask else (None, None)
-    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask, *made)
+    made = found.provenance if mask else None
+    if made is None:
+        return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask)
+    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask, made.maker, made.score)

@@ -1,8 +1,11 @@
 """From a copy's coordinates to those of the canonical image: scaled, rounded to 0.01 pixels, clipped."""
 
 from dataclasses import dataclass
+from math import floor
 
 from data_prep.sources.reasons import BrokenError
+
+_FAR = 1e9  # pixels
 
 Box = tuple[float, float, float, float]
 
@@ -19,10 +22,12 @@ class CoordinateTransform:
     def clip(self, x: float, y: float, w: float, h: float) -> tuple[Box, bool]:
         """Scale a box and clip it to the image; the second value says whether a part of it lay outside.
 
-        Raises BrokenError if nothing of it is left.
+        Raises BrokenError if nothing of it is left, or if it is farther away than any image is wide.
         """
-        left, right = round(x * self.scale_x, 2), round((x + w) * self.scale_x, 2)
-        top, bottom = round(y * self.scale_y, 2), round((y + h) * self.scale_y, 2)
+        if not (abs(x) < _FAR and abs(y) < _FAR and abs(w) < _FAR and abs(h) < _FAR):
+            raise BrokenError("malformed", "a number too large")
+        left, right = to_hundredth(x * self.scale_x), to_hundredth((x + w) * self.scale_x)
+        top, bottom = to_hundredth(y * self.scale_y), to_hundredth((y + h) * self.scale_y)
         if right <= left or bottom <= top:
             raise BrokenError("zero_size")
         clipped = left < 0 or top < 0 or right > self.width or bottom > self.height
@@ -31,4 +36,9 @@ class CoordinateTransform:
             right, bottom = min(right, float(self.width)), min(bottom, float(self.height))
             if right <= left or bottom <= top:
                 raise BrokenError("outside_image")
-        return (left, top, round(right - left, 2), round(bottom - top, 2)), clipped
+        return (left, top, to_hundredth(right - left), to_hundredth(bottom - top)), clipped
+
+
+def to_hundredth(number: float) -> float:
+    """The nearest hundredth, halves up; `round` takes three times as long."""
+    return floor(number * 100 + 0.5) / 100

@@ -1,6 +1,5 @@
 """From a record of `objects.json` to its image's objects, in whichever spelling (`visual_genome_records`)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import msgspec
 
 from data_prep.format.records import Annotation
 from data_prep.sources.coercions import Id
-from data_prep.sources.coordinates import CoordinateTransform
+from data_prep.sources.coordinates import CoordinateTransform, to_hundredth
 from data_prep.sources.objects import RawRecord, RejectedObject
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome_records import AnyObjectHead, either_id, raw_objects, synsets_of
@@ -76,16 +75,13 @@ def object_annotation(
     malformed, has no area, or lies outside the image.
     """
     found = item if isinstance(item, _Object) else _decode(item, synsets)
-    x, y, w, h = found.x, found.y, found.w, found.h
-    if not math.isfinite(x + y + w + h) and not all(map(math.isfinite, (x, y, w, h))):
-        raise BrokenError("malformed", "a number too large")
     named = found.synsets if all(found.synsets) else tuple(filter(None, found.synsets))
     if len(named) != 1:
         return "several_synsets" if named else "no_synset"
-    if w <= 0 or h <= 0:
+    if found.w <= 0 or found.h <= 0:
         raise BrokenError("zero_size")
-    box, clipped = transform.clip(x, y, w, h)
-    return Annotation(found.object_id, named[0], box, round(box[2] * box[3], 2)), clipped
+    box, clipped = transform.clip(found.x, found.y, found.w, found.h)
+    return Annotation(found.object_id, named[0], box, to_hundredth(box[2] * box[3])), clipped
 
 
 def _decode(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object:
