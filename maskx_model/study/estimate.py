@@ -8,6 +8,7 @@ import msgspec
 
 from maskx_model.study.rows import ClassAP, Row
 from maskx_model.study.spread import Spread, deviation
+from maskx_model.study.teacher import TeacherFold
 from maskx_model.study.variants import BASELINE
 
 
@@ -108,7 +109,8 @@ def _error(rows: Sequence[ClassAP], box_ap50: ClassAP, on_b: float) -> float | N
 
 class Holdout(msgspec.Struct, frozen=True):
     """`holdout.json`. `box_ap50`: mean box AP50 on the classes held out and on B (None where the split has no boxes of
-    B's classes that AP is defined on); `folds`: class names; `picked`: the variant to train on all of A."""
+    B's classes that AP is defined on); `folds`: class names; `picked`: the variant to train on all of A; `teacher`: the
+    picked variant beside another source of masks, fold by fold."""
 
     variants: tuple[VariantResult, ...]
     picked: str
@@ -116,3 +118,4 @@ class Holdout(msgspec.Struct, frozen=True):
     folds: tuple[tuple[str, ...], ...]
     seeds: tuple[int, ...]
     made_from: dict[str, str]
+    teacher: tuple[TeacherFold, ...] = ()

@@ -22,12 +22,14 @@ from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.heads import box_ap50
 from maskx_model.study.jobs import Job, check_runs, run_jobs
 from maskx_model.study.rows import ClassAP, Row
+from maskx_model.study.teacher import TeacherFold, compare_folds, teacher_ap
 from maskx_model.study.variants import DEFAULT, Variant, variants_of
 
 
 @dataclass(frozen=True)
 class HoldoutOptions:
-    """What to hold out and compare. `fold_classes`: folds by files of class names, instead of `folds` random ones."""
+    """What to hold out and compare. `fold_classes`: folds by files of class names, instead of `folds` random ones;
+    `teacher`: a source of the dataset whose masks are compared with T's."""
 
     variants: Sequence[str] = DEFAULT
     folds: int = 4
@@ -37,6 +39,7 @@ class HoldoutOptions:
     split: str = "val"
     max_images: int | None = None
     rois_at_most: int = 40_000
+    teacher: str | None = None
 
 
 def holdout(
@@ -72,6 +75,8 @@ def holdout(
         device=device,
     )
     _check_images(frozen, folds)
+    if options.teacher:
+        data.check_source(options.teacher)
     rows = _rows(frozen, variants, folds, options, f"{out}/rows")
     result = _result(frozen, rows, folds, options)
     from maskx_model.study.page import holdout_page
@@ -130,7 +135,18 @@ def _result(
     variants = results(rows, boxes, b)
     means = {"held out": _mean(boxes, frozen.measured), "B": _mean(boxes, b)}
     names = tuple(tuple(vocabulary.names[label] for label in fold) for fold in folds)
-    return Holdout(variants, best(variants).name, means, names, tuple(options.seeds), frozen.made_from)
+    picked = best(variants).name
+    teacher = _compared_with_teacher(frozen, rows[picked], folds, options.teacher) if options.teacher else ()
+    return Holdout(variants, picked, means, names, tuple(options.seeds), frozen.made_from, teacher)
+
+
+def _compared_with_teacher(
+    frozen: FrozenDetector, rows: Sequence[Row], folds: Sequence[Fold], teacher: str
+) -> tuple[TeacherFold, ...]:
+    records = [frozen.data.read_record(row) for row in frozen.rows]
+    labels = frozen.data.vocabulary.index(teacher)
+    ap = teacher_ap(records, frozen.ground_truth, teacher, labels, frozen.measured)
+    return compare_folds(folds, rows, ap, frozen.data.vocabulary.names)
 
 
 def _mean(ap: ClassAP, classes: Sequence[int]) -> float | None:
@@ -148,4 +164,9 @@ def results_table(result: Holdout) -> str:
             f"{each.name:22}{each.predicted!s:>18}{each.given!s:>20}{f'{each.predicted.on_b:.1f}{error}':>18}{mark}"
         )
     lines.append("flagged: not clearly above the class-agnostic head on classes without masks")
+    if result.teacher:
+        lines += ["", f"{'masks on ground-truth boxes':48}{result.picked:>12}{'teacher':>10}  to trust"]
+        for fold in result.teacher:
+            shown = f"{', '.join(fold.classes[:3])}{', …' if len(fold.classes) > 3 else ''}"
+            lines.append(f"{shown[:47]:48}{fold.transfer:>12.1f}{fold.teacher:>10.1f}  {fold.trusted}")
     return "\n".join(lines)

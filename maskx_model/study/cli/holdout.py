@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from data_prep.arguments import Grouped, Number, Uri
+from data_prep.arguments import Grouped, Number, Uri, optional
 from maskx_model.cli.arguments import MaskClasses, MaskSource, MeasureOptions, PresetName
 from maskx_model.presets import get_preset
 from maskx_model.study.cli.options import HeadOptions, Numbers
@@ -22,6 +22,8 @@ class ComparisonOptions:
         fold_classes: Text files with a class name per line, one for each fold, instead. The best folds resemble the
             classes without masks: if those stand together in images, so should a fold's.
         seeds: Seeds of the heads' weights and batches; each trains all heads again.
+        teacher: A source of the dataset whose masks were made by another program, on the same images and boxes. Its
+            masks are compared with those of the picked variant on held-out classes: whose to trust, fold by fold.
     """
 
     variants: Annotated[tuple[str, ...], arg(metavar="NAME …")] = DEFAULT
@@ -30,6 +32,7 @@ class ComparisonOptions:
         tuple[str, ...], arg(metavar="FILE …", help_behavior_hint="(default: folds made at random)")
     ] = ()
     seeds: Numbers = (0,)
+    teacher: Annotated[str | None, optional("NAME", "no comparison")] = None
 
 
 def holdout(
@@ -75,6 +78,7 @@ def holdout(
         measure.split,
         measure.max_images,
         training.rois_at_most,
+        comparison.teacher,
     )
     chosen = training.applied_to(get_preset(preset), source)
     print(results_table(run(dataset, detector, out, chosen, options, mask_classes)))
