@@ -14,12 +14,26 @@ from data_prep.sources.coco import list_coco
 from data_prep.sources.options import CocoFiles
 from data_prep.sources.provenance import Provenance
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import absolute, create, exists
+from data_prep.storage.storage import absolute, create, exists, read
 from maskx_model.annotate.planning import Input
 from maskx_model.annotate.work import BoxedImage, work_folder
 from maskx_model.results.coco_results import category_ids
 
 THREADS, GROUP = 16, 1024
+
+
+class _Image(msgspec.Struct, omit_defaults=True):
+    """An image as the written file lists it; `upright`: its boxes belong to the image as its EXIF data turn it."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    upright: bool = False
+
+
+class _Written(msgspec.Struct):
+    images: list[_Image]
 
 
 def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> Input:
@@ -37,8 +51,10 @@ def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> In
             _write(file, data, rows, source)
     listing = list_coco(CocoFiles(source, split, work_folder(out), boxes, "images"), 0)
     folder = absolute(data.uri)
+    written = msgspec.json.decode(read(boxes), type=_Written).images
     images = [
-        BoxedImage(f"{folder}/{row.shard}", row.width, row.height, row.image_offset, row.image_length) for row in rows
+        BoxedImage(f"{folder}/{row.shard}", row.width, row.height, row.image_offset, row.image_length, image.upright)
+        for row, image in zip(rows, written, strict=True)
     ]
     return Input(listing, boxes, name, images)
 
@@ -58,17 +74,15 @@ def _write(file: BinaryIO, data: Dataset, rows: Sequence[IndexRow], source: str)
         {"id": number, "name": name} | ({"synset": synsets[name]} if name in synsets else {})
         for name, number in sorted(numbers.items(), key=lambda item: item[1])
     ]
-    images = [
-        {"id": row.ids[source], "file_name": f"{row.key}.jpg", "width": row.width, "height": row.height} for row in rows
-    ]
-    file.write(b'{"images":' + msgspec.json.encode(images) + b',\n"categories":' + msgspec.json.encode(categories))
-    file.write(b',\n"annotations":[')
+    file.write(b'{"categories":' + msgspec.json.encode(categories) + b',\n"annotations":[')
     separator = b"\n"
-    for record in _records(data, rows):
+    images = []
+    for row, record in zip(rows, _records(data, rows), strict=True):
+        images.append(_Image(row.ids[source], f"{row.key}.jpg", row.width, row.height, record.upright))
         for a in record.objects.get(source, []):
             file.write(separator + msgspec.json.encode(_annotation(a, record.ids[source], numbers[a.category])))
             separator = b",\n"
-    file.write(b"\n]}\n")
+    file.write(b'\n],\n"images":' + msgspec.json.encode(images) + b"}\n")
 
 
 def _categories(data: Dataset, rows: Sequence[IndexRow], source: str) -> dict[str, int]:

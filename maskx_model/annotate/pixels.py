@@ -22,7 +22,7 @@ def read_pixels(image: BoxedImage) -> Pixels:
     if not image.uri:
         raise DataError("an image without a file name, or with one that leads out of the image folder")
     data = read(image.uri) if image.length < 0 else read_range(image.uri, image.offset, image.length)
-    pixels = decode_rgb(data, image.uri)
+    pixels = decode_rgb(data, image.uri, upright=image.upright)
     width, height = pixels.shape[1::-1]
     if not image.width or not image.height or _close((width, height), image):
         return pixels

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.format.vocabulary import Vocabulary
+from data_prep.plan.image_files import ImageFiles
 from data_prep.sources.coco import CocoListing, list_coco
 from data_prep.sources.json_files import map_file
 from data_prep.sources.lvis import list_lvis
@@ -47,7 +48,8 @@ def read_source(option: str) -> list[Input]:
                 "and give the dataset with --dataset and --source-name"
             )
         listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
-        images = [BoxedImage(_whole(i.path), i.width, i.height) for i in listing.images]
+        located = ImageFiles().located(listing.images)
+        images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]
         inputs.append(Input(listing, files.annotations, files.label, images))
     return inputs
 

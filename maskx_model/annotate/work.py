@@ -19,13 +19,15 @@ Objects = npt.NDArray[np.void]
 
 class BoxedImage(msgspec.Struct, frozen=True, array_like=True):
     """An image with objects to segment: the file that holds it and, where that holds more, its bytes there (a length of
-    -1: all). `width` and `height` as listed, in pixels; 0 where nothing is listed."""
+    -1: all). `width` and `height` as listed, in pixels; 0 where nothing is listed. `upright` says that the boxes belong
+    to the image as its EXIF data turn it; else the listed size tells."""
 
     uri: str
     width: int
     height: int
     offset: int = 0
     length: int = -1
+    upright: bool = False
 
 
 class AnnotatedFile(msgspec.Struct, frozen=True):

@@ -54,7 +54,7 @@ ORDER = (
 FOR_THE_MODEL = ("data_prep/arguments.py", "data_prep/storage", "data_prep/format", "data_prep/pages")
 ALSO_FOR = {
     # It reads people's annotation files and writes them again, on the engines that prepare them.
-    "maskx_model/annotate": ("data_prep/sources", "data_prep/beam"),
+    "maskx_model/annotate": ("data_prep/sources", "data_prep/plan", "data_prep/beam"),
     "maskx_model/cli": ("data_prep/beam",),
 }
 OURS = ("data_prep", "maskx_model", "components", "pipelines")
