@@ -18,7 +18,8 @@ def describe(checked: Checked) -> str:
         statistics = checked.statistics.get(source)
         sums = [("images", image_sum(counts, source, statistics)), ("objects", object_sum(counts, source))]
         lines = [f"source {source}", _sums(sums)]
-        lines += ["", *_findings([row for row in found if row.source == source])]
+        own = _findings([row for row in found if row.source == source])
+        lines += ["", *(own or ["  nothing to say: all of it is used as it is"])]
         if statistics:
             lines += ["", *describe_statistics(statistics)]
         sections.append("\n".join(lines).rstrip())
