@@ -11,7 +11,10 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from data_prep.browse.page import BrowseOptions, browse
+from data_prep.check.check import CheckOptions, check
+from data_prep.check.page import write_page
 from data_prep.format.reader import Dataset
+from maskx_model.annotate.annotate import AnnotateOptions, annotate
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
@@ -25,6 +28,8 @@ from maskx_model.study.table_page import tables_page
 from maskx_model.study.table_result import summarize
 from maskx_model.study.table_rows import METHODS, ROWS
 from tests.browser import OpenPage, chromium
+from tests.data_prep.check.test_check import odd
+from tests.maskx_model.annotate.small_boxes import annotation, write_boxes
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -79,8 +84,24 @@ def write_tables(folder: Path) -> Path:
     return page
 
 
+def write_check(folder: Path) -> Path:
+    write_page(check(CheckOptions((odd(folder),), max_rejected=0.3)), f"{folder}/check.html")
+    return folder / "check.html"
+
+
+def write_annotated(folder: Path) -> Path:
+    categories = [{"id": number, "name": name} for number, name in enumerate([*NAMES, "elk"], 1)]
+    boxes = [annotation(number, category_id=number) for number in range(1, len(categories) + 1)]
+    source = write_boxes(folder, boxes, images=1, categories=categories)
+    model = write_model(folder / "masks", NAMES, "transfer")
+    annotate(AnnotateOptions(model, f"{folder}/out", source))
+    return folder / "out/page.html"
+
+
 PAGES: dict[str, Callable[[Path], Path]] = {
+    "annotated.html.j2": write_annotated,
     "browse.html.j2": write_browse,
+    "check.html.j2": write_check,
     "report.html.j2": write_report,
     "holdout.html.j2": write_holdout,
     "paper_tables.html.j2": write_tables,

@@ -30,4 +30,4 @@ def render(checked: Checked) -> str:
         for source in counts.images
     ]
     template = page_environment("data_prep.check").get_template("check.html.j2")
-    return template.render(sources=sources, refused=checked.refused)
+    return template.render(sources=sources, refused=checked.refused, files=checked.files)

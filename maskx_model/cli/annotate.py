@@ -40,8 +40,8 @@ class MaskFileOptions:
         polygons: Write polygons, which annotation tools edit, instead of run lengths. Holes are filled.
         tolerance: How far a polygon may be from its mask's outline, in pixels.
         calibrate: A prepared dataset with masks of the model's classes. A mask's score is then the IoU to be expected,
-            as learned on the split val (train, where there is no other); else it is the model's certainty, the mean of
-            |2p − 1| within the mask.
+            as learned on the split val (train, where there is no other); else it is the model's certainty, the
+            mean of |2p − 1| within the mask.
     """
 
     polygons: Annotated[bool, arg(help_behavior_hint="(default: run lengths)")] = False

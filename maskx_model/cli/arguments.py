@@ -49,11 +49,11 @@ class DetectorOptions:
 
     Attributes:
         classification_loss: The classes that each RoI is classified among. `softmax`: all of them. `sampled`: the
-            batch's and some drawn by frequency. `federated`: in each image, those annotated or known to be absent there
-            (for LVIS; where the source lists no absent ones, as Visual Genome, drawn ones).
+            batch's and some drawn by frequency. `federated`: in each image, those annotated or known to be absent
+            there, for LVIS; where the source lists no absent ones, as Visual Genome, drawn ones.
         loss_classes: Number of classes that `sampled` and `federated` draw.
-        weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names, or
-            `none` for random ones. With a file or `none`, nothing is downloaded.
+        weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names,
+            or `none` for random ones. With a file or `none`, nothing is downloaded.
     """
 
     classification_loss: ClassificationLoss = None

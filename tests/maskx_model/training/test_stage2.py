@@ -19,7 +19,7 @@ from maskx_model.results.predict import predict, segment_boxes
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.samples import rle
 from tests.maskx_model.synthetic import random_world
-from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import STEPS, assert_same_model, weights
 
@@ -124,15 +124,15 @@ def test_no_image_of_a_class_of_a_is_an_error(tmp_path: Path) -> None:
         train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/out", tiny(1), mask_classes=f"{tmp_path}/a.txt")
 
 
-def test_images_of_nothing_but_crowds_teach_nothing_and_do_no_harm(tmp_path: Path) -> None:
+def test_images_of_nothing_but_crowds_are_refused_at_once(tmp_path: Path) -> None:
     whole = rle(torch.ones(120, 160, dtype=torch.bool).numpy())
     crowd = Annotation(1, "cup", (0, 0, 159, 119), 100.0, iscrowd=1, mask=whole)
     records = [Record(f"coco-{i:012d}", 160, 120, {"coco": i}, {"coco": [crowd]}) for i in range(1, 4)]
-    dataset = small_world(tmp_path, records)
-    train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/sampled", tiny(2), mask_classes="coco")
-    assert json.loads((tmp_path / "sampled/metrics.jsonl").read_text().splitlines()[0])["loss_mask"] == 0
-    with pytest.raises(DataError, match="no object of A with a mask is left to train on"):
-        train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/cached", tiny_cached(2), mask_classes="coco")
+    with pytest.raises(DataError, match="all 3 objects of source 'coco' in the training images are crowds"):
+        small_world(tmp_path, records)
+    write_model(tmp_path / "detector", NAMES, None)
+    with pytest.raises(DataError, match="all 3 objects of source 'coco' in the training images are crowds"):
+        train_masks(f"{tmp_path}/data", f"{tmp_path}/detector", f"{tmp_path}/out", tiny(2), mask_classes="coco")
 
 
 def test_one_image_is_too_few_to_choose_a_learning_rate_by(tmp_path: Path) -> None:
