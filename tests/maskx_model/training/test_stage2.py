@@ -19,7 +19,7 @@ from maskx_model.results.predict import predict, segment_boxes
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.samples import rle
 from tests.maskx_model.synthetic import random_world
-from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import STEPS, assert_same_model, weights
 
@@ -128,11 +128,10 @@ def test_images_of_nothing_but_crowds_are_refused_at_once(tmp_path: Path) -> Non
     whole = rle(torch.ones(120, 160, dtype=torch.bool).numpy())
     crowd = Annotation(1, "cup", (0, 0, 159, 119), 100.0, iscrowd=1, mask=whole)
     records = [Record(f"coco-{i:012d}", 160, 120, {"coco": i}, {"coco": [crowd]}) for i in range(1, 4)]
+    small_world(tmp_path, random_world(0, 6, NAMES)[0])
+    dataset = write_dataset(tmp_path / "crowds", records, NAMES, split="train")
     with pytest.raises(DataError, match="all 3 objects of source 'coco' in the training images are crowds"):
-        small_world(tmp_path, records)
-    write_model(tmp_path / "detector", NAMES, None)
-    with pytest.raises(DataError, match="all 3 objects of source 'coco' in the training images are crowds"):
-        train_masks(f"{tmp_path}/data", f"{tmp_path}/detector", f"{tmp_path}/out", tiny(2), mask_classes="coco")
+        train_masks(dataset, f"{tmp_path}/detector", f"{tmp_path}/out", tiny(2), mask_classes="coco")
 
 
 def test_one_image_is_too_few_to_choose_a_learning_rate_by(tmp_path: Path) -> None:
