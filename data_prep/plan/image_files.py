@@ -11,6 +11,8 @@ from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.storage import finder
 
+_SHOWN = 2
+
 
 class ImageFiles:
     """The files of the sources' images; each folder is listed at most once."""
@@ -83,6 +85,11 @@ def _why_lost(folder: ImageFolder, name: str) -> BrokenError:
         or (not slashes.startswith("/") and below(folder.folder, slashes) is None)
     ):
         return BrokenError("bad_file_name", f"it leads out of {own}/" if name else "it is empty")
+    if len(same := folder.of_same_base(name)) > 1:
+        shown = " and ".join(same[:_SHOWN]) + (" …" if len(same) > _SHOWN else "")
+        return BrokenError(
+            "missing_file", f"{len(same)} files below {own}/ are so named ({shown}); list the folder too"
+        )
     if slashes.startswith("/"):
         return BrokenError("missing_file", f"no file at this absolute path, nor one of its name below {own}/")
     return BrokenError(

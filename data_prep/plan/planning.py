@@ -51,7 +51,8 @@ def make_plan(
     usable = _usable(merged.images, counts, tables)
     shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
-        message = f"{sources[0].folder}: not one image can be used; {top_rejects(counts.rejects)}"
+        names = " and ".join(dict.fromkeys(files.source for files in sources))
+        message = f"source {names}: not one image can be used; {top_rejects(counts.rejects)}"
         raise RefusedError(message, counts)
     for number, shard in enumerate(shards):
         for position, planned in enumerate(shard):

@@ -84,7 +84,8 @@ def _rejects_kept(out: str) -> Iterator[None]:
             raise
         write(f"{work_folder(out)}/refused.txt", str(error).encode())
         write_rejects(f"{out}/rejects.parquet", error.counts.rejects)
-        raise DataError(f"{error} ({out}/rejects.parquet lists all of them)") from None
+        listed = f" ({out}/rejects.parquet lists all of them)" if error.counts.rejects else ""
+        raise DataError(f"{error}{listed}") from None
 
 
 @contextmanager

@@ -19,8 +19,10 @@ from data_prep.format.rejects import Kind, Reject, excerpt
 from data_prep.plan.plan import PlannedFile
 from data_prep.plan.tables import EXCLUDED, REJECTED, UNKNOWN, look_up
 from data_prep.sources.coco_annotations import annotation_image_id, annotation_image_ids
+from data_prep.sources.coercions import shown
 from data_prep.sources.counts import Counts, increase
 from data_prep.sources.json_files import ByteRange, Items, read_items
+from data_prep.sources.lenient_annotations import record_fields
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome_records import read_head, read_heads
 from data_prep.storage.errors import JSON_ERRORS
@@ -123,6 +125,13 @@ def _malformed(file: PlannedFile, kind: Kind, offset: int, item: msgspec.Raw, se
     return Reject(file.source, file.label, kind, -1, offset, "malformed", text)
 
 
+def _image_shown(item: msgspec.Raw) -> str:
+    """The image that a record names, as the file writes it."""
+    fields = record_fields(item)
+    name = "image_id" if "image_id" in fields else "id"  # Visual Genome's first release
+    return shown(name, fields[name])
+
+
 def _count_unlocated(
     file: PlannedFile, items: Items, heads: _Heads, shards: npt.NDArray[np.int32], counts: Counts
 ) -> None:
@@ -132,7 +141,8 @@ def _count_unlocated(
     kind: Kind = "photograph" if file.kind == "vg" else "object"
     for number in np.flatnonzero(shards == UNKNOWN).tolist():
         position = int(heads.positions[number])
-        offset, text = int(items.offsets[position]), excerpt(bytes(items.raw[position]))
+        offset, item = int(items.offsets[position]), items.raw[position]
+        text = excerpt(f"{_image_shown(item)} is not listed: {excerpt(bytes(item))}")
         identity = -1 if kind == "object" else int(heads.image_ids[number])
         counts.rejects.append(Reject(file.source, file.label, kind, identity, offset, "unknown_image", text))
         if kind == "photograph":

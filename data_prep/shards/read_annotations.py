@@ -39,6 +39,7 @@ class ObjectReader:
         """The image's objects by file, in the files' order, on the canonical copy's width and height."""
         transforms = _transforms(image)
         annotations = []
+        seen: dict[str, set[tuple[object, ...]]] = {}
         for number, own in groupby(references.tolist(), key=_FILE):
             file, buffer, objects = self._files[number], self._buffers[number], ImageObjects()
             for _, _, offset, length in own:
@@ -47,8 +48,8 @@ class ObjectReader:
                     add_visual_genome_objects(record, file.synsets)
                 else:
                     add_coco_annotation(record, file.categories)
-            if file.kind != "vg":
-                leave_out_doubled(objects, file.source)
+            if file.kind != "vg" and file.source != COCO:  # COCO's own stay, so that AP stays comparable
+                leave_out_doubled(objects, seen.setdefault(file.source, set()))
             annotations.append(FileAnnotations(file, objects))
         return annotations
 
@@ -59,16 +60,17 @@ def by_image(references: References, images: int) -> list[References]:
     return np.split(references, np.searchsorted(references["position"], np.arange(1, images)))
 
 
-def leave_out_doubled(objects: ImageObjects, source: str) -> None:
-    """Leave out an object that is another's double but for its id. COCO's own stay, so that AP stays comparable."""
-    if source == COCO:
-        return
-    distinct: dict[tuple[object, ...], Annotation] = {}
+def leave_out_doubled(objects: ImageObjects, seen: set[tuple[object, ...]]) -> None:
+    """Leave out an object that is another's double but for its id; `seen` are those of the source's files before it."""
+    distinct: list[Annotation] = []
     for annotation in objects.annotations:
-        seen = (annotation.category, annotation.bbox, annotation.iscrowd, annotation.mask)
-        distinct.setdefault(seen, annotation)
-    objects.excluded += ["doubled"] * (len(objects.annotations) - len(distinct))
-    objects.annotations = list(distinct.values())
+        what = (annotation.category, annotation.bbox, annotation.iscrowd, annotation.mask)
+        if what in seen:
+            objects.excluded.append("doubled")
+        else:
+            seen.add(what)
+            distinct.append(annotation)
+    objects.annotations = distinct
 
 
 def _transforms(image: MergedImage) -> dict[str, CoordinateTransform]:

@@ -60,6 +60,16 @@ def without_unused_doubles(categories: tuple[Category, ...], used: Container[int
     return tuple(c for c in categories if c.id in used or c.name not in with_objects)
 
 
+def count_doubles(files: CocoFiles, categories: tuple[Category, ...], counts: Counts) -> None:
+    """Count every further id under which a class is listed: objects of all of them are of one class."""
+    first: dict[str, int] = {}
+    for category in categories:
+        number = first.setdefault(category.name, category.id)
+        if number != category.id:
+            seen = f"{shown('name', category.name)} has the ids {number} and {category.id}"
+            counts.repair(files.source, "category_ids_joined", _example(files, seen))
+
+
 def _example(files: CocoFiles, seen: str) -> Example:
     return Example(files.label, -1, "photograph", -1, f"categories: {seen}")
 
@@ -67,6 +77,10 @@ def _example(files: CocoFiles, seen: str) -> Example:
 def _read_leniently(files: CocoFiles, data: msgspec.Raw, counts: Counts) -> list[Category]:
     try:
         items = msgspec.json.decode(data, type=list[Any])
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{files.annotations}: its categories are not UTF-8 text ({error}); save the file as UTF-8"
+        ) from None
     except JSON_ERRORS as error:
         raise DataError(
             f"{files.annotations}: its categories are no list ({error}); list an id and a name each"
@@ -75,8 +89,11 @@ def _read_leniently(files: CocoFiles, data: msgspec.Raw, counts: Counts) -> list
 
 
 def _read_category(files: CocoFiles, item: Any, counts: Counts) -> Category:
-    fields = item if isinstance(item, dict) else {}
-    name, synset = fields.get("name"), fields.get("synset")
+    if not isinstance(item, dict):
+        raise DataError(
+            f"{files.annotations}: {shown('category', item)} is no object; give every category an id and a name"
+        )
+    name, synset = item.get("name"), item.get("synset")
     if isinstance(name, int | float) and not isinstance(name, bool):
         counts.repair(files.source, "number_written", _example(files, shown("name", name)))
         name = str(name)
@@ -85,12 +102,12 @@ def _read_category(files: CocoFiles, item: Any, counts: Counts) -> Category:
             f"{files.annotations}: {shown('category', item)} has no name; give every category an id and a name"
         )
     try:
-        number = to_id("id", fields.get("id"))
+        number = to_id("id", item.get("id"))
     except BrokenError as error:
         raise DataError(
             f"{files.annotations}: category {name!r}, {error.seen}; give it a whole number as its id"
         ) from None
-    if not isinstance(fields["id"], int):
-        reason = "id_mapped" if is_mapped(fields["id"], number) else "number_written"
-        counts.repair(files.source, reason, _example(files, shown("id", fields["id"])))
+    if not isinstance(item["id"], int):
+        reason = "id_mapped" if is_mapped(item["id"], number) else "number_written"
+        counts.repair(files.source, reason, _example(files, shown("id", item["id"])))
     return Category(number, name, synset if isinstance(synset, str) else None)

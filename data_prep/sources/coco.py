@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from data_prep.format.rejects import Reject, excerpt
-from data_prep.sources.categories import Category, read_categories, without_unused_doubles
+from data_prep.sources.categories import Category, count_doubles, read_categories, without_unused_doubles
 from data_prep.sources.coercions import Id
 from data_prep.sources.counts import Counts, Example, RefusedError, increase, top_rejects
 from data_prep.sources.images import SourceImage
@@ -132,6 +132,7 @@ def list_coco(files: CocoFiles, number: int, read: ReadImage = read_image) -> Co
     if len({c.name for c in categories}) < len(categories):
         used = {read_category_id(item) for byte_range in byte_ranges for _, item in read_items(buffer, byte_range)}
         categories = without_unused_doubles(categories, used)
+        count_doubles(files, categories, counts)
     return CocoListing(categories, images, byte_ranges, counts)
 
 

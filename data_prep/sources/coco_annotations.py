@@ -66,9 +66,9 @@ def add_coco_annotation(record: RawRecord, categories: dict[int, str]) -> None:
             return
         objects.repaired += bool(repairs)
         objects.repairs += [ObjectFinding(reason, record.offset, annotation.id, seen) for reason, seen in repairs]
-    if objects.boxes.add(annotation.bbox, record.transform.width, record.transform.height):
+    if odd := objects.boxes.add(annotation.bbox, record.transform.width, record.transform.height):
         seen = f"{shown('bbox', annotation.bbox)}, image {size[1]}×{size[0]}"
-        objects.noted.append(ObjectFinding("beyond_image", record.offset, annotation.id, seen))
+        objects.noted.append(ObjectFinding(odd, record.offset, annotation.id, seen))
     objects.annotations.append(annotation)
 
 

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 import msgspec
 
 from data_prep.sources.reasons import BrokenError
+from data_prep.storage.errors import JSON_ERRORS
 
 LARGEST_ID = 2**53
 Id = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 _HASHED_BYTES = 6
 _SHOWN = 60
+_ROUND = str.maketrans("()", "[]")
 _WHOLE = re.compile(r"\s*[+-]?\d{1,30}(?:\.0*)?\s*", re.ASCII)
 
 
@@ -48,6 +50,16 @@ def to_numbers(field: str, value: Any, count: int | None = None) -> list[float]:
     if not isinstance(value, list) or (count is not None and len(value) != count):
         raise BrokenError("malformed", shown(field, value))
     return [to_number(field, number) for number in value]
+
+
+def without_quotes(value: Any) -> Any:
+    """What a text holds that is a list or an object itself ("[1, 2]", "(1, 2)"); any other value unchanged."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", "(")):
+        return value
+    try:
+        return msgspec.json.decode(value.translate(_ROUND))
+    except JSON_ERRORS:
+        return value
 
 
 def to_whole(field: str, value: Any) -> int:

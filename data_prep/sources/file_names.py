@@ -127,6 +127,8 @@ class ImageFolder:
         matches = self._by_path.get(_plain(name), [])
         if len(matches) != 1:
             return None
+        if name == matches[0] == listed:  # what the listed name has before it is a slash, or rewritten
+            return self._look(self.folder, matches[0], (*rules[:-1], "file_name_slash"))
         differs_in_form = name == listed and unicodedata.normalize("NFC", matches[0]) == unicodedata.normalize(
             "NFC", name
         )
@@ -139,6 +141,10 @@ class ImageFolder:
         for start in range(1, len(parts)):
             if start < len(parts) - 1 or parts[start - 1] == own:
                 yield "/".join(parts[start:])
+
+    def of_same_base(self, name: str) -> list[str]:
+        """The files below the folder with the last part of the name."""
+        return self._by_base.get(_plain(posixpath.basename(name.replace("\\", "/"))), [])
 
     @cached_property
     def _by_path(self) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.format.rejects import excerpt
 from data_prep.sources import converted
 from data_prep.sources.broken_json import broken_json_error
 from data_prep.sources.other_kinds import HEAD, kind_of_items, kind_of_object
@@ -101,6 +102,9 @@ def _instead(data: mmap.mmap | msgspec.Raw) -> str:
     """What stands there instead, as the rest of a sentence."""
     is_list = bytes(memoryview(data)[:HEAD]).lstrip().startswith(b"[")
     if isinstance(data, msgspec.Raw):
+        text = bytes(memoryview(data)[:HEAD]).lstrip()
+        if not text.startswith(b"{"):
+            return f"and holds {excerpt(text)}: give a list, [ … ], which may be empty"
         return "and holds an object: give its values as a list, [ … ], without their names"
     names = _first_names(data)
     if kind := kind_of_items(names) if is_list else kind_of_object(names):

@@ -2,6 +2,7 @@
 
 import fnmatch
 import itertools
+import logging
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from data_prep.sources.splits import split_of
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, info, is_folder, list_files, read_range
+
+logger = logging.getLogger(__name__)
 
 _COCO = re.compile(r"instances_(?P<split>train|val)(?P<rest>[A-Za-z0-9_-]*)\.json(?:\.gz)?")
 _JSON = r"\.json(?:\.gz)?"
@@ -53,9 +56,9 @@ def find_exports(folder: str, name: str) -> list[Export]:
     one of several files does not tell its split.
     """
     remedy = f"write {name}=coco:ANNOTATIONS,IMAGES"
-    listed = fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json*")
-    if coco := [file for file in listed if file.endswith((".json", ".json.gz"))] or list(_zipped(folder)):
-        return [_coco_file(folder, file, len(coco), name) for file in coco]
+    if coco := _in_annotations(folder) or list(_zipped(folder)):
+        tags = _with_images(f"{folder}/annotations", dict.fromkeys(coco))
+        return [_coco_file(folder, file, len(coco), name) for file in tags]
     files = [file for file in list_files(folder) if not file.startswith("__MACOSX/")]
     for found in _by_layout(folder, files):
         return [
@@ -64,14 +67,21 @@ def find_exports(folder: str, name: str) -> list[Export]:
                 f"{folder}/{file}",
                 find_image_folder(f"{folder}/{file}", remedy),
             )
-            for file, tag in found.items()
+            for file, tag in _with_images(folder, found).items()
         ]
-    tops = {file.split("/")[0] for file in files}
+    tops = sorted({file.split("/")[0] for file in files if "/" in file})
     if len(tops) == 1 and all("/" in file for file in files):
-        return find_exports(f"{folder}/{tops.pop()}", name)
+        return find_exports(f"{folder}/{tops[0]}", name)
+    if several := [top for top in tops if _in_annotations(f"{folder}/{top}")]:
+        return [export for top in several for export in find_exports(f"{folder}/{top}", name)]
     raise DataError(
         f"{folder}: {_what_is_there(folder, files)}. Layouts that are known: {KNOWN}; for another, {remedy}"
     )
+
+
+def _in_annotations(folder: str) -> list[str]:
+    listed = fnmatch.filter(list_files(f"{folder}/annotations"), "instances_*.json*")
+    return [file for file in listed if file.endswith((".json", ".json.gz"))]
 
 
 def _coco_file(folder: str, file: str, of: int, name: str) -> Export:
@@ -104,6 +114,19 @@ def _by_layout(folder: str, files: list[str]) -> Iterator[dict[str, str | None]]
             matches = {file: tag for file, tag in matches.items() if few and _is_coco(f"{folder}/{file}")}
         if matches:
             yield matches
+
+
+def _with_images(folder: str, found: dict[str, str | None]) -> dict[str, str | None]:
+    """The files without those that list no image, as programs write them for an empty split; all if none lists one."""
+    listing = {file: tag for file, tag in found.items() if _lists_images(f"{folder}/{file}")}
+    for file in found.keys() - listing.keys() if listing else ():
+        logger.warning("%s/%s: lists no image, and is passed over", folder, file)
+    return listing or found
+
+
+def _lists_images(path: str) -> bool:
+    _, layout = open_coco(path)
+    return bool(layout.byte_ranges(0, "images"))
 
 
 def _is_coco(path: str) -> bool:

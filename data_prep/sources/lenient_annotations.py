@@ -9,7 +9,8 @@ import msgspec
 
 from data_prep.format.records import Annotation, Rle
 from data_prep.format.rle import mask_area, mask_box
-from data_prep.sources.coercions import is_mapped, shown, to_flag, to_id, to_number, to_numbers
+from data_prep.sources.boxes import Box, plain_box
+from data_prep.sources.coercions import is_mapped, shown, to_flag, to_id, to_number
 from data_prep.sources.masks import is_empty, is_off_box, to_rle
 from data_prep.sources.objects import RawRecord
 from data_prep.sources.provenance import maker_and_score
@@ -17,7 +18,6 @@ from data_prep.sources.reasons import BrokenError
 from data_prep.sources.segmentations import Repair, plain_segmentation
 from data_prep.storage.errors import JSON_ERRORS
 
-Box = tuple[float, float, float, float]
 _LISTED_CATEGORIES = 5
 
 
@@ -46,8 +46,6 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
     _repair_if_changed("iscrowd", crowd, flag, repairs)
     mask = _mask(fields, (height, width), repairs)
     box = _box(fields.get("bbox"), mask, repairs)
-    if box[2] <= 0 or box[3] <= 0:
-        raise BrokenError("zero_size", shown("bbox", fields.get("bbox")))
     if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
         raise BrokenError("outside_image", f"{shown('bbox', fields.get('bbox'))}, image {width}×{height}")
     if mask and not flag and is_off_box(mask, box):
@@ -115,16 +113,16 @@ def _mask(fields: dict[str, Any], size: tuple[int, int], repairs: list[Repair]) 
 
 
 def _box(value: Any, mask: Rle | None, repairs: list[Repair]) -> Box:
-    if value is None or value == []:
-        if mask is None:
-            raise BrokenError("malformed", f"{shown('bbox', value)}, and there is no mask to compute it from")
-        repairs.append(("bbox_from_mask", shown("bbox", value)))
-        return mask_box(mask)
-    numbers = to_numbers("bbox", value, 4)
-    if any(isinstance(number, str) for number in value):
-        repairs.append(("number_written", shown("bbox", value)))
-    x, y, w, h = numbers
-    return x, y, w, h
+    """The box; that of the mask where there is none, or one without an area."""
+    box = plain_box(value, repairs)
+    if box and box[2] > 0 and box[3] > 0:
+        return box
+    if mask is None and box:
+        raise BrokenError("zero_size", shown("bbox", value))
+    if mask is None:
+        raise BrokenError("malformed", f"{shown('bbox', value)}, and there is no mask to compute it from")
+    repairs.append(("bbox_from_mask", shown("bbox", value)))
+    return mask_box(mask)
 
 
 def _area(fields: dict[str, Any], mask: Rle | None, box: Box, repairs: list[Repair]) -> float:

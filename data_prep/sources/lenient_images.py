@@ -12,7 +12,7 @@ _LONGEST = 2**31 - 1
 
 
 def image_id(fields: dict[str, Any], repairs: list[Repair]) -> tuple[int, str | None]:
-    """The image's id, and the original one where it had to be mapped; raises BrokenError without an id."""
+    """The image's id, and the original one if that is text or had to be mapped; raises BrokenError without an id."""
     value = fields.get("id")
     number = to_id("id", value)
     if is_mapped(value, number):
@@ -20,7 +20,7 @@ def image_id(fields: dict[str, Any], repairs: list[Repair]) -> tuple[int, str | 
         return number, str(value)
     if not isinstance(value, int):
         repairs.append(("number_written", shown("id", value)))
-    return number, None
+    return number, value if isinstance(value, str) else None
 
 
 def length(fields: dict[str, Any], field: str, repairs: list[Repair]) -> int:

@@ -5,23 +5,27 @@ import logging
 import posixpath
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.layouts import find_exports
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import exists, is_folder
+from data_prep.storage.storage import exists, is_folder, is_on_disk
 
 logger = logging.getLogger(__name__)
 
-_OPTION = re.compile(r"(?P<name>[a-z0-9]+)(?:@(?P<split>[a-z0-9][a-z0-9-]*))?=(?P<kind>coco|lvis|vg):(?P<path>.+)")
+_KINDS = ("coco", "lvis", "vg")
+_NAME, _SPLIT = "[a-z0-9]+", "[a-z0-9][a-z0-9-]*"
+_OPTION = re.compile(rf"(?P<name>{_NAME})(?:@(?P<split>{_SPLIT}))?=(?P<kind>{'|'.join(_KINDS)}):(?P<path>.+)")
 _HELP = (
     "write NAME=coco:FOLDER, NAME=coco:FILE, NAME=coco:ANNOTATIONS,IMAGES, NAME@val=coco:ANNOTATIONS,IMAGES, "
     "the same with lvis, or NAME=vg:FOLDER"
 )
 _NAMES = "names are lower-case letters and digits, splits also hyphens"
 _URL = re.compile(r"(?<![a-z0-9])(?!s3://|file://)[a-z][a-z0-9+.-]*://[^,]*", re.IGNORECASE)
+_LISTED = 6
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
@@ -72,12 +76,13 @@ def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
 def _parse(option: str) -> list[SourceFiles]:
     match = _OPTION.fullmatch(option)
     if not match:
-        raise ConfigError(f"--source {option}: not understood; {_HELP} ({_NAMES})")
+        raise ConfigError(f"--source {option}: {_misspelled(option)}; {_HELP} ({_NAMES})")
     name, split, kind, path = match.group("name", "split", "kind", "path")
     _refuse_url(path, option)
     if kind != "vg" and (parts := _two_paths(path, option)):
         annotations, images = parts
         _require_folder(images, option)
+        _require_file(annotations, option)
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
         return [_file(name, split, annotations, images.rstrip("/"), rows)]
     path = path.rstrip("/")
@@ -94,6 +99,21 @@ def _parse(option: str) -> list[SourceFiles]:
     for files in found:
         _tell(files)
     return [*found]
+
+
+def _misspelled(option: str) -> str:
+    """Which part of an option is not as it has to be."""
+    match = re.fullmatch(r"(?P<name>[^=@]*)(?:@(?P<split>[^=]*))?=(?:(?P<kind>[^:,/]*):)?(?P<path>.*)", option)
+    if not match:
+        return "has no NAME= before it" if "=" not in option else "not understood"
+    name, split, kind = match.group("name", "split", "kind")
+    if not re.fullmatch(_NAME, name):
+        return f"{name!r} is no name of a source"
+    if split is not None and not re.fullmatch(_SPLIT, split):
+        return f"{split!r} is no name of a split"
+    if kind in _KINDS:
+        return "names no path"
+    return f"{kind!r} is no file format that is read" if kind else "has no file format, such as coco:, before the path"
 
 
 def _tell(files: CocoFiles) -> None:
@@ -151,6 +171,14 @@ def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:
     if not files:
         raise DataError(f"{folder}: no lvis_v1_train.json or lvis_v1_val.json there, which --source {option} asks for")
     return files
+
+
+def _require_file(path: str, wanted_by: str) -> None:
+    if _is_there(path) or is_folder(path):
+        return
+    beside = sorted(file.name for file in Path(path).parent.glob("*.json*"))[:_LISTED] if is_on_disk(path) else []
+    there = f"; beside it {'are' if len(beside) > 1 else 'is'} {', '.join(beside)}" if beside else ""
+    raise DataError(f"{path}: no such file, wanted by {wanted_by}{there}")
 
 
 def _require_folder(folder: str, wanted_by: str) -> None:

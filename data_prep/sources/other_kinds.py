@@ -23,6 +23,7 @@ _BYTES = tuple(
             rb"\xff\xd8\xff|\x89PNG|GIF8|BM.{4}\0\0|II\*\0|MM\0\*|RIFF....WEBP",
             "an image; annotations come first: NAME=coco:ANNOTATIONS,IMAGES",
         ),
+        (rb"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the file"),
         (rb"\x89HDF|PAR1|SQLite format 3", f"a table or database; {_CONVERT}"),
         (rb"\x80[\x02-\x05]", f"a Python pickle, which is never loaded; {_CONVERT}"),
         (rb".{8,512}(?:image/(?:encoded|filename|object|height)|tf_example)", f"a TFRecord file; {_CONVERT}"),

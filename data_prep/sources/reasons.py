@@ -44,8 +44,10 @@ LOST_MASKS = {
 REPAIRED = {
     **LOST_MASKS,
     "area": "objects whose area is no number above 0: computed anew",
-    "bbox_from_mask": "objects without a box: the box of their mask is taken",
+    "bbox_from_mask": "objects without a box, or with one without an area: the box of their mask is taken",
+    "bbox_shape": "boxes written as text, as an object with x, y, width and height, or a level too deep",
     "box_as_mask": "objects whose segmentation is their box: used without a mask",
+    "category_ids_joined": "categories whose name has another id too: they are one class",
     "category_repeated": "categories that are listed again with the same id and name",
     "exif_upright": "images read upright, as their EXIF data say: the listed size fits only so, or --exif apply asks "
     "for it",
@@ -53,11 +55,12 @@ REPAIRED = {
     "id_mapped": "ids that are text, or no number up to 2^53: numbered anew",
     "number_written": "records whose numbers are written as text, floats, true or false",
     "polygon_part": "masks of which a part without three points or an area was dropped",
-    "segmentation_shape": "polygons written as one list, as pairs, or a level too deep",
+    "segmentation_shape": "masks written as text, as one list, as pairs, or a level too deep",
     "size_from_file": "images whose listed width and height are absent or wrong: the file's are taken",
     "file_name_backslash": "images whose file name has \\ for /",
     "file_name_percent": "images whose file name is percent-encoded (%20 for a blank)",
     "file_name_unicode": "images whose file name is in the other Unicode normal form",
+    "file_name_slash": "images whose file name begins with / and is meant below the image folder",
     "file_name_dots": "images whose file name has . or .. between its folders",
     "file_name_absolute": "images whose file name is the absolute path of a file",
     "file_name_case": "images whose file name differs in upper and lower case",
@@ -68,6 +71,7 @@ REPAIRED = {
 
 NOTED = {
     "beyond_image": "boxes that reach beyond the image",
+    "box_of_fractions": "boxes within the first pixel: perhaps they are fractions of the image, from 0 to 1",
     "class_names_alike": "classes whose names differ in case, blanks or punctuation only: they stay apart",
     "class_without_objects": "classes without an object",
     "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "

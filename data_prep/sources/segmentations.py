@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from data_prep.sources.coercions import shown, to_number, to_whole
+from data_prep.sources.coercions import shown, to_number, to_whole, without_quotes
 from data_prep.sources.masks import RawRle
 from data_prep.sources.reasons import BrokenError
 
@@ -21,7 +21,7 @@ _BOX = 4
 
 def is_nothing(value: Any) -> bool:
     """Whether the value says that there is no mask: absent, null, [], [[]], {} or empty text."""
-    return not value or (isinstance(value, list) and all(map(is_nothing, value)))
+    return value is None or value in ("", {}) or (isinstance(value, list) and all(map(is_nothing, value)))
 
 
 def plain_segmentation(value: Any, bbox: Any, repairs: list[Repair]) -> list[list[float]] | RawRle | None:
@@ -29,29 +29,27 @@ def plain_segmentation(value: Any, bbox: Any, repairs: list[Repair]) -> list[lis
 
     None where there is none, also where its four numbers are the box. Raises BrokenError if it cannot be read.
     """
+    written, value = value, without_quotes(value)
     if is_nothing(value):
         return None
+    if value is not written:
+        repairs.append(("segmentation_shape", shown("segmentation", written)))
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        value = value[0]
+        repairs.append(("segmentation_shape", shown("segmentation", written)))
     if isinstance(value, dict):
         return _run_lengths(value, repairs)
     if not isinstance(value, list):
         raise BrokenError("bad_mask", shown("segmentation", value))
     listed = _as_polygons(value)
-    if listed != value:
+    if listed != value and value is written:
         repairs.append(("segmentation_shape", shown("segmentation", value)))
-    polygons = [[_coordinate(number) for number in polygon] for polygon in listed]
-    if len(polygons) == 1 and len(polygons[0]) == _BOX:
-        if polygons[0] == bbox:
+    if len(listed) == 1 and len(listed[0]) == _BOX:
+        if listed[0] == bbox:
             repairs.append(("box_as_mask", shown("segmentation", value)))
             return None
         raise BrokenError("bad_mask", f"{shown('segmentation', value)}: 4 numbers are no polygon")
-    return _good_parts(polygons, repairs)
-
-
-def _coordinate(value: Any) -> float:
-    try:
-        return to_number("segmentation", value)
-    except BrokenError as error:
-        raise BrokenError("bad_mask", error.seen) from None
+    return _good_parts(listed, repairs)
 
 
 def _as_polygons(value: list[Any]) -> list[list[Any]]:
@@ -62,6 +60,8 @@ def _as_polygons(value: list[Any]) -> list[list[Any]]:
         return [[number for pair in value for number in pair]]
     polygons: list[list[Any]] = []
     for item in value:
+        if item is None:
+            continue
         if not isinstance(item, list):
             raise BrokenError("bad_mask", f"{shown('segmentation', value)}: numbers beside lists")
         polygons += _as_polygons(item) if any(isinstance(inner, list) for inner in item) else [item]
@@ -72,26 +72,31 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, list) and len(item) == 2 and not any(isinstance(number, list) for number in item)
 
 
-def _good_parts(polygons: list[list[float]], repairs: list[Repair]) -> list[list[float]]:
+def _good_parts(polygons: list[list[Any]], repairs: list[Repair]) -> list[list[float]]:
     """The parts with three points, an even number of values and an area; raises BrokenError if there is none."""
-    troubles = [_trouble(polygon) for polygon in polygons]
-    seen = next((trouble for trouble in troubles if trouble), None)
-    good = [polygon for polygon, trouble in zip(polygons, troubles, strict=True) if trouble is None]
+    good, seen = [], ""
+    for polygon in polygons:
+        try:
+            good.append(_part(polygon))
+        except BrokenError as error:
+            seen = seen or error.seen
     if not good:
-        raise BrokenError("bad_mask", seen or "")
+        raise BrokenError("bad_mask", seen)
     if seen:
         repairs.append(("polygon_part", seen))
+    if any(isinstance(number, str) for polygon in polygons for number in polygon):
+        repairs.append(("number_written", shown("segmentation", polygons)))
     return good
 
 
-def _trouble(polygon: list[float]) -> str | None:
-    """What is wrong with a part of a mask, or None."""
+def _part(polygon: list[Any]) -> list[float]:
+    """A part of a mask; raises BrokenError if it is none."""
     if len(polygon) < _LEAST_NUMBERS or len(polygon) % 2:
-        return f"segmentation: a polygon of {len(polygon)} numbers"
-    x, y = polygon[::2], polygon[1::2]
-    if _area(x, y) == 0:
-        return "segmentation: a polygon without an area"
-    return None
+        raise BrokenError("bad_mask", f"segmentation: a polygon of {len(polygon)} numbers")
+    numbers = [to_number("segmentation", number) for number in polygon]
+    if _area(numbers[::2], numbers[1::2]) == 0:
+        raise BrokenError("bad_mask", "segmentation: a polygon without an area")
+    return numbers
 
 
 def _area(x: list[float], y: list[float]) -> float:
@@ -101,6 +106,11 @@ def _area(x: list[float], y: list[float]) -> float:
 
 def _run_lengths(value: dict[str, Any], repairs: list[Repair]) -> RawRle:
     size, counts = value.get("size"), value.get("counts")
+    plain = _plain_counts(counts)
+    if plain != counts:
+        counts = plain
+        if all(reason != "segmentation_shape" for reason, _ in repairs):
+            repairs.append(("segmentation_shape", shown("segmentation", value)))
     if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, list | str):
         raise BrokenError("bad_mask", f"{shown('segmentation', value)}: neither polygons nor run lengths")
     try:
@@ -111,3 +121,13 @@ def _run_lengths(value: dict[str, Any], repairs: list[Repair]) -> RawRle:
     if msgspec.json.encode([[height, width], lengths]) != msgspec.json.encode([size, counts]):
         repairs.append(("number_written", shown("segmentation", value)))
     return RawRle((height, width), lengths)
+
+
+def _plain_counts(value: Any) -> Any:
+    """Run lengths without what is written around them as text: a list ("[6, 3]"), or Python's bytes ("b'63'").
+
+    Neither a comma nor a quote occurs in compressed run lengths.
+    """
+    if isinstance(value, str) and value[:2] in ("b'", 'b"') and value[-1] == value[1] and len(value) > 2:
+        return value[2:-1].replace("\\\\", "\\")
+    return without_quotes(value) if isinstance(value, str) and "," in value else value
