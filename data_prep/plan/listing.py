@@ -68,7 +68,7 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
             listing.files.append(PlannedFile(files.source, "vg", path, "objects.json", synsets=genome.synsets))
             listing.others += _unique(genome.images, listing.counts)
             beside = [SYNSET_FILE] if genome.synsets else []
-            listing.counts.add(Counts(images={files.source: len(genome.rejects)}, rejects=genome.rejects))
+            listing.counts.add(genome.counts)
             byte_ranges, read = genome.byte_ranges, ["image_data.json", "objects.json", *beside]
         listing.byte_ranges += byte_ranges
         listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)

@@ -48,8 +48,8 @@ class ObjectReader:
                     add_visual_genome_objects(record, file.synsets)
                 else:
                     add_coco_annotation(record, file.categories)
-            if file.kind != "vg" and file.source != COCO:  # COCO's own stay, so that AP stays comparable
-                leave_out_doubled(objects, seen.setdefault(file.source, set()))
+            if file.source != COCO:  # COCO's own stay, so that AP stays comparable
+                leave_out_doubled(objects, seen.setdefault(file.source, set()), file.kind == "vg")
             annotations.append(FileAnnotations(file, objects))
         return annotations
 
@@ -60,15 +60,20 @@ def by_image(references: References, images: int) -> list[References]:
     return np.split(references, np.searchsorted(references["position"], np.arange(1, images)))
 
 
-def leave_out_doubled(objects: ImageObjects, seen: set[tuple[object, ...]]) -> None:
-    """Leave out an object that is another's double but for its id; `seen` are those of the source's files before it."""
+def leave_out_doubled(objects: ImageObjects, seen: set[tuple[object, ...]], with_ids: bool) -> None:
+    """Leave out an object that is another's double but for its id, or `with_ids` its double in all.
+
+    `seen` are the objects of the source's files before this one. Visual Genome's people drew many boxes twice, which
+    are its data; the same id says that a record stands twice.
+    """
     distinct: list[Annotation] = []
     for annotation in objects.annotations:
         what = (annotation.category, annotation.bbox, annotation.iscrowd, annotation.mask)
-        if what in seen:
+        own = (*what, annotation.id) if with_ids else what
+        if own in seen:
             objects.excluded.append("doubled")
         else:
-            seen.add(what)
+            seen.add(own)
             distinct.append(annotation)
     objects.annotations = distinct
 

@@ -57,8 +57,9 @@ def find_exports(folder: str, name: str) -> list[Export]:
     """
     remedy = f"write {name}=coco:ANNOTATIONS,IMAGES"
     if coco := _in_annotations(folder) or list(_zipped(folder)):
-        tags = _with_images(f"{folder}/annotations", dict.fromkeys(coco))
-        return [_coco_file(folder, file, len(coco), name) for file in tags]
+        if not all(_own_folder(folder, file) for file in coco):
+            coco = list(_with_images(f"{folder}/annotations", dict.fromkeys(coco)))
+        return [_coco_file(folder, file, len(coco), name) for file in coco]
     files = [file for file in list_files(folder) if not file.startswith("__MACOSX/")]
     for found in _by_layout(folder, files):
         return [
@@ -88,11 +89,18 @@ def _coco_file(folder: str, file: str, of: int, name: str) -> Export:
     path = f"{folder}/annotations/{file}"
     match = _COCO.fullmatch(file)
     split = match["split"] if match else _split(path, file.removeprefix("instances_"), of, name)
-    if match and is_folder(images := f"{folder}/{match['split']}{match['rest']}"):
+    if images := _own_folder(folder, file):
         return Export(split, path, images)
     wanted = f"{folder}/{file.removeprefix('instances_').partition('.')[0]}"
     remedy = f"put them into {wanted}, or write {name}@{split}=coco:ANNOTATIONS,IMAGES"
     return Export(split, path, find_image_folder(path, remedy))
+
+
+def _own_folder(folder: str, file: str) -> str | None:
+    """The folder of a file's images in COCO's own layout, `train2017/` beside `annotations/`, if there is one."""
+    match = _COCO.fullmatch(file)
+    images = f"{folder}/{match['split']}{match['rest']}" if match else ""
+    return images if images and is_folder(images) else None
 
 
 def _split(path: str, tag: str | None, of: int, name: str) -> str:
@@ -125,7 +133,10 @@ def _with_images(folder: str, found: dict[str, str | None]) -> dict[str, str | N
 
 
 def _lists_images(path: str) -> bool:
-    _, layout = open_coco(path)
+    try:
+        _, layout = open_coco(path)
+    except DataError:  # is told where the file is read
+        return True
     return bool(layout.byte_ranges(0, "images"))
 
 

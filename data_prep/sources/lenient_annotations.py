@@ -101,11 +101,13 @@ def _category(fields: dict[str, Any], categories: dict[int, str], repairs: list[
 
 def _mask(fields: dict[str, Any], size: tuple[int, int], repairs: list[Repair]) -> Rle | None:
     """The mask; None where there is none or where it had to be dropped, which is then the last repair."""
+    own: list[Repair] = []
     try:
-        mask = to_rle(plain_segmentation(fields.get("segmentation"), fields.get("bbox"), repairs), size)
+        mask = to_rle(plain_segmentation(fields.get("segmentation"), fields.get("bbox"), own), size)
     except BrokenError as error:
         repairs.append((error.reason, error.seen))
         return None
+    repairs += own
     if mask and is_empty(mask):
         repairs.append(("empty_mask", "segmentation: without a pixel"))
         return None

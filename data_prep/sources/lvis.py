@@ -21,6 +21,7 @@ from data_prep.sources.coco import (
     source_image,
 )
 from data_prep.sources.coercions import Id, shown, to_id
+from data_prep.sources.counts import Example, increase
 from data_prep.sources.images import SourceImage
 from data_prep.sources.lenient_annotations import record_fields
 from data_prep.sources.options import CocoFiles
@@ -53,14 +54,12 @@ def _read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
         found = _image.decode(data)
     except JSON_ERRORS:
         return _read_own_image(lists, data, offset)
+    if not found.coco_url:
+        return _read_own_image(lists, data, offset)
     file_name = "/".join(found.coco_url.split("/")[-2:])
     listed = Image(found.id, found.width, found.height, file_name, found.flickr_url, found.license)
-    return msgspec.structs.replace(
-        source_image(lists, listed, offset),
-        coco_id=found.id,
-        negative=_names(found.neg_category_ids, lists),
-        not_exhaustive=_names(found.not_exhaustive_category_ids, lists),
-    )
+    image = msgspec.structs.replace(source_image(lists, listed, offset), coco_id=found.id)
+    return _with_classes(image, found.neg_category_ids, found.not_exhaustive_category_ids, lists)
 
 
 def _read_own_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
@@ -68,22 +67,32 @@ def _read_own_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage
     fields = record_fields(data)
     if "file_name" not in fields:
         raise BrokenError("malformed", f"{shown('coco_url', fields.get('coco_url'))}: coco_url or file_name is needed")
-    return msgspec.structs.replace(
-        read_image(lists, data, offset),
-        negative=_names(_ids(fields, "neg_category_ids"), lists),
-        not_exhaustive=_names(_ids(fields, "not_exhaustive_category_ids"), lists),
-    )
+    image = read_image(lists, data, offset)
+    return _with_classes(image, fields.get("neg_category_ids"), fields.get("not_exhaustive_category_ids"), lists)
 
 
-def _ids(fields: dict[str, Any], field: str) -> list[int]:
-    listed = fields.get(field) or []
-    if not isinstance(listed, list):
-        raise BrokenError("malformed", shown(field, listed))
-    return [to_id(field, value) for value in listed]
+def _with_classes(image: SourceImage, negative: Any, not_exhaustive: Any, lists: Lists) -> SourceImage:
+    """The image with the classes that are absent, and those that are annotated in part, as the file lists them.
+
+    What is no class of the file is dropped, and counted.
+    """
+    absent, dropped = _names(negative, lists)
+    partly, also_dropped = _names(not_exhaustive, lists)
+    if wrong := dropped + also_dropped:
+        seen = f"{shown('category', wrong[0])} is not listed"
+        example = Example(image.listed, image.offset, "photograph", image.id, seen)
+        lists.counts.repair(image.source, "absent_classes", example)
+        increase(lists.counts.repaired_images, image.source)
+    return msgspec.structs.replace(image, negative=absent, not_exhaustive=partly)
 
 
-def _names(ids: list[int], lists: Lists) -> tuple[str, ...]:
-    unknown = [category for category in ids if category not in lists.categories]
-    if unknown:
-        raise BrokenError("malformed", f"category {unknown[0]} is not one of the file's")
-    return tuple(sorted({lists.categories[category] for category in ids}))
+def _names(listed: Any, lists: Lists) -> tuple[tuple[str, ...], list[Any]]:
+    """The classes of a list of ids, and the values that are none; a list that is none is one such value."""
+    names: set[str] = set()
+    dropped: list[Any] = []
+    for value in listed if isinstance(listed, list) else [listed] if listed else []:
+        try:
+            names.add(lists.categories[to_id("category", value)])
+        except (BrokenError, KeyError):
+            dropped.append(value)
+    return tuple(sorted(names)), dropped

@@ -43,6 +43,8 @@ LOST_MASKS = {
 
 REPAIRED = {
     **LOST_MASKS,
+    "absent_classes": "images of an LVIS file whose lists of absent or partly annotated classes name one that the file "
+    "does not list: that one is dropped",
     "area": "objects whose area is no number above 0: computed anew",
     "bbox_from_mask": "objects without a box, or with one without an area: the box of their mask is taken",
     "bbox_shape": "boxes written as text, as an object with x, y, width and height, or a level too deep",

@@ -74,17 +74,18 @@ def _is_pair(item: Any) -> bool:
 
 def _good_parts(polygons: list[list[Any]], repairs: list[Repair]) -> list[list[float]]:
     """The parts with three points, an even number of values and an area; raises BrokenError if there is none."""
-    good, seen = [], ""
+    good, seen, written_as_text = [], "", False
     for polygon in polygons:
         try:
             good.append(_part(polygon))
+            written_as_text = written_as_text or any(isinstance(number, str) for number in polygon)
         except BrokenError as error:
             seen = seen or error.seen
     if not good:
         raise BrokenError("bad_mask", seen)
     if seen:
         repairs.append(("polygon_part", seen))
-    if any(isinstance(number, str) for polygon in polygons for number in polygon):
+    if written_as_text:
         repairs.append(("number_written", shown("segmentation", polygons)))
     return good
 

@@ -2,26 +2,22 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from data_prep.format.rejects import Reject, excerpt
-from data_prep.sources.coco import Length, Number
-from data_prep.sources.coercions import Id
+from data_prep.sources.counts import Counts
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange, read_items
 from data_prep.sources.layout import open_array
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.other_kinds import kind_of_visual_genome
-from data_prep.sources.visual_genome_records import either_id, lack_synsets, plain_name
+from data_prep.sources.visual_genome_images import IMAGE_FOLDERS, ITEMS, list_images
+from data_prep.sources.visual_genome_records import lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, is_folder, list_files
+from data_prep.storage.storage import exists, is_folder
 
-IMAGE_FOLDERS = ("VG_100K", "VG_100K_2")
 SYNSET_FILE = "object_synsets.json"
-_ITEMS = "of images"
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,10 @@ class VisualGenomeListing:
 
     images: list[SourceImage]
     byte_ranges: list[ByteRange]
-    rejects: list[Reject]
+    counts: Counts
     synsets: dict[str, str]
 
 
-class _Image(msgspec.Struct):
-    width: Length
-    height: Length
-    image_id: Id | None = None
-    id: Any = None
-    coco_id: Number | None = None
-    flickr_id: Number | None = None
-
-
-_image = msgspec.json.Decoder(_Image)
 _synset_map = msgspec.json.Decoder(dict[str, str])
 
 
@@ -57,16 +43,16 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
     """
     if not any(is_folder(f"{folder.folder}/{name}") for name in IMAGE_FOLDERS):
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the images")
-    images, rejects = _list_images(folder, number)
+    images, counts = list_images(folder, number)
     path = f"{folder.folder}/objects.json"
-    buffer, layout = open_array(path, _ITEMS)
-    ranges = layout.byte_ranges(number, _ITEMS)
+    buffer, layout = open_array(path, ITEMS)
+    ranges = layout.byte_ranges(number, ITEMS)
     if ranges:
         _require_objects(path, read_items(buffer, ranges[0]).raw[0])
     synsets = _read_synsets(folder.folder)
     if ranges and not synsets and lack_synsets(read_items(buffer, ranges[0]).data):
         raise DataError(f"{path}: its objects have no synsets, as in release 1.0; put {SYNSET_FILE} beside it")
-    return VisualGenomeListing(images, ranges, rejects, synsets)
+    return VisualGenomeListing(images, ranges, counts, synsets)
 
 
 def _require_objects(path: str, first: msgspec.Raw) -> None:
@@ -81,24 +67,6 @@ def _require_objects(path: str, first: msgspec.Raw) -> None:
             )
 
 
-def _list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceImage], list[Reject]]:
-    path = f"{folder.folder}/image_data.json"
-    buffer, layout = open_array(path, _ITEMS)
-    folders = {file: name for name in reversed(IMAGE_FOLDERS) for file in list_files(f"{folder.folder}/{name}")}
-    images: list[SourceImage] = []
-    rejects: list[Reject] = []
-    for byte_range in layout.byte_ranges(number, _ITEMS):
-        for offset, item in read_items(buffer, byte_range):
-            try:
-                images.append(_source_image(folder, number, _image.decode(item), offset, folders))
-            except JSON_ERRORS as error:
-                text = excerpt(f"{error}: {excerpt(bytes(item))}")
-                rejects.append(Reject(folder.source, "image_data.json", "photograph", -1, offset, "malformed", text))
-    if not images:
-        raise DataError(f"{path}: lists no images that can be read, so there is nothing to prepare")
-    return images, rejects
-
-
 def _read_synsets(folder: str) -> dict[str, str]:
     """Object name in lower case → synset; empty where the folder has no such file."""
     path = f"{folder}/{SYNSET_FILE}"
@@ -109,24 +77,3 @@ def _read_synsets(folder: str) -> dict[str, str]:
     except JSON_ERRORS as error:
         raise DataError(f"{path}: should map object names to synsets ({error}); put the published file there") from None
     return {plain_name(name): synset for name, synset in listed.items()}
-
-
-def _source_image(
-    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, folders: dict[str, str]
-) -> SourceImage:
-    image_id = either_id(image.image_id, image.id, "image_id")
-    name = f"{image_id}.jpg"
-    return SourceImage(
-        source=folder.source,
-        file=number,
-        id=image_id,
-        width=image.width,
-        height=image.height,
-        split="train",
-        folder=folder.folder,
-        name=f"{folders.get(name, IMAGE_FOLDERS[0])}/{name}",
-        listed="image_data.json",
-        offset=offset,
-        coco_id=image.coco_id,
-        flickr_id=image.flickr_id,
-    )

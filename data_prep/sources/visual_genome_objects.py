@@ -8,7 +8,7 @@ import msgspec
 from data_prep.format.records import Annotation
 from data_prep.sources.coercions import Id
 from data_prep.sources.coordinates import CoordinateTransform, to_hundredth
-from data_prep.sources.objects import RawRecord, RejectedObject
+from data_prep.sources.objects import ObjectFinding, RawRecord, RejectedObject
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome_records import AnyObjectHead, either_id, raw_objects, synsets_of
 from data_prep.storage.errors import JSON_ERRORS
@@ -40,6 +40,7 @@ class _AnyObject(AnyObjectHead, kw_only=True):
 _object = msgspec.json.Decoder(_Object)
 _typed_objects = msgspec.json.Decoder(_TypedObjects)
 _any_object = msgspec.json.Decoder(_AnyObject)
+_rewritten_object = msgspec.json.Decoder(_AnyObject, strict=False)  # its numbers may be text
 
 
 def add_visual_genome_objects(record: RawRecord, synsets: Mapping[str, str]) -> None:
@@ -56,6 +57,9 @@ def add_visual_genome_objects(record: RawRecord, synsets: Mapping[str, str]) -> 
             record.objects.excluded.append(annotation)
         else:
             record.objects.annotations.append(annotation[0])
+            if not isinstance(item, _Object) and (seen := _rewritten(item)):
+                record.objects.repairs.append(ObjectFinding("number_written", record.offset, annotation[0].id, seen))
+                record.objects.repaired += 1
             record.objects.clipped += annotation[1]
 
 
@@ -84,6 +88,15 @@ def object_annotation(
     return Annotation(found.object_id, named[0], box, to_hundredth(box[2] * box[3])), clipped
 
 
+def _rewritten(data: msgspec.Raw) -> str | None:
+    """Which of an object's numbers is written as text, None if all are numbers."""
+    try:
+        _any_object.decode(data)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
 def _decode(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object:
     try:
         return _object.decode(data)
@@ -93,7 +106,7 @@ def _decode(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object:
 
 def _decode_any_spelling(data: msgspec.Raw, synsets: Mapping[str, str]) -> _Object:
     try:
-        found = _any_object.decode(data)
+        found = _rewritten_object.decode(data)
         object_id = either_id(found.object_id, found.id, "object_id")
     except JSON_ERRORS as error:
         raise BrokenError("malformed", str(error)) from None

@@ -8,8 +8,8 @@ Every release has its own spelling, and one folder may hold files of several:
   published beside it and maps an object's name to its synset.
 
 Objects in other files of these releases, or from the public API, have a `name` instead of `names`, and synsets as
-objects with a `synset_name`; both are read too. An object with a list of synsets, even an empty one, is never looked up
-by name.
+objects with a `synset_name`; both are read too, and a text in place of a list of one. An object with a list of synsets,
+even an empty one, is never looked up by name.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,8 @@ class _NamedSynset(msgspec.Struct):
 class AnyObjectHead(msgspec.Struct):
     """An object's synsets in any spelling."""
 
-    synsets: list[str | _NamedSynset] | None = None
-    names: list[str] | None = None
+    synsets: list[str | _NamedSynset] | str | None = None
+    names: list[str] | str | None = None
     name: str | None = None
 
 
@@ -67,9 +67,9 @@ class _AnyHead(msgspec.Struct):
 
 # Releases 1.2 and 1.4 decode straight into what is needed; anything else is tried again in any spelling.
 _objects = msgspec.json.Decoder(_Objects)
-_record = msgspec.json.Decoder(_Record)
+_record = msgspec.json.Decoder(_Record, strict=False)  # not strict: numbers may be text
 _heads = msgspec.json.Decoder(list[_Head])
-_any_heads = msgspec.json.Decoder(list[_AnyHead])
+_any_heads = msgspec.json.Decoder(list[_AnyHead], strict=False)
 _any_object_head = msgspec.json.Decoder(AnyObjectHead)
 
 
@@ -79,7 +79,7 @@ def either_id(present: int | None, early: Any, name: str) -> int:
         return present
     if early is None:
         raise msgspec.ValidationError(f"Object missing required field `{name}` (or `id`)")
-    return msgspec.convert(early, Id)
+    return msgspec.convert(early, Id, strict=False)
 
 
 def read_heads(data: bytes, synsets: Mapping[str, str]) -> list[RecordHead]:
@@ -119,9 +119,11 @@ def _record_head(head: _AnyHead, synsets: Mapping[str, str]) -> RecordHead:
 def synsets_of(item: AnyObjectHead, synsets: Mapping[str, str]) -> list[str]:
     """The object's synsets, in whichever spelling; a synset that two of its names share counts once."""
     if item.synsets is not None:
-        named = (synset if isinstance(synset, str) else synset.synset_name for synset in item.synsets)
+        listed = [item.synsets] if isinstance(item.synsets, str) else item.synsets
+        named = (synset if isinstance(synset, str) else synset.synset_name for synset in listed)
         return [synset for synset in named if synset]
-    names = [*(item.names or ()), *([item.name] if item.name else ())]
+    names = [item.names] if isinstance(item.names, str) else item.names or []
+    names = [*names, *([item.name] if item.name else ())]
     return [synset for synset in dict.fromkeys(synsets.get(plain_name(name), "") for name in names) if synset]
 
 

@@ -41,6 +41,13 @@ def test_each_rule_is_counted_and_the_images_are_used(tmp_path: Path) -> None:
     assert len(list(Dataset.open(f"{tmp_path}/out").rows)) == 4
 
 
+def test_a_name_that_several_files_have_is_told_with_their_folders(tmp_path: Path) -> None:
+    moves = {"000000000002.jpg": "a/same.jpg", "000000000003.jpg": "b/same.jpg"}
+    prepared(tmp_path, ["000000000001.jpg", "same.jpg", "000000000001.jpg"], moves)
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert "2 files below train2017/ are so named (a/same.jpg and b/same.jpg); list the folder too" in reject.excerpt
+
+
 def test_a_file_by_its_last_part_is_not_given_to_two_images(tmp_path: Path) -> None:
     names = ["000000000001.jpg", "a/000000000001.jpg", "b/000000000003.jpg", "c/000000000003.jpg", "d/000000000005.jpg"]
     manifest = prepared(tmp_path, names)

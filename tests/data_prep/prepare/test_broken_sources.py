@@ -29,7 +29,7 @@ from tests.data_prep.small_sources import (
 def test_each_broken_thing_is_a_row_with_its_reason(tmp_path: Path) -> None:
     twice = [coco_image(6), coco_image(6, file_name="7.jpg")]
     images = [coco_image(1), *twice, coco_image(2, file_name="../../2.jpg"), {"id": 3}, coco_image(4), "text"]
-    flat = coco_object(3, 1, bbox=[1, 1, 0, 2])
+    flat = coco_object(3, 1, bbox=[1, 1, 0, 2], segmentation=[])
     annotations = [coco_object(1, 1), coco_object(2, 99), flat, coco_object(4, 4), {"id": 5}]
     write_coco(tmp_path / "coco", images, annotations)
     (tmp_path / "coco/train2017/000000000004.jpg").write_bytes(jpeg(4)[:-90])
@@ -70,7 +70,7 @@ def test_what_merged_with_a_rejected_image_is_accounted_for(tmp_path: Path) -> N
 
 
 def test_too_many_broken_records_publish_nothing(tmp_path: Path) -> None:
-    broken = [coco_object(number, 1, bbox=[1, 1, 0, 2]) for number in range(12)]
+    broken = [coco_object(number, 1, bbox=[1, 1, 0, 2], segmentation=[]) for number in range(12)]
     write_coco(tmp_path / "coco", [coco_image(1)], [*broken, coco_object(99, 1)])
     with pytest.raises(DataError, match=r"source coco: 12 of 13 objects are broken.*zero_size 12×.*--max-rejected"):
         prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco", max_rejected=0.5)

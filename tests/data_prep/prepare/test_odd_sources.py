@@ -12,7 +12,16 @@ from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import DataError
 from tests.data_prep.prepare.test_small_datasets import records
 from tests.data_prep.rejects import read_rejects
-from tests.data_prep.small_sources import CATEGORIES, coco_image, coco_object, jpeg, prepare_plainly
+from tests.data_prep.small_sources import (
+    CATEGORIES,
+    coco_image,
+    coco_object,
+    jpeg,
+    prepare_plainly,
+    vg_image,
+    vg_object,
+    write_vg,
+)
 
 
 def write(folder: Path, images: list[Any], annotations: list[Any], categories: list[Any] = CATEGORIES) -> str:
@@ -62,6 +71,63 @@ def test_an_object_that_is_anothers_double_is_left_out_but_for_cocos(tmp_path: P
     assert manifest.left_out == {"mine": {"doubled": 1}}
     prepare_plainly(tmp_path / "coco", f"coco=coco:{source}")
     assert [a.id for a in records(tmp_path / "coco")["coco-000000000001"].objects["coco"]] == [1, 2, 3]
+
+
+def test_doubles_in_two_files_of_a_source_are_left_out_too(tmp_path: Path) -> None:
+    source = write(tmp_path, [coco_image(1)], [coco_object(1, 1)])
+    manifest = made(tmp_path, f"mine=coco:{source}", f"mine=coco:{source}")
+    assert len(records(tmp_path / "out")["mine-000000000001"].objects["mine"]) == 1
+    assert manifest.left_out == {"mine": {"doubled": 1, "same_file": 1}}
+
+
+def test_a_class_under_two_ids_is_one_and_told(tmp_path: Path) -> None:
+    objects = [coco_object(1, 1), coco_object(2, 1, category_id=2, segmentation=[])]
+    source = write(tmp_path, [coco_image(1)], objects, [{"id": 1, "name": "nut"}, {"id": 2, "name": "nut"}])
+    assert made(tmp_path, f"mine=coco:{source}").repaired == {"mine": {"category_ids_joined": 1}}
+
+
+@pytest.mark.parametrize(
+    ("categories", "words"),
+    [(["nut"], '"nut" is no object; give every'), ([{"id": 1, "name": ""}], "has no name"), ({"1": "nut"}, "no list")],
+)
+def test_categories_that_are_none_are_told(tmp_path: Path, categories: Any, words: str) -> None:
+    with pytest.raises(DataError, match=rf"own\.json: .*{words}"):
+        made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], [coco_object(1, 1)], categories)}")
+
+
+def test_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    source = write(tmp_path, [coco_image(1)], [coco_object(1, 1)], [{"id": 1, "name": "nut"}])
+    (tmp_path / "own.json").write_bytes((tmp_path / "own.json").read_bytes().replace(b'"nut"', b'"n\xfct"'))
+    with pytest.raises(DataError, match=r"own\.json: its categories are not UTF-8 text .*save the file as UTF-8"):
+        made(tmp_path, f"mine=coco:{source}")
+
+
+def test_an_id_that_is_text_is_kept_for_results(tmp_path: Path) -> None:
+    source = write(tmp_path, [coco_image(1, id="0007")], [coco_object(1, 7)])
+    made(tmp_path, f"mine=coco:{source}")
+    (record,) = records(tmp_path / "out").values()
+    assert (record.ids, record.original_ids) == ({"mine": 7}, {"mine": "0007"})
+
+
+def test_an_annotation_of_an_image_that_is_not_listed_is_told_with_the_id(tmp_path: Path) -> None:
+    objects = [
+        *(coco_object(n, 1, bbox=[n, 3, 10, 5], segmentation=[]) for n in range(8)),
+        coco_object(9, 1, image_id="b.jpg"),
+    ]
+    made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], objects)}")
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert reject.excerpt.startswith('image_id: "b.jpg" is not listed: {')
+
+
+def test_boxes_within_the_first_pixel_are_noted_and_most_of_them_refused(tmp_path: Path) -> None:
+    boxes = [[2, 3, 10, 5], [4, 3, 10, 5], [6, 3, 10, 5], [0.1, 0.2, 0.5, 0.5]]
+    objects = [coco_object(n, 1, bbox=box, segmentation=[]) for n, box in enumerate(boxes)]
+    manifest = made(tmp_path / "few", f"mine=coco:{write(tmp_path / 'few', [coco_image(1)], objects)}")
+    assert manifest.noted["mine"]["box_of_fractions"] == 1
+    most = [coco_object(n, 1, bbox=[n / 9, 0.2, 0.1, 0.5], segmentation=[]) for n in range(4)]
+    source = write(tmp_path / "most", [coco_image(1)], most)
+    with pytest.raises(DataError, match=r"4 of 4 boxes lie between 0 and 1"):
+        prepare(PrepareOptions((f"mine=coco:{source}",), f"{tmp_path}/refused"))
 
 
 def test_several_exports_that_count_from_one_are_one_source(tmp_path: Path) -> None:
@@ -154,10 +220,41 @@ def test_of_two_categories_of_one_name_the_one_with_objects_gives_its_id(tmp_pat
 
 
 def test_a_refused_dataset_leaves_its_rejects_and_the_next_run_works(tmp_path: Path) -> None:
-    source = write(tmp_path, [coco_image(1)], [coco_object(n, 1, bbox=[1, 1, 0, 2]) for n in range(1, 9)])
+    source = write(
+        tmp_path, [coco_image(1)], [coco_object(n, 1, bbox=[1, 1, 0, 2], segmentation=[]) for n in range(1, 9)]
+    )
     options = PrepareOptions((f"mine=coco:{source}",), f"{tmp_path}/out")
     with pytest.raises(DataError, match=r"own\.json: annotation 1, bbox: .*out/rejects\.parquet lists all of them"):
         prepare(options)
     assert {reject.reason for reject in read_rejects(f"{tmp_path}/out/rejects.parquet")} == {"zero_size"}
     write(tmp_path, [coco_image(1)], [coco_object(1, 1)])
     assert prepare(options).rejected == {}
+
+
+def test_visual_genomes_numbers_may_be_text_and_a_record_may_stand_twice(tmp_path: Path) -> None:
+    image = {**vg_image(9), "image_id": "9", "width": 40.0, "coco_id": "", "flickr_id": "123"}
+    rewritten = {**vg_object(8, x=20.0), "object_id": "8", "w": "5", "synsets": "cat.n.01"}
+    write_vg(tmp_path / "vg", [vg_image(9)], {})
+    (tmp_path / "vg/image_data.json").write_text(json.dumps([image]))
+    listed = {"image_id": "9", "objects": [vg_object(7), rewritten]}
+    (tmp_path / "vg/objects.json").write_text(json.dumps([listed, listed]))
+    manifest = prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+    assert [a.id for record in records(tmp_path / "out").values() for a in record.objects["vg"]] == [7, 8]
+    assert manifest.left_out["vg"]["doubled"] == 2
+    assert manifest.repaired["vg"]["number_written"] > 0
+    assert manifest.rejected == {}
+
+
+def test_visual_genomes_images_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    write_vg(tmp_path / "vg", [vg_image(9)], {})
+    (tmp_path / "vg/image_data.json").write_text(json.dumps([{**vg_image(9), "width": None}]))
+    with pytest.raises(DataError, match=r"lists no images that can be read.*malformed 1×.*width: null"):
+        prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+
+
+def test_absent_classes_that_an_lvis_file_does_not_list_cost_no_image(tmp_path: Path) -> None:
+    images = [coco_image(1, neg_category_ids=[2, 999], coco_url=""), coco_image(2, neg_category_ids="none")]
+    source = write(tmp_path, images, [coco_object(1, 1)], [{"id": 1, "name": "nut"}, {"id": 2, "name": "bolt"}])
+    manifest = made(tmp_path, f"mine=lvis:{source}")
+    assert {r.ids["mine"]: r.negative for r in records(tmp_path / "out").values()} == {1: {"mine": ["bolt"]}, 2: {}}
+    assert manifest.repaired == {"mine": {"absent_classes": 2}}

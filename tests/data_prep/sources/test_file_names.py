@@ -46,6 +46,8 @@ def found(folder: Path, name: str) -> tuple[str, tuple[str, ...]] | None:
         ("../images/a/p 0.jpg", "a/p 0.jpg", ["dots"]),
         ("b/only.jpg", "b/Only.JPG", ["case"]),
         ("A/P 0.JPG", "a/p 0.jpg", ["case"]),
+        ("/caf\u00e9.png", "caf\u00e9.png", ["slash"]),
+        ("\\a\\p 0.jpg", "a/p 0.jpg", ["backslash", "slash"]),
         ("images/a/p 0.jpg", "a/p 0.jpg", ["folder"]),
         ("data/images/caf\u00e9.png", "caf\u00e9.png", ["folder"]),
         ("C:\\me\\images\\b\\same.jpg", "b/same.jpg", ["backslash", "folder"]),

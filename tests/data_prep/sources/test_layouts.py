@@ -108,6 +108,16 @@ LAYOUTS: dict[str, tuple[Tree, list[str], list[tuple[str, str, str]]]] = {
         ["train/a.jpg", "val/b.jpg"],
         [("train", "train/annotation_coco.json", "train"), ("val", "val/annotation_coco.json", "val")],
     ),
+    "a split without an image": (
+        {"annotations/instances_Train.json": ["a.jpg"], "annotations/instances_Test.json": []},
+        ["images/Train/a.jpg"],
+        [("train", "annotations/instances_Train.json", "images/Train")],
+    ),
+    "several tasks of CVAT": (
+        {f"task_{n}/annotations/instances_default.json": ["a.jpg"] for n in (1, 2)},
+        ["task_1/images/default/a.jpg", "task_2/images/default/a.jpg"],
+        [("train", f"task_{n}/annotations/instances_default.json", f"task_{n}/images/default") for n in (1, 2)],
+    ),
     "one folder deeper": (
         {"export/result.json": ["a.jpg"]},
         ["export/images/a.jpg"],
@@ -151,6 +161,14 @@ def test_what_was_found_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.INFO):
         parse_sources((f"mine@val=coco:{tmp_path}/ann.json",))
     assert f"mine: {tmp_path}/ann.json for val, with the images in {tmp_path}/images" in caplog.text
+
+
+def test_a_file_that_lists_no_image_beside_others_is_passed_over_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path, {"train/labels.json": ["a.jpg"], "test/labels.json": []}, ["train/data/a.jpg"])
+    assert [split for split, _, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == ["train"]
+    assert f"{tmp_path}/test/labels.json: lists no image, and is passed over" in caplog.text
 
 
 def test_two_folders_with_the_names_are_not_chosen_between(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.format.records import Annotation
-from data_prep.format.rle import mask_area
+from data_prep.format.rle import encode_run_lengths, mask_area
 from data_prep.sources.coco_annotations import add_coco_annotation, annotation_image_id
 from data_prep.sources.coercions import LARGEST_ID, to_id
 from data_prep.sources.coordinates import CoordinateTransform
@@ -20,6 +20,8 @@ from tests.data_prep.small_sources import coco_object
 CATEGORIES = {1: "cat", to_id("id", "dog-7"): "dog"}
 SQUARE = [2, 3, 12, 3, 12, 8, 2, 8]
 WIDTH, HEIGHT = 40, 30
+RUNS = {"size": [HEIGHT, WIDTH], "counts": [63, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 862]}
+COMPRESSED = encode_run_lengths(RUNS["counts"], (HEIGHT, WIDTH)).counts
 
 
 def read(**fields: Any) -> tuple[Annotation | None, list[str], ImageObjects]:
@@ -65,7 +67,22 @@ def test_what_coco_writes_needs_no_repair() -> None:
         ({"segmentation": [[SQUARE]]}, "segmentation_shape"),
         ({"segmentation": [[2, 3], [12, 3], [12, 8], [2, 8]]}, "segmentation_shape"),
         ({"segmentation": [[[2, 3], [12, 3], [12, 8], [2, 8]]]}, "segmentation_shape"),
-        ({"segmentation": [list(map(str, SQUARE))]}, None),
+        ({"bbox": "[2, 3, 10, 5]"}, "bbox_shape"),
+        ({"bbox": "(2, 3, 10, 5)"}, "bbox_shape"),
+        ({"bbox": [[2, 3, 10, 5]]}, "bbox_shape"),
+        ({"bbox": {"x": 2, "y": 3, "width": 10, "height": 5}}, "bbox_shape"),
+        ({"bbox": {"x": "2", "y": 3, "w": 10, "h": 5}}, "bbox_shape"),
+        ({"bbox": {}}, "bbox_from_mask"),
+        ({"bbox": [0, 0, 0, 0]}, "bbox_from_mask"),
+        ({"bbox": [12, 8, -10, -5]}, "bbox_from_mask"),
+        ({"segmentation": [list(map(str, SQUARE))]}, "number_written"),
+        ({"segmentation": json.dumps([SQUARE])}, "segmentation_shape"),
+        ({"segmentation": [RUNS]}, "segmentation_shape"),
+        ({"segmentation": {**RUNS, "counts": str(RUNS["counts"])}}, "segmentation_shape"),
+        ({"segmentation": {**RUNS, "counts": str(COMPRESSED.encode())}}, "segmentation_shape"),
+        ({"segmentation": [SQUARE, [1, 2, None, 4, 5, 6]]}, "polygon_part"),
+        ({"segmentation": [SQUARE, ["NaN"] * 6]}, "polygon_part"),
+        ({"segmentation": [SQUARE, None]}, "segmentation_shape"),
         ({"segmentation": [SQUARE, [1, 2, 3, 4]]}, "polygon_part"),
         (
             {"segmentation": {"size": ["30", 40.0], "counts": [63.0, 5, 25, 5, 25, 5, 25, 5, 25, 5, 1012]}},
@@ -99,6 +116,9 @@ def test_no_segmentation_is_a_box_and_no_repair(nothing: Any) -> None:
         ([[2, 3, 12, 3, 12, "x"]], "bad_mask"),
         ([[5, 5, 6, 6, 7, 7]], "bad_mask"),
         ("polygon", "bad_mask"),
+        ([[0, 0, 0, 0, 0, 0]], "bad_mask"),
+        (0, "bad_mask"),
+        ([{"size": [HEIGHT, WIDTH]}], "bad_mask"),
         ({"size": [WIDTH, HEIGHT], "counts": [1200]}, "bad_mask"),
         ({"size": [HEIGHT, WIDTH], "counts": [63, 5]}, "bad_mask"),
         ({"size": [HEIGHT, WIDTH], "counts": [1200]}, "empty_mask"),
@@ -123,9 +143,11 @@ def test_swapped_run_lengths_are_told_with_both_sizes() -> None:
         ({"iscrowd": "yes"}, "malformed", 'iscrowd: "yes"'),
         ({"bbox": [1, 2, "NaN", 4]}, "malformed", "bbox: NaN is not a finite number"),
         ({"bbox": "absent", "segmentation": []}, "malformed", "bbox: null, and there is no mask to compute it from"),
+        ({"bbox": [[2, 3], [12, 8]]}, "malformed", "bbox: [[2,3],[12,8]]"),
+        ({"bbox": {"x": 2, "y": 3}}, "malformed", 'bbox: {"x":2,"y":3}'),
         ({"category_id": 9}, "unknown_category", "category_id: 9 is not listed; the file lists 1, "),
         ({"bbox": [40, 0, 3, 3]}, "outside_image", "bbox: [40,0,3,3], image 40×30"),
-        ({"bbox": [4, 0, 0, 3]}, "zero_size", "bbox: [4,0,0,3]"),
+        ({"bbox": [4, 0, 0, 3], "segmentation": []}, "zero_size", "bbox: [4,0,0,3]"),
     ],
 )
 def test_what_is_not_plain_is_rejected_with_field_and_value(fields: dict[str, Any], reason: str, seen: str) -> None:

@@ -37,6 +37,8 @@ OTHERS: dict[str, tuple[bytes | Any, str]] = {
     "Visual Genome": ([{"image_id": 1, "objects": []}], "Visual Genome's objects.json"),
     "object of annotations": ({**coco({}), "annotations": {"0": {}}}, "(annotations), and holds an object: give its"),
     "images by name": ({**coco({"bbox": [1, 2, 3, 4]}), "images": [{"id": 1, "name": "a.jpg"}]}, "have no 'file_name'"),
+    "annotations null": ({**coco({}), "annotations": None}, "(annotations), and holds null: give a list"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "a Git LFS pointer"),
     "another object": ({"a": 1}, "has no 'images', but 'a'"),
     "another list": ([1, 2], "should hold an object, and holds a list"),
     "YOLO labels": (b"0 0.5 0.5 0.25 0.25\n1 0.1 0.1 0.2 0.2\n", "a YOLO label file"),

@@ -59,6 +59,7 @@ def test_lvis_is_a_folder_with_its_files_and_cocos_images(tmp_path: Path, place:
 
 
 def test_one_file_of_lvis_may_be_named_with_its_split(tmp_path: Path) -> None:
+    (tmp_path / "lvis_v1_val.json").write_text("{}")
     (files,) = parse_sources((f"lvis@val=lvis:{tmp_path}/lvis_v1_val.json,{tmp_path}",))
     assert isinstance(files, CocoFiles)
     assert (files.kind, files.split, files.label, files.images) == ("lvis", "val", "lvis_v1_val.json", str(tmp_path))
@@ -128,3 +129,25 @@ def test_one_name_is_one_source(folder: Path) -> None:
         parse_sources((f"a=coco:{place}", f"a=lvis:{place}"))
     with pytest.raises(ConfigError, match="two vg folders"):
         parse_sources((f"a=vg:{folder}", f"a=vg:{folder}"))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("ann.json,images", "has no NAME= before it"),
+        ("mine=ann.json,images", "has no file format, such as coco:"),
+        ("mine=yolo:labels", "'yolo' is no file format"),
+        ("mine=coco:", "names no path"),
+        ("my_data=coco:a.json,b", "'my_data' is no name of a source"),
+        ("mine@My_val=coco:a.json,b", "'My_val' is no name of a split"),
+    ],
+)
+def test_the_part_of_an_option_that_is_wrong_is_named(option: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"{words}.*write NAME=coco:FOLDER.*lower-case letters"):
+        parse_sources((option,))
+
+
+def test_a_file_that_is_not_there_is_told_with_those_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "anns.json").write_text("{}")
+    with pytest.raises(DataError, match=r"ann\.json: no such file, wanted by mine.*; beside it is anns\.json"):
+        parse_sources((f"mine=coco:{tmp_path}/ann.json,{tmp_path}",))
