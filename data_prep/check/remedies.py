@@ -4,6 +4,7 @@ REMEDIES = {
     "bad_file_name": "write the file's name below the image folder, without a leading .. or a drive",
     "bad_mask": "export the masks anew, as polygons or run lengths of the image's own height and width",
     "bad_size": "write the image's width and height in pixels",
+    "box_of_fractions": "multiply them by the width and height of their images, if they are fractions",
     "beyond_image": "look whether boxes are x, y, width, height in pixels of the stored image; crop or correct them",
     "box_as_mask": "nothing, if there are no masks; else export polygons",
     "class_names_alike": "give one class one spelling, or leave it if they are different things",

@@ -14,7 +14,7 @@ from data_prep.plan.plan import Plan, PlannedFile
 from data_prep.shards.locate import REFERENCE, References
 from data_prep.sources.coco_annotations import add_coco_annotation
 from data_prep.sources.coordinates import CoordinateTransform
-from data_prep.sources.objects import ImageObjects, RawRecord
+from data_prep.sources.objects import ImageObjects, ObjectFinding, RawRecord
 from data_prep.sources.visual_genome_objects import add_visual_genome_objects
 
 _FILE = itemgetter(list(REFERENCE.fields or ()).index("file"))
@@ -66,16 +66,21 @@ def leave_out_doubled(objects: ImageObjects, seen: set[tuple[object, ...]], with
     `seen` are the objects of the source's files before this one. Visual Genome's people drew many boxes twice, which
     are its data; the same id says that a record stands twice.
     """
+    if with_ids and len({annotation.id for annotation in objects.annotations}) == len(objects.annotations):
+        return
     distinct: list[Annotation] = []
-    for annotation in objects.annotations:
+    changed: dict[int, list[ObjectFinding]] = {}
+    for position, annotation in enumerate(objects.annotations):
         what = (annotation.category, annotation.bbox, annotation.iscrowd, annotation.mask)
         own = (*what, annotation.id) if with_ids else what
         if own in seen:
             objects.excluded.append("doubled")
-        else:
-            seen.add(own)
-            distinct.append(annotation)
-    objects.annotations = distinct
+            continue
+        seen.add(own)
+        if position in objects.changed:
+            changed[len(distinct)] = objects.changed[position]
+        distinct.append(annotation)
+    objects.annotations, objects.changed = distinct, changed
 
 
 def _transforms(image: MergedImage) -> dict[str, CoordinateTransform]:

@@ -64,8 +64,9 @@ def add_coco_annotation(record: RawRecord, categories: dict[int, str]) -> None:
         except BrokenError as error:
             objects.rejected.append(RejectedObject(record.offset, record.data, error.reason, error.seen))
             return
-        objects.repaired += bool(repairs)
-        objects.repairs += [ObjectFinding(reason, record.offset, annotation.id, seen) for reason, seen in repairs]
+        if repairs:
+            found = [ObjectFinding(reason, record.offset, annotation.id, seen) for reason, seen in repairs]
+            objects.changed[len(objects.annotations)] = found
     if odd := objects.boxes.add(annotation.bbox, record.transform.width, record.transform.height):
         seen = f"{shown('bbox', annotation.bbox)}, image {size[1]}×{size[0]}"
         objects.noted.append(ObjectFinding(odd, record.offset, annotation.id, seen))

@@ -33,17 +33,26 @@ class ObjectFinding(NamedTuple):
 @dataclass(slots=True)
 class ImageObjects:
     """An image's objects of one file: those included, in the file's order, and the number of them that were clipped;
-    the reason of each one excluded by rule; those rejected. Of those included: all repairs, the number of objects that
-    were repaired, what looks odd, and what their boxes look like."""
+    the reason of each one excluded by rule; those rejected. Of those included: the repairs of each one that was
+    changed, by its position in `annotations`; what looks odd, and what their boxes look like."""
 
     annotations: list[Annotation] = field(default_factory=list)
     clipped: int = 0
     excluded: list[str] = field(default_factory=list)
     rejected: list[RejectedObject] = field(default_factory=list)
-    repairs: list[ObjectFinding] = field(default_factory=list)
-    repaired: int = 0
+    changed: dict[int, list[ObjectFinding]] = field(default_factory=dict)
     noted: list[ObjectFinding] = field(default_factory=list)
     boxes: BoxCounts = field(default_factory=BoxCounts)
+
+    @property
+    def repairs(self) -> list[ObjectFinding]:
+        """All repairs of objects that are included."""
+        return [repair for repairs in self.changed.values() for repair in repairs]
+
+    @property
+    def repaired(self) -> int:
+        """The number of included objects that were repaired."""
+        return len(self.changed)
 
     @property
     def count(self) -> int:

@@ -56,10 +56,10 @@ def add_visual_genome_objects(record: RawRecord, synsets: Mapping[str, str]) -> 
         if isinstance(annotation, str):
             record.objects.excluded.append(annotation)
         else:
-            record.objects.annotations.append(annotation[0])
             if not isinstance(item, _Object) and (seen := _rewritten(item)):
-                record.objects.repairs.append(ObjectFinding("number_written", record.offset, annotation[0].id, seen))
-                record.objects.repaired += 1
+                finding = ObjectFinding("number_written", record.offset, annotation[0].id, seen)
+                record.objects.changed[len(record.objects.annotations)] = [finding]
+            record.objects.annotations.append(annotation[0])
             record.objects.clipped += annotation[1]
 
 

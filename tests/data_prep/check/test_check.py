@@ -82,7 +82,7 @@ def test_the_page_shows_the_examples(tmp_path: Path) -> None:
 
 
 def test_the_command_ends_with_1_where_prepare_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flat = [coco_object(number, 1, bbox=[1, 1, 0, 2]) for number in range(1, 9)]
+    flat = [coco_object(number, 1, bbox=[1, 1, 0, 2], segmentation=[]) for number in range(1, 9)]
     source = f"mine=coco:{write(tmp_path, [coco_image(1)], flat)}"
     with pytest.raises(SystemExit) as caught:
         main(["data", "check", "--source", source, "--out", f"{tmp_path}/page"])

@@ -73,6 +73,12 @@ def test_an_object_that_is_anothers_double_is_left_out_but_for_cocos(tmp_path: P
     assert [a.id for a in records(tmp_path / "coco")["coco-000000000001"].objects["coco"]] == [1, 2, 3]
 
 
+def test_a_repair_of_a_double_is_not_counted(tmp_path: Path) -> None:
+    source = write(tmp_path, [coco_image(1)], [coco_object(n, 1, iscrowd=False) for n in (1, 2, 3)])
+    manifest = made(tmp_path, f"mine=coco:{source}")
+    assert (manifest.left_out, manifest.repaired) == ({"mine": {"doubled": 2}}, {"mine": {"number_written": 1}})
+
+
 def test_doubles_in_two_files_of_a_source_are_left_out_too(tmp_path: Path) -> None:
     source = write(tmp_path, [coco_image(1)], [coco_object(1, 1)])
     manifest = made(tmp_path, f"mine=coco:{source}", f"mine=coco:{source}")

@@ -60,8 +60,8 @@ def test_an_area_that_the_file_lacks_is_the_masks_or_else_the_boxs(segmentation:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"bbox": [1, 1, 0, 5]}, "zero_size"),
-        ({"bbox": [1, 1, 5, -1]}, "zero_size"),
+        ({"bbox": [1, 1, 0, 5], "segmentation": []}, "zero_size"),
+        ({"bbox": [1, 1, 5, -1], "segmentation": []}, "zero_size"),
         ({"bbox": [41, 1, 5, 5]}, "outside_image"),
         ({"bbox": [1, 1, 5]}, "malformed"),
         ({"bbox": "1 1 5 5"}, "malformed"),
@@ -193,7 +193,7 @@ def test_an_early_releases_object_is_excluded_by_the_same_rules(fields: dict[str
     assert object_annotation(raw({"id": 7, **BOX, **fields}), CoordinateTransform(40, 30), SYNSETS) == reason
 
 
-@pytest.mark.parametrize("fields", [{}, {"id": "7"}, {"id": 7, "synsets": 5}, {"id": 7, "synsets": [{"name": "a"}]}])
+@pytest.mark.parametrize("fields", [{}, {"id": "x"}, {"id": 7, "synsets": 5}, {"id": 7, "synsets": [{"name": "a"}]}])
 def test_an_object_in_no_releases_spelling_is_malformed(fields: dict[str, Any]) -> None:
     with pytest.raises(BrokenError, match="malformed"):
         object_annotation(raw({**BOX, **fields}), CoordinateTransform(40, 30), SYNSETS)
