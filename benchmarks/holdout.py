@@ -21,7 +21,8 @@ import torch
 from benchmarks.settings import print_settings
 from benchmarks.toy_run import GROUPS, ToyRun
 from data_prep.toy_world.classes import STYLES, class_groups
-from maskx_model.presets import Preset, get_preset
+from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.estimate import Holdout, VariantResult
 from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.holdout import HoldoutOptions, holdout
@@ -159,13 +160,13 @@ def print_world(world: World) -> None:
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
 
 
-def better_detector(preset: Preset) -> Preset:
+def better_detector(preset: RunConfig) -> RunConfig:
     """The preset with a detector of twice its box AP: three times the RoIs, box losses in full, and `STEPS`."""
     detector = replace(preset.detector, rois_per_image=48, box_loss_weight=1.0)
     return replace(preset, detector=detector, stage1=replace(preset.stage1, steps=STEPS))
 
 
-def sized(preset: Preset, images: int | None, val_images: int | None, steps: int | None) -> Preset:
+def sized(preset: RunConfig, images: int | None, val_images: int | None, steps: int | None) -> RunConfig:
     """The preset on so many images, with so many steps; a small world keeps its size."""
     if images is not None:
         preset = replace(preset, data=replace(preset.data, classes=None, max_rejected=0.5, toy_images=images))

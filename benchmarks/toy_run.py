@@ -22,7 +22,8 @@ from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import predict
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset, get_preset, toy
+from maskx_model.presets import get_preset, toy
+from maskx_model.run_config import RunConfig
 from maskx_model.study.heads import of_classes
 from maskx_model.training.learning_rate import choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois
@@ -40,7 +41,7 @@ class ToyRun:
     folder: Path
     style: Style
     seed: int
-    preset: Preset = field(default_factory=toy)
+    preset: RunConfig = field(default_factory=toy)
 
     @cached_property
     def data(self) -> Dataset:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from data_prep.storage.errors import ConfigError
+from maskx_model.ranges import DETECTOR, MASK_SCHEDULE, SCHEDULE, check_ranges
 
 MaskKind = Literal["transfer", "class_agnostic", "class_specific"]
 RoiKind = Literal["proposals", "gt", "jittered"]
@@ -23,7 +24,8 @@ class DetectorConfig:
     """Faster R-CNN with FPN."""
 
     backbone: Literal["slim", "resnet50", "resnet101"] = "resnet50"
-    """`slim` is a small ResNet for the toy world, trained from scratch with its own batch norm."""
+    """The network that makes features of pixels; `slim` is a small ResNet for the toy world, trained from scratch with
+    its own batch norm."""
     weights: str | None = "IMAGENET1K_V1"
     """ImageNet weights of the backbone: torchvision's name for them, a local file, or None for random ones."""
     min_size: int = 800
@@ -31,6 +33,7 @@ class DetectorConfig:
     max_size: int = 1333
     """Longer side of the image at most, pixels."""
     fpn_channels: int = 256
+    """Channels of each level of the feature pyramid."""
     anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Anchor side in pixels for each pyramid level."""
     box_dim: int = 1024
@@ -38,7 +41,9 @@ class DetectorConfig:
     box_head: Literal["mlp", "pooled"] = "mlp"
     """`mlp`: two fully connected layers. `pooled`: ours, for small detectors trained from scratch."""
     rois_per_image: int = 512
+    """Proposals of each image that train the box head."""
     positive_fraction: float = 0.25
+    """Share of these that overlap an object, at most; the others are background."""
     box_loss_weight: float = 1.0
     """Weight of the box-regression losses against the classification ones."""
     classification_loss: ClassificationLossKind = "softmax"
@@ -49,10 +54,15 @@ class DetectorConfig:
     """How many more classes are drawn (`sampled`; `federated` where a record does not list absent ones). Zhou et al.
     2021 have 50 classes in all."""
     rpn_proposals_train: int = 2000
+    """Proposals of each image that remain in training."""
     rpn_proposals_test: int = 1000
+    """Proposals of each image that remain at inference."""
     score_threshold: float = 0.05
+    """Detections with a lower score are left out."""
     nms_threshold: float = 0.5
+    """Of two boxes of a class with a greater IoU, the one with the lower score is left out."""
     detections_per_image: int = 100
+    """Detections of an image at most, those with the highest scores."""
 
     def __post_init__(self) -> None:
         levels = 3 if self.backbone == "slim" else 5
@@ -62,6 +72,12 @@ class DetectorConfig:
             )
         if self.loss_classes < 1:
             raise ConfigError(f"loss_classes: at least one class is needed, got {self.loss_classes}")
+        check_ranges(self, DETECTOR)
+        if self.max_size < self.min_size:
+            raise ConfigError(
+                f"max_size: the longer side is limited to {self.max_size} pixels, less than the shorter side's "
+                f"min_size, {self.min_size}"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,7 @@ class MaskConfig:
     transfer_layers: int = 2
     """Fully connected layers of T (Table 1b)."""
     transfer_hidden: int = 256
+    """Width of T's layers but the last."""
     activation: Activation = "leaky_relu"
     """Between T's layers; the leaky slope is 0.1."""
     transfer_scale: TransferScale = "none"
@@ -148,34 +165,51 @@ class Schedule:
     """One stage's training."""
 
     steps: int
+    """Updates of the weights. Where it alone changes, the milestones move along."""
     images_per_batch: int = 16
+    """Images of one step."""
     learning_rates: tuple[float, ...] = (0.02,)
-    """More than one: each is tried, and the one with the lowest loss on images of A held back is kept."""
+    """The highest learning rate, after the warm-up. More than one: each is tried, and the one with the lowest loss on
+    images of A held back is kept."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """What turns gradients into updates."""
     momentum: float = 0.9
+    """Of `sgd`."""
     weight_decay: float = 1e-4
+    """Share of a weight that the optimizer takes off at each step, times the learning rate."""
     warmup_steps: int = 500
-    """Linear, from a third of the learning rate."""
+    """Steps before the highest learning rate is reached: linear, from a third of the learning rate."""
     decay: Literal["steps", "cosine"] = "steps"
+    """How the learning rate falls: at the milestones, or with a cosine to 0."""
     milestones: tuple[int, ...] = ()
     """Steps after which the learning rate is multiplied by 0.1 (decay `steps`)."""
     clip_norm: float | None = None
+    """Norm above which gradients are scaled down; None leaves them as they are."""
     flip: bool = True
     """Mirror every other image, at random."""
     checkpoint_every: int = 1000
+    """Steps between two checkpoints, from which an interrupted training resumes."""
     log_every: int = 20
+    """Steps between two lines of metrics."""
     compute: Compute = PLAIN
+    """How this training is computed."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"steps: at least one is needed, got {self.steps}")
         if not self.learning_rates or not all(0 <= rate < math.inf for rate in self.learning_rates):
             raise ConfigError(f"learning_rates: numbers from 0 are needed, got {self.learning_rates}")
+        if any(milestone < 1 for milestone in self.milestones):
+            raise ConfigError(f"milestones: they are steps, from 1, got {self.milestones}")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ConfigError(f"clip_norm: a norm above 0 is allowed, as 0 would stop training, got {self.clip_norm}")
+        check_ranges(self, SCHEDULE)
 
     def of_steps(self, steps: int) -> Self:
-        """The same over so many steps: milestones move with them, the warm-up stays."""
-        milestones = tuple(milestone * steps // self.steps for milestone in self.milestones)
-        return replace(self, steps=steps, milestones=milestones)
+        """The same over so many steps: milestones move with them; the warm-up stays, but takes a tenth at most."""
+        milestones = tuple(max(1, milestone * steps // self.steps) for milestone in self.milestones)
+        warmup = min(self.warmup_steps, max(self.warmup_steps * steps // self.steps, steps // 10))
+        return replace(self, steps=steps, milestones=milestones, warmup_steps=warmup)
 
 
 @dataclass(frozen=True)
@@ -206,6 +240,7 @@ class MaskSchedule(Schedule):
             raise ConfigError(f"made_mask_weight: a weight from 0 to 1 is needed, got {self.made_mask_weight}")
         if not 0 <= self.min_mask_score <= 1:
             raise ConfigError(f"min_mask_score: a score lies between 0 and 1, got {self.min_mask_score}")
+        check_ranges(self, MASK_SCHEDULE)
 
 
 def check_seed(seed: int) -> None:

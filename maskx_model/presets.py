@@ -1,48 +1,16 @@
 """Whole runs by name. A preset is a function that returns everything a run is made of."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import Compute, DetectorConfig, MaskConfig, MaskSchedule, Schedule
+from maskx_model.run_config import DataConfig, RunConfig
 
 ON_GPU = Compute(precision="auto")
 
 
-@dataclass(frozen=True)
-class DataConfig:
-    """What `prepare` is asked for."""
-
-    classes: int | None
-    """The number of most frequent synsets (COCO's classes are always in); None for all there are."""
-    max_rejected: float = 0.01
-    """Share of a source's records that may be rejected before the run fails."""
-    toy_images: int | None = None
-    """Images of the toy world to generate; None where the run brings its own data."""
-    toy_val_images: int | None = None
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A run: its data, its model, its trainings, and the classes that have masks (A)."""
-
-    name: str
-    data: DataConfig
-    detector: DetectorConfig
-    mask: MaskConfig
-    stage1: Schedule
-    stage2: MaskSchedule
-    joint: Schedule
-    """Both at once, instead of the two stages (end to end, §3.2)."""
-    stage1_source: str
-    """The source whose boxes train the detector."""
-    stage2_source: str
-    """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too."""
-    mask_classes: str
-    """A: `voc`, `non-voc`, `coco`, `toy`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
-
-
-def toy() -> Preset:
+def toy() -> RunConfig:
     """The embedded default: the generated world, on two cores in minutes."""
     stage1 = Schedule(
         steps=1000,
@@ -53,7 +21,7 @@ def toy() -> Preset:
         clip_norm=10.0,
         checkpoint_every=200,
     )
-    return Preset(
+    return RunConfig(
         name="toy",
         data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=300),
         detector=_slim(size=128, anchors=(20, 36, 64)),
@@ -74,7 +42,7 @@ def toy() -> Preset:
     )
 
 
-def real_sample() -> Preset:
+def real_sample() -> RunConfig:
     """A few hundred real images on two cores: shows that the path runs, too small to learn much."""
     small = toy()
     stage1 = replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,))
@@ -91,9 +59,9 @@ def real_sample() -> Preset:
     )
 
 
-def coco_r50() -> Preset:
+def coco_r50() -> RunConfig:
     """The paper's controlled study (§4): COCO boxes of 80 classes, masks of 20, ResNet-50-FPN, 8 GPUs × 2 images."""
-    return Preset(
+    return RunConfig(
         name="coco_r50",
         data=DataConfig(classes=None),
         detector=DetectorConfig(),
@@ -107,9 +75,9 @@ def coco_r50() -> Preset:
     )
 
 
-def vg3000_r101() -> Preset:
+def vg3000_r101() -> RunConfig:
     """The paper's large-scale run (§5): boxes of 3000 Visual Genome synsets, masks of COCO's 80, ResNet-101-FPN."""
-    return Preset(
+    return RunConfig(
         name="vg3000_r101",
         data=DataConfig(classes=3000),
         detector=DetectorConfig(backbone="resnet101"),
@@ -148,7 +116,7 @@ def _slim(size: int, anchors: tuple[int, int, int]) -> DetectorConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], Preset]] = {
+PRESETS: dict[str, Callable[[], RunConfig]] = {
     "toy": toy,
     "real_sample": real_sample,
     "coco_r50": coco_r50,
@@ -156,7 +124,7 @@ PRESETS: dict[str, Callable[[], Preset]] = {
 }
 
 
-def get_preset(name: str) -> Preset:
+def get_preset(name: str) -> RunConfig:
     """The preset of that name; raises ConfigError for one that does not exist."""
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} does not exist; choose one of {', '.join(PRESETS)}")

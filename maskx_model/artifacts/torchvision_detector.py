@@ -17,7 +17,7 @@ from maskx_model.config import DetectorConfig
 from maskx_model.data.coco_classes import coco_id
 from maskx_model.model.backbones import load_pth
 from maskx_model.model.detector import build_detector
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 
 CATEGORIES: list[str] = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
 """torchvision's 91 outputs by label, which is COCO's category id: 0 is background, 10 are ids that COCO left unused."""
@@ -32,7 +32,7 @@ SHAPE = {
 """What torchvision's `fasterrcnn_resnet50_fpn` is, in the words of our configuration."""
 
 
-def check_shape(preset: Preset) -> None:
+def check_shape(preset: RunConfig) -> None:
     """Raises ConfigError if the preset's detector is not of torchvision's shape."""
     different = [
         f"{name} {getattr(preset.detector, name)!r} instead of {expected!r}"

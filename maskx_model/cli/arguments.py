@@ -9,7 +9,8 @@ from tyro.conf import arg
 from data_prep.arguments import named, optional
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import ClassificationLossKind, Schedule
-from maskx_model.presets import PRESETS, Preset
+from maskx_model.presets import PRESETS
+from maskx_model.run_config import RunConfig
 
 Scheduled = TypeVar("Scheduled", bound=Schedule)
 
@@ -60,7 +61,7 @@ class DetectorOptions:
     loss_classes: LossClasses = None
     weights: BackboneWeights = None
 
-    def applied_to(self, preset: Preset) -> Preset:
+    def applied_to(self, preset: RunConfig) -> RunConfig:
         """The preset with these options; raises ConfigError for options that do not go together."""
         return with_weights(with_classification(preset, self.classification_loss, self.loss_classes), self.weights)
 
@@ -91,7 +92,7 @@ class MeasureOptions:
     max_images: Annotated[int | None, optional("N", "all images of the split")] = None
 
 
-def with_weights(preset: Preset, weights: str | None) -> Preset:
+def with_weights(preset: RunConfig, weights: str | None) -> RunConfig:
     """The preset with the backbone weights that `--weights` names; raises ConfigError if its backbone takes none."""
     if weights is None:
         return preset
@@ -105,7 +106,7 @@ def with_learning_rate(schedule: Scheduled, learning_rate: float | None) -> Sche
     return schedule if learning_rate is None else replace(schedule, learning_rates=(learning_rate,))
 
 
-def with_classification(preset: Preset, loss: ClassificationLossKind | None, classes: int | None) -> Preset:
+def with_classification(preset: RunConfig, loss: ClassificationLossKind | None, classes: int | None) -> RunConfig:
     """The preset with what `--classification-loss` and `--loss-classes` give.
 
     Raises:

@@ -23,7 +23,7 @@ from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.box_features import box_features
 from maskx_model.study.cache import Tensors, cached_tensors
 from maskx_model.study.measured_images import MeasuredImages
@@ -50,7 +50,7 @@ class FrozenDetector:
     dataset: str
     detector: str
     features: str
-    preset: Preset
+    preset: RunConfig
     masks_of: tuple[int, ...]
     measured: tuple[int, ...]
     split: str = "val"

@@ -15,7 +15,7 @@ from data_prep.storage.errors import DataError
 from data_prep.storage.storage import write
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.evaluation.protocols import exhaustive_classes
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.estimate import Holdout, best, results
 from maskx_model.study.folds import Fold, listed_folds, random_folds
 from maskx_model.study.frozen_detector import FrozenDetector
@@ -46,7 +46,7 @@ def holdout(
     dataset: str,
     detector: str,
     out: str,
-    preset: Preset,
+    preset: RunConfig,
     options: HoldoutOptions,
     mask_classes: str | None = None,
     device: str | None = None,
@@ -86,7 +86,7 @@ def holdout(
     return result
 
 
-def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Preset) -> tuple[Fold, ...]:
+def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: RunConfig) -> tuple[Fold, ...]:
     check_runs(options.seeds, options.jobs)
     known = exhaustive_classes(data, preset.stage2_source).values()
     if unmeasurable := sorted(set(a) - set(known)):

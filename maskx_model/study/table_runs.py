@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from maskx_model.config import MaskConfig
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.cache import digest
 from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.jobs import Job, run_jobs
@@ -79,7 +79,7 @@ def _measurement(frozen: FrozenDetector, name: str) -> dict[str, object]:
     return {"measured_on": (frozen.split, frozen.max_images, frozen.measured), "method": name}
 
 
-def mask_config(preset: Preset, method: Method, embedding: str | None) -> MaskConfig:
+def mask_config(preset: RunConfig, method: Method, embedding: str | None) -> MaskConfig:
     """The preset's mask branch as the method has it; T is the paper's (Table 1's caption) where the method does not
     change it."""
     changes = {

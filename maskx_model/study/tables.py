@@ -11,7 +11,7 @@ from data_prep.storage.storage import write
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.protocols import exhaustive_classes
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.jobs import check_runs
 from maskx_model.study.rows import Row
@@ -38,7 +38,7 @@ class TablesOptions:
 def tables(
     dataset: str,
     out: str,
-    preset: Preset,
+    preset: RunConfig,
     options: TablesOptions,
     detectors: Sequence[str] = (),
     mask_classes: str | None = None,
@@ -90,7 +90,7 @@ def _reason(method: Method, options: TablesOptions) -> str | None:
 
 
 def _frozen(
-    data: Dataset, detector: str, out: str, preset: Preset, options: TablesOptions, device: str | None
+    data: Dataset, detector: str, out: str, preset: RunConfig, options: TablesOptions, device: str | None
 ) -> FrozenDetector:
     return FrozenDetector(
         dataset=data.uri,

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import MaskConfig, RoiKind
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 
 BASELINE = "class_agnostic"
 """The variant that others must beat on classes without masks (§3.3)."""
@@ -43,7 +43,7 @@ DEFAULT = tuple(name for name in CHANGES if name != "mlp-paper")
 """All but the MLP of 157 million parameters."""
 
 
-def variant(name: str, preset: Preset) -> Variant:
+def variant(name: str, preset: RunConfig) -> Variant:
     """The variant of that name of a preset's mask branch; raises ConfigError for an unknown name.
 
     A variant that does not change T's input has the preset's.
@@ -55,7 +55,7 @@ def variant(name: str, preset: Preset) -> Variant:
     return Variant(name, replace(preset.mask, **{"kind": "transfer", "mlp": "none", **changes}), rois)
 
 
-def variants_of(preset: Preset, names: Sequence[str]) -> tuple[Variant, ...]:
+def variants_of(preset: RunConfig, names: Sequence[str]) -> tuple[Variant, ...]:
     """Those variants, the baseline always among them and first; of two that are equal the second is excluded."""
     variants: list[Variant] = []
     for name in dict.fromkeys((BASELINE, *names)):

@@ -19,7 +19,7 @@ from maskx_model.model.detector import build_detector
 from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.detector_step import detector_step
 from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_sampling import rois_with_masks
@@ -33,7 +33,7 @@ def fit_joint(
     start: LoadedModel | None,
     config: ModelConfig,
     classes: tuple[int, ...],
-    preset: Preset,
+    preset: RunConfig,
     seed: int,
     device: str | None,
     checkpoints: CheckpointFolder,

@@ -2,10 +2,11 @@
 
 from maskx_model.config import check_seed
 from maskx_model.data.mask_classes import check_choice
-from maskx_model.presets import Preset, get_preset
+from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 
 
-def check_parameters(preset: str, mask_classes: str, seed: int) -> Preset:
+def check_parameters(preset: str, mask_classes: str, seed: int) -> RunConfig:
     """Return the preset of that name.
 
     `mask_classes`: A, or empty for the preset's. Raises ConfigError for a preset that does not exist, a choice of A

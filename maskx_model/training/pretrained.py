@@ -11,7 +11,7 @@ from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_model
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.provenance import finished, settings_hash
 from maskx_model.training.stages import PretrainedDetector, PretrainedFeatures, train_detector
 from maskx_model.training.trained_detector import load_detector
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def import_detector(
-    dataset: str, weights: str, out: str, preset: Preset, seed: int = 0, device: str | None = None
+    dataset: str, weights: str, out: str, preset: RunConfig, seed: int = 0, device: str | None = None
 ) -> None:
     """Stage 1 from torchvision's COCO detector. If all of the dataset's classes are COCO's, it is cut to them and not
     trained. Else training starts from it: COCO's classes with their rows, the others, which are counted, with new ones.
@@ -49,7 +49,7 @@ def import_detector(
         save_model(out, LoadedModel(load(), ModelConfig(preset.detector), vocabulary, ()), made_from)
 
 
-def pretrained_features(weights: str, preset: Preset) -> PretrainedFeatures:
+def pretrained_features(weights: str, preset: RunConfig) -> PretrainedFeatures:
     """The mask features of torchvision's Mask R-CNN to begin stage 2 with. They have seen masks of all 80 classes.
 
     `weights`: a file with the state dict of `maskrcnn_resnet50_fpn`, or COCO_V1. Raises ConfigError if the preset's
@@ -62,7 +62,7 @@ def pretrained_features(weights: str, preset: Preset) -> PretrainedFeatures:
     return PretrainedFeatures(partial(load_coco_features, file), sha256(file))
 
 
-def import_masks(dataset: str, detector: str, weights: str, out: str, preset: Preset) -> None:
+def import_masks(dataset: str, detector: str, weights: str, out: str, preset: RunConfig) -> None:
     """Stage 2 without training: the mask branch of torchvision's Mask R-CNN, with weights of each class, on the
     detector that was taken from the same file. Classes that COCO lacks keep their initial weights, and are counted.
 

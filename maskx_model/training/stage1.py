@@ -12,7 +12,7 @@ from maskx_model.data.training_images import training_images
 from maskx_model.model.classification_loss import choose_loss
 from maskx_model.model.compute import compile_backbone, resolve_device
 from maskx_model.model.detector import build_detector
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.step import Losses
@@ -21,7 +21,7 @@ from maskx_model.training.train_on_images import train_on_images
 
 def fit_detector(
     data: Dataset,
-    preset: Preset,
+    preset: RunConfig,
     seed: int,
     device: str | None,
     checkpoints: CheckpointFolder,

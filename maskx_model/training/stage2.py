@@ -19,7 +19,7 @@ from maskx_model.data.training_images import training_count, training_images
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
 from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_cache import CachedRois, cache_rois, read_groups
@@ -34,7 +34,7 @@ def fit_masks(
     trained: LoadedModel,
     config: ModelConfig,
     classes: tuple[int, ...],
-    preset: Preset,
+    preset: RunConfig,
     seed: int,
     checkpoints: CheckpointFolder,
     word_vectors: npt.NDArray[np.float32] | None = None,

@@ -13,7 +13,7 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.provenance import finished, training_origin
 from maskx_model.training.trained_detector import load_detector
 
@@ -42,7 +42,7 @@ class PretrainedFeatures:
 def train_detector(
     dataset: str,
     out: str,
-    preset: Preset,
+    preset: RunConfig,
     *,
     seed: int = 0,
     device: str | None = None,
@@ -73,7 +73,7 @@ def train_masks(
     dataset: str,
     detector: str,
     out: str,
-    preset: Preset,
+    preset: RunConfig,
     *,
     kind: MaskKind = "transfer",
     mask_classes: str | None = None,
@@ -116,7 +116,7 @@ def train_masks(
 def train_joint(
     dataset: str,
     out: str,
-    preset: Preset,
+    preset: RunConfig,
     *,
     kind: MaskKind = "transfer",
     mask_classes: str | None = None,
@@ -154,12 +154,12 @@ def train_joint(
     save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
 
 
-def _check_embedding(preset: Preset, embedding: str | None) -> None:
+def _check_embedding(preset: RunConfig, embedding: str | None) -> None:
     if (embedding is None) != (preset.mask.embedding_dim is None):
         raise ConfigError("transfer_input embedding: needs the file of word vectors, and no other input takes one")
 
 
-def _weights_file(preset: Preset) -> Origin:
+def _weights_file(preset: RunConfig) -> Origin:
     """The hash of the file that the backbone begins with, if it is one: the file at a path may be replaced."""
     weights = preset.detector.weights
     return {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}

@@ -6,10 +6,10 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError
 from maskx_model.artifacts.model_folder import LoadedModel, load_model
 from maskx_model.config import DetectorConfig
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 
 
-def load_detector(uri: str, data: Dataset, preset: Preset, device: str | None) -> LoadedModel:
+def load_detector(uri: str, data: Dataset, preset: RunConfig, device: str | None) -> LoadedModel:
     """Load the detector; raises CheckpointError if it does not match the dataset's classes or the preset's shape."""
     trained = load_model(uri, device)
     if trained.config.mask is not None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.toy_world import write_toy_world
-from maskx_model.presets import Preset, get_preset
+from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_masks
 
 STEPS = 3
@@ -18,7 +19,7 @@ OUT_OF_FASHION = "red striped"
 """A class of COCO's that Visual Genome's 3,000 are without, as in the real data."""
 
 
-def preset(weights: str) -> Preset:
+def preset(weights: str) -> RunConfig:
     """`vg3000_r101` in all but sizes and steps: images of 224 pixels, one at a time, three steps a stage.
     Only stage 2 writes checkpoints on the way.
 

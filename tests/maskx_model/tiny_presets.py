@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
-from maskx_model.presets import DataConfig, Preset
+from maskx_model.run_config import DataConfig, RunConfig
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 
 DETECTOR = DetectorConfig(
@@ -24,7 +24,7 @@ DETECTOR = DetectorConfig(
 MASK = MaskConfig(transfer_hidden=16, convolutions=1, channels=4, mlp="none", shared_bias=True)
 
 
-def tiny(steps: int = 4, checkpoint_every: int = 1) -> Preset:
+def tiny(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
     """Stage 1 on Visual Genome's boxes, stage 2 on COCO's masks, RoIs sampled as they come."""
     stage1 = Schedule(
         steps=steps,
@@ -36,7 +36,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> Preset:
         checkpoint_every=checkpoint_every,
         log_every=2,
     )
-    return Preset(
+    return RunConfig(
         name="tiny",
         data=DataConfig(classes=None),
         detector=DETECTOR,
@@ -57,7 +57,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> Preset:
     )
 
 
-def tiny_cached(steps: int = 4, checkpoint_every: int = 1) -> Preset:
+def tiny_cached(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
     """As `tiny`, but stage 2 trains from memory, and chooses between two learning rates."""
     preset = tiny(steps, checkpoint_every)
     stage2 = replace(

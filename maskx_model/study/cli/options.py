@@ -7,7 +7,7 @@ from tyro.conf import arg
 
 from data_prep.arguments import Number, optional
 from maskx_model.cli.arguments import MaskLearningRate, as_preset, with_learning_rate
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 
 Numbers = Annotated[tuple[int, ...], arg(metavar="N …")]
 
@@ -30,7 +30,7 @@ class HeadOptions:
     rois_at_most: Number = 40_000
     jobs: Annotated[int | None, optional("N", "one for each core, or one on a GPU")] = None
 
-    def applied_to(self, preset: Preset, source: str | None) -> Preset:
+    def applied_to(self, preset: RunConfig, source: str | None) -> RunConfig:
         """The preset with these options and with the source of the masks."""
         schedule = with_learning_rate(preset.stage2, self.learning_rate)
         if self.steps is not None:

@@ -19,7 +19,8 @@ from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
 from maskx_model.artifacts.torchvision_detector import CATEGORIES
-from maskx_model.presets import Preset, coco_r50
+from maskx_model.presets import coco_r50
+from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector
 from maskx_model.training.stages import train_masks
 from tests.maskx_model.killing import REPOSITORY
@@ -31,7 +32,7 @@ SIZE = 128
 ALL_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background__", "N/A")]
 
 
-def small_coco_r50() -> Preset:
+def small_coco_r50() -> RunConfig:
     """The preset itself, for small images; stage 2 of one step."""
     preset = coco_r50()
     return replace(

@@ -22,7 +22,7 @@ from maskx_model.cli.train_masks import train_masks as masks_command
 from maskx_model.config import MaskConfig
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector, import_masks, pretrained_features
 from maskx_model.training.stages import train_masks
 from tests.maskx_model.artifacts.test_torchvision_detector import SIZE, small_coco_r50, torchvisions, vocabulary
@@ -34,7 +34,7 @@ IGLOO = VocabularyClass("igloo.n.01", "igloo", {"vg": SourceClass(("igloo.n.01",
 MASKS = "roi_heads.mask_"
 
 
-def class_specific() -> Preset:
+def class_specific() -> RunConfig:
     preset = small_coco_r50()
     return replace(preset, mask=MaskConfig(kind="class_specific", mlp="none", class_bias=True))
 

@@ -12,7 +12,8 @@ from data_prep.format.records import Annotation, Record
 from data_prep.storage.errors import DataError
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.training_images import training_images
-from maskx_model.presets import Preset, get_preset
+from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.stage2 import rows_with_masks
 from maskx_model.training.stages import train_detector, train_joint
 from tests.maskx_model.synthetic import HEIGHT, WIDTH, random_world
@@ -55,7 +56,7 @@ def test_images_without_anything_to_learn_are_refused(
 
 
 @pytest.mark.parametrize("train", [train_detector, train_joint])
-def test_no_training_begins_on_crowds_alone(tmp_path: Path, train: Callable[[str, str, Preset], None]) -> None:
+def test_no_training_begins_on_crowds_alone(tmp_path: Path, train: Callable[[str, str, RunConfig], None]) -> None:
     """It is refused before the backbone's weights are loaded."""
     preset = replace(tiny(2), stage1_source="coco", mask_classes="coco")
     preset = replace(preset, detector=replace(get_preset("coco_r50").detector, weights=f"{tmp_path}/none.pth"))

@@ -20,8 +20,8 @@ from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskTargets, ModelConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.masks.grabcut import grabcut_masks
-from maskx_model.presets import Preset
 from maskx_model.report.evaluate import evaluate
+from maskx_model.run_config import RunConfig
 from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.stage2 import fit_masks
 from tests.maskx_model.samples import bitmap, new_detector
@@ -165,7 +165,7 @@ def test_targets_are_made_of_boxes_of_all_classes(world: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", [tiny(2), tiny_cached(2)], ids=["live", "cached"])
-def test_training_towards_them_sees_no_annotated_mask(world: Path, preset: Preset, tmp_path: Path) -> None:
+def test_training_towards_them_sees_no_annotated_mask(world: Path, preset: RunConfig, tmp_path: Path) -> None:
     def weights(name: str, targets: MaskTargets) -> torch.Tensor:
         data = Dataset.open(f"{world}/{name}")
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())

@@ -12,8 +12,8 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.evaluation.coco_ap import average_precision
 from maskx_model.evaluation.predictions import predict
-from maskx_model.presets import Preset
 from maskx_model.results.instances import Instances
+from maskx_model.run_config import RunConfig
 from maskx_model.study.box_features import BoxKind
 from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.heads import box_ap50, head_ap, head_predictions, train_head
@@ -113,13 +113,13 @@ def test_heads_are_trained_and_measured_on_a_gpu(frozen: FrozenDetector, tmp_pat
 
 
 def test_a_detector_may_have_begun_elsewhere_and_learned_its_classes_otherwise(
-    frozen: FrozenDetector, preset: Preset
+    frozen: FrozenDetector, preset: RunConfig
 ) -> None:
     other = replace(preset.detector, weights="r50.pth", classification_loss="federated")
     assert replace(frozen, preset=replace(preset, detector=other)).model is not None
 
 
-def test_a_detector_that_does_not_fit_is_refused(frozen: FrozenDetector, preset: Preset) -> None:
+def test_a_detector_that_does_not_fit_is_refused(frozen: FrozenDetector, preset: RunConfig) -> None:
     other = replace(preset, detector=replace(preset.detector, box_dim=32))
     with pytest.raises(CheckpointError, match="its model is not that of preset tiny"):
         _ = replace(frozen, preset=other).model

@@ -10,7 +10,7 @@ import pytest
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError, MaskxError
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study import jobs
 from maskx_model.study.estimate import Holdout
 from maskx_model.study.frozen_detector import FrozenDetector
@@ -27,7 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def result(toy_dataset: Dataset, detector: str, preset: Preset, out: str) -> Holdout:
+def result(toy_dataset: Dataset, detector: str, preset: RunConfig, out: str) -> Holdout:
     return holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu")
 
 
@@ -53,7 +53,7 @@ def test_it_is_written_as_json_and_as_a_page(result: Holdout, out: str) -> None:
 
 
 def test_a_study_goes_on_where_it_was_cut_off(
-    result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, out: str
+    result: Holdout, toy_dataset: Dataset, detector: str, preset: RunConfig, out: str
 ) -> None:
     rows = sorted(Path(out, "rows").iterdir())
     assert len(rows) == 18
@@ -64,7 +64,9 @@ def test_a_study_goes_on_where_it_was_cut_off(
     assert sorted(Path(out, "rows").iterdir()) == rows
 
 
-def test_a_damaged_row_is_named(result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, out: str) -> None:
+def test_a_damaged_row_is_named(
+    result: Holdout, toy_dataset: Dataset, detector: str, preset: RunConfig, out: str
+) -> None:
     row = min(Path(out, "rows").iterdir())
     whole = row.read_bytes()
     row.write_bytes(whole[:10])
@@ -74,7 +76,7 @@ def test_a_damaged_row_is_named(result: Holdout, toy_dataset: Dataset, detector:
 
 
 def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
-    toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+    toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="split 'val' has no object with a mask of the fold of"):
         holdout(toy_dataset.uri, detector, str(tmp_path), preset, replace(SMALL, folds=30, max_images=1), device="cpu")
@@ -96,7 +98,7 @@ def test_a_head_that_diverges_is_named_and_the_others_are_kept(
 
 
 def test_processes_give_the_same_rows(
-    result: Holdout, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+    result: Holdout, toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     options = HoldoutOptions(variants=("cls", "gt-rois"), folds=3, seeds=(0, 1), jobs=2)
     again = holdout(toy_dataset.uri, detector, str(tmp_path), preset, options, device="cpu")
@@ -104,7 +106,7 @@ def test_processes_give_the_same_rows(
         assert other.rows == pytest.approx(one.rows, abs=0.1)
 
 
-def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path) -> None:
+def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path) -> None:
     names = toy_dataset.vocabulary.names
     masked = resolve_mask_classes("coco", toy_dataset.vocabulary, "coco")
     for number in (0, 1):
@@ -130,7 +132,7 @@ def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: Preset
     ],
 )
 def test_options_that_do_not_fit_are_refused(
-    options: HoldoutOptions, message: str, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+    options: HoldoutOptions, message: str, toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         holdout(toy_dataset.uri, detector, str(tmp_path), preset, options)

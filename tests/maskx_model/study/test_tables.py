@@ -12,7 +12,7 @@ import pytest
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.study.table_result import Tables
 from maskx_model.study.table_rows import METHODS, ORDERINGS, ROWS, chosen_rows
 from maskx_model.study.table_runs import mask_config
@@ -30,11 +30,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def result(toy_dataset: Dataset, detector: str, preset: Preset, out: str) -> Tables:
+def result(toy_dataset: Dataset, detector: str, preset: RunConfig, out: str) -> Tables:
     return tables(toy_dataset.uri, out, preset, OPTIONS, [detector], device="cpu")
 
 
-def test_every_row_of_the_papers_tables_is_there(preset: Preset) -> None:
+def test_every_row_of_the_papers_tables_is_there(preset: RunConfig) -> None:
     names = {table: [row.name for row in ROWS if row.table == table] for table in ("1a", "1b", "1c", "1d", "2")}
     assert {"randn", "embedding", "cls", "box", "cls+box"} <= set(names["1a"])
     assert len(names["1b"]) == 5
@@ -131,7 +131,7 @@ def test_detectors_are_trained_where_none_is_given(toy_dataset: Dataset, tmp_pat
     assert result.rows[0].b is not None
 
 
-def test_word_vectors_give_their_row(toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path) -> None:
+def test_word_vectors_give_their_row(toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path) -> None:
     vectors = tmp_path / "vectors.txt"
     names = [name.replace(" ", "_") for name in toy_dataset.vocabulary.names]
     vectors.write_text("".join(f"{name} {number}.5 1.0 -1.0\n" for number, name in enumerate(names)))
@@ -141,7 +141,7 @@ def test_word_vectors_give_their_row(toy_dataset: Dataset, detector: str, preset
 
 
 def test_word_vectors_that_lack_a_class_are_refused_before_anything_is_trained(
-    toy_dataset: Dataset, preset: Preset, tmp_path: Path
+    toy_dataset: Dataset, preset: RunConfig, tmp_path: Path
 ) -> None:
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("red 0.5 1.0 -1.0\n")
@@ -161,12 +161,14 @@ def test_word_vectors_that_lack_a_class_are_refused_before_anything_is_trained(
     ],
 )
 def test_options_that_do_not_fit_are_refused(
-    options: TablesOptions, message: str, toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path
+    options: TablesOptions, message: str, toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         tables(toy_dataset.uri, str(tmp_path), preset, options, [detector, detector])
 
 
-def test_a_and_b_must_both_be_measurable(toy_dataset: Dataset, detector: str, preset: Preset, tmp_path: Path) -> None:
+def test_a_and_b_must_both_be_measurable(
+    toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match="no object with a mask of a class outside the mask classes"):
         tables(toy_dataset.uri, str(tmp_path), preset, TablesOptions(), [detector], mask_classes="coco")

@@ -16,9 +16,10 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset, get_preset
+from maskx_model.presets import get_preset
 from maskx_model.report.evaluate import evaluate
 from maskx_model.results.predict import predict
+from maskx_model.run_config import RunConfig
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.step import make_step
@@ -35,7 +36,7 @@ def tiny_model(device: str) -> MaskXRCNN:
     return model.to(device).to(memory_format=torch.channels_last)
 
 
-def computed(preset: Preset, compute: Compute) -> Preset:
+def computed(preset: RunConfig, compute: Compute) -> RunConfig:
     return replace(
         preset,
         stage1=replace(preset.stage1, compute=compute),

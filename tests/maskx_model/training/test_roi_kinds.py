@@ -16,7 +16,8 @@ from maskx_model.config import MaskSchedule, ModelConfig, RoiKind
 from maskx_model.data.reader import SampleReader
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.roi_heads import MatchedRois
-from maskx_model.presets import PRESETS, Preset
+from maskx_model.presets import PRESETS
+from maskx_model.run_config import RunConfig
 from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
 from maskx_model.training.stage2 import fit_masks
@@ -32,7 +33,7 @@ NAMES = ["cup", "tree", "dog", "car"]
 IN_A = (0, 2)
 
 
-def with_rois(preset: Preset, kind: RoiKind) -> Preset:
+def with_rois(preset: RunConfig, kind: RoiKind) -> RunConfig:
     return replace(preset, stage2=replace(preset.stage2, rois=kind))
 
 
@@ -130,7 +131,7 @@ class World:
             folder / "absurd", self.records, NAMES, split="train", claimed=planted(self.records)
         )
 
-    def weights(self, dataset: str, preset: Preset) -> dict[str, torch.Tensor]:
+    def weights(self, dataset: str, preset: RunConfig) -> dict[str, torch.Tensor]:
         data = Dataset.open(dataset)
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())
         config = ModelConfig(DETECTOR, preset.mask)
@@ -146,7 +147,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("preset", [tiny(3), tiny_cached(3)], ids=["live", "cached"])
-def test_no_weight_depends_on_a_mask_of_b(world: World, preset: Preset, kind: RoiKind) -> None:
+def test_no_weight_depends_on_a_mask_of_b(world: World, preset: RunConfig, kind: RoiKind) -> None:
     plain, absurd = (world.weights(uri, with_rois(preset, kind)) for uri in (world.plain, world.absurd))
     assert all(torch.equal(value, absurd[name]) for name, value in plain.items())
 

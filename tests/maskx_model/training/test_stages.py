@@ -14,7 +14,7 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError, Ma
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest, save_model
 from maskx_model.config import ModelConfig
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import Preset
+from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
@@ -50,7 +50,7 @@ def assert_same_model_of_other_cadence(a: str | Path, b: str | Path) -> None:
     ids=["from images", "from memory, in the second learning rate"],
 )
 def test_a_mask_branch_killed_in_training_ends_in_the_same_weights(
-    toy_dataset: Dataset, detector: str, tmp_path: Path, stage: str, preset: Preset, checkpoints: str
+    toy_dataset: Dataset, detector: str, tmp_path: Path, stage: str, preset: RunConfig, checkpoints: str
 ) -> None:
     killed(stage, toy_dataset.uri, detector, tmp_path / "killed", checkpoints)
     train_masks(toy_dataset.uri, detector, f"{tmp_path}/killed", preset)

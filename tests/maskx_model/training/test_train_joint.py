@@ -13,9 +13,10 @@ from maskx_model.artifacts.model_folder import load_model, read_model_manifest
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.presets import PRESETS, Preset
+from maskx_model.presets import PRESETS
 from maskx_model.registry.run_contents import gather
 from maskx_model.report.evaluate import evaluate
+from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from pipelines.cli import main
 from tests.maskx_model.killing import kill_in_the_middle
@@ -41,7 +42,7 @@ def metric_lines(uri: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (uri / "metrics.jsonl").read_text().splitlines()]
 
 
-def without_stop_gradient(steps: int) -> Preset:
+def without_stop_gradient(steps: int) -> RunConfig:
     return replace(tiny(steps), mask=replace(tiny(steps).mask, stop_gradient=False))
 
 

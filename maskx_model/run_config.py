@@ -1,0 +1,55 @@
+"""A whole run as one value: its data, its model, its trainings, its seed. Presets make it; files and options change it
+(`maskx_model.configure`)."""
+
+from dataclasses import dataclass
+
+from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule, check_seed
+from maskx_model.ranges import DATA, check_ranges
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What `prepare` is asked for."""
+
+    classes: int | None
+    """The number of most frequent synsets (COCO's classes are always in); None for all there are."""
+    max_rejected: float = 0.01
+    """Share of a source's records that may be rejected before the run fails."""
+    toy_images: int | None = None
+    """Images of the toy world to generate; None where the run brings its own data."""
+    toy_val_images: int | None = None
+    """Validation images of the toy world."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, DATA)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run: its data, its model, its trainings, and the classes that have masks (A)."""
+
+    name: str
+    """The preset that it begins with: what a file leaves out is as there."""
+    data: DataConfig
+    """What the data is prepared to."""
+    detector: DetectorConfig
+    """The detector."""
+    mask: MaskConfig
+    """The mask branch."""
+    stage1: Schedule
+    """The detector's training."""
+    stage2: MaskSchedule
+    """The mask branch's training, on the frozen detector."""
+    joint: Schedule
+    """Both at once, instead of the two stages (end to end, §3.2)."""
+    stage1_source: str
+    """The source whose boxes train the detector."""
+    stage2_source: str
+    """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too."""
+    mask_classes: str
+    """A: `voc`, `non-voc`, `coco`, `toy`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
+    seed: int = 0
+    """Seed of the weights and of the order of the images."""
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
