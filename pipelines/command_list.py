@@ -50,6 +50,10 @@ GROUPS = {
         "Register trained models and name the champion.",
         {"register": "maskx_model.cli.register", "promote": "maskx_model.cli.promote"},
     ),
+    "config": Group(
+        "Show everything that a run is made of, to change it; compare two.",
+        {"show": "maskx_model.cli.config_show", "diff": "maskx_model.cli.config_diff"},
+    ),
     "pipeline": Group(
         "Run everything in one go on this machine, or compile it for Kubeflow Pipelines.",
         {"run": "pipelines.commands.run_pipeline", "compile": "pipelines.commands.compile_pipeline"},

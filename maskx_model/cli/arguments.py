@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from data_prep.arguments import named, optional
 from data_prep.storage.errors import ConfigError
@@ -32,6 +32,10 @@ def preset_names() -> str:
     return "{" + ",".join(PRESETS) + "}"
 
 
+Overrides = Annotated[
+    UseAppendAction[tuple[str, ...]],
+    arg(name="set", metavar="FIELD=VALUE", help_behavior_hint="(default: nothing is changed)"),
+]
 PresetName = Annotated[str, arg(metavar=preset_names())]
 ClassificationLoss = Annotated[
     ClassificationLossKind | None, as_preset(ClassificationLossKind, "detector.classification_loss")

@@ -38,6 +38,7 @@ ORDER = (
     "maskx_model/masks",
     "maskx_model/run_config.py",
     "maskx_model/presets.py",
+    "maskx_model/configure",
     "maskx_model/data",
     "maskx_model/artifacts",
     "maskx_model/training",

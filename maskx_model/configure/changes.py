@@ -1,0 +1,104 @@
+"""Changes of a run's configuration: each names a field and the text of its new value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from data_prep.storage.errors import ConfigError
+from maskx_model.config import Schedule
+from maskx_model.configure.fields import find_field, leaves
+from maskx_model.configure.values import Text, allowed, parse
+from maskx_model.run_config import RunConfig
+
+STAGES = ("stage1", "stage2", "joint")
+"""The fields of RunConfig that are schedules."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new value for a field: its path, the text of the value, and what says so (an option, or a file's line)."""
+
+    path: str
+    text: Text
+    where: str
+
+
+def parse_override(override: str) -> Change:
+    """The change that `--set FIELD=VALUE` asks for; raises ConfigError for what is not written so."""
+    path, equals, value = override.partition("=")
+    where = f"--set {override}"
+    if not equals or not path.strip():
+        raise ConfigError(f"{where}: write FIELD=VALUE, for example --set stage1.steps=20000")
+    if path.strip() == "name":
+        raise ConfigError(f"{where}: name is the preset that a run begins with; choose it with --preset")
+    return Change(path.strip(), value.strip(), where)
+
+
+def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
+    """The configuration with these changes, the last one where a field is named twice.
+
+    Where a schedule's steps change and its milestones do not, the milestones move with the steps, and the warm-up
+    takes no more than a tenth of them.
+
+    Raises:
+        ConfigError: a field that does not exist, a value that it cannot have, or values that do not go together.
+    """
+    values, given = leaves(config), {change.path: change for change in changes}
+    for change in given.values():
+        values[change.path] = _value(change)
+    for stage in STAGES:
+        steps = f"{stage}.steps"
+        if steps in given and f"{stage}.milestones" not in given and values[steps] >= 1:
+            moved: Schedule = getattr(config, stage).of_steps(values[steps])
+            values[f"{stage}.milestones"] = moved.milestones
+            if f"{stage}.warmup_steps" not in given:
+                values[f"{stage}.warmup_steps"] = moved.warmup_steps
+    result: RunConfig = _build(RunConfig, "", values, given)
+    _check_milestones(result, given)
+    return result
+
+
+def _value(change: Change) -> Any:
+    field = find_field(change.path, change.where)
+    try:
+        return parse(change.text, field.type)
+    except ValueError:
+        shown = f"[{', '.join(change.text)}]" if isinstance(change.text, list) else change.text
+        raise ConfigError(
+            f"{change.where}: {field.path} is {allowed(field.type)}, not {shown!r} ({field.sentence.rstrip('.')})"
+        ) from None
+
+
+def _build(group: type[Any], prefix: str, values: Mapping[str, Any], given: Mapping[str, Change]) -> Any:
+    """The dataclass with the values of the paths below `prefix`."""
+    hints = get_type_hints(group)
+    arguments = {
+        field.name: _build(hints[field.name], f"{prefix}{field.name}.", values, given)
+        if is_dataclass(hints[field.name])
+        else values[f"{prefix}{field.name}"]
+        for field in fields(group)
+    }
+    try:
+        return group(**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{_cause(prefix, str(error), given)}{error}") from None
+
+
+def _cause(prefix: str, message: str, given: Mapping[str, Change]) -> str:
+    """What brought the group into this state: the change of the field that the message begins with, or of its group."""
+    named = given.get(prefix + message.partition(":")[0])
+    own = [named] if named else [change for path, change in given.items() if path.startswith(prefix)]
+    return "".join(f"{change.where}: {prefix}" for change in own[:1])
+
+
+def _check_milestones(config: RunConfig, given: Mapping[str, Change]) -> None:
+    """Raise ConfigError for a change that leaves a milestone where training has ended."""
+    for stage in STAGES:
+        schedule: Schedule = getattr(config, stage)
+        causes = [given[f"{stage}.{name}"] for name in ("milestones", "steps") if f"{stage}.{name}" in given]
+        late = [milestone for milestone in schedule.milestones if milestone >= schedule.steps]
+        if causes and late and schedule.decay == "steps":
+            raise ConfigError(
+                f"{causes[0].where}: {stage}.milestones holds {late[0]}, but training ends at step {schedule.steps}; "
+                "the learning rate would not fall there"
+            )
