@@ -45,7 +45,7 @@ class MaskOptions:
         class_bias: Add a bias for each class beside its weights (kind `class_specific`).
     """
 
-    kind: MaskKind = "transfer"
+    kind: Annotated[MaskKind | None, as_preset(MaskKind, "mask.kind")] = None
     transfer_input: Annotated[TransferInput | None, as_preset(TransferInput, "mask.transfer_input")] = None
     embedding: Annotated[str | None, optional("FILE", "no word vectors")] = None
     transfer_layers: Annotated[int | None, as_preset("N", "mask.transfer_layers")] = None
@@ -60,20 +60,22 @@ class MaskOptions:
 
     def mask_config(self, preset: MaskConfig) -> MaskConfig:
         """The preset's mask branch with these changes; raises ConfigError for options that do not go together."""
-        given = {field.name for field in fields(self) if getattr(self, field.name) is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {name for name, value in values.items() if value is not None and value is not False}
+        kind = self.kind or preset.kind
         for_t = sorted(given & {"transfer_input", "embedding", "transfer_layers", "activation"})
         for_t += sorted(given & {"transfer_scale", "transfer_dropout"})
-        if for_t and self.kind != "transfer":
-            raise ConfigError(f"{_option(for_t[0])}: kind {self.kind} has no transfer function")
-        if self.class_bias and self.kind != "class_specific":
-            raise ConfigError(f"--class-bias: kind {self.kind} has no weights of each class")
+        if for_t and kind != "transfer":
+            raise ConfigError(f"{_option(for_t[0])}: kind {kind} has no transfer function")
+        if self.class_bias and kind != "class_specific":
+            raise ConfigError(f"--class-bias: kind {kind} has no weights of each class")
         if self.activation is not None and (self.transfer_layers or preset.transfer_layers) == 1:
             raise ConfigError("--activation: stands between layers of T, and there is one layer only")
         if self.hourglass_layers is not None and (self.head or preset.head) != "hourglass":
             raise ConfigError("--hourglass-layers: goes with --head hourglass")
         if (self.transfer_input == "embedding") != (self.embedding is not None):
             raise ConfigError("--transfer-input embedding and --embedding FILE go together; name both or neither")
-        changes = {name: getattr(self, name) for name in given - {"embedding"}}
+        changes = {name: values[name] for name in given - {"embedding"}}
         if self.head == "hourglass":
             changes = {"channels": HOURGLASS_CHANNELS, **changes}
         if self.embedding is not None:
@@ -96,10 +98,12 @@ class ComputeOptions:
             stay float32. `auto`: bf16 on GPUs that have it, float32 elsewhere.
         compile_backbone: Compile the backbone (torch.compile). It takes a minute or two at the start and needs a C
             compiler.
+        device: `cpu`, `cuda`, or one of several GPUs, such as `cuda:1`.
     """
 
     precision: Annotated[Precision | None, as_preset(Precision, "stage1.compute.precision")] = None
     compile_backbone: bool = False
+    device: Annotated[str | None, optional("DEVICE", "a GPU if there is one")] = None
 
     def of(self, preset: Compute) -> Compute:
         """The preset's with these changes."""

@@ -3,27 +3,23 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
-from maskx_model.cli.arguments import DetectorOptions, PresetName, as_preset, with_learning_rate
+from maskx_model.cli.arguments import DetectorOptions, as_preset
 from maskx_model.cli.model_options import ComputeOptions
-from maskx_model.presets import get_preset
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """The training.
+class StartOptions:
+    """The weights to begin with.
 
     Attributes:
-        learning_rate: The highest learning rate, after the warm-up.
-        seed: Seed of the weights and of the order of the images.
         pretrained: Start from torchvision's Faster or Mask R-CNN (preset coco_r50): COCO_V1 to download its weights, or
             a .pth file of them. A dataset of COCO's classes alone takes them unchanged and trains nothing. With other
             classes among them, COCO's start from their rows and the others from new ones, and training follows.
     """
 
-    learning_rate: Annotated[float | None, as_preset("NUMBER", "stage1.learning_rates")] = None
-    seed: Number = 0
     pretrained: Annotated[str | None, optional("COCO_V1|FILE", "ImageNet weights of the backbone only")] = None
 
 
@@ -31,10 +27,12 @@ def train_detector(
     dataset: Uri,
     out: Uri,
     *,
-    preset: PresetName = "vg3000_r101",
+    preset: Annotated[str | None, preset_or("vg3000_r101")] = None,
     source: Annotated[str | None, as_preset("NAME", "stage1_source")] = None,
+    configuration: Grouped[ConfigurationOptions],
+    schedule: Grouped[ScheduleOptions],
     model: Grouped[DetectorOptions],
-    training: Grouped[TrainingOptions],
+    start: Grouped[StartOptions],
     computation: Grouped[ComputeOptions],
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take over torchvision's, trained on COCO.
@@ -52,15 +50,14 @@ def train_detector(
     """
     from maskx_model.training.stages import train_detector as run
 
-    chosen = model.applied_to(get_preset(preset))
-    schedule = with_learning_rate(chosen.stage1, training.learning_rate)
-    schedule = replace(schedule, compute=computation.of(schedule.compute))
-    chosen = replace(chosen, stage1=schedule, stage1_source=source or chosen.stage1_source)
-    if training.pretrained is None:
-        run(dataset, out, chosen, seed=training.seed)
+    chosen = model.applied_to(schedule.applied_to(configuration.of(preset, "vg3000_r101"), "stage1"))
+    stage1 = replace(chosen.stage1, compute=computation.of(chosen.stage1.compute))
+    chosen = replace(chosen, stage1=stage1, stage1_source=source or chosen.stage1_source)
+    if start.pretrained is None:
+        run(dataset, out, chosen, device=computation.device)
     elif model.weights is not None:
         raise ConfigError("--pretrained and --weights: two things to begin with; name one")
     else:
         from maskx_model.training.pretrained import import_detector
 
-        import_detector(dataset, training.pretrained, out, chosen, seed=training.seed)
+        import_detector(dataset, start.pretrained, out, chosen, device=computation.device)

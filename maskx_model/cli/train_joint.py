@@ -3,18 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import (
     DetectorOptions,
     MaskClasses,
     MaskSource,
-    PresetName,
-    as_preset,
-    with_learning_rate,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
-from maskx_model.presets import get_preset
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
 
 
 @dataclass(frozen=True)
@@ -25,23 +22,21 @@ class TrainingOptions:
         stop_gradient: Keep the mask loss from changing the box weights of classes that have masks: it would make them
             unlike those of the other classes, whose masks then suffer (the paper's finding).
         detector: The folder of a trained detector to start from.
-        learning_rate: The highest learning rate, after the warm-up.
-        seed: Seed of the weights and of the order of the images.
     """
 
     stop_gradient: bool = True
     detector: Annotated[str | None, optional("URI", "ImageNet weights of the backbone only")] = None
-    learning_rate: Annotated[float | None, as_preset("NUMBER", "joint.learning_rates")] = None
-    seed: Number = 0
 
 
 def train_joint(
     dataset: Uri,
     out: Uri,
     *,
-    preset: PresetName = "coco_r50",
+    preset: Annotated[str | None, preset_or("coco_r50")] = None,
     source: MaskSource = None,
     mask_classes: MaskClasses = None,
+    configuration: Grouped[ConfigurationOptions],
+    schedule: Grouped[ScheduleOptions],
     model: Grouped[DetectorOptions],
     mask: Grouped[MaskOptions],
     training: Grouped[TrainingOptions],
@@ -65,21 +60,20 @@ def train_joint(
 
     if training.detector is not None and model.weights is not None:
         raise ConfigError("--detector and --weights: two things to begin with; name one")
-    chosen = model.applied_to(get_preset(preset))
-    config = replace(mask.mask_config(chosen.mask), stop_gradient=training.stop_gradient)
-    if not training.stop_gradient and (mask.kind != "transfer" or config.transfer_input in {"randn", "embedding"}):
+    chosen = model.applied_to(schedule.applied_to(configuration.of(preset, "coco_r50"), "joint"))
+    config = mask.mask_config(chosen.mask)
+    config = replace(config, stop_gradient=config.stop_gradient and training.stop_gradient)
+    if not config.stop_gradient and (config.kind != "transfer" or config.transfer_input in {"randn", "embedding"}):
         raise ConfigError(
             "--no-stop-gradient: only of box weights (kind transfer, input cls, box or cls+box) is there one"
         )
-    schedule = with_learning_rate(chosen.joint, training.learning_rate)
-    schedule = replace(schedule, compute=computation.of(schedule.compute))
+    joint = replace(chosen.joint, compute=computation.of(chosen.joint.compute))
     run(
         dataset,
         out,
-        replace(chosen, mask=config, joint=schedule, stage2_source=source or chosen.stage2_source),
-        kind=mask.kind,
+        replace(chosen, mask=config, joint=joint, stage2_source=source or chosen.stage2_source),
         mask_classes=mask_classes,
         embedding=mask.embedding,
         detector=training.detector,
-        seed=training.seed,
+        device=computation.device,
     )

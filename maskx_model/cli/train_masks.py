@@ -3,19 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import (
     MaskClasses,
-    MaskLearningRate,
     MaskSource,
-    PresetName,
     as_preset,
-    with_learning_rate,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
 from maskx_model.config import MaskSchedule, MaskTargets, RoiKind
-from maskx_model.presets import get_preset
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,6 @@ class TrainingOptions:
             weights, or a .pth file of them. Its layers before the class weights begin stage 2; they were trained on the
             masks of all of COCO's classes, B's too. With --kind class_specific --mlp none --class-bias the whole branch
             is taken over and nothing is trained; the detector must come from the same weights.
-        learning_rate: The highest learning rate, after the warm-up. Where a preset tries several, the one that is best
-            on images held out of training is chosen.
-        seed: Seed of the weights and of the order of the images.
         mask_weight: Weight in the loss, 0 to 1, of masks that a model made, as `maskx annotate` marks them; people's
             weigh 1.
         min_mask_score: Leave out masks that a model made and scores lower, 0 to 1.
@@ -43,8 +37,6 @@ class TrainingOptions:
     rois: Annotated[RoiKind | None, as_preset(RoiKind, "stage2.rois")] = None
     targets: Annotated[MaskTargets | None, as_preset(MaskTargets, "stage2.targets")] = None
     pretrained: Annotated[str | None, optional("COCO_V1|FILE", "new weights of the mask branch")] = None
-    learning_rate: MaskLearningRate = None
-    seed: Number = 0
     mask_weight: Annotated[float | None, as_preset("NUMBER", "stage2.made_mask_weight")] = None
     min_mask_score: Annotated[float | None, as_preset("SCORE", "stage2.min_mask_score")] = None
 
@@ -57,7 +49,7 @@ class TrainingOptions:
             "min_mask_score": self.min_mask_score,
         }
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(with_learning_rate(preset, self.learning_rate), **changes)
+        return replace(preset, **changes)
 
 
 def train_masks(
@@ -65,9 +57,11 @@ def train_masks(
     detector: Uri,
     out: Uri,
     *,
-    preset: PresetName = "vg3000_r101",
+    preset: Annotated[str | None, preset_or("vg3000_r101")] = None,
     source: MaskSource = None,
     mask_classes: MaskClasses = None,
+    configuration: Grouped[ConfigurationOptions],
+    schedule: Grouped[ScheduleOptions],
     model: Grouped[MaskOptions],
     training: Grouped[TrainingOptions],
     computation: Grouped[ComputeOptions],
@@ -91,16 +85,16 @@ def train_masks(
     """
     from maskx_model.training.stages import train_masks as run
 
-    chosen = get_preset(preset)
-    schedule = replace(training.of(chosen.stage2), compute=computation.of(chosen.stage2.compute))
+    chosen = schedule.applied_to(configuration.of(preset, "vg3000_r101"), "stage2")
+    stage2 = replace(training.of(chosen.stage2), compute=computation.of(chosen.stage2.compute))
     mask = model.mask_config(chosen.mask)
-    chosen = replace(chosen, mask=mask, stage2=schedule, stage2_source=source or chosen.stage2_source)
+    chosen = replace(chosen, mask=mask, stage2=stage2, stage2_source=source or chosen.stage2_source)
     features = None
     if training.pretrained is not None:
         from maskx_model.training.pretrained import import_masks, pretrained_features
 
-        if model.kind == "class_specific":
-            refuse_training_options(training, mask_classes)
+        if mask.kind == "class_specific":
+            refuse_training_options(training, schedule, mask_classes)
             import_masks(dataset, detector, training.pretrained, out, chosen)
             return
         features = pretrained_features(training.pretrained, chosen)
@@ -109,21 +103,22 @@ def train_masks(
         detector,
         out,
         chosen,
-        kind=model.kind,
         mask_classes=mask_classes,
         embedding=model.embedding,
         features=features,
-        seed=training.seed,
+        device=computation.device,
     )
 
 
-def refuse_training_options(training: TrainingOptions, mask_classes: str | None) -> None:
+def refuse_training_options(training: TrainingOptions, schedule: ScheduleOptions, mask_classes: str | None) -> None:
     """Raise ConfigError for an option of the training where weights are taken over and nothing is trained."""
     options = {
         "--mask-classes": mask_classes,
         "--rois": training.rois,
         "--targets": training.targets,
-        "--learning-rate": training.learning_rate,
+        "--learning-rate": schedule.learning_rate,
+        "--steps": schedule.steps,
+        "--images-per-batch": schedule.images_per_batch,
         "--mask-weight": training.mask_weight,
         "--min-mask-score": training.min_mask_score,
     }

@@ -35,7 +35,7 @@ def allowed(wanted: Any) -> str:
     """What a field of this type may hold, in words."""
     plain, optional = _without_none(wanted)
     if get_origin(plain) is tuple:
-        words = f"a list, each of its members {allowed(get_args(plain)[0])}"
+        words = f"a list of {'whole numbers' if get_args(plain)[0] is int else 'numbers'}"
     elif get_origin(plain) is Literal:
         words = f"one of {', '.join(map(str, get_args(plain)))}"
     else:

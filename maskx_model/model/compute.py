@@ -5,12 +5,22 @@ from contextlib import AbstractContextManager
 import torch
 from torchvision.models.detection import FasterRCNN
 
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import Compute
 
 
 def resolve_device(device: str | None) -> str:
-    """Returns the requested device; for None a GPU if there is one, else the CPU."""
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+    """Returns the requested device; for None a GPU if there is one, else the CPU.
+
+    Raises ConfigError for one that torch does not know or this machine does not have.
+    """
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    gpus = torch.cuda.device_count()
+    known = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{number}" for number in range(gpus))]
+    if device not in known:
+        raise ConfigError(f"device {device!r}: this machine has {', '.join(known)}")
+    return device
 
 
 def in_precision_of(compute: Compute, device: str | torch.device) -> AbstractContextManager[None]:

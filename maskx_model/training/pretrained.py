@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def import_detector(
-    dataset: str, weights: str, out: str, preset: RunConfig, seed: int = 0, device: str | None = None
+    dataset: str, weights: str, out: str, preset: RunConfig, seed: int | None = None, device: str | None = None
 ) -> None:
     """Stage 1 from torchvision's COCO detector. If all of the dataset's classes are COCO's, it is cut to them and not
     trained. Else training starts from it: COCO's classes with their rows, the others, which are counted, with new ones.

@@ -11,6 +11,7 @@ from data_prep.storage.storage import info, sha256
 from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_model
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskKind, ModelConfig
+from maskx_model.configure.batch import tell_other_batch
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.run_config import RunConfig
@@ -44,16 +45,18 @@ def train_detector(
     out: str,
     preset: RunConfig,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     device: str | None = None,
     start: PretrainedDetector | None = None,
 ) -> None:
     """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
 
-    `start`: the weights to begin with; None for ImageNet's. Writes a model folder to `out`; resumes from its checkpoint
-    if there is one; does nothing if it is finished. Raises DataError, CheckpointError or ConfigError.
+    `start`: the weights to begin with; None for ImageNet's. `seed`: None for the preset's. Writes a model folder to
+    `out`; resumes from its checkpoint if there is one; does nothing if it is finished. Raises DataError,
+    CheckpointError or ConfigError.
     """
     data = Dataset.open(dataset)
+    seed = preset.seed if seed is None else seed
     made_from = training_origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
     if start is not None:
         made_from["weights"] = start.sha256
@@ -61,6 +64,7 @@ def train_detector(
         made_from |= _weights_file(preset)
     if finished(out, made_from):
         return
+    tell_other_batch(preset, "stage1")
     from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage1 import fit_detector
 
@@ -75,22 +79,23 @@ def train_masks(
     out: str,
     preset: RunConfig,
     *,
-    kind: MaskKind = "transfer",
+    kind: MaskKind | None = None,
     mask_classes: str | None = None,
     embedding: str | None = None,
     features: PretrainedFeatures | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str | None = None,
 ) -> None:
     """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
 
     `embedding`: the file of word vectors for T's input `embedding`; the model keeps those of its classes. `features`:
-    what the layers before the class weights begin with; None for random numbers. Writes a model folder with detector
-    and mask branch. Raises CheckpointError if the detector does not match the dataset or the preset, DataError
-    or ConfigError.
+    what the layers before the class weights begin with; None for random numbers. `kind`, `seed`: None for the preset's.
+    Writes a model folder with detector and mask branch. Raises CheckpointError if the detector does not match the
+    dataset or the preset, DataError or ConfigError.
     """
     data = Dataset.open(dataset)
-    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
+    seed = preset.seed if seed is None else seed
+    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind or preset.mask.kind))
     _check_embedding(preset, embedding)
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     made_from = training_origin(data, config, preset.stage2, preset.stage2_source, seed)
@@ -101,6 +106,7 @@ def train_masks(
         made_from["weights"] = features.sha256
     if finished(out, made_from):
         return
+    tell_other_batch(preset, "stage2")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.training.loop import CheckpointFolder
     from maskx_model.training.stage2 import fit_masks
@@ -118,11 +124,11 @@ def train_joint(
     out: str,
     preset: RunConfig,
     *,
-    kind: MaskKind = "transfer",
+    kind: MaskKind | None = None,
     mask_classes: str | None = None,
     embedding: str | None = None,
     detector: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str | None = None,
 ) -> None:
     """End to end: detector and mask branch at once, from one source's boxes of every class and masks of A
@@ -133,7 +139,8 @@ def train_joint(
     the detector does not match the dataset or the preset.
     """
     data = Dataset.open(dataset)
-    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind))
+    seed = preset.seed if seed is None else seed
+    config = ModelConfig(preset.detector, replace(preset.mask, kind=kind or preset.mask.kind))
     _check_embedding(preset, embedding)
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     made_from = training_origin(data, config, preset.joint, preset.stage2_source, seed)
@@ -144,6 +151,7 @@ def train_joint(
         made_from["embedding"] = sha256(embedding)
     if finished(out, made_from):
         return
+    tell_other_batch(preset, "joint")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.training.joint import fit_joint
     from maskx_model.training.loop import CheckpointFolder

@@ -1,6 +1,6 @@
 """A detector of stage 1, for the training or the study that continues with it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError
@@ -19,9 +19,13 @@ def load_detector(uri: str, data: Dataset, preset: RunConfig, device: str | None
             f"{uri}: was trained on another vocabulary ({len(trained.vocabulary)} classes) than "
             f"{data.uri} has ({len(data.vocabulary)}); train the detector on this dataset"
         )
-    if _shape(trained.config.detector) != _shape(preset.detector):
+    own, wanted = _shape(trained.config.detector), _shape(preset.detector)
+    if own != wanted:
+        different = [each.name for each in fields(own) if getattr(own, each.name) != getattr(wanted, each.name)]
+        values = ", ".join(f"{name} {getattr(own, name)} (here {getattr(wanted, name)})" for name in different)
         raise CheckpointError(
-            f"{uri}: its model is not that of preset {preset.name}; choose the one it was trained with"
+            f"{uri}: its model is not that of preset {preset.name}: {values}; choose the configuration it was trained "
+            f"with, or set what differs (--set detector.{different[0]}={getattr(own, different[0])})"
         )
     return trained
 

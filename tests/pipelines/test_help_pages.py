@@ -62,7 +62,7 @@ def test_a_preset_s_value_is_named_where_all_presets_agree(
 ) -> None:
     shown = texts(page("train masks", 100, monkeypatch, capsys))
     assert "--transfer-layers N Number of fully connected layers of T. (as the preset says: 2)" in shown
-    assert "is chosen. (as the preset says) --seed" in shown
+    assert "is chosen. (as the preset says) --scale-learning-rate" in shown
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -79,7 +79,7 @@ def test_the_page_has_the_whole_docstring_and_every_option_its_text(
 def test_options_stand_in_groups(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shown = page("train masks", 100, monkeypatch, capsys)
     groups = re.findall(r"^\W*(\w*) ?options\W*$", shown, re.MULTILINE)
-    assert groups == ["", "model", "training", "computation"]
+    assert groups == ["", "configuration", "schedule", "model", "training", "computation"]
 
 
 class ReachedError(Exception):

@@ -6,8 +6,8 @@ from typing import Annotated
 from tyro.conf import arg
 
 from data_prep.arguments import Grouped, Number, Uri, optional
-from maskx_model.cli.arguments import MaskClasses, MaskSource, MeasureOptions, PresetName
-from maskx_model.presets import get_preset
+from maskx_model.cli.arguments import MaskClasses, MaskSource, MeasureOptions
+from maskx_model.cli.run_options import ConfigurationOptions, preset_or
 from maskx_model.study.cli.options import HeadOptions, Numbers
 from maskx_model.study.variants import DEFAULT
 
@@ -40,9 +40,10 @@ def holdout(
     detector: Uri,
     out: Uri,
     *,
-    preset: PresetName = "vg3000_r101",
+    preset: Annotated[str | None, preset_or("vg3000_r101")] = None,
     source: MaskSource = None,
     mask_classes: MaskClasses = None,
+    configuration: Grouped[ConfigurationOptions],
     comparison: Grouped[ComparisonOptions],
     training: Grouped[HeadOptions],
     measure: Grouped[MeasureOptions],
@@ -80,5 +81,5 @@ def holdout(
         training.rois_at_most,
         comparison.teacher,
     )
-    chosen = training.applied_to(get_preset(preset), source)
+    chosen = training.applied_to(configuration.of(preset, "vg3000_r101"), source)
     print(results_table(run(dataset, detector, out, chosen, options, mask_classes)))

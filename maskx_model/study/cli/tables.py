@@ -11,10 +11,9 @@ from maskx_model.cli.arguments import (
     MaskClasses,
     MaskSource,
     MeasureOptions,
-    PresetName,
     with_weights,
 )
-from maskx_model.presets import get_preset
+from maskx_model.cli.run_options import ConfigurationOptions, preset_or
 from maskx_model.study.cli.options import HeadOptions, Numbers
 
 
@@ -44,9 +43,10 @@ def tables(
     dataset: Uri,
     out: Uri,
     *,
-    preset: PresetName = "toy",
+    preset: Annotated[str | None, preset_or("toy")] = None,
     source: MaskSource = None,
     mask_classes: MaskClasses = None,
+    configuration: Grouped[ConfigurationOptions],
     comparison: Grouped[ComparisonOptions],
     training: Grouped[HeadOptions],
     measure: Grouped[MeasureOptions],
@@ -81,5 +81,5 @@ def tables(
         measure.max_images,
         training.rois_at_most,
     )
-    chosen = training.applied_to(with_weights(get_preset(preset), comparison.weights), source)
+    chosen = training.applied_to(with_weights(configuration.of(preset, "toy"), comparison.weights), source)
     print(results_table(run(dataset, out, chosen, options, comparison.detector, mask_classes)))

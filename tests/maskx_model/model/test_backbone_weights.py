@@ -112,7 +112,7 @@ def test_end_to_end_begins_with_one_thing(toy_dataset: Dataset, tmp_path: Path) 
     [
         ("--seed=-1", "seed: a number from 0 is needed, got -1"),
         ("--learning-rate=-1", "learning_rates: numbers from 0 are needed"),
-        ("--learning-rate=nan", "learning_rates: numbers from 0 are needed"),
+        ("--learning-rate=nan", "--learning-rate nan: stage1.learning_rates is a list of numbers, not 'nan'"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(words: str, message: str, toy_dataset: Dataset, tmp_path: Path) -> None:
