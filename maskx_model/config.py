@@ -207,7 +207,8 @@ class Schedule:
 
     def of_steps(self, steps: int) -> Self:
         """The same over so many steps: milestones move with them; the warm-up stays, but takes a tenth at most."""
-        milestones = tuple(max(1, milestone * steps // self.steps) for milestone in self.milestones)
+        moved = (milestone * steps // self.steps for milestone in self.milestones)
+        milestones = tuple(milestone for milestone in moved if 0 < milestone < steps)  # none in a run of one step
         warmup = min(self.warmup_steps, max(self.warmup_steps * steps // self.steps, steps // 10))
         return replace(self, steps=steps, milestones=milestones, warmup_steps=warmup)
 

@@ -44,6 +44,7 @@ MASK_SCHEDULE = {
     "cached_proposals": Range(0, math.inf, "0 is the ground-truth box alone"),
     "rois_per_batch": Range(1, math.inf, "a step needs a RoI"),
 }
+PASSES = {"least_steps": Range(1, math.inf, "it is a number of steps")}
 DATA = {
     "classes": Range(1, math.inf, "a detector needs a class to tell from background"),
     "max_rejected": Range(0, 1, _FRACTION),

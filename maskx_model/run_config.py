@@ -3,8 +3,12 @@
 
 from dataclasses import dataclass
 
+from data_prep.storage.errors import ConfigError
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule, check_seed
-from maskx_model.ranges import DATA, check_ranges
+from maskx_model.ranges import DATA, PASSES, check_ranges
+
+ONLY_SOURCE = "only"
+"""In place of a source's name: the only one that the dataset has."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,28 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, DATA)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes over the training images, which set a stage's steps once the dataset is known
+    (`maskx_model.data.for_dataset`)."""
+
+    stage1: float | None = None
+    """Passes of stage 1; None leaves its steps as they stand, as does a change of its steps."""
+    stage2: float | None = None
+    """Passes of stage 2, in the same way."""
+    joint: float | None = None
+    """Passes end to end, in the same way."""
+    least_steps: int = 2000
+    """Steps that a stage makes at least, however few the images."""
+
+    def __post_init__(self) -> None:
+        for name in ("stage1", "stage2", "joint"):
+            passes = getattr(self, name)
+            if passes is not None and passes <= 0:
+                raise ConfigError(f"{name}: more than 0 passes are needed, got {passes}")
+        check_ranges(self, PASSES)
 
 
 @dataclass(frozen=True)
@@ -43,11 +69,14 @@ class RunConfig:
     joint: Schedule
     """Both at once, instead of the two stages (end to end, §3.2)."""
     stage1_source: str
-    """The source whose boxes train the detector."""
+    """The source whose boxes train the detector; `only` is the one that the dataset has."""
     stage2_source: str
-    """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too."""
+    """The source whose masks train the mask head, and on which AP is measured; end to end its boxes too;
+    `only` is the one that the dataset has."""
     mask_classes: str
     """A: `voc`, `non-voc`, `coco`, `toy`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
+    passes: Passes = Passes()
+    """Steps by the number of images."""
     seed: int = 0
     """Seed of the weights and of the order of the images."""
 

@@ -45,7 +45,7 @@ def evaluate(
             folder suffices.
         dataset: A prepared dataset with a validation split.
         out: Folder for metrics.json, per_class.csv, report.html and the predictions in COCO's results format.
-        source: The source whose annotations are the ground truth, by its name in the dataset.
+        source: The source whose annotations are the ground truth, by its name in the dataset; `only` is the only one.
 
     Example:
         maskx evaluate --model masks --dataset dataset --out evaluation

@@ -48,17 +48,17 @@ def tell_other_batch(run: RunConfig, stage: Stage) -> None:
             f"{stage}.rois_per_batch RoIs a step; set that"
         )
     if after.learning_rates == before.learning_rates and after.optimizer == "sgd":
-        images = before.steps * before.images_per_batch
         logger.info(
             "%s: %d images a batch instead of the preset's %d, at its learning rate, %s; the linear rule gives %s "
-            "(--scale-learning-rate). The preset sees %d images, %d steps of this batch do too.",
+            "(--scale-learning-rate); the preset trains on %d images, as many are %d steps of this batch, not %d",
             stage,
             after.images_per_batch,
             before.images_per_batch,
             _rates(after),
             ", ".join(f"{rate:g}" for rate in _scaled(before, after)),
-            images,
-            images // after.images_per_batch,
+            before.steps * before.images_per_batch,
+            before.steps * before.images_per_batch // after.images_per_batch,
+            after.steps,
         )
 
 

@@ -38,7 +38,7 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     """The configuration with these changes, the last one where a field is named twice.
 
     Where a schedule's steps change and its milestones do not, the milestones move with the steps, and the warm-up
-    takes no more than a tenth of them.
+    takes no more than a tenth of them. Steps that are set replace passes that would set them.
 
     Raises:
         ConfigError: a field that does not exist, a value that it cannot have, or values that do not go together.
@@ -48,6 +48,8 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
         values[change.path] = _value(change)
     for stage in STAGES:
         steps = f"{stage}.steps"
+        if steps in given and f"passes.{stage}" not in given:
+            values[f"passes.{stage}"] = None
         if steps in given and f"{stage}.milestones" not in given and values[steps] >= 1:
             moved: Schedule = getattr(config, stage).of_steps(values[steps])
             values[f"{stage}.milestones"] = moved.milestones

@@ -12,6 +12,7 @@ from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import PLAIN, Compute
+from maskx_model.data.for_dataset import source_in
 from maskx_model.evaluation.metrics import Evaluation
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def evaluate(
     masks: "MasksFrom" = "model",
     compute: Compute = PLAIN,
 ) -> Evaluation:
-    """Measure a model, and a baseline beside it, on the classes of `source`; write a report.
+    """Measure a model, and a baseline beside it, on the classes of `source` (`only`: of the dataset's only one); write a report.
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
     only in the images where it is annotated or known to be absent (`average_precision`). Where the source has no masks
@@ -55,8 +56,8 @@ def evaluate(
     from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
     from maskx_model.report.folder import check_replaceable, read_finished, write_evaluation
 
-    options = EvaluationOptions(split, source, max_images, protocol, masks, compute)
     data = Dataset.open(dataset)
+    options = EvaluationOptions(split, source_in(data, source), max_images, protocol, masks, compute)
     uris = [*([baseline] if baseline else []), model]
     made_from = _origin(data, uris, [*uris, *stages], options)
     if (finished := read_finished(out, made_from)) is not None:

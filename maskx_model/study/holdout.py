@@ -13,6 +13,7 @@ import msgspec
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import write
+from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.run_config import RunConfig
@@ -58,6 +59,7 @@ def holdout(
     options that contradict each other, DataError and CheckpointError for a dataset or a detector that does not match.
     """
     data = Dataset.open(dataset)
+    preset = for_dataset(preset, data, "stage2")
     a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     folds = _folds(options, a, data, preset)
     variants = variants_of(preset, options.variants)

@@ -8,6 +8,7 @@ import msgspec
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import write
+from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.protocols import exhaustive_classes
@@ -52,6 +53,7 @@ def tables(
     CheckpointError for a dataset or a detector that does not match.
     """
     data = Dataset.open(dataset)
+    preset = for_dataset(preset, data, "stage2", "joint")
     chosen = mask_classes or preset.mask_classes
     a = resolve_mask_classes(chosen, data.vocabulary, preset.stage2_source)
     _check(options, detectors)

@@ -12,6 +12,7 @@ from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_mod
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.configure.batch import tell_other_batch
+from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.run_config import RunConfig
@@ -56,6 +57,7 @@ def train_detector(
     CheckpointError or ConfigError.
     """
     data = Dataset.open(dataset)
+    preset = for_dataset(preset, data, "stage1")
     seed = preset.seed if seed is None else seed
     made_from = training_origin(data, preset.detector, preset.stage1, preset.stage1_source, seed)
     if start is not None:
@@ -94,6 +96,7 @@ def train_masks(
     dataset or the preset, DataError or ConfigError.
     """
     data = Dataset.open(dataset)
+    preset = for_dataset(preset, data, "stage2")
     seed = preset.seed if seed is None else seed
     config = ModelConfig(preset.detector, replace(preset.mask, kind=kind or preset.mask.kind))
     _check_embedding(preset, embedding)
@@ -139,6 +142,7 @@ def train_joint(
     the detector does not match the dataset or the preset.
     """
     data = Dataset.open(dataset)
+    preset = for_dataset(preset, data, "joint")
     seed = preset.seed if seed is None else seed
     config = ModelConfig(preset.detector, replace(preset.mask, kind=kind or preset.mask.kind))
     _check_embedding(preset, embedding)

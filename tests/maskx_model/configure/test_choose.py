@@ -32,6 +32,8 @@ def test_milestones_move_with_the_steps_unless_they_are_set_too() -> None:
     assert (moved.stage1.milestones, moved.stage1.warmup_steps) == ((6000, 8000), 500)
     short = choose("coco_r50", overrides=["stage1.steps=900"])
     assert (short.stage1.milestones, short.stage1.warmup_steps) == ((600, 800), 90)
+    first = choose("coco_r50", overrides=["stage1.steps=1"])
+    assert (first.stage1.milestones, first.stage1.warmup_steps) == ((), 0)
     set_too = choose("coco_r50", overrides=["stage1.steps=9000", "stage1.milestones=10, 20", "stage1.warmup_steps=7"])
     assert (set_too.stage1.milestones, set_too.stage1.warmup_steps) == ((10, 20), 7)
 

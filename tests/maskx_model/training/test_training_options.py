@@ -75,7 +75,7 @@ def test_another_batch_is_told_with_the_rate_that_the_rule_gives(caplog: pytest.
     assert "4 images a batch instead of the preset's 16, at its learning rate, 0.02; the linear rule gives 0.005" in (
         caplog.text
     )
-    assert "The preset sees 1440000 images, 360000 steps of this batch do too" in caplog.text
+    assert "the preset trains on 1440000 images, as many are 360000 steps of this batch, not 90000" in caplog.text
     caplog.clear()
     for silent in (
         ScheduleOptions(images_per_batch=4, scale_learning_rate=True),
