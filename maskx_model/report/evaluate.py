@@ -36,7 +36,8 @@ def evaluate(
     masks: "MasksFrom" = "model",
     compute: Compute = PLAIN,
 ) -> Evaluation:
-    """Measure a model, and a baseline beside it, on the classes of `source` (`only`: of the dataset's only one); write a report.
+    """Measure a model, and a baseline beside it, on the classes of `source` (`only`: the dataset's only one); write a
+    report.
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
     only in the images where it is annotated or known to be absent (`average_precision`). Where the source has no masks

@@ -8,8 +8,9 @@ import msgspec
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
 from data_prep.storage.storage import sha256
-from maskx_model.artifacts.model_folder import is_finished
-from maskx_model.artifacts.origin import Origin
+from maskx_model.artifacts.code_versions import code_versions
+from maskx_model.artifacts.model_folder import is_finished, read_model_manifest
+from maskx_model.artifacts.origin import Origin, patched
 from maskx_model.config import check_seed
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ def training_origin(data: Dataset, config: object, schedule: object, source: str
         "source": source,
         "settings": settings_hash(config, schedule),
         "seed": seed,
+        **code_versions(),
     }
 
 
@@ -33,8 +35,13 @@ def settings_hash(*settings: object) -> str:
 
 
 def finished(out: str, made_from: Origin) -> bool:
-    """Whether the folder holds the model of these inputs; raises CheckpointError if it holds another one."""
+    """Whether the folder holds the model of these inputs; raises CheckpointError if it holds another one.
+
+    One that another patch of the code made serves too, and the log says so.
+    """
     if not is_finished(out, made_from):
         return False
     logger.info("%s: finished already, nothing to do", out)
+    if others := patched(read_model_manifest(out).made_from, made_from):
+        logger.info("%s: made by %s: of the same minor release, so it need not be trained anew", out, "; ".join(others))
     return True
