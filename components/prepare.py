@@ -12,6 +12,8 @@ def prepare(
     sources: list[str],
     out: str,
     preset: str,
+    config: str,
+    overrides: list[str],
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     max_rejected: Optional[float] = None,  # noqa: UP045
 ) -> str:
@@ -20,7 +22,10 @@ def prepare(
     Args:
         sources: `NAME=coco:URI` or `NAME=vg:URI`, any number.
         out: URI of the dataset to write.
-        preset: Name of the configuration, for what the next two leave open.
+        preset: Name of the configuration, for what `classes` and `max_rejected` leave open; empty for the one that
+            `config` names.
+        config: URI of a configuration as YAML; empty for the preset as it is.
+        overrides: Fields to change, each FIELD=VALUE.
         classes: How many of the most frequent synsets make the vocabulary (COCO's classes are always in); 0 for all.
         max_rejected: Share of a source's records that may be rejected before the step fails, 0 to 1.
 
@@ -30,10 +35,10 @@ def prepare(
     from data_prep.log import show_log
     from data_prep.prepare.options import PrepareOptions
     from data_prep.prepare.prepare import prepare as run
-    from maskx_model.presets import get_preset
+    from maskx_model.configure.choose import of_pipeline
 
     show_log()
-    data = get_preset(preset).data
+    data = of_pipeline(preset, config, overrides).data
     wanted = data.classes if classes is None else classes or None
     ceiling = data.max_rejected if max_rejected is None else max_rejected
     run(PrepareOptions(sources=tuple(sources), out=out, classes=wanted, max_rejected=ceiling))

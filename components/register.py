@@ -7,7 +7,15 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
 def register(
-    model: str, evaluation: str, stages: list[str], dataset: str, preset: str, name: str, tracking_uri: str
+    model: str,
+    evaluation: str,
+    stages: list[str],
+    dataset: str,
+    preset: str,
+    config: str,
+    overrides: list[str],
+    name: str,
+    tracking_uri: str,
 ) -> str:
     """Register the model with its numbers, curves and report; it becomes the champion if it is as good on B.
 
@@ -16,7 +24,9 @@ def register(
         evaluation: URI of its evaluation.
         stages: URIs of the other stages' folders, whose curves belong to it too.
         dataset: URI of the dataset it was made from.
-        preset: Name of the configuration it was trained with.
+        preset: Name of the configuration it was trained with; empty for the one that `config` names.
+        config: URI of a configuration as YAML; empty for the preset as it is.
+        overrides: Fields to change, each FIELD=VALUE.
         name: Name in the registry.
         tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
 
@@ -24,7 +34,9 @@ def register(
         The registered version, `models:/NAME/VERSION`.
     """
     from data_prep.log import show_log
+    from maskx_model.configure.choose import of_pipeline
     from maskx_model.registry.registry import register as run
 
     show_log()
-    return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=preset)
+    settings = of_pipeline(preset, config, overrides)
+    return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=settings)

@@ -11,11 +11,13 @@ from components.image import IMAGE
 def sources(
     given: list[str],
     preset: str,
+    config: str,
+    overrides: list[str],
     toy_world: str,
-    seed: int,
     mask_classes: str,
     registered_name: str,
-    classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
+    seed: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
+    classes: Optional[int] = None,  # noqa: UP045
     max_rejected: Optional[float] = None,  # noqa: UP045
 ) -> list[str]:
     """Check the pipeline's parameters, then name the sources to prepare: those given, or else the preset's toy world.
@@ -24,11 +26,13 @@ def sources(
 
     Args:
         given: Sources as `maskx data prepare` takes them, `NAME=coco:URI` or `NAME=vg:URI`; may be empty.
-        preset: Name of the configuration, which says how large its toy world is.
+        preset: Name of the configuration, which says how large its toy world is; empty for the one that `config` names.
+        config: URI of a configuration as YAML; empty for the preset as it is.
+        overrides: Fields to change, each FIELD=VALUE.
         toy_world: Folder to write the toy world to.
-        seed: Seed of the toy world and of the trainings.
         mask_classes: The classes whose masks training sees (A); empty for what the preset says.
         registered_name: Name in the model registry, which only the last step uses.
+        seed: Seed of the toy world and of the trainings; None for the configuration's.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
 
@@ -44,8 +48,8 @@ def sources(
 
     show_log()
     check_name(registered_name)
-    data = check_parameters(preset, mask_classes, seed).data
-    named = sources_or_toy_world(given, toy_world, data.toy_images, data.toy_val_images, seed)
+    run = check_parameters(preset, config, overrides, mask_classes, seed)
+    named = sources_or_toy_world(given, toy_world, run.data.toy_images, run.data.toy_val_images, run.seed)
     parse_sources(tuple(named))
     PrepareOptions(tuple(named), toy_world, classes or None, max_rejected=max_rejected or 0.0)
     return named

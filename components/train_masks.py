@@ -1,5 +1,7 @@
 """KFP component: stage 2, the masks of every class."""
 
+from typing import Optional
+
 from kfp import dsl
 
 from components.image import IMAGE
@@ -11,9 +13,11 @@ def train_masks(
     detector: str,
     out: str,
     preset: str,
+    config: str,
+    overrides: list[str],
     kind: str,
     mask_classes: str,
-    seed: int,
+    seed: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
 ) -> str:
     """Train the mask branch on the frozen detector (stage 2); resumes from its last checkpoint.
 
@@ -21,16 +25,18 @@ def train_masks(
         dataset: The dataset's URI.
         detector: URI of stage 1's folder.
         out: URI of the stage's folder: model, curves, checkpoints.
-        preset: Name of the configuration.
+        preset: Name of the configuration; empty for the one that `config` names.
+        config: URI of a configuration as YAML; empty for the preset as it is.
+        overrides: Fields to change, each FIELD=VALUE.
         kind: `transfer`, or `class_agnostic` for the baseline.
         mask_classes: The classes whose masks training sees (A); empty for what the preset says.
-        seed: Seed of the weights and of the order of the images.
+        seed: Seed of the weights and of the order of the images; None for the configuration's.
 
     Returns:
         The model's URI.
     """
     from data_prep.log import show_log
-    from maskx_model.presets import get_preset
+    from maskx_model.configure.choose import of_pipeline
     from maskx_model.training.stages import train_masks as run
 
     show_log()
@@ -38,7 +44,7 @@ def train_masks(
         dataset,
         detector,
         out,
-        get_preset(preset),
+        of_pipeline(preset, config, overrides),
         kind=kind,  # type: ignore[arg-type]  # KFP knows no Literal
         mask_classes=mask_classes or None,
         seed=seed,

@@ -49,11 +49,13 @@ def maskx_vg3000(
     root: str,
     tracking_uri: str,
     sources: list[str] = [],  # noqa: B006  KFP reads the default, nothing changes it
-    preset: str = "vg3000_r101",
+    preset: str = "",
+    config: str = "",
+    overrides: list[str] = [],  # noqa: B006
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     max_rejected: Optional[float] = None,  # noqa: UP045
     mask_classes: str = "",
-    seed: int = 0,
+    seed: Optional[int] = None,  # noqa: UP045
     registered_name: str = "maskx",
     volume_claim: str = "maskx",
     accelerator_type: str = "nvidia.com/gpu",
@@ -67,7 +69,10 @@ def maskx_vg3000(
         root: URI below which everything is written: dataset, models, evaluation.
         tracking_uri: MLflow's tracking server, which keeps the registered model.
         sources: Original data, `NAME=coco:URI` or `NAME=vg:URI`; may be empty for the preset `toy`.
-        preset: Name of the configuration that is trained; the next three are as it says if they are left out.
+        preset: Name of the configuration that is trained; empty for the one that `config` names, else vg3000_r101.
+        config: URI of a configuration as YAML, as `maskx config show` writes it; empty for the preset as it is.
+        overrides: Fields of the configuration to change, each FIELD=VALUE, such as stage1.steps=20000. The next four
+            are as the configuration says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `toy`,
@@ -84,9 +89,10 @@ def maskx_vg3000(
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
+    settings: dict[str, Any] = {"preset": preset, "config": config, "overrides": overrides}
     original = original_sources(
         given=sources,
-        preset=preset,
+        **settings,
         toy_world=f"{root}/original",
         seed=seed,
         mask_classes=mask_classes,
@@ -95,15 +101,15 @@ def maskx_vg3000(
         max_rejected=max_rejected,
     ).set_display_name("check-and-sources")
     dataset = prepare(
-        sources=original.output, out=f"{root}/dataset", preset=preset, classes=classes, max_rejected=max_rejected
+        sources=original.output, out=f"{root}/dataset", **settings, classes=classes, max_rejected=max_rejected
     )
-    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", preset=preset, seed=seed)
+    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **settings, seed=seed)
     transfer, class_agnostic = (
         train_masks(
             dataset=dataset.output,
             detector=detector.output,
             out=f"{root}/{name}",
-            preset=preset,
+            **settings,
             kind=kind,
             mask_classes=mask_classes,
             seed=seed,
@@ -115,7 +121,7 @@ def maskx_vg3000(
         baseline=class_agnostic.output,
         dataset=dataset.output,
         out=f"{root}/evaluation",
-        preset=preset,
+        **settings,
         stages=[detector.output],
     )
     registered = register(
@@ -123,7 +129,7 @@ def maskx_vg3000(
         evaluation=evaluation.outputs["Output"],
         stages=[detector.output],
         dataset=dataset.output,
-        preset=preset,
+        **settings,
         name=registered_name,
         tracking_uri=tracking_uri,
     )

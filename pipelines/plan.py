@@ -4,30 +4,35 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import ConfigError, DataError
-from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 
 SOURCES = {"coco": "coco=coco", "visual_genome": "vg=vg"}
 """Folder of the data folder → name and format of the source in it."""
 
 
-def arguments_of(out: Path, preset: str, data: Path | None, mask_classes: str | None, seed: int) -> dict[str, Any]:
-    """The pipeline's parameters for a run of this preset in the folder `out`.
+CONFIG = "config.yaml"
+"""File in the run's folder that holds its whole configuration."""
+
+
+def arguments_of(out: Path, run: RunConfig, data: Path | None, mask_classes: str | None) -> dict[str, Any]:
+    """The pipeline's parameters for a run of this configuration, which stands as CONFIG in the folder `out`.
 
     Raises:
-        ConfigError: no such preset, or it needs `data` and there is none.
+        ConfigError: it needs `data` and there is none.
         DataError: `data` holds no source.
     """
-    chosen = get_preset(preset)
-    if data is None and chosen.data.toy_images is None:
-        raise ConfigError(f"preset {preset} brings no data: pass --data DIR, a folder with coco/ and visual_genome/")
+    if data is None and run.data.toy_images is None:
+        raise ConfigError(f"preset {run.name} brings no data: pass --data DIR, a folder with coco/ and visual_genome/")
     return {
         "root": str(out),
         "sources": [] if data is None else sources_of(data),
-        "preset": preset,
-        "classes": chosen.data.classes or 0,  # kfp.local cannot leave a parameter without a default open
-        "max_rejected": chosen.data.max_rejected,
+        "preset": run.name,
+        "config": str(out / CONFIG),
+        "overrides": [],
+        "classes": run.data.classes or 0,  # kfp.local cannot leave a parameter without a default open
+        "max_rejected": run.data.max_rejected,
         "mask_classes": mask_classes or "",
-        "seed": seed,
+        "seed": run.seed,
     }
 
 

@@ -6,6 +6,7 @@ from tyro.conf import arg
 
 from data_prep.arguments import Grouped, Uri, optional
 from maskx_model.cli.arguments import RegistryOptions, preset_names
+from maskx_model.cli.run_options import ConfigurationOptions
 
 
 def register(
@@ -15,6 +16,7 @@ def register(
     stages: Annotated[tuple[str, ...], arg(metavar="URI …", help_behavior_hint="(default: no others)")] = (),
     dataset: Annotated[str | None, optional("URI", "none is logged")] = None,
     preset: Annotated[str | None, optional(preset_names(), "no settings are logged")] = None,
+    configuration: Grouped[ConfigurationOptions],
     registry: Grouped[RegistryOptions],
 ) -> None:
     """Register a trained model with its metrics; it becomes the champion if it is at least as good on B.
@@ -24,11 +26,13 @@ def register(
         evaluation: The folder that `maskx evaluate` wrote for it.
         stages: Folders of other trainings, such as the detector's, whose curves belong to it.
         dataset: The dataset it was trained on.
-        preset: The preset it was trained with, to log its settings.
+        preset: The preset it was trained with, to log its settings, with --config and --set where they changed it.
 
     Example:
         maskx model register --model masks --evaluation evaluation --stages detector --dataset dataset
     """
     from maskx_model.registry.registry import register as run
 
-    print(run(model, evaluation, registry.name, registry.tracking_uri, stages=stages, dataset=dataset, preset=preset))
+    given = preset or configuration.config or configuration.overrides
+    settings = configuration.of(preset) if given else None
+    print(run(model, evaluation, registry.name, registry.tracking_uri, stages=stages, dataset=dataset, preset=settings))

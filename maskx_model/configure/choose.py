@@ -10,6 +10,9 @@ from maskx_model.configure.yaml_text import read_changes
 from maskx_model.presets import PRESETS, get_preset
 from maskx_model.run_config import RunConfig
 
+PIPELINE_DEFAULT = "vg3000_r101"
+"""The preset of a pipeline that names none."""
+
 
 def choose(
     preset: str | None = None, config: str | None = None, overrides: Sequence[str] = (), default: str | None = None
@@ -41,6 +44,22 @@ def choose(
     if named is None:
         raise ConfigError(f"a preset or a configuration file is needed; presets: {', '.join(PRESETS)}")
     return changed(changed(get_preset(named), changes), [parse_override(each) for each in overrides])
+
+
+def of_pipeline(preset: str, config: str, overrides: Sequence[str]) -> RunConfig:
+    """The configuration that a pipeline's parameters ask for, as `choose` takes them; an empty text names nothing.
+
+    Raises:
+        ConfigError: as `choose`; or the mask branch is of a kind that the pipeline does not train.
+        DataError: there is no such file.
+    """
+    run = choose(preset or None, config or None, overrides, PIPELINE_DEFAULT)
+    if run.mask.kind != "transfer" or run.mask.transfer_input == "embedding":
+        raise ConfigError(
+            f"mask.kind {run.mask.kind}, transfer_input {run.mask.transfer_input}: the pipeline trains kind transfer, "
+            "without a file of word vectors, and class_agnostic beside it; use `maskx train masks` for others"
+        )
+    return run
 
 
 def choose_named(what: str, overrides: Sequence[str] = ()) -> RunConfig:

@@ -23,6 +23,7 @@ from maskx_model.registry.mlflow_run import connected, describe, experiment_id, 
 from maskx_model.registry.promotion import give_alias
 from maskx_model.registry.run_contents import RunContents, gather
 from maskx_model.registry.versions import NAME, check_name, version_number
+from maskx_model.run_config import RunConfig
 
 ADDRESS = re.compile(rf"models:/({NAME.pattern})[/@]({NAME.pattern})")
 REQUIREMENTS = (
@@ -48,13 +49,13 @@ def register(
     tracking_uri: str | None = None,
     stages: tuple[str, ...] = (),
     dataset: str | None = None,
-    preset: str | None = None,
+    preset: RunConfig | None = None,
 ) -> str:
     """Log a trained and evaluated model to MLflow, register it, and decide whether it is the champion.
 
     `model`: a finished model folder; `evaluation`: the folder that `maskx evaluate` wrote for it; `stages`: folders of
-    the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the name of the
-    preset it was trained with. The same model registers once: asked again, its version is found by its hash.
+    the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the
+    configuration it was trained with. The same model registers once: asked again, its version is found by its hash.
 
     Returns the version's URI, `models:/<name>/<version>`. Raises CheckpointError or DataError for folders that are not
     finished or do not belong together, TrackingError where MLflow refuses.

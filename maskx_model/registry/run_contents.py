@@ -15,7 +15,7 @@ from data_prep.storage.storage import absolute, exists, list_files, local_copy, 
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.metrics import Evaluation
-from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 
 COMPARED = {"mask_ap_b": "mask AP on B", "mask_ap": "mask AP on all classes", "box_ap": "box AP on all classes"}
 """What promotion compares, and what people call it: the first that both models have."""
@@ -62,11 +62,11 @@ class RunContents:
 
 
 def gather(
-    model: str, evaluation: str, stages: tuple[str, ...], dataset: str | None, preset: str | None
+    model: str, evaluation: str, stages: tuple[str, ...], dataset: str | None, preset: RunConfig | None
 ) -> RunContents:
     """Read a model folder, the folder of its evaluation, the folders of further trainings (for their curves) and the
-    dataset; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the model,
-    ConfigError for a preset that does not exist."""
+    dataset; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the
+    model."""
     manifest = read_model_manifest(model)
     description = msgspec.json.decode(read(f"{model}/config.json"))
     if description["model"]["mask"] is None:
@@ -158,9 +158,9 @@ def _test_set(results: Evaluation) -> str:
     return hashlib.sha256(msgspec.json.encode([results.ground_truth, *choices, b])).hexdigest()
 
 
-def _preset_settings(name: str) -> dict[str, Any]:
-    """The preset without the model's own settings, which the model itself knows best."""
-    settings = msgspec.to_builtins(get_preset(name))
+def _preset_settings(run: RunConfig) -> dict[str, Any]:
+    """The configuration without the model's own settings, which the model itself knows best."""
+    settings = msgspec.to_builtins(run)
     return {key: value for key, value in settings.items() if key not in ("detector", "mask")}
 
 

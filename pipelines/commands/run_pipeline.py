@@ -1,35 +1,39 @@
 """`maskx pipeline run`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
-from data_prep.arguments import Number, optional
-from data_prep.storage.storage import local_path
-from maskx_model.cli.arguments import MaskClasses, PresetName
+from data_prep.arguments import Grouped, optional
+from data_prep.storage.storage import local_path, write
+from maskx_model.cli.arguments import MaskClasses
+from maskx_model.cli.run_options import ConfigurationOptions, preset_or
 from pipelines.our_packages import check_packages
 
 
 def run_pipeline(
     out: Path,
     *,
-    preset: PresetName = "toy",
+    preset: Annotated[str | None, preset_or("toy")] = None,
     data: Annotated[Path | None, optional("FOLDER", "preset toy generates its data")] = None,
     mask_classes: MaskClasses = None,
-    seed: Number = 0,
+    seed: Annotated[int | None, optional("N", "that of the configuration")] = None,
     registered_name: Annotated[str, arg(metavar="NAME")] = "maskx",
     tracking_uri: Annotated[
         str | None, optional("URI", "MLFLOW_TRACKING_URI, else a file, mlflow.db, in the run's folder")
     ] = None,
+    configuration: Grouped[ConfigurationOptions],
 ) -> None:
     """Run the whole pipeline on this machine: data, detector, masks, evaluation, registry.
 
     The same command again resumes: a finished step is not run a second time.
 
     Args:
-        out: Folder for everything that the run makes. The results are in summary.json and evaluation/report.html.
+        out: Folder for everything that the run makes. The results are in summary.json and evaluation/report.html, the
+            whole configuration in config.yaml.
         preset: The configuration to run.
         data: Folder with `coco/` and `visual_genome/` in the layout of the public data sets.
         mask_classes: The classes whose masks training may use: `coco` (all that have some), `voc`, `non-voc`,
@@ -43,13 +47,17 @@ def run_pipeline(
         maskx pipeline run --preset toy --out runs/demo
     """
     check_packages()
+    from maskx_model.configure.yaml_text import to_yaml
     from pipelines.local import run_locally
-    from pipelines.plan import arguments_of
+    from pipelines.plan import CONFIG, arguments_of
     from pipelines.summary import table, write_summary
 
     out = local_path(out)
-    arguments = arguments_of(out, preset, data, mask_classes, seed)
+    chosen = configuration.of(preset, "toy")
+    chosen = chosen if seed is None else replace(chosen, seed=seed)
+    arguments = arguments_of(out, chosen, data, mask_classes)
     out.mkdir(parents=True, exist_ok=True)
+    write(out / CONFIG, to_yaml(chosen).encode())
     tracking = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve()}/mlflow.db"
     model_uri = run_locally({**arguments, "registered_name": registered_name, "tracking_uri": tracking}, out)
     print(f"\n{table(write_summary(out, model_uri))}")

@@ -67,7 +67,7 @@ def test_a_component_shows_what_the_libraries_log(name: str) -> None:
 def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     given = [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
-    assert function("sources")(given, "toy", str(tmp_path / "toy"), 0, "", "maskx") == given
+    assert function("sources")(given, "toy", "", [], str(tmp_path / "toy"), "", "maskx") == given
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
 
 
@@ -75,6 +75,10 @@ def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"preset": "huge"}, "preset 'huge' does not exist"),
+        ({"config": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"overrides": ["stage1.stpes=3"]}, "do you mean stage1.steps"),
+        ({"overrides": ["mask.kind=class_specific"]}, "the pipeline trains kind transfer, without a file of word vec"),
+        ({"overrides": ["mask_classes=vox"]}, "mask classes 'vox': neither voc"),
         ({"mask_classes": "vox"}, "mask classes 'vox': neither voc"),
         ({"mask_classes": "random:20"}, "write random:N:seed"),
         ({"given": ["coco=yolo:here"]}, "yolo"),
@@ -89,8 +93,9 @@ def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path, change: 
     good = {
         "given": given,
         "preset": "toy",
+        "config": "",
+        "overrides": [],
         "toy_world": str(tmp_path),
-        "seed": 0,
         "mask_classes": "",
         "registered_name": "maskx",
     }
@@ -100,4 +105,4 @@ def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path, change: 
 
 def test_a_preset_without_a_toy_world_asks_for_sources(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no sources: name the original data"):
-        function("sources")([], "coco_r50", str(tmp_path / "toy"), 0, "", "maskx")
+        function("sources")([], "coco_r50", "", [], str(tmp_path / "toy"), "", "maskx")

@@ -72,7 +72,8 @@ def measured(
 
 def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: str, client: Any) -> None:
     evaluation = f"{world}/evaluation-one"
-    version = register(f"{world}/one", evaluation, "logged", uri, (f"{world}/detector",), f"{world}/data", preset="toy")
+    stages, data, settings = (f"{world}/detector",), f"{world}/data", get_preset("toy")
+    version = register(f"{world}/one", evaluation, "logged", uri, stages, data, preset=settings)
     assert version == "models:/logged/1"
     (run,) = client.search_runs([client.get_experiment_by_name("logged").experiment_id])
     assert run.info.status == "FINISHED"

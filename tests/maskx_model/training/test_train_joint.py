@@ -116,7 +116,7 @@ def test_the_command_line_trains_what_is_evaluated_predicted_with_and_registered
         f"{tmp_path}/model", toy_dataset.uri, f"{tmp_path}/report", baseline=f"{tmp_path}/agnostic", max_images=2
     )
     assert set(evaluation.ap) == {"transfer", "class_agnostic"}
-    record = gather(f"{tmp_path}/model", f"{tmp_path}/report", (), toy_dataset.uri, "tiny")
+    record = gather(f"{tmp_path}/model", f"{tmp_path}/report", (), toy_dataset.uri, tiny(2))
     assert {"model/loss_mask", "model/loss_classifier"} <= {curve.name for curve in record.curves}
     picture = next((toy_folder / "original" / "coco").rglob("*.jpg"))
     main(["predict", f"{tmp_path}/model", str(picture), "--out", f"{tmp_path}/pictures"])
