@@ -18,7 +18,7 @@ def category_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
     )
 
 
-def to_results(image_id: int, instances: "Instances", categories: Sequence[int]) -> list[dict[str, Any]]:
+def to_results(image_id: int | str, instances: "Instances", categories: Sequence[int]) -> list[dict[str, Any]]:
     """A result per instance: image_id, category_id, bbox (x, y, width, height in pixels), score, segmentation
     (where there are masks).
 

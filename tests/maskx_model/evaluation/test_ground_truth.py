@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from data_prep.format.records import Annotation
+import pytest
+
+from data_prep.format.records import Annotation, Record
 from maskx_model.evaluation.ground_truth import GroundTruth, fingerprint
 
 NAMES = ["cat", "cup", "dog"]
@@ -31,3 +33,14 @@ def test_another_object_class_or_image_is_another_fingerprint() -> None:
         replace(annotated, not_exhaustive=frozenset()),
     )
     assert len({fingerprint([each], NAMES) for each in (annotated, *others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [(None, 7), ("site-3/0007", "site-3/0007"), (str(2**60), 2**60), ("-4", -4), ("1", 7)],
+)
+def test_results_have_the_id_that_the_file_has(original: str | None, expected: int | str) -> None:
+    """`1` was replaced because another image of the source has it: two images of one id would be one in results."""
+    original_ids = {} if original is None else {"mine": original}
+    record = Record("mine-000000000007", 40, 30, {"mine": 7}, {"mine": []}, original_ids=original_ids)
+    assert GroundTruth.of(record, "mine", {}).results_id == expected
