@@ -10,6 +10,7 @@ import argparse
 import collections
 import contextlib
 import json
+import math
 import multiprocessing
 from pathlib import Path
 from typing import Any
@@ -103,15 +104,19 @@ def vg_objects(listed: list[Json], image: Json, canonical: Json) -> list[Json]:
         synsets = [synset for synset in found["synsets"] if synset]
         if len(synsets) != 1 or min(found["w"], found["h"]) <= 0:
             continue
-        left, right = round(found["x"] * scale_x, 2), round((found["x"] + found["w"]) * scale_x, 2)
-        top, bottom = round(found["y"] * scale_y, 2), round((found["y"] + found["h"]) * scale_y, 2)
+        left, right = hundredth(found["x"] * scale_x), hundredth((found["x"] + found["w"]) * scale_x)
+        top, bottom = hundredth(found["y"] * scale_y), hundredth((found["y"] + found["h"]) * scale_y)
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
         if right <= left or bottom <= top:
             continue
-        w, h = round(right - left, 2), round(bottom - top, 2)
+        w, h = hundredth(right - left), hundredth(bottom - top)
         box = [left, top, w, h]
-        objects.append({"id": found["object_id"], "category": synsets[0], "bbox": box, "area": round(w * h, 2)})
+        objects.append({"id": found["object_id"], "category": synsets[0], "bbox": box, "area": hundredth(w * h)})
     return objects
+
+
+def hundredth(number: float) -> float:
+    return math.floor(number * 100 + 0.5) / 100
 
 
 def compose(

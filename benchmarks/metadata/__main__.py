@@ -60,8 +60,10 @@ def read_records(out: Path) -> Iterator[bytes]:
 
 
 def digest(out: Path) -> str:
-    """A hash of the records that does not depend on their order and spelling."""
-    canonical = [encode_record(decode_record(data)) for data in read_records(out)]
+    """A hash of the records that does not depend on their order and spelling, nor on files' names, which the script
+    does not keep."""
+    records = (msgspec.structs.replace(decode_record(data), names={}) for data in read_records(out))
+    canonical = [encode_record(record) for record in records]
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in canonical))).hexdigest()
 
 
