@@ -12,7 +12,7 @@ from data_prep.browse.samples import Sample, class_samples
 from data_prep.format.reader import Dataset
 from data_prep.format.vocabulary import VocabularyClass
 from data_prep.inspect.show import held_out_counts
-from data_prep.pages.html import counts_table, page_environment, svg_uri
+from data_prep.pages.html import counts_table, page_environment, page_file, svg_uri
 from data_prep.pages.plots import class_frequencies
 from data_prep.sources.reasons import EXCLUDED, HELD_OUT, REJECTED
 from data_prep.storage.errors import ConfigError
@@ -73,7 +73,7 @@ def browse(uri: str, out: str | None, options: BrowseOptions) -> str:
 def page_uri(dataset: str, out: str | None) -> str:
     """The URI of a dataset's page; `out` as in `browse`."""
     if out is not None:
-        return out if out.endswith(".html") else f"{out.rstrip('/')}/index.html"
+        return page_file(out)
     if "://" in dataset and not dataset.startswith("file://"):
         return f"{dataset.rsplit('/', maxsplit=1)[-1]}.html"
     folder = local_path(dataset).resolve()

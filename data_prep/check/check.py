@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
@@ -96,8 +95,3 @@ def _refusal(total: Counts, max_rejected: float) -> str | None:
     except RefusedError as error:
         return str(error)
     return None
-
-
-def page_uri(out: str) -> str:
-    """The page's path or URI: `out` if it ends in `.html`, else its `index.html`."""
-    return out if out.endswith(".html") else str(Path(out) / "index.html")

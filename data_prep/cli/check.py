@@ -39,16 +39,17 @@ def check(
     import logging
 
     logging.basicConfig(level=logging.ERROR)  # Beam warns about cloud libraries that nothing here needs
-    from data_prep.check.check import CheckOptions, page_uri
+    from data_prep.check.check import CheckOptions
     from data_prep.check.check import check as run
     from data_prep.check.page import write_page
     from data_prep.check.text import describe
+    from data_prep.pages.html import page_file
     from data_prep.storage.errors import DataError
 
     checked = run(CheckOptions(source, images, max_rejected, exif, workers))
     print(describe(checked))
     if out:
-        write_page(checked, page_uri(out))
-        print(page_uri(out))
+        write_page(checked, page_file(out))
+        print(page_file(out))
     if checked.refused:
         raise DataError("prepare would refuse these sources; the findings above say why")

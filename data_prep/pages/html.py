@@ -26,6 +26,11 @@ def page_environment(package: str) -> Environment:
     return environment
 
 
+def page_file(out: str) -> str:
+    """The page that an option names: `out` itself if it ends in `.html`, else its `index.html`."""
+    return out if out.endswith(".html") else f"{out.rstrip('/')}/index.html"
+
+
 def svg_uri(document: bytes) -> str:
     """Encode an SVG document as the `src` of an `img`."""
     return _data_uri("image/svg+xml", document)

@@ -184,6 +184,7 @@ def test_boxes_are_counted_on_so_many_images_and_no_more(toy_dataset: Path) -> N
         ("s3://bucket/a/data", None, "data.html"),
         ("/a/data", "b/page.html", "b/page.html"),
         ("/a/data", "b/", "b/index.html"),
+        ("/a/data", "s3://bucket/b", "s3://bucket/b/index.html"),
     ],
 )
 def test_where_the_page_goes(dataset: str, out: str | None, page: str) -> None:
