@@ -53,8 +53,8 @@ class Counts(msgspec.Struct):
     `images` and `objects` are what the files list, `included` the objects that went into shards, `excluded` those left
     out by rule, by reason. `repaired` are changes that cannot be wrong, of images and objects that are used, and
     `noted` what looks odd and is used unchanged. An image or object may have several of either: `repaired_images` and
-    `repaired_objects` count each once. `boxes` says what a COCO-format source's boxes look
-    like, and `synsets` counts every synset of every Visual Genome object.
+    `repaired_objects` count each once. `boxes` says what a COCO-format source's boxes look like, and `synsets` counts
+    every synset of every Visual Genome object. `excluded_examples` has the first example of what a rule leaves out.
     """
 
     images: dict[str, int] = {}

@@ -57,7 +57,7 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
 
 
 def record_fields(data: bytes | msgspec.Raw) -> dict[str, Any]:
-    """A record's fields, undecided; raises BrokenError if it is no JSON object."""
+    """A record's fields as the file has them; raises BrokenError if it is no JSON object."""
     try:
         fields = msgspec.json.decode(data)
     except JSON_ERRORS as error:

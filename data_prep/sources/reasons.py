@@ -16,7 +16,7 @@ EXCLUDED_IMAGES = {
     "copy_of_val": "images that show what an image held out of training shows",
     "id_content_disagree": "images whose ids name one image and whose files show another",
     "aspect_ratio_val": "images not merged with a validation image of another aspect ratio",
-    "val_in_train": "images held out of training, which another source has for training",
+    "val_in_train": "images that one file lists for training and another holds out of it: only the canonical record stays",
     "also_in_val": "images whose ids name two others, one of them for validation",
     "copy_rejected": "images merged with one that was rejected",
     "duplicate": "second copies of an image that is merged already",
@@ -89,8 +89,8 @@ NOTED = {
 
 REJECTED = {
     "bad_file_name": "images whose file name is empty or leads out of the image folder",
-    "bad_size": "images listed with a width or height below 1",
-    "duplicate_id": "image records with the id of an earlier one",
+    "bad_size": "images of several sources, one of which lists no width or height, so that boxes cannot be scaled",
+    "duplicate_id": "image records of one id that name several files: their annotations could belong to any of these",
     "format_not_read": "files that are no JPEG, PNG, WebP, BMP, TIFF or GIF image; each row says what the file is",
     "malformed": "records that lack a field or hold a wrong type",
     "missing_file": "images without a file",
