@@ -6,13 +6,18 @@ of options, annotated with `Grouped`, becomes a group of its own in the help; it
 
 from typing import Annotated, Any, TypeVar, get_args
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import OmitArgPrefixes, UseAppendAction, arg
 
 Uri = Annotated[str, arg(metavar="URI")]
 Number = Annotated[int, arg(metavar="N")]
 Options = TypeVar("Options")
 Grouped = Annotated[Options, OmitArgPrefixes]
 """`Grouped[Options]`: the options keep their own names, without the parameter's."""
+
+
+Sources = Annotated[
+    UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PATH", help_behavior_hint="(required, repeatable)")
+]
 
 
 def optional(metavar: Any, default: str) -> Any:
@@ -28,3 +33,9 @@ def optional(metavar: Any, default: str) -> Any:
 def named(metavar: Any) -> str:
     """The placeholder of a value: the name itself, or all values of a Literal."""
     return metavar if isinstance(metavar, str) else "{" + ",".join(map(str, get_args(metavar))) + "}"
+
+
+Runner = Annotated[str | None, optional("NAME", "this machine")]
+BeamOptions = Annotated[
+    UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE", help_behavior_hint="(default: no option)")
+]

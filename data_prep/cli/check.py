@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import arg
 
-from data_prep.arguments import Number, optional
+from data_prep.arguments import Number, Sources, optional
 from data_prep.format.exif_rule import ExifRule
 
 
 def check(
     *,
-    source: Annotated[
-        UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PATH", help_behavior_hint="(required, repeatable)")
-    ],
+    source: Sources,
     out: Annotated[str | None, optional("URI", "no page")] = None,
     images: bool = True,
     max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import arg
 
-from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.arguments import BeamOptions, Grouped, Number, Runner, Sources, Uri, optional
 from data_prep.format.exif_rule import ExifRule
 
 
@@ -46,17 +46,13 @@ class ComputationOptions:
 
     shard_bytes: Annotated[int, arg(metavar="BYTES")] = 128 << 20
     workers: Number = 1
-    runner: Annotated[str | None, optional("NAME", "this machine")] = None
-    beam: Annotated[
-        UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE", help_behavior_hint="(default: no option)")
-    ] = ()
+    runner: Runner = None
+    beam: BeamOptions = ()
 
 
 def prepare(
     *,
-    source: Annotated[
-        UseAppendAction[tuple[str, ...]], arg(metavar="NAME=KIND:PATH", help_behavior_hint="(required, repeatable)")
-    ],
+    source: Sources,
     out: Uri,
     content: Grouped[ContentOptions],
     computation: Grouped[ComputationOptions],

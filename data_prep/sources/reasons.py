@@ -16,7 +16,7 @@ EXCLUDED_IMAGES = {
     "copy_of_val": "images that show what an image held out of training shows",
     "id_content_disagree": "images whose ids name one image and whose files show another",
     "aspect_ratio_val": "images not merged with a validation image of another aspect ratio",
-    "val_in_train": "images that one file lists for training and another holds out of it: only the canonical record stays",
+    "val_in_train": "images for training in one file and held out of it in another: only the canonical record stays",
     "also_in_val": "images whose ids name two others, one of them for validation",
     "copy_rejected": "images merged with one that was rejected",
     "duplicate": "second copies of an image that is merged already",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import Positional, arg
 
-from data_prep.arguments import Grouped, Number, Uri, optional
+from data_prep.arguments import BeamOptions, Grouped, Number, Runner, Uri, optional
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import TrackingUri
 from maskx_model.cli.model_options import InferenceComputeOptions
@@ -67,10 +67,8 @@ class EngineOptions:
     """
 
     workers: Number = 1
-    runner: Annotated[str | None, optional("NAME", "this machine")] = None
-    beam: Annotated[
-        UseAppendAction[tuple[str, ...]], arg(metavar="KEY=VALUE", help_behavior_hint="(default: no option)")
-    ] = ()
+    runner: Runner = None
+    beam: BeamOptions = ()
 
 
 def annotate(
