@@ -4,14 +4,14 @@ import hashlib
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from threading import Event, Thread
 
 import msgspec
 from tqdm import tqdm
 
 from data_prep.beam.graph import write_shards
+from data_prep.beam.progress import advancing
 from data_prep.format.manifest import Manifest, manifest_uri
 from data_prep.format.rejects import write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
@@ -23,7 +23,7 @@ from data_prep.prepare.publish import Parameters, publish
 from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.options import parse_sources
-from data_prep.storage.errors import DataError, StorageError
+from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, is_folder, list_files, read, write
 
 logger = logging.getLogger(__name__)
@@ -91,23 +91,11 @@ def _rejects_kept(out: str) -> Iterator[None]:
 @contextmanager
 def _progress(out: str, shards: int) -> Iterator[None]:
     """A bar on stderr while shards are written, by whichever process."""
-    done = Event()
+    with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
 
-    def watch() -> None:
         def advance() -> None:
-            with suppress(StorageError):  # the workers report it
-                finished = sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
-                bar.update(finished - bar.n)
+            finished = sum(path.endswith(".json") for path in list_files(f"{work_folder(out)}/shards"))
+            bar.update(finished - bar.n)
 
-        with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
-            while not done.wait(1):
-                advance()
-            advance()
-
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+        with advancing(advance):
+            yield

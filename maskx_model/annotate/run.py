@@ -2,16 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from threading import Event, Thread
-from typing import Never
 
 from tqdm import tqdm
 
 from data_prep.beam.engine import Engine
-from data_prep.storage.errors import DataError, StorageError
+from data_prep.storage.errors import DataError
 from maskx_model.annotate.segment import SegmentPart
 from maskx_model.annotate.work import Plan, finished_parts
 
@@ -31,29 +27,10 @@ def segment_parts(out: str, plan: Plan, work: SegmentPart, engine: Engine) -> No
                 work(part, bar.update)
             return
         from data_prep.beam.parts import run_parts
+        from data_prep.beam.progress import advancing
 
         threads = None if engine.runner else max(1, (os.cpu_count() or 1) // engine.workers)
-        with _watched(out, sizes, bar):
+        with advancing(lambda: bar.update(sum(sizes[part] for part in finished_parts(out)) - bar.n)):
             run_parts(engine, out, "annotate", missing, replace(work, threads=threads))
     if len(finished_parts(out)) < len(sizes):
         raise DataError(f"{out}: the workers' files are not seen here; --out must be a shared folder or s3://")
-
-
-@contextmanager
-def _watched(out: str, sizes: list[int], bar: "tqdm[Never]") -> Iterator[None]:
-    """The bar advances with the parts, whichever process does them."""
-    done = Event()
-
-    def watch() -> None:
-        while not done.wait(1):
-            with suppress(StorageError):  # the workers report it
-                bar.update(sum(sizes[part] for part in finished_parts(out)) - bar.n)
-
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-    bar.update(sum(sizes[part] for part in finished_parts(out)) - bar.n)
