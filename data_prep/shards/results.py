@@ -33,6 +33,18 @@ class ShardResult(ShardSummary, frozen=True):
     digests: list[str]
 
 
+class _Row(msgspec.Struct):
+    key: str
+    ids: dict[str, int]
+
+
+class _Contents(msgspec.Struct):
+    """The part of a `ShardResult` by which images are compared."""
+
+    rows: list[_Row]
+    digests: list[str]
+
+
 def result_path(plan: Plan, number: int) -> str:
     """The path of a shard's result."""
     return f"{work_folder(plan.out)}/shards/{plan.shards[number].path}.json"
@@ -55,7 +67,7 @@ def read_rows(plan: Plan, number: int) -> list[IndexRow]:
 
 def read_contents(plan: Plan, number: int) -> list[tuple[str, str, str]]:
     """A finished shard's images: key, canonical source and hash of the file's bytes."""
-    result = msgspec.json.decode(read(result_path(plan, number)), type=ShardResult)
+    result = msgspec.json.decode(read(result_path(plan, number)), type=_Contents)
     return [(row.key, next(iter(row.ids)), each) for row, each in zip(result.rows, result.digests, strict=True)]
 
 
