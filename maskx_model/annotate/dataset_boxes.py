@@ -11,10 +11,12 @@ from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
 from data_prep.format.rle import coco_object
 from data_prep.sources.coco import list_coco
+from data_prep.sources.json_files import read_items
+from data_prep.sources.open_coco import open_coco
 from data_prep.sources.options import CocoFiles
 from data_prep.sources.provenance import Provenance
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import absolute, create, exists, read
+from data_prep.storage.storage import absolute, create, exists
 from maskx_model.annotate.planning import Input
 from maskx_model.annotate.work import BoxedImage, work_folder
 from maskx_model.results.coco_results import category_ids
@@ -32,8 +34,12 @@ class _Image(msgspec.Struct, omit_defaults=True):
     upright: bool = False
 
 
-class _Written(msgspec.Struct):
-    images: list[_Image]
+def _are_upright(boxes: str) -> Iterator[bool]:
+    """Whether the boxes of each image of a written file belong to the upright image."""
+    buffer, layout = open_coco(boxes)
+    for byte_range in layout.byte_ranges(0, "images"):
+        for _, item in read_items(buffer, byte_range):
+            yield msgspec.json.decode(item, type=_Image).upright
 
 
 def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> Input:
@@ -51,10 +57,9 @@ def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> In
             _write(file, data, rows, source)
     listing = list_coco(CocoFiles(source, split, work_folder(out), boxes, "images"), 0)
     folder = absolute(data.uri)
-    written = msgspec.json.decode(read(boxes), type=_Written).images
     images = [
-        BoxedImage(f"{folder}/{row.shard}", row.width, row.height, row.image_offset, row.image_length, image.upright)
-        for row, image in zip(rows, written, strict=True)
+        BoxedImage(f"{folder}/{row.shard}", row.width, row.height, row.image_offset, row.image_length, upright)
+        for row, upright in zip(rows, _are_upright(boxes), strict=True)
     ]
     return Input(listing, boxes, name, images)
 
