@@ -37,6 +37,16 @@ def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
     return msgspec.structs.replace(image, copies=(actual, *image.copies[1:]))
 
 
+def size_finding(image: MergedImage, file: ImageFile) -> list[tuple[str, str]]:
+    """What is to be told of an image whose listed width and height are not its file's: the reason's code, and what was
+    seen; nothing of any other."""
+    listed = image.canonical
+    if (file.width, file.height) == (listed.width, listed.height):
+        return []
+    seen = f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels"
+    return [("size_from_file", seen)]
+
+
 def check_boxes_fit(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> None:
     """Raise BrokenError if boxes reach beyond the file's pixels: then they belong to others."""
     for each in annotations:

@@ -1,7 +1,7 @@
 """Write a shard from its references: images are copied verbatim, and each one excluded or rejected is counted."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from mmap import mmap
@@ -18,7 +18,7 @@ from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_i
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
-from data_prep.shards.listed_size import check_boxes_fit, turned_as, with_size_of_file
+from data_prep.shards.listed_size import check_boxes_fit, size_finding, turned_as, with_size_of_file
 from data_prep.shards.locate import References, unpack
 from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
@@ -96,7 +96,8 @@ class _OpenShard:
         """Add an image with its annotations, or count why it or one of its copies is not included."""
         try:
             file = read_image_file(planned.merged.canonical, read_file, self.exif)
-            image, annotations = self._read_objects(turned_as(planned.merged, file), file, references)
+            listed = turned_as(planned.merged, file)
+            image, annotations = self._read_objects(listed, file, references)
         except BrokenError as error:
             self._reject(planned.merged, self.objects.read(planned.merged, references), error)
             return
@@ -111,7 +112,7 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         if image.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        if self._count_findings(planned.merged.canonical, file):
+        if self._count_findings(planned.merged.canonical, [*file.findings, *size_finding(listed, file)]):
             image = _repaired(image)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
@@ -130,20 +131,18 @@ class _OpenShard:
         annotations = self.objects.read(image, references)
         if listed.width and listed.height:
             check_boxes_fit(before, file, annotations)
-        seen = f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels"
-        example = Example(listed.listed, listed.offset, "photograph", listed.id, seen)
-        self.counts.repair(listed.source, "size_from_file", example)
-        return _repaired(image), annotations
+        return image, annotations
 
-    def _count_findings(self, image: SourceImage, file: ImageFile) -> bool:
-        """Count what the image's file makes of it; returns whether any of it is a repair."""
-        for reason, seen in file.findings:
+    def _count_findings(self, image: SourceImage, findings: Sequence[tuple[str, str]]) -> bool:
+        """Count what the image's file makes of it, each by its reason and what was seen; returns whether any of it is a
+        repair."""
+        for reason, seen in findings:
             example = Example(image.listed, image.offset, "photograph", image.id, f"{image.name}: {seen}")
             if reason in REPAIRED:
                 self.counts.repair(image.source, reason, example)
             else:
                 self.counts.note(image.source, reason, example)
-        return any(reason in REPAIRED for reason, _ in file.findings)
+        return any(reason in REPAIRED for reason, _ in findings)
 
     def _reject(self, image: MergedImage, annotations: list[FileAnnotations], error: BrokenError) -> None:
         self.counts.reject_image(image.canonical, error)
