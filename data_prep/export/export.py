@@ -16,8 +16,6 @@ from data_prep.export.originals import Originals
 from data_prep.export.samples import Sample, read_samples
 from data_prep.export.selection import Part, Selection, select
 from data_prep.format.reader import Dataset
-from data_prep.format.records import Record
-from data_prep.sources.coercions import to_id
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import create_folder, local_path
 
@@ -122,7 +120,7 @@ class _Split:
     def _add(self, writer: CocoWriter, name: str, sample: Sample) -> None:
         row, record, source = sample.row, sample.record, self._selection.source
         image = CocoImage(
-            id=_image_id(record, source),
+            id=record.listed_id(source),
             file_name=name,
             width=record.width,
             height=record.height,
@@ -137,12 +135,6 @@ class _Split:
 
     def _known(self, names: list[str]) -> list[int]:
         return sorted(self._ids[name] for name in names if name in self._ids)
-
-
-def _image_id(record: Record, source: str) -> int | str:
-    """The id in the source's file, unless another image of the source has it."""
-    number, original = record.ids[source], record.original_ids.get(source)
-    return number if original is None or to_id("id", original) != number else original
 
 
 def _write_image(path: Path, image: bytes, original: Path | None) -> None:

@@ -10,6 +10,7 @@ import re
 import msgspec
 
 KEY = re.compile(r"[a-z0-9-]+")
+_LARGEST_ID = 2**53
 
 
 class Rle(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +59,16 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     original_ids: dict[str, str] = {}
     names: dict[str, str] = {}
     upright: bool = False
+
+    def listed_id(self, source: str) -> int | str:
+        """The image's id in the source's own file: text, or a number beyond 2^53, where that has one. The dataset's id
+        where another image of the source has the file's."""
+        number, original = self.ids[source], self.original_ids.get(source)
+        if original is None:
+            return number
+        if not original.removeprefix("-").isdecimal():
+            return original
+        return number if 0 <= int(original) <= _LARGEST_ID else int(original)
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

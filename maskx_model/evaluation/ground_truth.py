@@ -8,8 +8,6 @@ import msgspec
 
 from data_prep.format.records import Annotation, Record
 
-_LARGEST_ID = 2**53
-
 
 @dataclass(frozen=True)
 class GroundTruth:
@@ -17,8 +15,8 @@ class GroundTruth:
 
     `labels` are positions in the vocabulary. Crowds are among the objects: a detection on one is ignored.
     `negative` are the classes known to be absent, `not_exhaustive` those of which not every object is annotated: COCO's
-    protocol takes every class as exhaustively annotated and uses neither. `listed_id` is the id that the source's file
-    has, where that is text or beyond 2^53.
+    protocol takes every class as exhaustively annotated and uses neither. `listed_id` is the id in the source's file
+    (`Record.listed_id`; -1: from no file), which results have.
     """
 
     image_id: int
@@ -28,12 +26,7 @@ class GroundTruth:
     objects: tuple[Annotation, ...]
     negative: frozenset[int] = frozenset()
     not_exhaustive: frozenset[int] = frozenset()
-    listed_id: int | str | None = None
-
-    @property
-    def results_id(self) -> int | str:
-        """The image's id in results: its file's own, so that they match the file."""
-        return self.image_id if self.listed_id is None else self.listed_id
+    listed_id: int | str = -1
 
     @property
     def verified(self) -> frozenset[int]:
@@ -50,16 +43,8 @@ class GroundTruth:
             frozenset(labels[name] for name in names.get(source, []) if name in labels)
             for names in (record.negative, record.not_exhaustive)
         )
-        listed = _listed_id(record.original_ids.get(source, ""))
+        listed = record.listed_id(source)
         return cls(record.ids[source], record.height, record.width, numbers, objects, negative, partly, listed)
-
-
-def _listed_id(original: str) -> int | str | None:
-    """None also for a number within bounds: it was replaced because another image of the source has it."""
-    if not original.removeprefix("-").isdecimal():
-        return original or None
-    number = int(original)
-    return None if 0 <= number <= _LARGEST_ID else number
 
 
 def _drawn(a: Annotation) -> Annotation:

@@ -93,7 +93,7 @@ def _write_predictions(folder: Path, measured: EvaluationRun) -> None:
         results = [
             result
             for annotated, instances in zip(measured.ground_truth, own.on_predicted_boxes, strict=True)
-            for result in to_results(annotated.results_id, instances, categories)
+            for result in to_results(annotated.listed_id, instances, categories)
             if result["category_id"] in evaluated
         ]
         write(folder / f"predictions-{kind}.json", msgspec.json.encode(results) + b"\n")

@@ -43,4 +43,4 @@ def test_results_have_the_id_that_the_file_has(original: str | None, expected: i
     """`1` was replaced because another image of the source has it: two images of one id would be one in results."""
     original_ids = {} if original is None else {"mine": original}
     record = Record("mine-000000000007", 40, 30, {"mine": 7}, {"mine": []}, original_ids=original_ids)
-    assert GroundTruth.of(record, "mine", {}).results_id == expected
+    assert GroundTruth.of(record, "mine", {}).listed_id == expected
