@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, report, registry (five to ten minutes)
+demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, report, registry (about ten minutes)
 	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
 
 test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also those on real images
