@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from data_prep.format.index import IndexRow
+from data_prep.storage.errors import ConfigError
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample, mirrored
 from maskx_model.data.seeds import numbered_generator
@@ -25,20 +26,39 @@ PROCESSES = 4
 class TrainingBatches(TorchDataset[list[Sample]]):
     """Item `step` is that step's batch, whatever was requested before.
 
-    Every epoch contains each row's image once. With `flip` half of the samples, drawn at random, are mirrored.
+    Every epoch contains each row's image once. With `flip` half of the samples, drawn at random, are mirrored. Rank
+    `rank` of `ranks` has its slice of each batch: images and flips are the same for any number of ranks. Raises
+    ConfigError where the ranks do not divide `batch_size`.
     """
 
-    def __init__(self, reader: SampleReader, rows: Sequence[IndexRow], batch_size: int, seed: int, flip: bool) -> None:
+    def __init__(
+        self,
+        reader: SampleReader,
+        rows: Sequence[IndexRow],
+        batch_size: int,
+        seed: int,
+        flip: bool,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if batch_size % ranks:
+            below = batch_size // ranks * ranks
+            fitting = f"{below} or {below + ranks}" if below else str(ranks)
+            raise ConfigError(
+                f"images_per_batch: {ranks} ranks cannot share {batch_size} images evenly; {fitting} would fit "
+                f"(any multiple of {ranks})"
+            )
         self.reader = reader
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
         self.flip = flip
+        self.own = range(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
         self._epoch = -1
         self._order: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def __getitem__(self, step: int) -> list[Sample]:
-        return [self._sample(number) for number in range(step * self.batch_size, (step + 1) * self.batch_size)]
+        return [self._sample(step * self.batch_size + position) for position in self.own]
 
     def _sample(self, number: int) -> Sample:
         """The sample of that number in the endless sequence of epochs."""
