@@ -27,7 +27,7 @@ from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.joint import joint_losses
-from maskx_model.training.step import Losses
+from maskx_model.training.task import Losses
 
 LEARNING_RATE = 1e-9
 """Random weights must not run away from a step to the next."""

@@ -185,6 +185,12 @@ class Schedule:
     """Steps after which the learning rate is multiplied by 0.1 (decay `steps`)."""
     clip_norm: float | None = None
     """Norm above which gradients are scaled down; None leaves them as they are."""
+    accumulate: int = 1
+    """Parts in which a rank takes its images of a step, one after the other, where they do not fit into memory at once;
+    a divisor of their number. The losses are the mean of the parts'."""
+    average: float | None = None
+    """Decay of an exponential moving average of the weights, such as 0.999, which the trained model then has; None for
+    the weights of the last step."""
     flip: bool = True
     """Mirror every other image, at random."""
     checkpoint_every: int = 1000
@@ -201,6 +207,8 @@ class Schedule:
             raise ConfigError(f"learning_rates: numbers from 0 are needed, got {self.learning_rates}")
         if any(milestone < 1 for milestone in self.milestones):
             raise ConfigError(f"milestones: they are steps, from 1, got {self.milestones}")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ConfigError(f"average: a decay between 0 and 1 is needed, got {self.average}")
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise ConfigError(f"clip_norm: a norm above 0 is allowed, as 0 would stop training, got {self.clip_norm}")
         check_ranges(self, SCHEDULE)
@@ -237,6 +245,8 @@ class MaskSchedule(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.accumulate != 1:
+            raise ConfigError(f"accumulate: the RoIs of stage 2 are taken at once, 1 is allowed, got {self.accumulate}")
         if not 0 <= self.made_mask_weight <= 1:
             raise ConfigError(f"made_mask_weight: a weight from 0 to 1 is needed, got {self.made_mask_weight}")
         if not 0 <= self.min_mask_score <= 1:

@@ -38,6 +38,7 @@ SCHEDULE = {
     "weight_decay": Range(0, math.inf, "a negative decay lets weights grow without end"),
     "warmup_steps": Range(0, math.inf, "0 is no warm-up"),
     "checkpoint_every": Range(1, math.inf, "it is a number of steps"),
+    "accumulate": Range(1, math.inf, "1 takes all images at once"),
     "log_every": Range(1, math.inf, "it is a number of steps"),
 }
 MASK_SCHEDULE = {

@@ -13,8 +13,10 @@ from benchmarks.way import Way
 from maskx_model.data.samples import Sample
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.training.joint import joint_losses
-from maskx_model.training.step import Losses, make_step
+from maskx_model.training.joint import measured_joint_losses
+from maskx_model.training.step import make_step
+from maskx_model.training.task import Losses, Measured
+from maskx_model.training.world import ALONE
 
 
 def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
@@ -44,11 +46,11 @@ def batches(way: Way, options: Options) -> list[list[Sample]]:
 def _our_step(model: MaskXRCNN, way: Way, options: Options, following: Iterator[list[Sample]]) -> Callable[[], object]:
     optimizer = _sgd(model)
 
-    def losses() -> Losses:
+    def losses() -> Measured:
         with in_precision_of(way.compute, options.device):
-            return joint_losses(model, next(following), box_loss_weight=1.0)
+            return measured_joint_losses(model, next(following), box_loss_weight=1.0)
 
-    return lambda: make_step(model, optimizer, losses, train_step.LEARNING_RATE, clip_norm=None)
+    return lambda: make_step(model, optimizer, [losses], train_step.LEARNING_RATE, None, ALONE)
 
 
 def _torchvisions_step(

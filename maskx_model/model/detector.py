@@ -6,6 +6,7 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from maskx_model.config import DetectorConfig
 from maskx_model.model.backbones import build_backbone
@@ -37,6 +38,8 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
         box_head=box_head,
         box_predictor=predictor,
     )
+    pixels = detector.transform
+    detector.transform = OneSizeTransform(config.min_size, config.max_size, pixels.image_mean, pixels.image_std)
     # The same layers in our RPN and our RoI heads.
     detector.rpn = CrowdAwareRPN(anchors, rpn_head, config.rpn_proposals_train, config.rpn_proposals_test)
     detector.roi_heads = SparseRoIHeads(
@@ -57,6 +60,16 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
     return detector
+
+
+class OneSizeTransform(GeneralizedRCNNTransform):
+    """torchvision's scaling, normalizing and padding, which draws no random number: for each image torchvision draws
+    one of several sizes, and ranks with parts of a batch would then draw other RoIs than one process."""
+
+    def torch_choice(self, k: list[int]) -> int:
+        """Returns the only size."""
+        (size,) = k
+        return size
 
 
 def class_weights(detector: FasterRCNN) -> tuple[Tensor, Tensor]:

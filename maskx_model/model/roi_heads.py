@@ -8,16 +8,18 @@ computed nor stored here, with the same losses, gradients and detections.
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from maskx_model.model.box_regression import box_deltas, regression_loss
 from maskx_model.model.classification_loss import ClassificationLoss, softmax_loss
 from maskx_model.model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
 from maskx_model.model.detections import select_detections
+from maskx_model.model.sampling import ImageSampler
+from maskx_model.model.synced_batch_norm import has_synced_batch_norm
 
 ROIS_AT_ONCE = 500
 """RoIs whose vectors are computed together: their features are 25 MB, which the allocator reuses."""
@@ -34,6 +36,11 @@ class MatchedRois(NamedTuple):
 
 class SparseRoIHeads(RoIHeads):
     """torchvision's box heads; proposals inside a crowd are ignored, and boxes regressed only for pairs that count."""
+
+    def __init__(self, *layers: nn.Module, **settings: Any) -> None:
+        """Takes what torchvision's takes."""
+        super().__init__(*layers, **settings)
+        self.fg_bg_sampler = ImageSampler(settings["batch_size_per_image"], settings["positive_fraction"])
 
     def forward(
         self,
@@ -60,17 +67,24 @@ class SparseRoIHeads(RoIHeads):
         targets: list[dict[str, Tensor]],
         classification_loss: ClassificationLoss = softmax_loss,
     ) -> tuple[MatchedRois, dict[str, Tensor]]:
-        """Samples RoIs from proposals and ground-truth boxes, and returns them with the two losses on them: 0 with a
-        graph where fewer than two are left to sample."""
+        """Samples RoIs from proposals and ground-truth boxes, and returns them with the two losses, means over them: 0
+        with a graph where fewer than two are left to sample (none, where processes share the batch norm's batch)."""
         # torchvision's order: the sampled boxes, the objects they match, their labels, and the box targets.
         boxes, matched, labels, box_targets = self.select_training_samples(proposals, targets)
-        if sum(map(len, boxes)) < 2:  # batch norm cannot train on a single RoI either
-            zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
-            return MatchedRois(boxes, matched, labels), {"loss_classifier": zero, "loss_box_reg": zero}
+        sampled = MatchedRois(boxes, matched, labels)
+        shared = has_synced_batch_norm(self.box_head)
+        if sum(map(len, boxes)) < 2 and not shared:  # batch norm cannot train on a single RoI either
+            return sampled, self._losses_of_nothing()
         vectors = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
+        if len(vectors) == 0:
+            return sampled, {name: loss + vectors.sum() * 0 for name, loss in self._losses_of_nothing().items()}
         classification = classification_loss(self.box_predictor.cls_score, vectors, labels, targets)
         regression = regression_loss(self.box_predictor, vectors, torch.cat(labels), torch.cat(list(box_targets)))
-        return MatchedRois(boxes, matched, labels), {"loss_classifier": classification, "loss_box_reg": regression}
+        return sampled, {"loss_classifier": classification, "loss_box_reg": regression}
+
+    def _losses_of_nothing(self) -> dict[str, Tensor]:
+        zero = torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0
+        return {"loss_classifier": zero, "loss_box_reg": zero}
 
     def detections(
         self, vectors: Tensor, proposals: list[Tensor], image_shapes: Sequence[tuple[int, int]]

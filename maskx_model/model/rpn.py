@@ -8,6 +8,11 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_p
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
 from maskx_model.model.crowds import BACKGROUND, CROWD_LABEL, IGNORED, inside_crowd
+from maskx_model.model.sampling import ImageSampler
+
+ANCHORS_PER_IMAGE = 256
+"""Anchors of each image that train, half of them objects where there are as many (as in Faster R-CNN)."""
+POSITIVE_FRACTION = 0.5
 
 
 class CrowdAwareRPN(RegionProposalNetwork):
@@ -25,18 +30,26 @@ class CrowdAwareRPN(RegionProposalNetwork):
             head,
             fg_iou_thresh=0.7,
             bg_iou_thresh=0.3,
-            batch_size_per_image=256,
-            positive_fraction=0.5,
+            batch_size_per_image=ANCHORS_PER_IMAGE,
+            positive_fraction=POSITIVE_FRACTION,
             pre_nms_top_n={"training": proposals_train, "testing": proposals_test},
             post_nms_top_n={"training": proposals_train, "testing": proposals_test},
             nms_thresh=0.7,
         )
+        self.fg_bg_sampler = ImageSampler(ANCHORS_PER_IMAGE, POSITIVE_FRACTION)
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Returns what torchvision's returns: proposals xyxy [P, 4] of each image in its pixels, and in training mode
         the losses. Raises ValueError in training mode without targets."""
+        proposals, losses, _ = self.training_step(images, features, targets)
+        return proposals, losses
+
+    def training_step(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None
+    ) -> tuple[list[Tensor], dict[str, Tensor], int]:
+        """Returns what `forward` does, and the number of anchors that the losses are means over (0 in eval mode)."""
         levels = list(features.values())
         objectness, deltas = self.head(levels)
         anchors = self.anchor_generator(images, levels)
@@ -47,14 +60,15 @@ class CrowdAwareRPN(RegionProposalNetwork):
             anchors, objectness.detach().view(len(anchors), -1), deltas.detach(), counts, images.image_sizes
         )
         if not self.training:
-            return proposals, {}
+            return proposals, {}, 0
         if targets is None:
             raise ValueError("an RPN in training mode needs targets")
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
         loss_objectness, loss_box_reg = self.compute_loss(
             objectness, deltas, labels, self.box_coder.encode(matched, anchors)
         )
-        return proposals, {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box_reg}
+        sampled = sum(sum(self.fg_bg_sampler.counts(each)) for each in labels)
+        return proposals, {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box_reg}, sampled
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]

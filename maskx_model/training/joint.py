@@ -14,17 +14,17 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.training_images import training_images
 from maskx_model.model.classification_loss import ClassificationLoss, choose_loss, softmax_loss
-from maskx_model.model.compute import compile_backbone, resolve_device
+from maskx_model.model.compute import compile_backbone
 from maskx_model.model.detector import build_detector
 from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
 from maskx_model.training.detector_step import detector_step
-from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_sampling import rois_with_masks
+from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import rows_with_masks
-from maskx_model.training.step import Losses
+from maskx_model.training.task import Losses, Measured
 from maskx_model.training.train_on_images import train_on_images
 
 
@@ -35,8 +35,8 @@ def fit_joint(
     classes: tuple[int, ...],
     preset: RunConfig,
     seed: int,
-    device: str | None,
-    checkpoints: CheckpointFolder,
+    device: str,
+    session: Session,
     word_vectors: npt.NDArray[np.float32] | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
     """A whole model trained on the boxes of every class and the masks of `classes` (A, 0-based positions), and the
@@ -56,14 +56,14 @@ def fit_joint(
     model = MaskXRCNN(config, count, detector).train()
     if word_vectors is not None:
         model.word_vectors = torch.from_numpy(word_vectors)
-    model.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     compile_backbone(detector, preset.joint.compute)
     classify = choose_loss(config.detector, rows, preset.stage2_source, data.vocabulary)
 
-    def loss(batch: list[Sample]) -> Losses:
-        return joint_losses(model, batch, config.detector.box_loss_weight, classify)
+    def loss(batch: list[Sample]) -> Measured:
+        return measured_joint_losses(model, batch, config.detector.box_loss_weight, classify)
 
-    metrics = train_on_images(model, reader, rows, loss, preset.joint, seed, "end to end", checkpoints)
+    metrics = train_on_images(model, detector, reader, rows, loss, preset.joint, seed, "end to end", session)
     return model.eval(), metrics
 
 
@@ -79,9 +79,20 @@ def joint_losses(
     rows of the batch's labels, only where the configuration turns `stop_gradient` off. Without a positive of A it is 0
     with a graph. Raises DataError for samples that cannot be trained on.
     """
+    return measured_joint_losses(model, samples, box_loss_weight, classification_loss).losses
+
+
+def measured_joint_losses(
+    model: MaskXRCNN,
+    samples: Sequence[Sample],
+    box_loss_weight: float,
+    classification_loss: ClassificationLoss = softmax_loss,
+) -> Measured:
+    """`joint_losses`, and over how many each of them is the mean."""
     detector = model.detector
     step = detector_step(detector, samples, box_loss_weight, classification_loss)
     sizes = step.images.image_sizes
     rois, labels, targets, _ = rois_with_masks(samples, step.sampled, sizes)
     logits = model.mask_logits(mask_roi_pool(detector)(step.pyramid, rois, sizes), labels)
-    return {**step.losses, "loss_mask": mask_loss(logits, targets)}
+    losses = {**step.losses, "loss_mask": mask_loss(logits, targets)}
+    return Measured(losses, {**step.counts, "loss_mask": len(logits)})

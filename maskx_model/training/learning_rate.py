@@ -12,9 +12,10 @@ from maskx_model.config import MaskSchedule
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.training.loop import CheckpointFolder, DivergedError, train
+from maskx_model.training.loop import DivergedError, train
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.step import Losses
+from maskx_model.training.sitting import BY_ITSELF, Session
+from maskx_model.training.task import Measured, Task
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def choose_learning_rate(
     held_out: RoiBatch | None,
     schedule: MaskSchedule,
     seed: int,
-    checkpoints: CheckpointFolder | None = None,
+    session: Session = BY_ITSELF,
 ) -> tuple[MaskXRCNN, bytes]:
     """Train once for each learning rate; returns the model with the lowest loss on the RoIs held out, and its metric
     lines.
@@ -48,7 +49,7 @@ def choose_learning_rate(
     for learning_rate in schedule.learning_rates:
         model = new_model()
         try:
-            results.append(_train(model, rois, held_out, schedule, learning_rate, seed, checkpoints))
+            results.append(_train(model, rois, held_out, schedule, learning_rate, seed, session))
         except DivergedError as error:
             if learning_rate == schedule.learning_rates[-1] and not results:
                 raise
@@ -64,18 +65,16 @@ def _train(
     schedule: MaskSchedule,
     learning_rate: float,
     seed: int,
-    checkpoints: CheckpointFolder | None,
+    session: Session,
 ) -> _Trained:
     branch, embeddings = model.mask_branch, model.embeddings()
 
-    def loss(batch: RoiBatch) -> Losses:
-        return {"loss_mask": _loss(branch, batch, embeddings)}
+    def loss(batch: RoiBatch) -> Measured:
+        return Measured({"loss_mask": _loss(branch, batch, embeddings)}, {"loss_mask": len(batch)})
 
-    own = checkpoints and CheckpointFolder(
-        f"{checkpoints.uri}/rate-{learning_rate:g}", {**checkpoints.made_from, "rate": learning_rate}
-    )
-    title = f"stage 2, learning rate {learning_rate:g}"
-    metrics = train(branch, rois, loss, schedule, learning_rate, seed, title, own)
+    task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss)
+    own = session.below(f"rate-{learning_rate:g}", {"rate": learning_rate})
+    metrics = train(task, schedule, learning_rate, seed, own)
     held_out_loss = _mean_loss(branch, held_out, embeddings) if held_out is not None else 0.0
     line = {"step": schedule.steps, "learning_rate_tried": learning_rate, "loss_held_back": held_out_loss}
     return _Trained(model, held_out_loss, metrics + msgspec.json.encode(line) + b"\n")

@@ -6,9 +6,10 @@ the same inputs, and hold no figure of the machine.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class MetricSink(Protocol):
@@ -30,7 +31,7 @@ class Watch(Protocol):
     best_by: str
     """Of the values that a look returns the one whose highest makes the best checkpoint."""
 
-    def __call__(self, step: int, module: nn.Module) -> Mapping[str, float]:
+    def __call__(self, step: int, module: "nn.Module") -> Mapping[str, float]:
         """Returns numbers for the sink. Module, its mode and torch's random generators are left as they were."""
 
 

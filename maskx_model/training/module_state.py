@@ -3,25 +3,41 @@
 import torch
 from torch import Tensor, nn
 
+from maskx_model.training.average import MovingAverage
 from maskx_model.training.checkpoint import TrainingState
 
 
-def capture(step: int, module: nn.Module, optimizer: torch.optim.Optimizer, metrics: bytes) -> TrainingState:
-    """The training after `step` steps: weights as `model/NAME`, the optimizer's tensors as `optimizer/INDEX/SLOT`."""
+def capture(
+    step: int,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    metrics: bytes,
+    average: MovingAverage | None = None,
+    score: float | None = None,
+) -> TrainingState:
+    """The training after `step` steps: weights as `model/NAME`, the optimizer's tensors as `optimizer/INDEX/SLOT`, the
+    averaged weights as `average/NAME`."""
     tensors = {f"model/{name}": value for name, value in module.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
-    return TrainingState(step, tensors, metrics)
+    if average is not None:
+        tensors |= {f"average/{name}": value for name, value in average.state().items()}
+    return TrainingState(step, tensors, metrics, score)
 
 
-def restore(state: TrainingState, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(
+    state: TrainingState, module: nn.Module, optimizer: torch.optim.Optimizer, average: MovingAverage | None = None
+) -> None:
     """Load what `capture` took from an equal module and optimizer."""
-    module.load_state_dict(
-        {name.removeprefix("model/"): t for name, t in state.tensors.items() if name.startswith("model/")}
-    )
+    module.load_state_dict(_below("model/", state))
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in state.tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, slot = name.split("/")
-            slots.setdefault(int(index), {})[slot] = tensor
+    for name, tensor in _below("optimizer/", state).items():
+        index, slot = name.split("/")
+        slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    if average is not None:
+        average.restore(_below("average/", state))
+
+
+def _below(prefix: str, state: TrainingState) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.tensors.items() if name.startswith(prefix)}

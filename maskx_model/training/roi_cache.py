@@ -15,6 +15,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.seeds import step_seed
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
+from maskx_model.training.world import current_world
 
 CACHE_SEED = 7
 """What is cached does not depend on the training's seed."""
@@ -54,7 +55,7 @@ def cache_rois(
 
 
 class CachedRois:
-    """Batches drawn from cached RoIs: a step's batch is a function of the seed and the step.
+    """Batches drawn from cached RoIs: a step's batch is a function of the seed and the step, and a rank has its part.
 
     Raises DataError where there is no RoI.
     """
@@ -67,4 +68,5 @@ class CachedRois:
     def __call__(self, start: int) -> Iterator[RoiBatch]:
         for step in range(start, self.schedule.steps):
             generator = torch.Generator().manual_seed(step_seed(self.seed, step))
-            yield self.rois.select(torch.randint(len(self.rois), (self.schedule.rois_per_batch,), generator=generator))
+            rows = torch.randint(len(self.rois), (self.schedule.rois_per_batch,), generator=generator)
+            yield self.rois.select(rows[current_world().part(len(rows))])

@@ -10,12 +10,12 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.training_images import training_images
 from maskx_model.model.classification_loss import choose_loss
-from maskx_model.model.compute import compile_backbone, resolve_device
+from maskx_model.model.compute import compile_backbone
 from maskx_model.model.detector import build_detector
 from maskx_model.run_config import RunConfig
-from maskx_model.training.detector_step import detector_losses
-from maskx_model.training.loop import CheckpointFolder
-from maskx_model.training.step import Losses
+from maskx_model.training.detector_step import detector_step
+from maskx_model.training.sitting import Session
+from maskx_model.training.task import Measured
 from maskx_model.training.train_on_images import train_on_images
 
 
@@ -23,8 +23,8 @@ def fit_detector(
     data: Dataset,
     preset: RunConfig,
     seed: int,
-    device: str | None,
-    checkpoints: CheckpointFolder,
+    device: str,
+    session: Session,
     load: Callable[[], FasterRCNN] | None = None,
 ) -> tuple[FasterRCNN, bytes]:
     """A trained detector and the metric lines of its training.
@@ -37,13 +37,13 @@ def fit_detector(
     schedule = preset.stage1
     detector = (load() if load else build_detector(preset.detector, len(data.vocabulary))).train()
     # Channels last is a fifth faster on CPUs, and what tensor cores want.
-    detector.to(resolve_device(device), memory_format=torch.channels_last)
+    detector.to(device, memory_format=torch.channels_last)
     compile_backbone(detector, schedule.compute)
     classify = choose_loss(preset.detector, rows, preset.stage1_source, data.vocabulary)
 
-    def loss(batch: list[Sample]) -> Losses:
-        return detector_losses(detector, batch, preset.detector.box_loss_weight, classify)
+    def loss(batch: list[Sample]) -> Measured:
+        return detector_step(detector, batch, preset.detector.box_loss_weight, classify).measured
 
     reader = SampleReader(data, preset.stage1_source)
-    metrics = train_on_images(detector, reader, rows, loss, schedule, seed, "stage 1", checkpoints)
+    metrics = train_on_images(detector, detector, reader, rows, loss, schedule, seed, "stage 1", session)
     return detector, metrics

@@ -19,11 +19,13 @@ from maskx_model.data.training_images import training_count, training_images
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.sampling import begin_at_image
 from maskx_model.run_config import RunConfig
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
-from maskx_model.training.loop import CheckpointFolder
 from maskx_model.training.roi_cache import CachedRois, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
+from maskx_model.training.sitting import Session
+from maskx_model.training.world import current_world
 
 HELD_OUT = 10
 """With several learning rates to choose from, every tenth image is held out to choose by."""
@@ -36,7 +38,7 @@ def fit_masks(
     classes: tuple[int, ...],
     preset: RunConfig,
     seed: int,
-    checkpoints: CheckpointFolder,
+    session: Session,
     word_vectors: npt.NDArray[np.float32] | None = None,
     load_features: Callable[[MaskBranch], None] | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
@@ -76,7 +78,7 @@ def fit_masks(
             load_features(model.mask_branch)
         return model.to(next(detector.parameters()).device)
 
-    return choose_learning_rate(new_model, rois, held_out_rois, preset.stage2, seed, checkpoints)
+    return choose_learning_rate(new_model, rois, held_out_rois, preset.stage2, seed, session)
 
 
 def made_masks(schedule: MaskSchedule) -> MadeMasks:
@@ -114,7 +116,11 @@ def roi_source(
     """Batches of RoIs from a step on: from memory, or from images as they come."""
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
-    samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+    world = current_world()
+    begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    samples = TrainingBatches(
+        reader, rows, schedule.images_per_batch, seed, schedule.flip, rank=world.rank, ranks=world.size
+    )
     device = next(detector.parameters()).device
 
     def batches(start: int) -> Iterator[RoiBatch]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import info, sha256
-from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_model
+from maskx_model.artifacts.model_folder import LoadedModel, model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.configure.batch import tell_other_batch
@@ -16,6 +16,7 @@ from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.run_config import RunConfig
+from maskx_model.training.metric_sink import NOBODY, Observers
 from maskx_model.training.provenance import finished, training_origin
 from maskx_model.training.trained_detector import load_detector
 
@@ -49,12 +50,15 @@ def train_detector(
     seed: int | None = None,
     device: str | None = None,
     start: PretrainedDetector | None = None,
+    observers: Observers = NOBODY,
+    rehearsal: bool = False,
 ) -> None:
     """Stage 1: a Faster R-CNN on the boxes of every class in the dataset's vocabulary.
 
-    `start`: the weights to begin with; None for ImageNet's. `seed`: None for the preset's. Writes a model folder to
-    `out`; resumes from its checkpoint if there is one; does nothing if it is finished. Raises DataError,
-    CheckpointError or ConfigError.
+    `start`: the weights to begin with; None for ImageNet's. `seed`: None for the preset's. `observers`: who follows the
+    training. `rehearsal`: make three steps, tell what they cost, and write nothing. Under torchrun all ranks call this.
+    Writes a model folder to `out`; resumes from its checkpoint if there is one; does nothing if it is finished. Raises
+    DataError, CheckpointError, ConfigError, and what the training loop raises.
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage1")
@@ -67,12 +71,12 @@ def train_detector(
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage1")
-    from maskx_model.training.loop import CheckpointFolder
+    from maskx_model.training.sitting import sitting
     from maskx_model.training.stage1 import fit_detector
 
-    checkpoints = CheckpointFolder(out, made_from)
-    model, metrics = fit_detector(data, preset, seed, device, checkpoints, start.load if start else None)
-    save_model(out, LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), made_from, metrics)
+    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+        model, metrics = fit_detector(data, preset, seed, now.device, now.session, start.load if start else None)
+        now.save(LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), metrics)
 
 
 def train_masks(
@@ -87,13 +91,16 @@ def train_masks(
     features: PretrainedFeatures | None = None,
     seed: int | None = None,
     device: str | None = None,
+    observers: Observers = NOBODY,
+    rehearsal: bool = False,
 ) -> None:
     """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
 
     `embedding`: the file of word vectors for T's input `embedding`; the model keeps those of its classes. `features`:
     what the layers before the class weights begin with; None for random numbers. `kind`, `seed`: None for the preset's.
-    Writes a model folder with detector and mask branch. Raises CheckpointError if the detector does not match the
-    dataset or the preset, DataError or ConfigError.
+    `observers`, `rehearsal`: as `train_detector` has them. Writes a model folder with detector and mask branch. Raises
+    CheckpointError if the detector does not match the dataset or the preset, DataError, ConfigError, and what the
+    training loop raises.
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage2")
@@ -111,15 +118,15 @@ def train_masks(
         return
     tell_other_batch(preset, "stage2")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
-    from maskx_model.training.loop import CheckpointFolder
+    from maskx_model.training.sitting import sitting
     from maskx_model.training.stage2 import fit_masks
 
-    checkpoints = CheckpointFolder(out, made_from)
-    trained = load_detector(detector, data, preset, device)
-    config = replace(config, detector=trained.config.detector)
-    load = features.load if features else None
-    model, metrics = fit_masks(data, trained, config, classes, preset, seed, checkpoints, vectors, load)
-    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+        trained = load_detector(detector, data, preset, now.device)
+        config = replace(config, detector=trained.config.detector)
+        load = features.load if features else None
+        model, metrics = fit_masks(data, trained, config, classes, preset, seed, now.session, vectors, load)
+        now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)
 
 
 def train_joint(
@@ -133,12 +140,15 @@ def train_joint(
     detector: str | None = None,
     seed: int | None = None,
     device: str | None = None,
+    observers: Observers = NOBODY,
+    rehearsal: bool = False,
 ) -> None:
     """End to end: detector and mask branch at once, from one source's boxes of every class and masks of A
     (`mask_classes`, the preset's by default; §3.2, Table 1d).
 
     `detector`: a folder of stage 1 to continue; by default training begins with ImageNet weights, as the paper's
-    does. `embedding`, and what is written: as with `train_masks`. Raises DataError, ConfigError, or CheckpointError if
+    does. `embedding`, and what is written: as with `train_masks`; `observers`, `rehearsal`: as with `train_detector`.
+    Raises DataError, ConfigError, or CheckpointError if
     the detector does not match the dataset or the preset.
     """
     data = Dataset.open(dataset)
@@ -158,12 +168,12 @@ def train_joint(
     tell_other_batch(preset, "joint")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     from maskx_model.training.joint import fit_joint
-    from maskx_model.training.loop import CheckpointFolder
+    from maskx_model.training.sitting import sitting
 
-    checkpoints = CheckpointFolder(out, made_from)
-    start = load_detector(detector, data, preset, device) if detector else None
-    model, metrics = fit_joint(data, start, config, classes, preset, seed, device, checkpoints, vectors)
-    save_model(out, LoadedModel(model, config, data.vocabulary, classes), made_from, metrics)
+    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+        start = load_detector(detector, data, preset, now.device) if detector else None
+        model, metrics = fit_joint(data, start, config, classes, preset, seed, now.device, now.session, vectors)
+        now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)
 
 
 def _check_embedding(preset: RunConfig, embedding: str | None) -> None:

@@ -3,34 +3,49 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from torch import nn
+from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.index import IndexRow
 from maskx_model.config import Schedule
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
-from maskx_model.training.loop import CheckpointFolder, train
-from maskx_model.training.step import Losses
+from maskx_model.model.sampling import begin_at_image
+from maskx_model.training.loop import train
+from maskx_model.training.sitting import Session
+from maskx_model.training.task import Measured, Task
+from maskx_model.training.world import current_world
 
 
 def train_on_images(
     module: nn.Module,
+    detector: FasterRCNN,
     reader: SampleReader,
     rows: Sequence[IndexRow],
-    loss: Callable[[list[Sample]], Losses],
+    loss: Callable[[list[Sample]], Measured],
     schedule: Schedule,
     seed: int,
     title: str,
-    checkpoints: CheckpointFolder,
+    session: Session,
 ) -> bytes:
-    """Train on those rows' images at the schedule's first learning rate; returns the metric lines (`train`)."""
-    samples = TrainingBatches(reader, rows, schedule.images_per_batch, seed, schedule.flip)
+    """Train on those rows' images at the schedule's first learning rate; returns the metric lines (`train`).
+
+    `detector`: the one within the module that samples anchors and RoIs.
+    """
+    world = current_world()
+    begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    samples = TrainingBatches(
+        reader, rows, schedule.images_per_batch, seed, schedule.flip, rank=world.rank, ranks=world.size
+    )
     device = next(module.parameters()).device
 
     def batches(start: int) -> Iterable[list[Sample]]:
         return load_batches(samples, range(start, schedule.steps), device)
 
-    def keys(batch: list[Sample]) -> list[str]:
-        return [sample.key for sample in batch]
+    task = Task(title, module, batches, loss, keys)
+    return train(task, schedule, schedule.learning_rates[0], seed, session)
 
-    return train(module, batches, loss, schedule, schedule.learning_rates[0], seed, title, checkpoints, keys)
+
+def keys(batch: list[Sample]) -> list[str]:
+    """The keys of the batch's images."""
+    return [sample.key for sample in batch]

@@ -34,7 +34,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
         decay="cosine",
         clip_norm=10.0,
         checkpoint_every=checkpoint_every,
-        log_every=2,
+        log_every=1,
     )
     return RunConfig(
         name="tiny",
@@ -48,7 +48,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
             learning_rates=(0.01,),
             warmup_steps=2,
             checkpoint_every=checkpoint_every,
-            log_every=2,
+            log_every=1,
         ),
         joint=stage1,
         stage1_source="vg",

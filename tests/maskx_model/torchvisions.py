@@ -69,6 +69,9 @@ def torchvisions(model: MaskXRCNN) -> MaskRCNN:
         mask_head=model.mask_branch.features[:-2],
         mask_predictor=predictor_of(model.mask_branch, model.w_seg()),
     )
+    # Drawn image by image (`test_sampling.py`), and nothing for the size of an image.
+    theirs.transform = ours.transform
+    theirs.rpn.fg_bg_sampler, theirs.roi_heads.fg_bg_sampler = ours.rpn.fg_bg_sampler, heads.fg_bg_sampler
     return theirs.eval()
 
 

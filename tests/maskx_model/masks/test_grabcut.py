@@ -22,7 +22,8 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.masks.grabcut import grabcut_masks
 from maskx_model.report.evaluate import evaluate
 from maskx_model.run_config import RunConfig
-from maskx_model.training.loop import CheckpointFolder
+from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import fit_masks
 from tests.maskx_model.samples import bitmap, new_detector
 from tests.maskx_model.synthetic import random_world
@@ -171,8 +172,8 @@ def test_training_towards_them_sees_no_annotated_mask(world: Path, preset: RunCo
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())
         chosen = replace(preset, stage2=replace(preset.stage2, targets=targets))
         config = ModelConfig(DETECTOR, replace(preset.mask, kind="class_specific"))
-        checkpoints = CheckpointFolder(f"{tmp_path}/{name}-{targets}", {})
-        model, _ = fit_masks(data, detector, config, (0,), chosen, 0, checkpoints)
+        session = Session(Checkpoints(f"{tmp_path}/{name}-{targets}", {}))
+        model, _ = fit_masks(data, detector, config, (0,), chosen, 0, session)
         learned: torch.Tensor = model.mask_branch.state_dict()["weights"]
         return learned
 

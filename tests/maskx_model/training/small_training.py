@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Schedule
-from maskx_model.training.loop import CheckpointFolder, train
-from maskx_model.training.step import Losses
+from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.loop import train
+from maskx_model.training.sitting import Session
+from maskx_model.training.task import Losses, Measured, Task
 
 ORIGIN: Origin = {"dataset": "abc", "seed": 0, "rate": 0.003}
 
@@ -27,13 +29,25 @@ def batches(start: int) -> Iterator[Tensor]:
 Batches = Callable[[int], Iterator[Tensor]]
 
 
-def run(
-    net: nn.Module, schedule: Schedule, checkpoints: CheckpointFolder | None = None, source: Batches = batches
-) -> bytes:
+def run(net: nn.Module, schedule: Schedule, checkpoints: Checkpoints | None = None, source: Batches = batches) -> bytes:
+    """Train the net to sum up its inputs."""
+
     def loss(batch: Tensor) -> Losses:
         return {"fit": (net(batch) - batch.sum(1, keepdim=True)).square().mean(), "size": 0.1 * net(batch).abs().mean()}
 
-    return train(net, source, loss, schedule, learning_rate=0.05, seed=1, title="test", checkpoints=checkpoints)
+    return train(task(net, loss, source), schedule, learning_rate=0.05, seed=1, session=Session(checkpoints))
+
+
+def task(
+    net: nn.Module, loss: Callable[[Tensor], Losses], source: Batches = batches, title: str = "test"
+) -> Task[Tensor]:
+    """A task whose losses are means over the items of a batch."""
+
+    def measured(batch: Tensor) -> Measured:
+        losses = loss(batch)
+        return Measured(losses, dict.fromkeys(losses, len(batch)))
+
+    return Task(title, net, source, measured)
 
 
 def schedule_of(steps: int, optimizer: str = "sgd", checkpoint_every: int = 3) -> Schedule:

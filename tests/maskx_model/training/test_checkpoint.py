@@ -8,12 +8,12 @@ import torch
 
 from data_prep.storage.errors import CheckpointError
 from maskx_model.training.checkpoint import load_training_state
-from maskx_model.training.loop import CheckpointFolder
+from maskx_model.training.checkpoints import Checkpoints
 from tests.maskx_model.training.small_training import ORIGIN, run, schedule_of, small_net
 
 
-def trained_checkpoints(folder: Path) -> CheckpointFolder:
-    checkpoints = CheckpointFolder(str(folder), ORIGIN)
+def trained_checkpoints(folder: Path) -> Checkpoints:
+    checkpoints = Checkpoints(str(folder), ORIGIN)
     run(small_net(), schedule_of(5), checkpoints)
     return checkpoints
 
@@ -54,7 +54,7 @@ def cut_in_half(file: Path) -> None:
 def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
     tmp_path: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, checkpoints = small_net(), CheckpointFolder(str(tmp_path), ORIGIN)
+    whole, checkpoints = small_net(), Checkpoints(str(tmp_path), ORIGIN)
     expected = run(whole, schedule_of(10), checkpoints)
     folder = tmp_path / "checkpoint"
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000006", "step-00000009"]
@@ -69,7 +69,7 @@ def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
 
 def test_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path: Path) -> None:
     """Two whole ones stay, also where the training resumes from the older one and saves at other steps than before."""
-    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
+    checkpoints = Checkpoints(str(tmp_path), ORIGIN)
     run(small_net(), schedule_of(10), checkpoints)
     cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
     run(small_net(), schedule_of(9, checkpoint_every=7), checkpoints)
@@ -79,7 +79,7 @@ def test_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path: Path) -> None:
 
 
 def test_an_older_checkpoint_of_another_training_is_refused_too(tmp_path: Path) -> None:
-    run(small_net(), schedule_of(10), CheckpointFolder(str(tmp_path), ORIGIN))
+    run(small_net(), schedule_of(10), Checkpoints(str(tmp_path), ORIGIN))
     cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
     with pytest.raises(CheckpointError, match="step-00000006: belongs to a training with another seed"):
         load_training_state(str(tmp_path), {**ORIGIN, "seed": 1})

@@ -13,7 +13,7 @@ from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stage2 import freeze
-from maskx_model.training.step import Losses
+from maskx_model.training.task import Losses
 from tests.maskx_model.samples import bitmap, busy_samples
 from tests.maskx_model.torchvisions import CLASSES, CONFIG, model_of, torchvisions
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,17 +13,19 @@ from torch import Tensor, nn
 from data_prep.storage.errors import ConfigError, DataError, MaskxError
 from maskx_model.config import Schedule
 from maskx_model.training.checkpoint import load_training_state
-from maskx_model.training.loop import CheckpointFolder, train
+from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.loop import train
 from maskx_model.training.optimizer import learning_rate_factor
-from maskx_model.training.step import Losses
-from tests.maskx_model.training.small_training import ORIGIN, batches, run, schedule_of, small_net
+from maskx_model.training.sitting import Session
+from maskx_model.training.task import Losses
+from tests.maskx_model.training.small_training import ORIGIN, batches, run, schedule_of, small_net, task
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_going_on_after_a_stop_gives_the_same_weights_and_metrics(tmp_path: Path, optimizer: str) -> None:
     whole, stopped, resumed = small_net(), small_net(), small_net()
     expected = run(whole, schedule_of(10, optimizer))
-    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
+    checkpoints = Checkpoints(str(tmp_path), ORIGIN)
 
     class StopError(Exception):
         pass
@@ -67,14 +70,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_parts(value: floa
         return {"fit": net(batch).mean() * value, "size": torch.tensor(2.0)}
 
     with pytest.raises(MaskxError, match=r"stage X, step 0: the loss is not finite \(fit (nan|-?inf), size 2\); lower"):
-        train(net, batches, loss, schedule_of(3), 0.05, 0, "stage X")
+        train(task(net, loss, title="stage X"), schedule_of(3), 0.05, 0)
 
 
 def test_gradients_are_clipped_to_the_norm_asked_for() -> None:
     net = nn.Linear(2, 1, bias=False)
     before = net.weight.detach().clone()
     schedule = Schedule(steps=1, warmup_steps=0, momentum=0.0, weight_decay=0.0, clip_norm=0.5)
-    train(net, batches, lambda _: {"big": 1000 * net.weight.sum()}, schedule, 0.1, 0, "test")
+    train(task(net, lambda _: {"big": 1000 * net.weight.sum()}), schedule, 0.1, 0)
     assert (net.weight - before).norm().item() == pytest.approx(0.05, rel=1e-4)
 
 
@@ -131,10 +134,13 @@ def test_a_step_that_fails_changes_neither_weights_nor_running_statistics_nor_th
     def keys(batch: Tensor) -> list[str]:
         return [f"p{next(n for n, each in enumerate(steps) if torch.equal(each, batch))}"]
 
-    schedule, checkpoints = schedule_of(6), CheckpointFolder(str(tmp_path), ORIGIN)
+    schedule, checkpoints = schedule_of(6), Checkpoints(str(tmp_path), ORIGIN)
     with pytest.raises(MaskxError, match=rf"test, step 4 \(images p4\): {message}; lower the learning rate"):
-        train(net, batches, spoiled(net, how, steps[4]), schedule, 0.05, 1, "test", checkpoints, keys)
-    train(without_it, lambda start: steps[start:4], spoiled(without_it, how, steps[4]), schedule, 0.05, 1, "test")
+        train(replace(task(net, spoiled(net, how, steps[4])), keys=keys), schedule, 0.05, 1, Session(checkpoints))
+    with pytest.raises(RuntimeError, match="the batches end before step 4"):
+        train(
+            task(without_it, spoiled(without_it, how, steps[4]), lambda start: iter(steps[start:4])), schedule, 0.05, 1
+        )
     assert_unchanged(net, state_of(without_it))
     state = load_training_state(str(tmp_path), ORIGIN)
     assert state is not None and state.step == 3
@@ -150,7 +156,7 @@ def test_an_error_of_the_data_leaves_the_module_as_it_was_too() -> None:
 
     before = state_of(net)
     with pytest.raises(DataError, match="coco-000000000001"):
-        train(net, batches, loss, schedule_of(3), 0.05, 0, "test")
+        train(task(net, loss), schedule_of(3), 0.05, 0)
     assert_unchanged(net, before)
 
 
@@ -159,7 +165,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, checkpoint_
     """The last step throws them out of range, so no later loss can tell."""
     net = nn.Linear(3, 1)
     schedule = Schedule(steps=1, warmup_steps=0, checkpoint_every=checkpoint_every)
-    checkpoints = CheckpointFolder(str(tmp_path), ORIGIN)
+    checkpoints = Checkpoints(str(tmp_path), ORIGIN)
     with pytest.raises(MaskxError, match="test, step 0: weight is not finite; lower the learning rate"):
-        train(net, batches, lambda _: {"fit": 1e4 * net.weight.sum()}, schedule, 1e38, 0, "test", checkpoints)
+        train(task(net, lambda _: {"fit": 1e4 * net.weight.sum()}), schedule, 1e38, 0, Session(checkpoints))
     assert load_training_state(str(tmp_path), ORIGIN) is None

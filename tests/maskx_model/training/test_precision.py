@@ -20,9 +20,11 @@ from maskx_model.presets import get_preset
 from maskx_model.report.evaluate import evaluate
 from maskx_model.results.predict import predict
 from maskx_model.run_config import RunConfig
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.joint import joint_losses, measured_joint_losses
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.step import make_step
+from maskx_model.training.task import Measured
+from maskx_model.training.world import ALONE
 from tests.maskx_model.samples import busy_samples, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR, MASK, tiny
 
@@ -64,11 +66,11 @@ def test_a_step_in_bfloat16_keeps_weights_and_gradients_in_float32(device: str) 
     model, samples = tiny_model(device).train(), busy_samples(0)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
 
-    def losses() -> dict[str, torch.Tensor]:
+    def losses() -> Measured:
         with in_precision_of(BF16, device):
-            return joint_losses(model, samples, 1.0)
+            return measured_joint_losses(model, samples, 1.0)
 
-    assert torch.isfinite(make_step(model, optimizer, losses, 0.01, 10.0)["loss"])
+    assert torch.isfinite(make_step(model, optimizer, [losses], 0.01, 10.0, ALONE)["loss"])
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in model.parameters())
 

@@ -18,8 +18,9 @@ from maskx_model.masks.targets import mask_targets
 from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
-from maskx_model.training.loop import CheckpointFolder
+from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
+from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import fit_masks
 from maskx_model.training.stages import train_detector, train_masks
 from pipelines.cli import main
@@ -135,8 +136,8 @@ class World:
         data = Dataset.open(dataset)
         detector = LoadedModel(new_detector(len(data.vocabulary)), ModelConfig(DETECTOR), data.vocabulary, ())
         config = ModelConfig(DETECTOR, preset.mask)
-        checkpoints = CheckpointFolder(f"{self.folder}/{len(list(self.folder.iterdir()))}", {})
-        model, _ = fit_masks(data, detector, config, IN_A, preset, 0, checkpoints)
+        session = Session(Checkpoints(f"{self.folder}/{len(list(self.folder.iterdir()))}", {}))
+        model, _ = fit_masks(data, detector, config, IN_A, preset, 0, session)
         return dict(model.mask_branch.state_dict())
 
 

@@ -1,0 +1,44 @@
+"""What the training loop trains: a module, its batches, and the loss on one of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor, nn
+
+Batch = TypeVar("Batch")
+Losses = dict[str, Tensor]
+"""Scalars by name; their sum is minimized."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The losses of this rank's part of a batch, each the mean over something, and over how many: by loss. A loss that
+    `counts` does not name is a mean over the images."""
+
+    losses: Losses
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def _neighbors(batch: Any, part: slice) -> Any:
+    return batch[part]
+
+
+def _no_keys(_: Any) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Task(Generic[Batch]):
+    """What a training trains.
+
+    `batches(step)` yields this rank's part of the batches from that step on. `keys`: the images of a batch, for errors.
+    `part`: some neighbors of a batch, where its gradients are accumulated.
+    """
+
+    title: str
+    module: nn.Module
+    batches: Callable[[int], Iterable[Batch]]
+    loss: Callable[[Batch], Measured]
+    keys: Callable[[Batch], Sequence[str]] = _no_keys
+    part: Callable[[Batch, slice], Batch] = _neighbors
