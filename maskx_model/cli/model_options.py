@@ -98,12 +98,15 @@ class ComputeOptions:
             stay float32. `auto`: bf16 on GPUs that have it, float32 elsewhere.
         compile_backbone: Compile the backbone (torch.compile). It takes a minute or two at the start and needs a C
             compiler.
-        device: `cpu`, `cuda`, or one of several GPUs, such as `cuda:1`.
+        device: `cpu`, `cuda`, or one of several GPUs, such as `cuda:1`. Under torchrun each process takes its own GPU.
+        dry_run: Take three batches through, tell their shapes, the memory, and how long the whole training would take
+            on this machine; write nothing.
     """
 
     precision: Annotated[Precision | None, as_preset(Precision, "stage1.compute.precision")] = None
     compile_backbone: bool = False
     device: Annotated[str | None, optional("DEVICE", "a GPU if there is one")] = None
+    dry_run: bool = False
 
     def of(self, preset: Compute) -> Compute:
         """The preset's with these changes."""

@@ -54,7 +54,9 @@ def train_detector(
     stage1 = replace(chosen.stage1, compute=computation.of(chosen.stage1.compute))
     chosen = replace(chosen, stage1=stage1, stage1_source=source or chosen.stage1_source)
     if start.pretrained is None:
-        run(dataset, out, chosen, device=computation.device)
+        run(dataset, out, chosen, device=computation.device, rehearsal=computation.dry_run)
+    elif computation.dry_run:
+        raise ConfigError("--pretrained and --dry-run: leave out --pretrained, the steps cost the same without it")
     elif model.weights is not None:
         raise ConfigError("--pretrained and --weights: two things to begin with; name one")
     else:

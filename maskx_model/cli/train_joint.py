@@ -76,4 +76,5 @@ def train_joint(
         embedding=mask.embedding,
         detector=training.detector,
         device=computation.device,
+        rehearsal=computation.dry_run,
     )

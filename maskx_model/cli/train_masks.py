@@ -94,7 +94,7 @@ def train_masks(
         from maskx_model.training.pretrained import import_masks, pretrained_features
 
         if mask.kind == "class_specific":
-            refuse_training_options(training, schedule, mask_classes)
+            refuse_training_options(training, schedule, computation, mask_classes)
             import_masks(dataset, detector, training.pretrained, out, chosen)
             return
         features = pretrained_features(training.pretrained, chosen)
@@ -107,10 +107,13 @@ def train_masks(
         embedding=model.embedding,
         features=features,
         device=computation.device,
+        rehearsal=computation.dry_run,
     )
 
 
-def refuse_training_options(training: TrainingOptions, schedule: ScheduleOptions, mask_classes: str | None) -> None:
+def refuse_training_options(
+    training: TrainingOptions, schedule: ScheduleOptions, computation: ComputeOptions, mask_classes: str | None
+) -> None:
     """Raise ConfigError for an option of the training where weights are taken over and nothing is trained."""
     options = {
         "--mask-classes": mask_classes,
@@ -121,6 +124,7 @@ def refuse_training_options(training: TrainingOptions, schedule: ScheduleOptions
         "--images-per-batch": schedule.images_per_batch,
         "--mask-weight": training.mask_weight,
         "--min-mask-score": training.min_mask_score,
+        "--dry-run": computation.dry_run or None,
     }
     if given := [name for name, value in options.items() if value is not None]:
         raise ConfigError(

@@ -18,8 +18,10 @@ from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
 from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes, predict_grabcut
 from maskx_model.evaluation.protocols import PROTOCOLS, Protocol, ProtocolName
+from maskx_model.evaluation.ranks import own_share, shared_predictions
 from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.world import current_world
 
 MasksFrom = Literal["model", "grabcut"]
 """Where the masks come from: the model's mask branch, or GrabCut of its boxes (Table 2's baseline)."""
@@ -43,7 +45,8 @@ def evaluate_models(
 ) -> EvaluationRun:
     """Load the models, the baseline first, run them on the images, and measure what they predict.
 
-    Where the source has no masks, only boxes are measured. `device`: by default a GPU where there is one. `made_from`
+    Ranks that torchrun started share the images, and each measures all. Where the source has no masks, only boxes are
+    measured. `device`: by default a GPU where there is one. `made_from`
     goes into the result. Raises DataError for a split or source that cannot be evaluated and for invalid detections,
     CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
     """
@@ -51,12 +54,15 @@ def evaluate_models(
     labels = protocol.classes(data, source)
     rows = data.select(options.split, source)[: options.max_images]
     masks = options.masks if _has_masks(data, source) else None
-    device = resolve_device(device)
+    device, world = resolve_device(device), current_world()
     models = _load(data, uris, device, masks)
     ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
-    progress = tqdm(map(data.pixels, rows), "evaluate", len(rows), unit="image", mininterval=1)
+    own = own_share(rows, world)
+    progress = tqdm(map(data.pixels, own), "evaluate", len(own), unit="image", mininterval=1, disable=world.rank > 0)
+    images = zip(progress, own_share(ground_truth, world), strict=True)
     with in_precision_of(options.compute, device):
-        predictions = _predict(zip(progress, ground_truth, strict=True), models, protocol, masks, options.compute)
+        predictions = _predict(images, models, protocol, masks, options.compute)
+    predictions = shared_predictions(predictions, len(rows), world)
     mask_classes = frozenset(models[next(iter(models))].mask_classes)
     result = measure(
         ground_truth,

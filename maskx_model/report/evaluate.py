@@ -46,9 +46,9 @@ def evaluate(
 
     Writes `<out>/metrics.json`, `per_class.csv`, `predictions-<kind>.json` (COCO's results format; by LVIS's protocol
     only what counts) with `categories.json`, `report.html` (one page that contains its images) and `pictures/`, all or
-    nothing. If `out` holds the same evaluation already, it is returned. `max_images`: only the first images of the
-    split. `stages`: further model folders whose training curves the report shows. `device`: by default a GPU where
-    there is one. `compute`: precision and compilation.
+    nothing. Under torchrun all ranks call this and share the images. If `out` holds the same evaluation already, it is
+    returned. `max_images`: only the first images of the split. `stages`: further model folders whose training curves
+    the report shows. `device`: by default a GPU where there is one. `compute`: precision and compilation.
 
     Raises ConfigError if `out` holds anything but an older evaluation, and for a baseline with `grabcut`; DataError for
     a split or source that cannot be evaluated and for detections that are not numbers; CheckpointError for a model that
@@ -56,6 +56,7 @@ def evaluate(
     """
     from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
     from maskx_model.report.folder import check_replaceable, read_finished, write_evaluation
+    from maskx_model.training.world import check_agreement, current_world, joined_world
 
     data = Dataset.open(dataset)
     options = EvaluationOptions(split, source_in(data, source), max_images, protocol, masks, compute)
@@ -67,8 +68,12 @@ def evaluate(
     check_replaceable(out)
     if masks == "grabcut" and baseline is not None:
         raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline in a run of its own")
-    run = evaluate_models(data, uris, options, device, made_from)
-    write_evaluation(out, run, [*stages, *uris])
+    with joined_world(device) as own:
+        check_agreement(out, made_from)
+        run = evaluate_models(data, uris, options, own, made_from)
+        if current_world().is_first:
+            write_evaluation(out, run, [*stages, *uris])
+        current_world().wait_for_all()
     return run.result
 
 

@@ -72,12 +72,17 @@ def _train(
     def loss(batch: RoiBatch) -> Measured:
         return Measured({"loss_mask": _loss(branch, batch, embeddings)}, {"loss_mask": len(batch)})
 
-    task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss)
+    task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss, shapes=shapes)
     own = session.below(f"rate-{learning_rate:g}", {"rate": learning_rate})
     metrics = train(task, schedule, learning_rate, seed, own)
     held_out_loss = _mean_loss(branch, held_out, embeddings) if held_out is not None else 0.0
     line = {"step": schedule.steps, "learning_rate_tried": learning_rate, "loss_held_back": held_out_loss}
     return _Trained(model, held_out_loss, metrics + msgspec.json.encode(line) + b"\n")
+
+
+def shapes(batch: RoiBatch) -> str:
+    """The number of the batch's RoIs and the shape of their features."""
+    return f"{len(batch)} RoIs with features of {'×'.join(map(str, batch.features.shape[1:]))}"
 
 
 def _loss(branch: MaskBranch, rois: RoiBatch, embeddings: Tensor) -> Tensor:

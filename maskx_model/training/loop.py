@@ -91,6 +91,8 @@ class _Training:
         progress = Progress(self.task.title, self.start, last, self.schedule.images_per_batch, self.world.is_first)
         with noticed_termination() as terminated, StallWatch(self.task.title, self.world) as watch:
             for step, batch in progress.numbered(self.task.batches(self.start), watch):
+                if self.session.rehearsal:
+                    logger.info("%s, step %d: %s", self.task.title, step, self.task.shapes(batch))
                 losses = self._step(step, batch, watch)
                 done = step + 1
                 if done % self.schedule.log_every == 0 or done == last or self.session.rehearsal:

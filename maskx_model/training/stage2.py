@@ -27,6 +27,8 @@ from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from maskx_model.training.sitting import Session
 from maskx_model.training.world import current_world
 
+REHEARSED_IMAGES = 64
+"""Images that a rehearsal reads at most: where RoIs are cached they are computed before the first step."""
 HELD_OUT = 10
 """With several learning rates to choose from, every tenth image is held out to choose by."""
 
@@ -55,6 +57,8 @@ def fit_masks(
     reader = SampleReader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets, made)
     seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
     rows = rows_with_masks(data, preset.stage2_source, reader, seen)
+    if session.rehearsal:
+        rows = rows[:REHEARSED_IMAGES]
     training, held_out = split_rows(rows, preset.stage2)
     if not training:
         raise DataError(

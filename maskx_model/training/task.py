@@ -24,6 +24,10 @@ def _neighbors(batch: Any, part: slice) -> Any:
     return batch[part]
 
 
+def _length(batch: Any) -> str:
+    return f"{len(batch)} items"
+
+
 def _no_keys(_: Any) -> Sequence[str]:
     return ()
 
@@ -33,7 +37,7 @@ class Task(Generic[Batch]):
     """What a training trains.
 
     `batches(step)` yields this rank's part of the batches from that step on. `keys`: the images of a batch, for errors.
-    `part`: some neighbors of a batch, where its gradients are accumulated.
+    `shapes`: what a batch is, in words. `part`: some neighbors of a batch, where its gradients are accumulated.
     """
 
     title: str
@@ -41,4 +45,5 @@ class Task(Generic[Batch]):
     batches: Callable[[int], Iterable[Batch]]
     loss: Callable[[Batch], Measured]
     keys: Callable[[Batch], Sequence[str]] = _no_keys
+    shapes: Callable[[Batch], str] = _length
     part: Callable[[Batch, slice], Batch] = _neighbors

@@ -1,5 +1,6 @@
 """The training loop on batches of images: stage 1 and training end to end."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from torch import nn
@@ -42,8 +43,15 @@ def train_on_images(
     def batches(start: int) -> Iterable[list[Sample]]:
         return load_batches(samples, range(start, schedule.steps), device)
 
-    task = Task(title, module, batches, loss, keys)
+    task = Task(title, module, batches, loss, keys, shapes)
     return train(task, schedule, schedule.learning_rates[0], seed, session)
+
+
+def shapes(batch: list[Sample]) -> str:
+    """The sizes of the batch's images and the number of their objects."""
+    sizes = Counter(f"{sample.image.shape[1]}×{sample.image.shape[0]}" for sample in batch)
+    images = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items()))
+    return f"{len(batch)} images ({images}) with {sum(len(sample.labels) for sample in batch)} objects"
 
 
 def keys(batch: list[Sample]) -> list[str]:

@@ -1,27 +1,82 @@
-"""A training on several ranks, each a process on the CPU, as torchrun starts them."""
+"""A training on several ranks, each a process on the CPU with one thread: forked from one that has imported torch, or
+started by torchrun itself."""
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
 
 from tests.maskx_model.killing import REPOSITORY
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["maskx_model.training.stage1", "maskx_model.training.stage2", "maskx_model.training.joint"]
+)
+TIMEOUT = 240
 
-def torchrun(ranks: int, module: str, *arguments: str, restarts: int = 0) -> list[str]:
-    """The command that starts `python -m MODULE ARGUMENTS` on that many ranks of this machine."""
+
+def on_ranks(ranks: int, function: Callable[..., object], *arguments: object) -> list[str]:
+    """What the function returns or raises on each of so many ranks, as text, by rank."""
+    answers: SimpleQueue[tuple[int, str]] = FORKS.SimpleQueue()
+    port = free_port()
+    own = [(rank, ranks, port, function, arguments, answers) for rank in range(ranks)]
+    processes = [FORKS.Process(target=_on_rank, args=each) for each in own]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(TIMEOUT)
+        if process.is_alive():
+            process.kill()
+    said = dict(answers.get() for _ in range(ranks) if not answers.empty())
+    return [said.get(rank, f"no answer, exit code {process.exitcode}") for rank, process in enumerate(processes)]
+
+
+def _on_rank(
+    rank: int,
+    ranks: int,
+    port: int,
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+    answers: "SimpleQueue[tuple[int, str]]",
+) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    try:
+        answers.put((rank, str(function(*arguments))))
+    except Exception as error:
+        traceback.print_exc()
+        answers.put((rank, str(error)))
+        sys.exit(1)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        port: int = own.getsockname()[1]
+        return port
+
+
+def torchrun(ranks: int, module: str, *arguments: str, restarts: int = 0) -> "subprocess.Popen[str]":
+    """Start `python -m MODULE ARGUMENTS` on that many ranks of this machine."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    return [*launcher, f"--max-restarts={restarts}", "-m", module, *arguments]
-
-
-def run_ranks(ranks: int, module: str, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """Runs it to its end; the caller looks at the exit code."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        torchrun(ranks, module, *arguments),
+    return subprocess.Popen(
+        [*launcher, f"--max-restarts={restarts}", "-m", module, *arguments],
         cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=timeout,
     )

@@ -1,7 +1,8 @@
 """The loop: its schedules, and going on after a stop as if there had been none."""
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from maskx_model.config import Schedule
 from maskx_model.training.checkpoint import load_training_state
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
+from maskx_model.training.metric_sink import Observers
 from maskx_model.training.optimizer import learning_rate_factor
 from maskx_model.training.sitting import Session
 from maskx_model.training.task import Losses
@@ -169,3 +171,112 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, checkpoint_
     with pytest.raises(MaskxError, match="test, step 0: weight is not finite; lower the learning rate"):
         train(task(net, lambda _: {"fit": 1e4 * net.weight.sum()}), schedule, 1e38, 0, Session(checkpoints))
     assert load_training_state(str(tmp_path), ORIGIN) is None
+
+
+def test_a_rehearsal_makes_three_steps_tells_what_they_cost_and_keeps_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    net = small_net()
+    made: list[int] = []
+
+    def counted(start: int) -> Iterator[Tensor]:
+        for step, batch in enumerate(batches(start), start):
+            made.append(step)
+            yield batch
+
+    session = Session(Checkpoints(str(tmp_path), ORIGIN), rehearsal=True)
+    with caplog.at_level("INFO"):
+        train(task(net, lambda batch: {"fit": net(batch).square().mean()}, counted), schedule_of(9), 0.1, 0, session)
+    assert made == [0, 1, 2] and list(tmp_path.iterdir()) == []
+    assert "test, step 0: 4 items" in caplog.text
+    assert re.search(
+        r"test: [\d.]+ s a step, [\d.]+ GB of memory at most; 9 steps would take [\d.]+ hours", caplog.text
+    )
+
+
+def test_a_step_that_does_not_fit_into_memory_names_what_to_lower() -> None:
+    net = small_net()
+
+    def loss(_: Tensor) -> Losses:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB\nand more")
+
+    message = (
+        r"test, step 0: CUDA out of memory.*; lower --images-per-batch \(16\), or take the batch in parts .*2\), or"
+    )
+    with pytest.raises(MaskxError, match=message):
+        train(task(net, loss), schedule_of(3), 0.05, 0)
+
+
+def test_gradients_accumulate_to_those_of_the_whole_batch() -> None:
+    """Without batch norm and dropout, which see each part for itself."""
+    weights = []
+    for accumulate in (1, 2, 4):
+        torch.manual_seed(0)
+        net = nn.Linear(3, 1)
+        schedule = Schedule(steps=5, warmup_steps=0, accumulate=accumulate)
+        train(task(net, lambda batch, net=net: {"fit": net(batch).square().mean()}), schedule, 0.1, 0)  # type: ignore[misc]
+        weights.append(net.weight.detach())
+    assert all(torch.allclose(each, weights[0], rtol=1e-5) for each in weights)
+
+
+def test_a_batch_that_does_not_fall_into_equal_parts_is_refused() -> None:
+    net = nn.Linear(3, 1)
+    with pytest.raises(ConfigError, match="accumulate: 4 images of a rank cannot be taken in 3 equal parts"):
+        train(task(net, lambda batch: {"fit": net(batch).mean()}), Schedule(steps=1, accumulate=3), 0.1, 0)
+
+
+def test_the_trained_weights_are_the_moving_average_and_a_stop_does_not_change_it(tmp_path: Path) -> None:
+    steps: list[Tensor] = []
+
+    def trained(steps_made: int, folder: str) -> nn.Module:
+        net = nn.Linear(3, 1, bias=False)
+        nn.init.ones_(net.weight)
+        schedule = Schedule(steps=steps_made, warmup_steps=0, checkpoint_every=1, average=0.9)
+
+        def loss(batch: Tensor) -> Losses:
+            steps.append(net.weight.detach().clone())
+            return {"fit": net(batch).square().mean()}
+
+        train(task(net, loss), schedule, 0.1, 0, Session(Checkpoints(f"{tmp_path}/{folder}", ORIGIN)))
+        return net
+
+    net = trained(3, "whole")
+    trained(2, "stopped")
+    assert torch.equal(trained(3, "stopped").state_dict()["weight"], net.state_dict()["weight"])
+    second, third = steps[1], steps[2]
+    assert not torch.equal(net.state_dict()["weight"], third)
+    assert min(second.min(), third.min()) < net.state_dict()["weight"].mean() < steps[0].max()
+
+
+def test_the_best_checkpoint_stays_beside_the_newest_two(tmp_path: Path) -> None:
+    net = small_net()
+
+    class Scores:
+        every, best_by = 2, "score"
+
+        def __call__(self, step: int, module: nn.Module) -> dict[str, float]:
+            assert module is net
+            return {"score": 1.0 if step == 4 else 0.0}
+
+    session = Session(Checkpoints(str(tmp_path), ORIGIN), Observers(watch=Scores()))
+    train(task(net, lambda batch: {"fit": net(batch).square().mean()}), schedule_of(13), 0.1, 0, session)
+    names = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
+    assert names == ["step-00000004", "step-00000010", "step-00000012"]
+
+
+def test_the_sink_gets_losses_learning_rate_and_the_machines_figures() -> None:
+    net = small_net()
+    seen: list[tuple[int, set[str]]] = []
+    closed = []
+
+    class Sink:
+        def write(self, step: int, values: Mapping[str, float]) -> None:
+            seen.append((step, set(values)))
+
+        def close(self) -> None:
+            closed.append(True)
+
+    session = Session(observers=Observers(sink=Sink()))
+    train(task(net, lambda batch: {"fit": net(batch).square().mean()}), schedule_of(6), 0.1, 0, session)
+    machine = {"system/images_per_second", "system/data_wait", "system/memory_bytes", "system/seconds_left"}
+    assert seen == [(step, {"loss", "fit", "learning_rate", *machine}) for step in (4, 6)] and closed == [True]

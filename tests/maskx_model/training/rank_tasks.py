@@ -1,0 +1,92 @@
+"""What the tests have several ranks train. Run by torchrun: `python -m … HOW OUT STEPS` fits a line."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from maskx_model.config import Schedule
+from maskx_model.report.evaluate import evaluate
+from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.loop import train
+from maskx_model.training.sitting import Session
+from maskx_model.training.stages import train_detector, train_joint, train_masks
+from maskx_model.training.stall import EXCHANGING, StallWatch
+from maskx_model.training.task import Measured, Task
+from maskx_model.training.world import current_world, joined_world
+from tests.maskx_model.tiny_presets import tiny, tiny_cached
+
+
+def train_stage(stage: str, dataset: str, detector: str, out: str, steps: int) -> None:
+    """A stage of the tiny preset, with four images a step in stage 1."""
+    preset = tiny(steps)
+    if stage == "detector":
+        train_detector(dataset, out, replace(preset, stage1=replace(preset.stage1, images_per_batch=4)))
+    elif stage == "masks":
+        train_masks(dataset, detector, out, preset)
+    elif stage == "masks_cached":
+        train_masks(dataset, detector, out, tiny_cached(steps))
+    else:
+        train_joint(dataset, out, preset)
+
+
+def train_with_seed_of_rank(dataset: str, out: str) -> None:
+    """Ranks that were started with different seeds."""
+    train_detector(dataset, out, tiny(2), seed=int(os.environ["RANK"]))
+
+
+def fit_line(how: str, out: str, steps: int) -> str:
+    """A line fitted to points, four in a batch; `how` says what goes wrong on the last rank. Returns the weights."""
+    schedule = Schedule(steps=steps, images_per_batch=4, warmup_steps=0, checkpoint_every=5, log_every=1)
+    with joined_world("cpu"):
+        world = current_world()
+        wrong = world.rank == world.size - 1
+        net = nn.Linear(3, 1, bias=False)
+        nn.init.ones_(net.weight)
+
+        def batches(start: int) -> Iterator[Tensor]:
+            for step in range(start, steps):
+                if how == "slow":
+                    time.sleep(0.02)
+                points = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))[world.part(4)]
+                yield points * torch.nan if how == "not finite" and wrong and step == 3 else points
+
+        def loss(points: Tensor) -> Measured:
+            if how == "without a positive" and wrong:
+                return Measured({"fit": points.sum() * 0}, {"fit": 0})
+            return Measured({"fit": (net(points)[:, 0] - 2 * points.sum(1)).square().mean()}, {"fit": len(points)})
+
+        def keys(_: Tensor) -> list[str]:
+            return [f"image-of-rank-{world.rank}"]
+
+        train(Task("lines", net, batches, loss, keys), schedule, 0.01, 0, Session(Checkpoints(out, {"line": 1})))
+        return str(net.weight.tolist())
+
+
+def evaluate_on_rank(model: str, dataset: str, out: str) -> None:
+    """An evaluation of the model on the validation images."""
+    evaluate(model, dataset, out)
+
+
+def stalled() -> str:
+    """Who is waited for, when the last rank is at step 3 and waits for data, and the others are at step 4."""
+    with joined_world("cpu"):
+        world = current_world()
+        with StallWatch("test", world, patience=0.01) as watch:
+            if world.rank == world.size - 1:
+                watch.doing(3, "waiting for data")
+            else:
+                watch.doing(4, EXCHANGING)
+            time.sleep(0.2)
+            world.wait_for_all()
+            said = watch.report()
+            world.wait_for_all()
+        return said
+
+
+if __name__ == "__main__":
+    print(fit_line(sys.argv[1], sys.argv[2], int(sys.argv[3])))
