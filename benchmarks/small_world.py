@@ -1,0 +1,30 @@
+"""A small generated dataset, and the toy preset on it: what benchmarks of the training loop train."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
+
+
+def small_dataset(folder: Path, images: int) -> str:
+    """The URI of a dataset of that many generated images; made once."""
+    from data_prep.prepare.options import PrepareOptions
+    from data_prep.prepare.prepare import prepare
+    from data_prep.toy_world import write_toy_world
+
+    original, dataset = folder / "original", folder / "dataset"
+    if not (dataset / "manifest.json").exists():
+        write_toy_world(original, images=images, val_images=8)
+        sources = (f"coco=coco:{original}/coco", f"vg=vg:{original}/visual_genome")
+        prepare(PrepareOptions(sources=sources, out=str(dataset), max_rejected=0.5))
+    return str(dataset)
+
+
+def short_run(steps: int, checkpoint_every: int, images_per_batch: int) -> RunConfig:
+    """The toy preset with that much of stage 1, and a line of metrics each step."""
+    toy = get_preset("toy")
+    stage1 = replace(
+        toy.stage1.of_steps(steps), checkpoint_every=checkpoint_every, images_per_batch=images_per_batch, log_every=1
+    )
+    return replace(toy, stage1=stage1)
