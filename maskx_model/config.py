@@ -193,7 +193,7 @@ class Schedule:
     the weights of the last step."""
     flip: bool = True
     """Mirror every other image, at random."""
-    checkpoint_every: int = 1000
+    checkpoint_every: int = 250
     """Steps between two checkpoints, from which an interrupted training resumes."""
     log_every: int = 20
     """Steps between two lines of metrics."""

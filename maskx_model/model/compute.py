@@ -1,6 +1,7 @@
 """How a model is computed: on which device, in which precision, and with or without torch's compiler (`Compute`)."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torchvision.models.detection import FasterRCNN
@@ -29,6 +30,26 @@ def in_precision_of(compute: Compute, device: str | torch.device) -> AbstractCon
     has_bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     wanted = compute.precision == "bf16" or (compute.precision == "auto" and has_bf16)
     return torch.autocast(kind, torch.bfloat16, enabled=wanted)
+
+
+@contextmanager
+def repeatable(device: str | torch.device) -> Iterator[None]:
+    """Until the block ends, a CPU computes the same bits each time, with any fixed number of threads.
+
+    By default several threads add up a gradient in the order in which they come. GPUs stay as they are: some of their
+    operations have no such form.
+    """
+    if torch.device(device).type != "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and no value of it is read
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
 
 
 def compile_backbone(detector: FasterRCNN, compute: Compute) -> None:

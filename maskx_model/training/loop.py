@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.storage.errors import ConfigError, MaskxError
 from maskx_model.config import Schedule
 from maskx_model.data.seeds import step_seed
-from maskx_model.model.compute import in_precision_of
+from maskx_model.model.compute import in_precision_of, repeatable
 from maskx_model.training.average import MovingAverage
 from maskx_model.training.module_state import capture, restore
 from maskx_model.training.optimizer import build_optimizer, learning_rate_factor
@@ -61,7 +61,8 @@ def train(
     training = _Training(task, schedule, learning_rate, seed, session)
     sink = training.sink
     try:
-        return training.run()
+        with repeatable(training.device):
+            return training.run()
     finally:
         if session.checkpoints is not None:
             session.checkpoints.finish()

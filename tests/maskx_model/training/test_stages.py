@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from data_prep.format.reader import Dataset
@@ -33,6 +34,17 @@ def test_a_detector_killed_in_training_ends_in_the_same_weights(
     killed("detector", toy_dataset.uri, "", tmp_path, "checkpoint")
     train_detector(toy_dataset.uri, str(tmp_path), tiny(STEPS))
     assert_same_model_of_other_cadence(tmp_path, detector)
+
+
+def test_the_same_training_gives_the_same_bits_with_two_threads(toy_dataset: Dataset, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for name in ("a", "b"):
+            train_detector(toy_dataset.uri, f"{tmp_path}/{name}", tiny(6))
+    finally:
+        torch.set_num_threads(before)
+    assert_same_model(tmp_path / "a", tmp_path / "b")
 
 
 def assert_same_model_of_other_cadence(a: str | Path, b: str | Path) -> None:
