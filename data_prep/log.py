@@ -1,6 +1,7 @@
 """What the libraries log, on standard error: commands and pipeline steps show it, who imports the libraries decides."""
 
 import logging
+import os
 import sys
 
 LIBRARIES = ("data_prep", "maskx_model")
@@ -30,10 +31,12 @@ _HANDLER.setFormatter(_Text())
 def show_log() -> None:
     """Write what data_prep and maskx_model log, from INFO on, to standard error, a line a message.
 
-    The root logger gets none of it: where Beam, MLflow or KFP have given it a handler, nothing appears twice.
+    The root logger gets none of it: where Beam, MLflow or KFP have given it a handler, nothing appears twice. Of several
+    processes that torchrun started the first tells all, the others their warnings.
     """
+    first = os.environ.get("RANK", "0") == "0"
     for name in LIBRARIES:
         logger = logging.getLogger(name)
         logger.addHandler(_HANDLER)
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.INFO if first else logging.WARNING)
         logger.propagate = False
