@@ -31,7 +31,7 @@ _HANDLER.setFormatter(_Text())
 def show_log() -> None:
     """Write what data_prep and maskx_model log, from INFO on, to standard error, a line a message.
 
-    The root logger gets none of it: where Beam, MLflow or KFP have given it a handler, nothing appears twice. Of several
+    The root logger gets none of it: where Beam, MLflow or KFP have given it a handler, nothing appears twice. Of the
     processes that torchrun started the first tells all, the others their warnings.
     """
     first = os.environ.get("RANK", "0") == "0"
