@@ -57,7 +57,7 @@ REPAIRED = {
     "id_mapped": "ids that are text, or no number up to 2^53: numbered anew",
     "number_written": "records whose numbers are written as text, floats, true or false",
     "polygon_part": "masks of which a part without three points or an area was dropped",
-    "segmentation_shape": "masks written as text, as one list, as pairs, or a level too deep",
+    "segmentation_shape": "masks written as text, as one list, as points (pairs or x and y), or a level too deep",
     "size_from_file": "images whose listed width and height are absent or wrong: the file's are taken",
     "file_name_backslash": "images whose file name has \\ for /",
     "file_name_percent": "images whose file name is percent-encoded (%20 for a blank)",

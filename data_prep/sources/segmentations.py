@@ -29,27 +29,43 @@ def plain_segmentation(value: Any, bbox: Any, repairs: list[Repair]) -> list[lis
 
     None where there is none, also where its four numbers are the box. Raises BrokenError if it cannot be read.
     """
-    written, value = value, without_quotes(value)
-    if is_nothing(value):
+    plain = _in_shape(without_quotes(value))
+    if plain is None:
         return None
-    if value is not written:
-        repairs.append(("segmentation_shape", shown("segmentation", written)))
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-        value = value[0]
-        repairs.append(("segmentation_shape", shown("segmentation", written)))
-    if isinstance(value, dict):
-        return _run_lengths(value, repairs)
-    if not isinstance(value, list):
-        raise BrokenError("bad_mask", shown("segmentation", value))
-    listed = _as_polygons(value)
-    if listed != value and value is written:
+    if plain != value:
         repairs.append(("segmentation_shape", shown("segmentation", value)))
-    if len(listed) == 1 and len(listed[0]) == _BOX:
-        if listed[0] == bbox:
+    if isinstance(plain, dict):
+        return _run_lengths(plain, repairs)
+    if len(plain) == 1 and len(plain[0]) == _BOX:
+        if plain[0] == bbox:
             repairs.append(("box_as_mask", shown("segmentation", value)))
             return None
         raise BrokenError("bad_mask", f"{shown('segmentation', value)}: 4 numbers are no polygon")
-    return _good_parts(listed, repairs)
+    return _good_parts(plain, repairs)
+
+
+def _in_shape(value: Any) -> list[list[Any]] | dict[str, Any] | None:
+    """Lists of numbers, or an object of run lengths, out of what is written around them; None for nothing."""
+    if is_nothing(value):
+        return None
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) and not _is_point(value[0]):
+        value = value[0]
+    if isinstance(value, dict):
+        return value | {"counts": _plain_counts(value["counts"])} if "counts" in value else value
+    if not isinstance(value, list):
+        raise BrokenError("bad_mask", shown("segmentation", value))
+    return _as_polygons(_as_pairs(value))
+
+
+def _as_pairs(value: Any) -> Any:
+    """Points written as objects of x and y as pairs of numbers, however deep they stand."""
+    if isinstance(value, list):
+        return [_as_pairs(item) for item in value]
+    return [value["x"], value["y"]] if _is_point(value) else value
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, dict) and {"x", "y"} <= value.keys()
 
 
 def _as_polygons(value: list[Any]) -> list[list[Any]]:
@@ -107,11 +123,6 @@ def _area(x: list[float], y: list[float]) -> float:
 
 def _run_lengths(value: dict[str, Any], repairs: list[Repair]) -> RawRle:
     size, counts = value.get("size"), value.get("counts")
-    plain = _plain_counts(counts)
-    if plain != counts:
-        counts = plain
-        if all(reason != "segmentation_shape" for reason, _ in repairs):
-            repairs.append(("segmentation_shape", shown("segmentation", value)))
     if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, list | str):
         raise BrokenError("bad_mask", f"{shown('segmentation', value)}: neither polygons nor run lengths")
     try:

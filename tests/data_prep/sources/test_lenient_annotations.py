@@ -19,6 +19,7 @@ from tests.data_prep.small_sources import coco_object
 
 CATEGORIES = {1: "cat", to_id("id", "dog-7"): "dog"}
 SQUARE = [2, 3, 12, 3, 12, 8, 2, 8]
+POINTS = [{"x": x, "y": y} for x, y in zip(SQUARE[::2], SQUARE[1::2], strict=True)]
 WIDTH, HEIGHT = 40, 30
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [63, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 25, 5, 862]}
 COMPRESSED = encode_run_lengths(RUNS["counts"], (HEIGHT, WIDTH)).counts
@@ -67,6 +68,11 @@ def test_what_coco_writes_needs_no_repair() -> None:
         ({"segmentation": [[SQUARE]]}, "segmentation_shape"),
         ({"segmentation": [[2, 3], [12, 3], [12, 8], [2, 8]]}, "segmentation_shape"),
         ({"segmentation": [[[2, 3], [12, 3], [12, 8], [2, 8]]]}, "segmentation_shape"),
+        ({"segmentation": POINTS}, "segmentation_shape"),
+        ({"segmentation": [POINTS]}, "segmentation_shape"),
+        ({"segmentation": [SQUARE, POINTS]}, "segmentation_shape"),
+        ({"segmentation": json.dumps([POINTS])}, "segmentation_shape"),
+        ({"segmentation": json.dumps([RUNS])}, "segmentation_shape"),
         ({"bbox": "[2, 3, 10, 5]"}, "bbox_shape"),
         ({"bbox": "(2, 3, 10, 5)"}, "bbox_shape"),
         ({"bbox": [[2, 3, 10, 5]]}, "bbox_shape"),
@@ -119,6 +125,10 @@ def test_no_segmentation_is_a_box_and_no_repair(nothing: Any) -> None:
         ([[0, 0, 0, 0, 0, 0]], "bad_mask"),
         (0, "bad_mask"),
         ([{"size": [HEIGHT, WIDTH]}], "bad_mask"),
+        ([{"x": 2, "y": 3}], "bad_mask"),
+        (POINTS[:2], "bad_mask"),
+        ([{"x": 2, "y": None}] * 4, "bad_mask"),
+        ([{"x": [2], "y": 3}] * 4, "bad_mask"),
         ({"size": [WIDTH, HEIGHT], "counts": [1200]}, "bad_mask"),
         ({"size": [HEIGHT, WIDTH], "counts": [63, 5]}, "bad_mask"),
         ({"size": [HEIGHT, WIDTH], "counts": [1200]}, "empty_mask"),
@@ -167,7 +177,8 @@ def test_a_box_that_reaches_beyond_the_image_is_used_and_noted() -> None:
 scalars = (
     st.none() | st.booleans() | st.integers(-5, 2**60) | st.floats(-9, 60) | st.sampled_from(["", "7", "7.0", "x"])
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=6), max_leaves=12)
+points = st.fixed_dictionaries({"x": scalars, "y": scalars})
+values = st.recursive(scalars | points, lambda inner: st.lists(inner, max_size=6), max_leaves=12)
 run_lengths = st.fixed_dictionaries({"size": st.lists(scalars, max_size=3), "counts": scalars | st.lists(scalars)})
 
 
