@@ -1,6 +1,10 @@
-"""Whether a source's boxes are COCO's (x, y, width, height) in pixels: one box tells little, all of them do."""
+"""Whether a source's boxes are x, y, width, height in pixels: one box tells little, all of them do."""
+
+from collections.abc import Sequence
 
 import msgspec
+
+from data_prep.sources.coordinates import Box, CoordinateTransform
 
 # Annotation tools round, and let a box begin on the image's edge.
 _TOLERANCE = 1.0
@@ -31,6 +35,16 @@ class BoxCounts(msgspec.Struct):
         fraction = x + w <= 1 and y + h <= 1 and not beyond and max(width, height) > _SMALL
         self.fractions += fraction
         return "beyond_image" if beyond else "box_of_fractions" if fraction else None
+
+    def add_clipped(self, boxes: Sequence[Box], transform: CoordinateTransform) -> list[int]:
+        """Count boxes that were scaled and clipped to the image; returns the positions of those within 0 to 1."""
+        self.number += len(boxes)
+        if max(transform.width, transform.height) <= _SMALL:
+            return []
+        right, bottom = transform.scale_x, transform.scale_y
+        found = [at for at, (x, y, w, h) in enumerate(boxes) if x + w <= right and y + h <= bottom]
+        self.fractions += len(found)
+        return found
 
     def join(self, other: "BoxCounts") -> None:
         """Add another worker's counts."""

@@ -49,6 +49,11 @@ def is_url(name: str) -> bool:
     return bool(separator) and scheme.isalnum() and scheme.lower() != "file"
 
 
+def name_in_url(coco_url: str) -> str:
+    """COCO's folder and file, by which LVIS means an image: the end of its `coco_url`."""
+    return "/".join(coco_url.split("/")[-2:])
+
+
 def below(folder: str, name: str) -> str | None:
     """The name as a path below the folder, without `.` and `..`; None if it is empty, absolute, or leads out of it."""
     if not name or name.startswith("/") or "\0" in name:

@@ -8,7 +8,7 @@ from functools import cache
 
 import msgspec
 
-from data_prep.sources.file_names import FoundFile, ImageFolder, image_folders, is_url
+from data_prep.sources.file_names import FoundFile, ImageFolder, image_folders, is_url, name_in_url
 from data_prep.sources.json_files import read_items
 from data_prep.sources.open_coco import open_coco
 from data_prep.sources.splits import other_names, words_of
@@ -24,22 +24,24 @@ Find = Callable[[ImageFolder, str], FoundFile | None]
 
 
 class _Named(msgspec.Struct):
-    file_name: str | int
+    file_name: str | int | None = None
+    coco_url: str | None = None
 
 
 _named = msgspec.json.Decoder(_Named)
 
 
-def find_image_folder(annotations: str, remedy: str) -> str:
-    """The folder that a COCO-format file's names are relative to; `remedy` says how to name it otherwise.
+def find_image_folder(annotations: str, remedy: str, lvis: bool = False) -> str:
+    """The folder that a COCO-format file's names are relative to, or those in the URLs of LVIS's (`lvis`); `remedy`
+    says how to name it otherwise.
 
     Folders with the file's name, or with that of its split, go before `images/`, `data/` and the file's own folder.
     A folder in which the names exist as written goes before one in which the ladder of `file_names.py` finds them.
     Raises DataError if no folder has them, if several have, or if the file is not in COCO's format.
     """
-    names = _first_names(annotations)
+    names = _first_names(annotations, lvis)
     if not names:
-        raise DataError(f"{annotations}: lists no image with a file_name")
+        raise DataError(f"{annotations}: lists no image with a {'coco_url' if lvis else 'file_name'}")
     tiers = [[folder for folder in tier if is_folder(folder)] for tier in _candidates(annotations)]
     folders = image_folders(cache(finder))
     for least in (len(names) // 2 + 1, 1):
@@ -69,13 +71,15 @@ def _best(
     return best[0]
 
 
-def _first_names(annotations: str) -> list[str]:
+def _first_names(annotations: str, lvis: bool) -> list[str]:
     buffer, layout = open_coco(annotations)
     names = []
     for byte_range in layout.byte_ranges(0, "images")[:1]:
         for _, item in list(read_items(buffer, byte_range))[:_LOOKED_FOR]:
             with suppress(*JSON_ERRORS):  # such a record is rejected where all are read
-                names.append(str(_named.decode(item).file_name))
+                image = _named.decode(item)
+                name = name_in_url(image.coco_url) if lvis and image.coco_url else image.file_name
+                names += [] if name is None else [str(name)]
     return names
 
 

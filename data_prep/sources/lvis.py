@@ -22,6 +22,7 @@ from data_prep.sources.coco import (
 )
 from data_prep.sources.coercions import Id, shown, to_id
 from data_prep.sources.counts import Example, increase
+from data_prep.sources.file_names import name_in_url
 from data_prep.sources.images import SourceImage
 from data_prep.sources.lenient_annotations import record_fields
 from data_prep.sources.options import CocoFiles
@@ -56,8 +57,8 @@ def _read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
         return _read_own_image(lists, data, offset)
     if not found.coco_url:
         return _read_own_image(lists, data, offset)
-    file_name = "/".join(found.coco_url.split("/")[-2:])
-    listed = Image(found.id, found.width, found.height, file_name, found.flickr_url, found.license)
+    name = name_in_url(found.coco_url)
+    listed = Image(found.id, found.width, found.height, name, found.flickr_url, found.license)
     image = msgspec.structs.replace(source_image(lists, listed, offset), coco_id=found.id)
     return _with_classes(image, found.neg_category_ids, found.not_exhaustive_category_ids, lists)
 

@@ -12,7 +12,7 @@ from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.layouts import find_exports
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import exists, is_folder, is_on_disk
+from data_prep.storage.storage import exists, is_folder, is_on_disk, list_files
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class CocoFiles:
 
 @dataclass(frozen=True)
 class VisualGenomeFolder:
-    """A folder with `image_data.json`, `objects.json` and the images in `VG_100K/` and `VG_100K_2/`."""
+    """A folder with `image_data.json`, `objects.json`, and the images in `VG_100K/` and `VG_100K_2/` or one deeper."""
 
     source: str
     folder: str
@@ -86,13 +86,13 @@ def _parse(option: str) -> list[SourceFiles]:
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
         return [_file(name, split, annotations, images.rstrip("/"), rows)]
     path = path.rstrip("/")
-    if kind == "coco" and not is_folder(path) and exists(path):
-        return [_file_alone(name, split, path, option)]
+    if kind != "vg" and not is_folder(path) and exists(path):
+        return [_file_alone(name, split, path, option, "lvis" if kind == "lvis" else "coco")]
     if split:
         raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES or lvis:ANNOTATIONS,IMAGES")
     _require_folder(path, option)
     if kind == "vg":
-        return [VisualGenomeFolder(name, path)]
+        return [VisualGenomeFolder(name, _visual_genome_folder(path))]
     if kind == "lvis":
         return list(_lvis_folder(name, path, option))
     found = [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
@@ -127,6 +127,19 @@ def _refuse_url(path: str, option: str) -> None:
         )
 
 
+def _visual_genome_folder(path: str) -> str:
+    """The folder, or the one in it that has Visual Genome's files, as a zip unpacks them one deeper."""
+    if _has_image_data(path):
+        return path
+    tops = sorted({file.split("/")[0] for file in list_files(path) if "/" in file})
+    fitting = [top for top in tops if _has_image_data(f"{path}/{top}")]
+    return f"{path}/{fitting[0]}" if len(fitting) == 1 else path
+
+
+def _has_image_data(folder: str) -> bool:
+    return _is_there(f"{folder}/image_data.json")
+
+
 def _two_paths(path: str, option: str) -> tuple[str, str] | None:
     """ANNOTATIONS and IMAGES, which may have commas themselves; None for one path.
 
@@ -151,12 +164,12 @@ def _file(name: str, split: str | None, annotations: str, images: str, kind: Lit
     return CocoFiles(name, split or "train", posixpath.dirname(annotations) or ".", annotations, images, kind)
 
 
-def _file_alone(name: str, split: str | None, path: str, option: str) -> CocoFiles:
-    """A COCO-format file whose images are near it."""
+def _file_alone(name: str, split: str | None, path: str, option: str, kind: Literal["coco", "lvis"]) -> CocoFiles:
+    """A COCO-format or LVIS file whose images are near it."""
     if path.lower().endswith(_ARCHIVES):
-        raise DataError(f"{path}: an archive; unpack it, and write {name}=coco:FOLDER, wanted by --source {option}")
-    remedy = f"name the folder of the images: {name}{f'@{split}' if split else ''}=coco:ANNOTATIONS,IMAGES"
-    files = _file(name, split, path, find_image_folder(path, remedy), "coco")
+        raise DataError(f"{path}: an archive; unpack it, and write {name}={kind}:FOLDER, wanted by --source {option}")
+    remedy = f"name the folder of the images: {name}{f'@{split}' if split else ''}={kind}:ANNOTATIONS,IMAGES"
+    files = _file(name, split, path, find_image_folder(path, remedy, kind == "lvis"), kind)
     _tell(files)
     return files
 

@@ -11,11 +11,11 @@ from data_prep.sources.json_files import ByteRange, read_items
 from data_prep.sources.layout import open_array
 from data_prep.sources.options import VisualGenomeFolder
 from data_prep.sources.other_kinds import kind_of_visual_genome
-from data_prep.sources.visual_genome_images import IMAGE_FOLDERS, ITEMS, list_images
+from data_prep.sources.visual_genome_images import ITEMS, image_folders, list_images
 from data_prep.sources.visual_genome_records import lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, is_folder
+from data_prep.storage.storage import exists
 
 SYNSET_FILE = "object_synsets.json"
 
@@ -41,7 +41,7 @@ def list_visual_genome(folder: VisualGenomeFolder, number: int) -> VisualGenomeL
 
     Raises DataError if a file or folder is missing or is not Visual Genome's.
     """
-    if not any(is_folder(f"{folder.folder}/{name}") for name in IMAGE_FOLDERS):
+    if not image_folders(folder.folder):
         raise DataError(f"{folder.folder}: has neither VG_100K/ nor VG_100K_2/ with the images")
     images, counts = list_images(folder, number)
     path = f"{folder.folder}/objects.json"

@@ -18,7 +18,7 @@ from data_prep.sources.reasons import BrokenError
 from data_prep.sources.segmentations import Repair
 from data_prep.sources.visual_genome_records import either_id
 from data_prep.storage.errors import JSON_ERRORS
-from data_prep.storage.storage import list_files
+from data_prep.storage.storage import is_folder, list_files
 
 IMAGE_FOLDERS = ("VG_100K", "VG_100K_2")
 ITEMS = "of images"
@@ -44,7 +44,7 @@ def list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceIma
     """
     path = f"{folder.folder}/{_FILE}"
     buffer, layout = open_array(path, ITEMS)
-    folders = {file: name for name in reversed(IMAGE_FOLDERS) for file in list_files(f"{folder.folder}/{name}")}
+    paths = _paths(folder.folder)
     images: list[SourceImage] = []
     counts = Counts()
     for byte_range in layout.byte_ranges(number, ITEMS):
@@ -55,12 +55,31 @@ def list_images(folder: VisualGenomeFolder, number: int) -> tuple[list[SourceIma
                 text = excerpt(f"{error.seen}: {excerpt(bytes(item))}")
                 counts.rejects.append(Reject(folder.source, _FILE, "photograph", -1, offset, "malformed", text))
                 continue
-            images.append(_source_image(folder, number, found, offset, folders))
+            images.append(_source_image(folder, number, found, offset, paths))
     increase(counts.images, folder.source, len(counts.rejects))
     if not images:
         why = f"; {top_rejects(counts.rejects)}" if counts.rejects else ""
         raise RefusedError(f"{path}: lists no images that can be read, so there is nothing to prepare{why}", counts)
     return images, counts
+
+
+def image_folders(folder: str) -> list[str]:
+    """The folders of Visual Genome's images below `folder`: in it, or one deeper (`images/VG_100K/`); none if there is
+    none."""
+    found = [name for name in IMAGE_FOLDERS if is_folder(f"{folder}/{name}")]
+    if len(found) == len(IMAGE_FOLDERS):
+        return found
+    tops = sorted({file.split("/")[0] for file in list_files(folder) if "/" in file} - set(IMAGE_FOLDERS))
+    return found + [f"{top}/{name}" for name in IMAGE_FOLDERS for top in tops if is_folder(f"{folder}/{top}/{name}")]
+
+
+def _paths(folder: str) -> dict[str, str]:
+    """File name → path below the folder; in `VG_100K/` and `VG_100K_2/`, or in a folder in these."""
+    paths: dict[str, str] = {}
+    for name in image_folders(folder):
+        for file in list_files(f"{folder}/{name}"):
+            paths.setdefault(file.rpartition("/")[2], f"{name}/{file}")
+    return paths
 
 
 def _read(folder: VisualGenomeFolder, data: msgspec.Raw, offset: int, counts: Counts) -> _Image:
@@ -101,7 +120,7 @@ def _other_id(fields: dict[str, Any], name: str) -> int | None:
 
 
 def _source_image(
-    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, folders: dict[str, str]
+    folder: VisualGenomeFolder, number: int, image: _Image, offset: int, paths: dict[str, str]
 ) -> SourceImage:
     identity = either_id(image.image_id, None, "image_id")
     name = f"{identity}.jpg"
@@ -113,7 +132,7 @@ def _source_image(
         height=image.height,
         split="train",
         folder=folder.folder,
-        name=f"{folders.get(name, IMAGE_FOLDERS[0])}/{name}",
+        name=paths.get(name, f"{IMAGE_FOLDERS[0]}/{name}"),
         listed=_FILE,
         offset=offset,
         coco_id=image.coco_id,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from data_prep.format.records import Annotation
-from data_prep.sources.coercions import Id
+from data_prep.sources.coercions import Id, shown
 from data_prep.sources.coordinates import CoordinateTransform, to_hundredth
 from data_prep.sources.objects import ObjectFinding, RawRecord, RejectedObject
 from data_prep.sources.reasons import BrokenError
@@ -46,6 +46,7 @@ _rewritten_object = msgspec.json.Decoder(_AnyObject, strict=False)  # its number
 def add_visual_genome_objects(record: RawRecord, synsets: Mapping[str, str]) -> None:
     """Add the record's objects to its image's. `synsets` maps an object's name to its synset, for objects that have
     none."""
+    first = len(record.objects.annotations)
     for number, item in enumerate(_decode_objects(record.data)):
         try:
             annotation = object_annotation(item, record.transform, synsets)
@@ -61,6 +62,14 @@ def add_visual_genome_objects(record: RawRecord, synsets: Mapping[str, str]) -> 
                 record.objects.changed[len(record.objects.annotations)] = [finding]
             record.objects.annotations.append(annotation[0])
             record.objects.clipped += annotation[1]
+    _note_fractions(record, record.objects.annotations[first:])
+
+
+def _note_fractions(record: RawRecord, added: Sequence[Annotation]) -> None:
+    """Note boxes that are perhaps fractions of the image."""
+    for at in record.objects.boxes.add_clipped([annotation.bbox for annotation in added], record.transform):
+        seen = f"{shown('x, y, w, h', added[at].bbox)}, image {record.transform.width}×{record.transform.height}"
+        record.objects.noted.append(ObjectFinding("box_of_fractions", record.offset, added[at].id, seen))
 
 
 def _decode_objects(data: bytes) -> Sequence[_Object | msgspec.Raw]:

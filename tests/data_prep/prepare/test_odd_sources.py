@@ -1,6 +1,7 @@
 """What would train a wrong model is settled, told or refused: repeated images, wrong sizes, boxes of other kinds."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,30 @@ def test_visual_genomes_numbers_may_be_text_and_a_record_may_stand_twice(tmp_pat
     assert [a.id for record in records(tmp_path / "out").values() for a in record.objects["vg"]] == [7, 8]
     assert manifest.left_out["vg"]["doubled"] == 2
     assert manifest.repaired["vg"]["number_written"] > 0
+    assert manifest.rejected == {}
+
+
+def test_visual_genomes_boxes_that_may_be_fractions_are_noted_or_refused(tmp_path: Path) -> None:
+    fraction = vg_object(8, x=0.2, y=0.1, w=0.5, h=0.4)
+    write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(7), fraction]})
+    manifest = prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+    assert manifest.noted["vg"]["box_of_fractions"] == 1
+    write_vg(tmp_path / "vg", [vg_image(9)], {9: [fraction] * 3})
+    with pytest.raises(DataError, match="source vg: 3 of 3 boxes lie between 0 and 1"):
+        prepare_plainly(tmp_path / "refused", f"vg=vg:{tmp_path}/vg")
+
+
+@pytest.mark.parametrize("place", ["VG_100K", "images/VG_100K", "images2/VG_100K", "VG_100K/VG_100K"])
+@pytest.mark.parametrize("top", ["", "visual_genome/"])
+def test_visual_genome_may_lie_one_folder_deeper(tmp_path: Path, top: str, place: str) -> None:
+    root = tmp_path / "vg" / top
+    write_vg(root, [vg_image(9), vg_image(10)], {n: [vg_object(n)] for n in (9, 10)})
+    moved = (root / "VG_100K/9.jpg").read_bytes()
+    shutil.rmtree(root / "VG_100K")
+    (root / place).mkdir(parents=True)
+    (root / place / "9.jpg").write_bytes(moved)
+    manifest = prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+    assert manifest.counts["train"]["vg"]["photographs"] == 2
     assert manifest.rejected == {}
 
 

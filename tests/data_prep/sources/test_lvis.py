@@ -1,6 +1,7 @@
 """LVIS: its masks join COCO's images, its lists of classes stay, and held-out images stay held out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
+from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import DataError
 from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import (
@@ -51,6 +53,26 @@ def test_its_objects_join_cocos_image_with_its_lists(tmp_path: Path) -> None:
     assert record.negative == {"lvis": ["acorn", "bat_(animal)"]}
     assert record.not_exhaustive == {"lvis": ["cat"]}
     assert manifest.counts["train"]["coco+lvis"]["lvis_masks"] == 1
+
+
+@pytest.mark.parametrize("images", ["", "images/"])
+def test_a_file_alone_is_looked_for_cocos_folders_near_it(tmp_path: Path, images: str) -> None:
+    write_lvis(tmp_path, [lvis_image(1), lvis_image(2, "val2017")], [lvis_object(8, 1, category_id=2)], "val")
+    (tmp_path / images).mkdir(exist_ok=True)
+    for folder in ("train2017", "val2017"):
+        (tmp_path / folder).rename(tmp_path / images / folder)
+    manifest = prepare_plainly(tmp_path / "out", f"lvis@val=lvis:{tmp_path}/lvis_v1_val.json")
+    assert manifest.counts["val"]["lvis"]["photographs"] == 2
+    assert (manifest.sources[0].kind, manifest.repaired, manifest.rejected) == ("lvis", {}, {})
+
+
+def test_a_file_alone_without_images_is_told(tmp_path: Path) -> None:
+    write_lvis(tmp_path, [lvis_image(1)], [])
+    shutil.rmtree(tmp_path / "train2017")
+    with pytest.raises(
+        DataError, match=r"\(train2017/0+1\.jpg is the first\) are not in .*; .*lvis:ANNOTATIONS,IMAGES"
+    ):
+        parse_sources((f"lvis=lvis:{tmp_path}/lvis_v1_train.json",))
 
 
 def test_an_image_that_nobody_has_looked_through_has_no_lists(tmp_path: Path) -> None:
