@@ -12,11 +12,14 @@ from data_prep.storage.errors import ConfigError
 
 
 class _Named(NamedTuple):
-    """A class's name in the source, its synset (None: unknown), and its id in the source's files (None: unknown)."""
+    """A class's name in the source, and as far as they are known its synset, its id in the source's files, the original
+    one where that had to be mapped, and its supercategory."""
 
     name: str
     synset: str | None
     id: int | None
+    original_id: str | None = None
+    supercategory: str | None = None
 
 
 def categories(dataset: Dataset, source: Source, found: Iterable[str]) -> tuple[Category, ...]:
@@ -33,9 +36,14 @@ def categories(dataset: Dataset, source: Source, found: Iterable[str]) -> tuple[
     named += [_Named(name, name if source.kind == "vg" else None, None) for name in sorted(set(found) - known)]
     ids = [each.id for each in named if each.id is not None]
     if len(set(ids)) < len(ids):
-        named, ids = [each._replace(id=None) for each in named], []
+        named, ids = [each._replace(id=None, original_id=None) for each in named], []
     free = iter(range(max(ids, default=0) + 1, max(ids, default=0) + 1 + len(named)))
-    listed = [Category(next(free) if each.id is None else each.id, each.name, each.synset) for each in named]
+    listed = [
+        Category(
+            next(free) if each.id is None else each.id, each.name, each.synset, each.supercategory, each.original_id
+        )
+        for each in named
+    ]
     return tuple(sorted(listed, key=lambda category: category.id))
 
 
@@ -45,7 +53,10 @@ def _names(c: VocabularyClass, source: str, alone: bool) -> list[_Named]:
     ids: tuple[int | None, ...] = own.ids
     if len(ids) != len(own.names):
         ids = (c.category_id if alone else None,) + (None,) * (len(own.names) - 1)
-    return [_Named(name, c.synset, number) for name, number in zip(own.names, ids, strict=True)]
+    return [
+        _Named(name, c.synset, number, own.original_ids.get(name), own.supercategories.get(name))
+        for name, number in zip(own.names, ids, strict=True)
+    ]
 
 
 def choose(all_of: tuple[Category, ...], wanted: tuple[str, ...], vocabulary: Vocabulary) -> tuple[Category, ...]:

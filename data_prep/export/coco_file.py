@@ -13,13 +13,14 @@ from data_prep.format.index import IndexRow
 from data_prep.format.records import Annotation
 from data_prep.format.rle import coco_object
 from data_prep.sources.categories import Category
+from data_prep.sources.provenance import Provenance
 
 
 class CocoImage(msgspec.Struct, omit_defaults=True):
     """An image's record; the last three are LVIS's, written for a file in its format alone.
 
-    `id` is text where the source's own is. A Flickr photo's number is all that a dataset has of its `flickr_url`, and
-    all that readers take from it.
+    `id` is text where the source's own is, and so are those of annotations and categories. A Flickr photo's number is
+    all that a dataset has of its `flickr_url`, and all that readers take from it.
     """
 
     id: int | str
@@ -29,18 +30,26 @@ class CocoImage(msgspec.Struct, omit_defaults=True):
     license: int | None = None
     flickr_url: str | None = None
     coco_url: str | None = None
-    neg_category_ids: list[int] | None = None
-    not_exhaustive_category_ids: list[int] | None = None
+    neg_category_ids: list[int | str] | None = None
+    not_exhaustive_category_ids: list[int | str] | None = None
 
 
-class _Annotation(msgspec.Struct):
-    id: int
+class _Category(msgspec.Struct, omit_defaults=True):
+    id: int | str
+    name: str
+    synset: str | None = None
+    supercategory: str | None = None
+
+
+class _Annotation(msgspec.Struct, omit_defaults=True):
+    id: int | str
     image_id: int | str
-    category_id: int
+    category_id: int | str
     bbox: tuple[float, float, float, float]
     area: float
     iscrowd: int
     segmentation: dict[str, Any] | list[Any]
+    provenance: Provenance | None = None
 
 
 def flickr_url(row: IndexRow) -> str | None:
@@ -57,7 +66,7 @@ class CocoWriter:
         self._file = file
         self._spool = spool
         self._repeats = repeats
-        self._ids = {category.name: category.id for category in categories}
+        self._ids = {category.name: category.listed_id for category in categories}
         self._seen: set[int] = set()
         self._first_image = True
 
@@ -71,7 +80,8 @@ class CocoWriter:
 
     def _add(self, a: Annotation, image: int | str) -> None:
         segmentation: dict[str, Any] | list[Any] = coco_object(a.mask) if a.mask else []
-        written = _Annotation(a.id, image, self._ids[a.category], a.bbox, a.area, a.iscrowd, segmentation)
+        made = Provenance(a.provenance, score=a.mask_score) if a.provenance else None
+        written = _Annotation(a.listed_id, image, self._ids[a.category], a.bbox, a.area, a.iscrowd, segmentation, made)
         if a.id in self._seen:
             self._repeats.write(msgspec.json.encode(written) + b"\n")
             self.renumbered += 1
@@ -108,7 +118,7 @@ def coco_file(
             {"id": number, "name": text, "url": text if "://" in text else ""}
             for number, text in enumerate(licenses, start=1)
         ],
-        "categories": categories,
+        "categories": [_Category(c.listed_id, c.name, c.synset, c.supercategory) for c in categories],
     }
     with path.open("wb") as file, _temporary(path.parent) as spool, _temporary(path.parent) as repeats:
         file.write(b"{\n")

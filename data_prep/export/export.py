@@ -40,11 +40,13 @@ class ExportedSplit(NamedTuple):
 
 
 class Exported(NamedTuple):
-    """What was exported: the source, its file format (`coco` or `lvis`), and each split."""
+    """What was exported: the source, its file format (`coco` or `lvis`), each split, and which images the dataset was
+    asked to read upright, None for `auto`."""
 
     source: str
     kind: str
     splits: tuple[ExportedSplit, ...]
+    exif: str | None = None
 
 
 def export(options: ExportOptions) -> Exported:
@@ -73,7 +75,8 @@ def export(options: ExportOptions) -> Exported:
             "a COCO file says that its classes are annotated exhaustively, which those of source %s are not",
             selection.source,
         )
-    return Exported(selection.source, kind, splits)
+    exif = dataset.manifest.parameters.get("exif", "auto")
+    return Exported(selection.source, kind, splits, None if exif == "auto" else str(exif))
 
 
 class _Split:
@@ -84,7 +87,7 @@ class _Split:
         self._lvis = selection.kind == "lvis"
         self._file = f"annotations/{'lvis_v1' if self._lvis else 'instances'}_{part.split}.json"
         self._folder = "" if self._lvis else part.split
-        self._ids = {category.name: category.id for category in selection.categories}
+        self._categories = {category.name: category for category in selection.categories}
         self._licenses = {text: number for number, text in enumerate(selection.licenses, start=1)}
 
     def write(self, options: ExportOptions, names: FileNames) -> ExportedSplit:
@@ -133,8 +136,9 @@ class _Split:
             image.not_exhaustive_category_ids = self._known(record.not_exhaustive.get(source, []))
         writer.add(image, record.objects[source])
 
-    def _known(self, names: list[str]) -> list[int]:
-        return sorted(self._ids[name] for name in names if name in self._ids)
+    def _known(self, names: list[str]) -> list[int | str]:
+        known = (self._categories[name] for name in names if name in self._categories)
+        return [category.listed_id for category in sorted(known, key=lambda category: category.id)]
 
 
 def _write_image(path: Path, image: bytes, original: Path | None) -> None:

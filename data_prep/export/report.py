@@ -18,7 +18,10 @@ def describe_export(options: ExportOptions, exported: Exported) -> str:
     images, linked = (sum(getattr(each, what) for each in exported.splits) for what in ("images", "linked"))
     if options.images == "link" and linked < images:
         told.append(f"{images - linked:,} of {images:,} images are copies: their originals are not where they were")
-    return "\n\n".join([*told, f"To read it again: maskx data prepare {_sources(options, exported)} --out DATASET"])
+    exif = f" --exif {exported.exif}" if exported.exif else ""
+    return "\n\n".join(
+        [*told, f"To read it again: maskx data prepare {_sources(options, exported)}{exif} --out DATASET"]
+    )
 
 
 def _sources(options: ExportOptions, exported: Exported) -> str:

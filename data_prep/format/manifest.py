@@ -10,7 +10,7 @@ import msgspec
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, read, write
 
-FORMAT_VERSION = "1.3"
+FORMAT_VERSION = "1.4"
 
 
 class SourceFile(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 
 KEY = re.compile(r"[a-z0-9-]+")
 _LARGEST_ID = 2**53
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,29}")
 
 
 class Rle(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +28,7 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     source says so), `category` the source's own class name (`potted plant`, `bag.n.06`), `mask` absent where
     the source has a box only. `iscrowd=1` marks a region of many objects, never a positive. `provenance` says which
     program and model made the mask, where no person drew it, and `mask_score` how sure that is, in 0..1, if known.
+    `original_id` is the id in the source's file where that is text, or no number up to 2^53.
     """
 
     id: int
@@ -37,6 +39,12 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     mask: Rle | None = None
     provenance: str | None = None
     mask_score: float | None = None
+    original_id: str | None = None
+
+    @property
+    def listed_id(self) -> int | str:
+        """Its id in the source's own file."""
+        return as_listed(self.id, self.original_id)
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,12 +71,16 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     def listed_id(self, source: str) -> int | str:
         """The image's id in the source's own file: text, or a number beyond 2^53, where that has one. The dataset's id
         where another image of the source has the file's."""
-        number, original = self.ids[source], self.original_ids.get(source)
-        if original is None:
-            return number
-        if not original.removeprefix("-").isdecimal():
-            return original
-        return number if 0 <= int(original) <= _LARGEST_ID else int(original)
+        return as_listed(self.ids[source], self.original_ids.get(source))
+
+
+def as_listed(number: int, original: str | None) -> int | str:
+    """An id as its file has it: the `original` where there is one, as the dataset's `number` stands for it."""
+    if original is None:
+        return number
+    if not _WHOLE.fullmatch(original):
+        return original
+    return number if 0 <= int(original) <= _LARGEST_ID else int(original)
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -14,14 +14,19 @@ from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import read, write
 
 
-class SourceClass(msgspec.Struct, frozen=True):
+class SourceClass(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one source has of a class: its own names for it, how many objects and masks (all splits), and the category
-    id of each name in its files; none of Visual Genome, nor in datasets of format 1.2 and before."""
+    id of each name in its files; none of Visual Genome, nor in datasets of format 1.2 and before.
+
+    By name: `original_ids`, the ids in its files where those had to be mapped, and `supercategories`, both as far as
+    its files have them, and not in datasets of format 1.3 and before."""
 
     names: tuple[str, ...]
     objects: int
     masks: int = 0
     ids: tuple[int, ...] = ()
+    original_ids: dict[str, str] = {}
+    supercategories: dict[str, str] = {}
 
 
 class VocabularyClass(msgspec.Struct, frozen=True, omit_defaults=True):

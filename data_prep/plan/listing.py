@@ -91,7 +91,8 @@ def _add_classes(classes: dict[str, tuple[Category, ...]], files: CocoFiles, fou
             continue
         number = category.id if category.id not in ids else max(ids) + 1
         ids.add(number)
-        known.append(msgspec.structs.replace(category, id=number))
+        original = category.original_id if number == category.id else None
+        known.append(msgspec.structs.replace(category, id=number, original_id=original))
     classes[files.source] = tuple(sorted(known, key=lambda c: c.id))
 
 

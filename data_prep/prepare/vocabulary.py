@@ -71,7 +71,7 @@ def build_vocabulary(
     for synset in [*listed.names, *chosen]:
         names = listed.names.get(synset, {}) | {source: [synset] for source in genomes if synset in counts[source]}
         sources = {
-            source: _source_class(own, counts.get(source, {}), listed.ids.get(source, {}))
+            source: _source_class(own, counts.get(source, {}), listed.own.get(source, {}))
             for source, own in names.items()
         }
         found.append(VocabularyClass(synset, displayed[synset], sources, listed.category_ids.get(synset)))
@@ -81,16 +81,16 @@ def build_vocabulary(
 @dataclass
 class _Listed:
     """The classes of COCO-format sources by synset, in order: each source's names, the name for people, a number; and
-    by source the id of each name."""
+    by source the class of each name."""
 
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     displayed: dict[str, str] = field(default_factory=dict)
     category_ids: dict[str, int] = field(default_factory=dict)
-    ids: dict[str, dict[str, int]] = field(default_factory=dict)
+    own: dict[str, dict[str, Category]] = field(default_factory=dict)
 
     def add(self, source: str, categories: tuple[Category, ...], table: Mapping[str, str]) -> None:
         """Add a source's classes."""
-        self.ids[source] = {category.name: category.id for category in reversed(categories)}
+        self.own[source] = {category.name: category for category in reversed(categories)}
         for category in categories:
             synset = synset_of(category, table)
             own = self.names.setdefault(synset, {}).setdefault(source, [])
@@ -108,9 +108,18 @@ class _Listed:
             self.category_ids = {**found, **self.category_ids}
 
 
-def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]], ids: Mapping[str, int]) -> SourceClass:
+def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]], own: Mapping[str, Category]) -> SourceClass:
+    """What a source has of the class of these names; `own` are its classes by name, none of Visual Genome's."""
     objects, masks = (sum(counts.get(name, (0, 0))[i] for name in names) for i in range(2))
-    return SourceClass(tuple(names), objects, masks, tuple([ids[name] for name in names if name in ids]))
+    listed = [own[name] for name in names if name in own]
+    return SourceClass(
+        names=tuple(names),
+        objects=objects,
+        masks=masks,
+        ids=tuple([c.id for c in listed]),
+        original_ids={c.name: c.original_id for c in listed if c.original_id is not None},
+        supercategories={c.name: c.supercategory for c in listed if c.supercategory is not None},
+    )
 
 
 def lemma(synset: str) -> str:

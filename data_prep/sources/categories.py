@@ -5,22 +5,39 @@ from typing import Annotated, Any
 
 import msgspec
 
+from data_prep.format.records import as_listed
 from data_prep.sources.coercions import Id, is_mapped, shown, to_id
 from data_prep.sources.counts import Counts, Example
+from data_prep.sources.lenient_images import text
 from data_prep.sources.options import CocoFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.storage.errors import JSON_ERRORS, DataError
 
 
 class Category(msgspec.Struct, frozen=True):
-    """A class as the file lists it; `synset` says what it means, if the file does."""
+    """A class as the file lists it; `synset` says what it means and `supercategory` what it is one of, if the file
+    does. `original_id` is the id that the file has where that is text, or no number up to 2^53."""
 
     id: Id
     name: Annotated[str, msgspec.Meta(min_length=1)]
     synset: str | None = None
+    supercategory: str | None = None
+    original_id: str | None = None
+
+    @property
+    def listed_id(self) -> int | str:
+        """Its id in the file."""
+        return as_listed(self.id, self.original_id)
 
 
-_categories = msgspec.json.Decoder(list[Category])
+class _AsWritten(msgspec.Struct, frozen=True):
+    id: Id
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    synset: str | None = None
+    supercategory: str | None = None
+
+
+_categories = msgspec.json.Decoder(list[_AsWritten])
 
 
 def read_categories(files: CocoFiles, data: msgspec.Raw | None, counts: Counts) -> tuple[Category, ...]:
@@ -32,7 +49,7 @@ def read_categories(files: CocoFiles, data: msgspec.Raw | None, counts: Counts) 
     if data is None:
         raise DataError(f"{path}: has no 'categories'; is it the right file?")
     try:
-        listed = _categories.decode(data)
+        listed = [Category(each.id, each.name, each.synset, each.supercategory) for each in _categories.decode(data)]
     except JSON_ERRORS:
         listed = _read_leniently(files, data, counts)
     found: dict[int, Category] = {}
@@ -93,7 +110,7 @@ def _read_category(files: CocoFiles, item: Any, counts: Counts) -> Category:
         raise DataError(
             f"{files.annotations}: {shown('category', item)} is no object; give every category an id and a name"
         )
-    name, synset = item.get("name"), item.get("synset")
+    name = item.get("name")
     if isinstance(name, int | float) and not isinstance(name, bool):
         counts.repair(files.source, "number_written", _example(files, shown("name", name)))
         name = str(name)
@@ -107,7 +124,8 @@ def _read_category(files: CocoFiles, item: Any, counts: Counts) -> Category:
         raise DataError(
             f"{files.annotations}: category {name!r}, {error.seen}; give it a whole number as its id"
         ) from None
-    if not isinstance(item["id"], int):
-        reason = "id_mapped" if is_mapped(item["id"], number) else "number_written"
+    original = str(item["id"]) if is_mapped(item["id"], number) else None
+    if original or not isinstance(item["id"], int):
+        reason = "id_mapped" if original else "number_written"
         counts.repair(files.source, reason, _example(files, shown("id", item["id"])))
-    return Category(number, name, synset if isinstance(synset, str) else None)
+    return Category(number, name, text(item, "synset"), text(item, "supercategory"), original)

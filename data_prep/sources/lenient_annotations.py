@@ -39,7 +39,7 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
     fields = record_fields(record.data)
     width, height = record.transform.width, record.transform.height
     repairs: list[Repair] = []
-    identity = _identity(fields, record.offset, repairs)
+    identity, original = _identity(fields, record.offset, repairs)
     category = _category(fields, categories, repairs)
     crowd = fields.get("iscrowd", 0)
     flag = to_flag("iscrowd", crowd)
@@ -53,7 +53,7 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
         mask = None
     area = _area(fields, mask, box, repairs)
     made = maker_and_score(msgspec.json.encode(fields.get("provenance"))) if mask else (None, None)
-    return Annotation(identity, category, box, area, flag, mask, *made), repairs
+    return Annotation(identity, category, box, area, flag, mask, *made, original), repairs
 
 
 def record_fields(data: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -73,17 +73,18 @@ def _repair_if_changed(field: str, value: Any, changed: Any, repairs: list[Repai
         repairs.append(("number_written", shown(field, value)))
 
 
-def _identity(fields: dict[str, Any], offset: int, repairs: list[Repair]) -> int:
+def _identity(fields: dict[str, Any], offset: int, repairs: list[Repair]) -> tuple[int, str | None]:
+    """The annotation's id, and the original one where that had to be mapped."""
     value = fields.get("id")
     if value is None:
         repairs.append(("id_absent", shown("id", value)))
-        return offset
+        return offset, None
     identity = to_id("id", value)
     if is_mapped(value, identity):
         repairs.append(("id_mapped", shown("id", value)))
-    else:
-        _repair_if_changed("id", value, identity, repairs)
-    return identity
+        return identity, str(value)
+    _repair_if_changed("id", value, identity, repairs)
+    return identity, None
 
 
 def _category(fields: dict[str, Any], categories: dict[int, str], repairs: list[Repair]) -> str:

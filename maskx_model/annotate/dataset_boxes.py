@@ -27,7 +27,7 @@ THREADS, GROUP = 16, 1024
 class _Image(msgspec.Struct, omit_defaults=True):
     """An image as the written file lists it; `upright`: its boxes belong to the image as its EXIF data turn it."""
 
-    id: int
+    id: int | str
     file_name: str
     width: int
     height: int
@@ -83,9 +83,9 @@ def _write(file: BinaryIO, data: Dataset, rows: Sequence[IndexRow], source: str)
     separator = b"\n"
     images = []
     for row, record in zip(rows, _records(data, rows), strict=True):
-        images.append(_Image(row.ids[source], f"{row.key}.jpg", row.width, row.height, record.upright))
+        images.append(_Image(record.listed_id(source), f"{row.key}.jpg", row.width, row.height, record.upright))
         for a in record.objects.get(source, []):
-            file.write(separator + msgspec.json.encode(_annotation(a, record.ids[source], numbers[a.category])))
+            file.write(separator + msgspec.json.encode(_annotation(a, record.listed_id(source), numbers[a.category])))
             separator = b",\n"
     file.write(b'\n],\n"images":' + msgspec.json.encode(images) + b"}\n")
 
@@ -100,9 +100,9 @@ def _categories(data: Dataset, rows: Sequence[IndexRow], source: str) -> dict[st
     return known
 
 
-def _annotation(a: Annotation, image_id: int, category_id: int) -> dict[str, Any]:
-    found = {"id": a.id, "image_id": image_id, "category_id": category_id, "bbox": a.bbox, "area": a.area}
-    found["iscrowd"] = a.iscrowd
+def _annotation(a: Annotation, image_id: int | str, category_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": a.listed_id, "image_id": image_id, "category_id": category_id}
+    found |= {"bbox": a.bbox, "area": a.area, "iscrowd": a.iscrowd}
     if a.mask is not None:
         found["segmentation"] = coco_object(a.mask)
     if a.provenance is not None:

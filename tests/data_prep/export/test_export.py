@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from PIL import Image
 
 from data_prep.export.categories import categories
 from data_prep.export.export import export
@@ -165,6 +166,17 @@ def test_what_to_give_prepare_is_said(small: Path, tmp_path: Path, monkeypatch: 
         "out-copy/annotations/instances_train.json",
         "out-copy/annotations/instances_val.json",
     ]
+
+
+def test_images_that_were_asked_to_be_read_upright_are_so_again(tmp_path: Path) -> None:
+    write_coco(tmp_path / "mine", [coco_image(1)], [coco_object(1, 1)])
+    path = tmp_path / "mine/train2017/000000000001.jpg"
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    Image.open(path).save(path, exif=upside_down)
+    prepare(PrepareOptions((f"mine=coco:{tmp_path}/mine",), f"{tmp_path}/dataset", exif="apply"))
+    options = ExportOptions(f"{tmp_path}/dataset", f"{tmp_path}/out")
+    assert f"--source mine=coco:{tmp_path}/out --exif apply --out DATASET" in describe_export(options, export(options))
 
 
 def sample(small: Path, name: str) -> Sample:

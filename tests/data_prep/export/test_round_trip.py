@@ -48,6 +48,9 @@ _files = st.lists(st.sampled_from(["a/x.jpg", "b/x.jpg", "ü ö.jpg", "a.b.jpeg"
 _boxes = st.tuples(st.integers(0, 20), st.integers(0, 15), st.integers(1, 20), st.integers(1, 15))
 
 
+_ids_of_any_kind = st.sampled_from([int, lambda n: f"ü-{n}", lambda n: 2**53 + n, lambda n: -n])
+
+
 @st.composite
 def segmentations(draw: st.DrawFn, box: tuple[int, int, int, int]) -> Any:
     """A polygon, run lengths, or none: most of the box."""
@@ -78,9 +81,11 @@ def documents(draw: st.DrawFn, split: str, categories: list[dict[str, Any]]) -> 
         more |= {"flickr_url": photo} if draw(st.booleans()) else {}
         images.append({"id": identity, "file_name": name, "width": SIZE[0], "height": SIZE[1], **more})
         for box in draw(st.lists(_boxes, min_size=number == 0, max_size=2)):
-            fields: dict[str, Any] = {"id": 10 * len(annotations) + 7, "image_id": identity, "bbox": box}
+            own = draw(_ids_of_any_kind)(10 * len(annotations) + 7)
+            fields: dict[str, Any] = {"id": own, "image_id": identity, "bbox": box}
             fields |= {"category_id": draw(st.sampled_from(categories))["id"], "area": draw(st.floats(0.5, 1e6))}
             fields |= {"iscrowd": draw(st.integers(0, 1)), "segmentation": draw(segmentations(box))}
+            fields |= draw(st.sampled_from([{}, {"provenance": {"made_by": "a model", "score": 0.5}}]))
             annotations.append(fields)
     licenses = [{"id": 3, "name": "free", "url": draw(st.sampled_from(["", "http://a.b/c"]))}]
     return {"images": images, "annotations": annotations, "categories": categories, "licenses": licenses}
@@ -91,7 +96,8 @@ def sources(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
     """A COCO-format document for each of one or two splits, with the same categories."""
     numbers = draw(st.lists(st.integers(0, 2**53), unique=True, min_size=1, max_size=3))
     names = draw(st.lists(_names, unique=True, min_size=len(numbers), max_size=len(numbers)))
-    categories = [{"id": n, "name": name} for n, name in zip(numbers, names, strict=True)]
+    as_listed, parent = draw(_ids_of_any_kind), draw(st.sampled_from([{}, {"supercategory": "thing"}]))
+    categories = [{"id": as_listed(n), "name": name, **parent} for n, name in zip(numbers, names, strict=True)]
     splits = draw(st.sampled_from([["train"], ["train", "val"]]))
     return {split: draw(documents(split, categories)) for split in splits}
 
@@ -107,6 +113,19 @@ def write_source(folder: Path, source: dict[str, dict[str, Any]]) -> None:
             path.write_bytes(jpeg(seed, kind="PNG" if path.suffix == ".png" else "JPEG"))
 
 
+def ids_and_parents(source: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Every id of a source as its files write it: those of categories by name with their supercategories, those of
+    images by file, those of annotations with their image's and category's."""
+    return {
+        split: (
+            {c["name"]: (c["id"], c.get("supercategory")) for c in document["categories"]},
+            {i["file_name"]: i["id"] for i in document["images"]},
+            {(a["id"], a["image_id"], a["category_id"]) for a in document["annotations"]},
+        )
+        for split, document in source.items()
+    }
+
+
 @settings(max_examples=15)
 @given(sources())
 def test_exported_and_prepared_again_it_is_the_same(source: dict[str, dict[str, Any]]) -> None:
@@ -115,6 +134,12 @@ def test_exported_and_prepared_again_it_is_the_same(source: dict[str, dict[str, 
         write_source(folder / "original", source)
         prepare_plainly(folder / "first", f"mine=coco:{folder}/original")
         export(ExportOptions(f"{folder}/first", f"{folder}/exported"))
+        assert ids_and_parents(source) == ids_and_parents(
+            {
+                split: json.loads((folder / f"exported/annotations/instances_{split}.json").read_text())
+                for split in source
+            }
+        )
         prepare_plainly(folder / "second", f"mine=coco:{folder}/exported")
         assert records(folder / "first") == records(folder / "second")
         assert rows(folder / "first") == rows(folder / "second")

@@ -130,6 +130,17 @@ def test_a_prepared_dataset_comes_back_as_a_coco_file(model: str, tmp_path: Path
         run(model, tmp_path / "other", **{**options, "split": "train"})
 
 
+def test_ids_of_a_prepared_dataset_are_those_of_its_files(model: str, tmp_path: Path) -> None:
+    (record,), _ = random_world(1, 1, NAMES)
+    things = [msgspec.structs.replace(o, original_id=f"a-{o.id}") for o in record.objects["coco"]]
+    named = msgspec.structs.replace(record, objects={"coco": things}, original_ids={"coco": "photo 1"})
+    write_dataset(tmp_path / "data", [named], NAMES)
+    run(model, tmp_path / "out", dataset=f"{tmp_path}/data", split="val", source_name="coco", replace="all")
+    found = annotated(tmp_path / "out", "coco-val.json")
+    assert {(a["id"], a["image_id"]) for a in found} == {(thing.original_id, "photo 1") for thing in things}
+    assert any("provenance" in a for a in found)
+
+
 def test_drawn_masks_are_replaced_only_when_asked_and_made_ones_apart(model: str, tmp_path: Path) -> None:
     drawn, made = annotation(1, segmentation=MASK), annotation(2, segmentation=MASK, provenance={"made_by": "sam"})
     source = write_boxes(tmp_path, [drawn, made])
