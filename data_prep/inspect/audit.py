@@ -122,7 +122,7 @@ def _held_out(against: str) -> list[_Held]:
         files = [f for f in parse_sources((against,)) if isinstance(f, CocoFiles) and f.split != TRAIN]
         if not files:
             raise ConfigError(f"--against {against}: has no file that is not for training; say NAME@val=… or a folder")
-        listed = ImageFiles().located(list_sources([*files]).coco_format)
+        listed = list_sources([*files], ImageFiles()).coco_format
         return [_Held(image.path, image.path, image) for image in listed]
     if not is_folder(against):
         raise DataError(f"{against}: no such folder; give --against the folder of the held-out images")

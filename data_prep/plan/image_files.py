@@ -1,7 +1,7 @@
 """Find the images' files: where their names say, else by the ladder of `data_prep/sources/file_names.py`."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,49 +14,82 @@ from data_prep.storage.storage import finder
 _SHOWN = 2
 
 
+class Located(NamedTuple):
+    """Images, each at the file that its name leads to; and of those whose name is not as written, by annotation file
+    and byte of the record: the listed name with the file that a rule found, or why there is none."""
+
+    images: list[SourceImage]
+    by_rule: dict[tuple[int, int], tuple[str, FoundFile]]
+    lost: dict[tuple[int, int], BrokenError]
+
+
+def record_of(image: SourceImage) -> tuple[int, int]:
+    """The annotation file and the byte of an image's record there."""
+    return image.file, image.offset
+
+
 class ImageFiles:
     """The files of the sources' images; each folder is listed at most once."""
 
     def __init__(self) -> None:
-        self._folders = image_folders(cache(finder))
+        self._folders = image_folders(finder)
 
     def as_written(self, image: SourceImage) -> FoundFile | None:
         """The file of exactly the listed name, if it is there."""
         return self._folders(image.folder).as_written(image.name)
+
+    def locate(self, images: list[SourceImage]) -> Located:
+        """Find the images' files, so that all spellings of one file have one name."""
+        placed: list[SourceImage] = []
+        lost: dict[int, SourceImage] = {}
+        for position, image in enumerate(images):
+            written = self.as_written(image)
+            if written is None:
+                lost[position] = image
+            placed.append(image if written is None or written.name == image.name else place(image, written))
+        located = Located(placed, {}, {})
+        used = (image for position, image in enumerate(placed) if position not in lost)
+        for position, (image, outcome) in zip(lost, self.search([*lost.values()], used), strict=True):
+            if isinstance(outcome, BrokenError):
+                located.lost[record_of(image)] = outcome
+            else:
+                placed[position] = place(image, outcome)
+                located.by_rule[record_of(image)] = (image.name, outcome)
+        return located
 
     def search(
         self, lost: list[SourceImage], used: Iterable[SourceImage]
     ) -> Iterator[tuple[SourceImage, FoundFile | BrokenError]]:
         """Find the files of images that are not where their names say, in order; `used` are the images that are.
 
-        A rule that drops a part of the name does not count where another name of the same source leads to that file.
+        A rule that drops a part of the name does not count where another name of the same source leads to that file. A
+        name that differs in case alone is the same file's, if the listed sizes do not say otherwise.
         """
         found = [self._folders(image.folder).find(image.name) for image in lost]
-        names = {(i.source, f.path): {i.name} for i, f in zip(lost, found, strict=True) if f}
-        for image, file in zip(lost, found, strict=True):
-            if file:
-                names[image.source, file.path].add(image.name)
-        for image in used if any(f and GUESSED.intersection(f.rules) for f in found) else ():
-            if (image.source, image.path) in names:
-                names[image.source, image.path].add(image.name)
+        by_rule = [(image, file) for image, file in zip(lost, found, strict=True) if file]
+        meant: dict[tuple[str, str], list[tuple[SourceImage, tuple[str, ...]]]] = {}
+        for image, guess in by_rule:
+            meant.setdefault((image.source, guess.path), []).append((image, guess.rules))
+        for image in used if any(GUESSED.intersection(file.rules) for _, file in by_rule) else ():
+            if (image.source, image.path) in meant:
+                meant[image.source, image.path].append((image, ()))
         for image, file in zip(lost, found, strict=True):
             if file is None:
                 yield image, _why_lost(self._folders(image.folder), image.name)
-            elif GUESSED.intersection(file.rules) and len(names[image.source, file.path]) > 1:
+            elif GUESSED.intersection(file.rules) and not _is_one(meant[image.source, file.path]):
                 others = "other names may mean it too"
                 yield image, BrokenError("missing_file", f"only {file.name} is like it, and {others}")
             else:
                 yield image, file
 
-    def located(self, images: list[SourceImage]) -> list[SourceImage]:
-        """The images, each at the file that its name leads to; unchanged where there is none."""
-        lost = [image for image in images if self.as_written(image) is None]
-        lost_ids = {image.identity for image in lost}
-        used = (image for image in images if image.identity not in lost_ids)
-        placed = {
-            image.identity: place(image, file) for image, file in self.search(lost, used) if isinstance(file, FoundFile)
-        }
-        return [placed.get(image.identity, image) for image in images]
+
+def _is_one(meant: list[tuple[SourceImage, tuple[str, ...]]]) -> bool:
+    """Whether the records that lead to one file, some by rules that drop a part of the name, are one image's."""
+    if len({image.name for image, _ in meant}) == 1:
+        return True
+    guesses = GUESSED.intersection(rule for _, rules in meant for rule in rules)
+    sizes = {(image.width, image.height) for image, _ in meant if image.width and image.height}
+    return guesses == {"file_name_case"} and len(sizes) <= 1
 
 
 def place(image: SourceImage, file: FoundFile) -> SourceImage:
@@ -66,9 +99,9 @@ def place(image: SourceImage, file: FoundFile) -> SourceImage:
     )
 
 
-def count_repair(counts: Counts, image: SourceImage, file: FoundFile) -> None:
-    """Count each rule that helped to find the file of an image, listed as `image`."""
-    example = Example(image.listed, image.offset, "photograph", image.id, f'file_name: "{image.name}" is {file.name}')
+def count_repair(counts: Counts, image: SourceImage, name: str, file: FoundFile) -> None:
+    """Count each rule that helped to find the file of an image whose record calls it `name`."""
+    example = Example(image.listed, image.offset, "photograph", image.id, f'file_name: "{name}" is {file.name}')
     for rule in file.rules:
         counts.repair(image.source, rule, example)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from data_prep.format.manifest import Source, SourceFile
+from data_prep.plan.image_files import ImageFiles, Located
 from data_prep.plan.plan import PlannedFile
 from data_prep.plan.repeated import distinct
 from data_prep.sources.categories import Category
@@ -24,12 +25,13 @@ from data_prep.sources.zips import unpacked
 @dataclass
 class Listing:
     """What all sources list. `classes`: each COCO-format source's classes, in the order of their ids; `rejected`: the
-    images of which one id is that of several files."""
+    images of which one id is that of several files; `located`: how the COCO-format images' files were found."""
 
     files: list[PlannedFile] = field(default_factory=list)
     byte_ranges: list[ByteRange] = field(default_factory=list)
     coco_format: list[SourceImage] = field(default_factory=list)
     rejected: list[SourceImage] = field(default_factory=list)
+    located: Located = field(default_factory=lambda: Located([], {}, {}))
     others: list[SourceImage] = field(default_factory=list)
     classes: dict[str, tuple[Category, ...]] = field(default_factory=dict)
     read: dict[str, list[SourceFile]] = field(default_factory=dict)
@@ -49,8 +51,11 @@ def _exhaustive(kind: str, classes: tuple[Category, ...]) -> tuple[str, ...]:
     return tuple(c.name for c in classes) if kind == "coco" else ()
 
 
-def list_sources(sources: list[SourceFiles]) -> Listing:
-    """Read what every source lists; raises DataError if one cannot be read, or if two are releases of one data set."""
+def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing:
+    """Read what every source lists, and find the files of COCO-format images.
+
+    Raises DataError if a source cannot be read, or if two are releases of one data set.
+    """
     listing = Listing()
     for files in sources:
         number = len(listing.files)
@@ -72,7 +77,8 @@ def list_sources(sources: list[SourceFiles]) -> Listing:
             byte_ranges, read = genome.byte_ranges, ["image_data.json", "objects.json", *beside]
         listing.byte_ranges += byte_ranges
         listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
-    settled = distinct(listing.coco_format, listing.counts)
+    listing.located = image_files.locate(listing.coco_format)
+    settled = distinct(listing.located.images, listing.counts)
     listing.coco_format, listing.rejected = settled.images, settled.rejected
     return listing
 

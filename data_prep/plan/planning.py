@@ -8,8 +8,8 @@ import msgspec
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
-from data_prep.plan.image_files import ImageFiles, count_repair, place
-from data_prep.plan.listing import list_sources
+from data_prep.plan.image_files import ImageFiles, count_repair, place, record_of
+from data_prep.plan.listing import Listing, list_sources
 from data_prep.plan.merge import MergedImage, merge
 from data_prep.plan.plan import Contents, Plan, PlannedImage
 from data_prep.plan.sharding import assign_to_shards, name_shards, order
@@ -37,7 +37,8 @@ def make_plan(
     out: str, sources: list[SourceFiles], shard_bytes: int, limit: int | None, exif: ExifRule = "auto"
 ) -> tuple[Planned, Contents]:
     """Plan a dataset; raises DataError if a source cannot be read, RefusedError if no image is left to write."""
-    listing = list_sources(sources)
+    image_files = ImageFiles()
+    listing = list_sources(sources, image_files)
     counts = listing.counts
     merged = merge(listing.coco_format, listing.others)
     tables = ImageTables()
@@ -48,7 +49,7 @@ def make_plan(
     for source, number in merged.unmerged.items():
         if number:
             counts.exclude(source, "aspect_ratio", number)
-    usable = _usable(merged.images, counts, tables)
+    usable = _usable(merged.images, image_files, listing, tables)
     shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
     if not shards:
         names = " and ".join(dict.fromkeys(files.source for files in sources))
@@ -63,18 +64,23 @@ def make_plan(
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 
 
-def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> list[PlannedImage]:
+def _usable(images: list[MergedImage], files: ImageFiles, listing: Listing, tables: ImageTables) -> list[PlannedImage]:
     """The images whose sizes and files are good. Their pixels are checked when the shard is written."""
-    files = ImageFiles()
     usable: list[PlannedImage] = []
     lost: dict[tuple[int, int], MergedImage] = {}
+    counts, located = listing.counts, listing.located
     for image in images:
+        record = record_of(image.canonical)
         try:
             _check_size(image)
         except BrokenError as error:
             _reject(image, error, counts, tables)
             continue
-        if found := files.as_written(image.canonical):
+        if record in located.lost:
+            _reject(image, located.lost[record], counts, tables)
+        elif found := files.as_written(image.canonical):
+            if record in located.by_rule:
+                count_repair(counts, image.canonical, *located.by_rule[record])
             usable.append(_planned(image, found, files))
         else:
             lost[image.canonical.identity] = image
@@ -85,7 +91,7 @@ def _usable(images: list[MergedImage], counts: Counts, tables: ImageTables) -> l
         if isinstance(found_file, BrokenError):
             _reject(image, found_file, counts, tables)
             continue
-        count_repair(counts, listed, found_file)
+        count_repair(counts, listed, listed.name, found_file)
         copies = (place(listed, found_file), *image.copies[1:])
         usable.append(_planned(msgspec.structs.replace(image, copies=copies), found_file, files))
     return usable

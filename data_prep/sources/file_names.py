@@ -11,12 +11,11 @@ from functools import cache, cached_property
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from data_prep.storage.backend import FileInfo
-from data_prep.storage.storage import is_on_disk, list_files
+from data_prep.storage.backend import FileInfo, Finder
+from data_prep.storage.storage import is_on_disk, local_path
 
-FindFile = Callable[[str], FileInfo | None]
-Finders = Callable[[str], FindFile]
-"""Folder → a function from a path below it to the file there (`storage.finder`)."""
+Finders = Callable[[str], Finder]
+"""Folder → what finds files in it (`storage.finder`)."""
 
 _LONGEST = 4096  # characters of a path, on any system
 # Each rewrites a name; several may apply to one.
@@ -26,7 +25,8 @@ _REWRITES: tuple[tuple[str, Callable[[str], tuple[str, ...]]], ...] = (
     ("file_name_unicode", lambda name: tuple(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))),
 )
 GUESSED = frozenset({"file_name_case", "file_name_folder", "file_name_base"})
-"""Rules that drop a part of the name: they hold only while no other name of the source leads to the same file."""
+"""Rules that drop a part of the name: they hold only while no other name of the source leads to the same file, but for
+those that differ in case alone."""
 
 
 class FoundFile(NamedTuple):
@@ -71,23 +71,24 @@ def below(folder: str, name: str) -> str | None:
 
 
 class ImageFolder:
-    """A folder of images, in which files are found by their listed names."""
+    """A folder of images, in which files are found by their listed names; each file is looked at once."""
 
     def __init__(self, folder: str, finders: Finders) -> None:
         self.folder = folder
         self._finders = finders
+        self._own = finders(folder)
+        self._look_up = cache(self._own)
 
     def as_written(self, name: str) -> FoundFile | None:
-        """The file of exactly this name; None if there is none, or if the name leads out of the folder."""
-        if not name or name[0] == "/" or "\0" in name or "://" in name or (".." in name and ".." in name.split("/")):
+        """The file of exactly this name, but for `./` and doubled slashes; None if there is none, or if the name leads
+        out of the folder."""
+        if not name or "/" in (name[0], name[-1]) or "\0" in name or "://" in name:
             return None
-        parent, _, base = name.rpartition("/")
-        info = (self._finders(f"{self.folder}/{parent}") if parent else self._own)(base) if base else None
-        return info and FoundFile(self.folder, name, info, ())
-
-    @cached_property
-    def _own(self) -> FindFile:
-        return self._finders(self.folder)
+        if ".." in name and ".." in name.split("/"):
+            return None
+        plain = below(self.folder, name) if "./" in name or "//" in name else name
+        info = self._look_up(plain) if plain else None
+        return FoundFile(self.folder, plain, info, ()) if plain and info else None
 
     def find(self, name: str) -> FoundFile | None:
         """The file that the first rule finds; None if none does. A URL, and a name that leads out, have no file."""
@@ -99,19 +100,27 @@ class ImageFolder:
                 return found
         return None
 
-    def _look(self, folder: str, name: str, rules: tuple[str, ...]) -> FoundFile | None:
-        parent, _, base = f"{folder}/{name}".rpartition("/")
+    def _look(self, name: str, rules: tuple[str, ...]) -> FoundFile | None:
+        info = self._look_up(name)
+        return info and FoundFile(self.folder, name, info, rules)
+
+    def _absolute(self, form: str, rules: tuple[str, ...]) -> FoundFile | None:
+        """The file of an absolute path on disk; below this folder it has its name there."""
+        path, rules = posixpath.normpath(f"/{form.lstrip('/')}"), (*rules, "file_name_absolute")
+        own = f"{posixpath.abspath(local_path(self.folder))}/"
+        if path.startswith(own):
+            return self._look(path.removeprefix(own), rules)
+        parent, _, base = path.rpartition("/")
         info = self._finders(parent)(base) if base else None
-        return info and FoundFile(folder, name, info, rules)
+        return info and FoundFile(parent, base, info, rules)
 
     def _rewritten(self, forms: dict[str, tuple[str, ...]]) -> Iterator[FoundFile | None]:
         for form, rules in forms.items():
             inside = below(self.folder, form)
             if inside is not None:
-                yield self._look(self.folder, inside, rules if rules or inside == form else ("file_name_dots",))
+                yield self._look(inside, rules if rules or inside == form else ("file_name_dots",))
             elif form.startswith("/") and is_on_disk(self.folder) and "\0" not in form:
-                parent, _, base = posixpath.normpath(f"/{form.lstrip('/')}").rpartition("/")
-                yield self._look(parent, base, (*rules, "file_name_absolute"))
+                yield self._absolute(form, rules)
 
     def _listed(self, forms: dict[str, tuple[str, ...]]) -> Iterator[FoundFile | None]:
         """Compare with the folder's listing; a part of the name is dropped only if the rest is found."""
@@ -125,7 +134,7 @@ class ImageFolder:
         for name, rules in names:
             matches = self._by_base.get(_plain(posixpath.basename(name)), [])
             if len(matches) == 1:
-                yield self._look(self.folder, matches[0], (*rules, "file_name_base"))
+                yield self._look(matches[0], (*rules, "file_name_base"))
 
     def _same(self, name: str, listed: str, rules: tuple[str, ...]) -> FoundFile | None:
         """The one file whose path is `name` but for upper and lower case and the Unicode normal form."""
@@ -133,11 +142,11 @@ class ImageFolder:
         if len(matches) != 1:
             return None
         if name == matches[0] == listed:  # what the listed name has before it is a slash, or rewritten
-            return self._look(self.folder, matches[0], (*rules[:-1], "file_name_slash"))
+            return self._look(matches[0], (*rules[:-1], "file_name_slash"))
         differs_in_form = name == listed and unicodedata.normalize("NFC", matches[0]) == unicodedata.normalize(
             "NFC", name
         )
-        return self._look(self.folder, matches[0], ("file_name_unicode",) if differs_in_form else rules)
+        return self._look(matches[0], ("file_name_unicode",) if differs_in_form else rules)
 
     def _without_leading_folders(self, name: str) -> Iterator[str]:
         """The ends of a path that still say a folder, or that follow the name of this one; the longest first."""
@@ -161,7 +170,7 @@ class ImageFolder:
 
     @cached_property
     def _files(self) -> list[str]:
-        return list_files(self.folder)
+        return self._own.files()
 
 
 def image_folders(finders: Finders) -> Callable[[str], ImageFolder]:

@@ -26,6 +26,7 @@ _HELP = (
 _NAMES = "names are lower-case letters and digits, splits also hyphens"
 _URL = re.compile(r"(?<![a-z0-9])(?!s3://|file://)[a-z][a-z0-9+.-]*://[^,]*", re.IGNORECASE)
 _LISTED = 6
+_SCHEMES = ("s3://", "file://")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
@@ -84,7 +85,8 @@ def _parse(option: str) -> list[SourceFiles]:
         _require_folder(images, option)
         _require_file(annotations, option)
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
-        return [_file(name, split, annotations, images.rstrip("/"), rows)]
+        images = posixpath.normpath(images) if is_on_disk(images) else images.rstrip("/")
+        return [_file(name, split, annotations, images, rows)]
     path = path.rstrip("/")
     if kind != "vg" and not is_folder(path) and exists(path):
         return [_file_alone(name, split, path, option, "lvis" if kind == "lvis" else "coco")]
@@ -145,15 +147,21 @@ def _two_paths(path: str, option: str) -> tuple[str, str] | None:
 
     The comma between them is the one with a file before and a folder behind it.
     """
-    if "," not in path or exists(path):
+    if "," not in path or (_is_one(path) and exists(path)):
         return None
     parts = path.split(",")
-    pairs = [(",".join(parts[:place]), ",".join(parts[place:])) for place in range(1, len(parts))]
+    cut = [(",".join(parts[:place]), ",".join(parts[place:])) for place in range(1, len(parts))]
+    pairs = [pair for pair in cut if all(map(_is_one, pair))]
     fitting = [pair for pair in pairs if pair[1] and is_folder(pair[1]) and _is_there(pair[0])]
     if len(fitting) > 1:
         both = " or ".join(f"{annotations} and {images}" for annotations, images in fitting)
         raise ConfigError(f"--source {option}: the commas leave it open whether {both} are meant; rename one of them")
-    return (fitting or [pair for pair in pairs if pair[1] and is_folder(pair[1])] or pairs)[0]
+    return (fitting or [pair for pair in pairs if pair[1] and is_folder(pair[1])] or pairs or cut)[0]
+
+
+def _is_one(path: str) -> bool:
+    """Whether a text may be one path: the scheme of another begins nowhere within it."""
+    return "://" not in path[path.find("://") + 3 :] if path.startswith(_SCHEMES) else "://" not in path
 
 
 def _is_there(annotations: str) -> bool:

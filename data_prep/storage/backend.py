@@ -1,6 +1,5 @@
 """The functions that every storage backend has: files on disk (`disk.py`) and objects in a bucket (`s3.py`)."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -11,6 +10,18 @@ class FileInfo(NamedTuple):
 
     bytes: int
     version: int | str
+
+
+class Finder(Protocol):
+    """A folder in which many files are looked for."""
+
+    def __call__(self, path: str) -> FileInfo | None:
+        """The file at a path below the folder; None where there is none."""
+        ...
+
+    def files(self) -> list[str]:
+        """`list_files` of the folder."""
+        ...
 
 
 class Backend(Protocol):
@@ -26,7 +37,7 @@ class Backend(Protocol):
 
     def info(self, uri: str) -> FileInfo | None: ...
 
-    def finder(self, folder: str) -> Callable[[str], FileInfo | None]: ...
+    def finder(self, folder: str) -> Finder: ...
 
     def list_files(self, folder: str) -> list[str]: ...
 

@@ -6,12 +6,12 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from data_prep.storage.backend import FileInfo
+from data_prep.storage.backend import FileInfo, Finder
 from data_prep.storage.errors import ConfigError, DataError, StorageError
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -143,10 +143,22 @@ def _look_at(path: str) -> FileInfo | None:
     return FileInfo(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def finder(folder: str) -> Callable[[str], FileInfo | None]:
+class _Finder:
     """Looks at each file when it is asked for."""
-    root = str(local_path(folder))
-    return lambda path: _look_at(f"{root}/{path}")
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def __call__(self, path: str) -> FileInfo | None:
+        return _look_at(f"{self._root}/{path}")
+
+    def files(self) -> list[str]:
+        return list_files(self._root)
+
+
+def finder(folder: str) -> Finder:
+    """Looks at each file when it is asked for."""
+    return _Finder(str(local_path(folder)))
 
 
 def list_files(folder: str) -> list[str]:

@@ -7,17 +7,17 @@ of it.
 import hashlib
 import posixpath
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
 from data_prep.storage import disk
-from data_prep.storage.backend import FileInfo
+from data_prep.storage.backend import FileInfo, Finder
 from data_prep.storage.errors import DataError, StorageError
 from data_prep.storage.s3_client import client, transfers
 from data_prep.storage.s3_errors import error_code, explained
@@ -91,21 +91,36 @@ def info(uri: str) -> FileInfo | None:
     return FileInfo(found["ContentLength"], found["ETag"].strip('"'))
 
 
-def finder(folder: str) -> Callable[[str], FileInfo | None]:
+class _Finder:
     """Lists the folder when the first file is asked for."""
 
-    @cache
-    def listed() -> dict[str, FileInfo]:
-        return dict(_list(folder))
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._prefix = _prefix(folder)
 
-    prefix = _prefix(folder)
-    return lambda path: listed().get(prefix + posixpath.normpath(path))
+    @cached_property
+    def _listed(self) -> dict[str, FileInfo]:
+        return dict(_list(self._folder))
+
+    def __call__(self, path: str) -> FileInfo | None:
+        return self._listed.get(self._prefix + posixpath.normpath(path))
+
+    def files(self) -> list[str]:
+        return _below(self._prefix, self._listed)
+
+
+def finder(folder: str) -> Finder:
+    """Lists the folder when the first file is asked for."""
+    return _Finder(folder)
 
 
 def list_files(folder: str) -> list[str]:
     """Relative paths."""
-    prefix = _prefix(folder)
-    return sorted(key.removeprefix(prefix) for key, _ in _list(folder) if not key.endswith("/"))
+    return _below(_prefix(folder), (key for key, _ in _list(folder)))
+
+
+def _below(prefix: str, keys: Iterable[str]) -> list[str]:
+    return sorted(key.removeprefix(prefix) for key in keys if not key.endswith("/"))
 
 
 def _prefix(folder: str) -> str:

@@ -6,18 +6,18 @@ missing, and StorageError where a disk is full, or object storage does not answe
 speaks of the data.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from data_prep.storage import disk
-from data_prep.storage.backend import Backend, FileInfo
+from data_prep.storage.backend import Backend, FileInfo, Finder
 from data_prep.storage.disk import local_path
 from data_prep.storage.errors import DataError
 
 __all__ = [
     "FileInfo",
+    "Finder",
     "absolute",
     "create",
     "create_folder",
@@ -96,8 +96,9 @@ def info(uri: str | Path) -> FileInfo | None:
     return _backend(uri).info(str(uri))
 
 
-def finder(folder: str | Path) -> Callable[[str], FileInfo | None]:
-    """`info` of files by their paths below a folder, for whoever asks for many: object storage is listed once."""
+def finder(folder: str | Path) -> Finder:
+    """`info` of files by their paths below a folder, and the list of them, for whoever asks for many: object storage is
+    listed once for all."""
     return _backend(folder).finder(str(folder))
 
 

@@ -48,7 +48,7 @@ def read_source(option: str) -> list[Input]:
                 "and give the dataset with --dataset and --source-name"
             )
         listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
-        located = ImageFiles().located(listing.images)
+        located = ImageFiles().locate(listing.images).images
         images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]
         inputs.append(Input(listing, files.annotations, files.label, images))
     return inputs

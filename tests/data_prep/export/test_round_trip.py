@@ -1,6 +1,7 @@
 """What is exported is prepared again to the same dataset, and is what the original files were."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,7 +49,9 @@ _files = st.lists(st.sampled_from(["a/x.jpg", "b/x.jpg", "ü ö.jpg", "a.b.jpeg"
 _boxes = st.tuples(st.integers(0, 20), st.integers(0, 15), st.integers(1, 20), st.integers(1, 15))
 
 
-_ids_of_any_kind = st.sampled_from([int, lambda n: f"ü-{n}", lambda n: 2**53 + n, lambda n: -n])
+_ids_of_any_kind: st.SearchStrategy[Callable[[int], Any]] = st.sampled_from(
+    [int, lambda n: f"ü-{n}", lambda n: 2**53 + n, lambda n: -n]
+)
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """Images whose names are not their files' names: found, counted by rule, or rejected with what was looked for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 
 from data_prep.format.manifest import Manifest
 from data_prep.format.reader import Dataset
+from data_prep.plan.planning import make_plan
+from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import DataError
 from tests.data_prep.rejects import read_rejects
-from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
+from tests.data_prep.small_s3 import SmallStore
+from tests.data_prep.small_sources import coco_image, coco_object, jpeg, prepare_plainly, write_coco
 
 
 def prepared(tmp_path: Path, names: list[str], moves: dict[str, str] | None = None) -> Manifest:
@@ -27,8 +31,6 @@ def prepared(tmp_path: Path, names: list[str], moves: dict[str, str] | None = No
         "annotations": [coco_object(number, number) for number in range(1, len(names) + 1)],
         "categories": [{"id": 1, "name": "cat"}],
     }
-    import json
-
     path.write_text(json.dumps(document))
     return prepare_plainly(tmp_path / "out", f"coco=coco:{folder}")
 
@@ -56,6 +58,67 @@ def test_a_file_by_its_last_part_is_not_given_to_two_images(tmp_path: Path) -> N
     rejects = read_rejects(f"{tmp_path}/out/rejects.parquet")
     assert {reject.id for reject in rejects} == {2, 3, 4}
     assert all("other names may mean it too" in reject.excerpt for reject in rejects)
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["./000000000001.jpg", ".//000000000001.jpg", "000000000001.JPG", "./000000000001.JPG", "x/../000000000001.jpg"],
+)
+def test_two_spellings_of_a_file_are_one_image(tmp_path: Path, second: str) -> None:
+    manifest = prepared(tmp_path, ["000000000001.jpg", second])
+    (row,) = Dataset.open(f"{tmp_path}/out").rows
+    assert row.key == "coco-000000000001"
+    assert len(Dataset.open(f"{tmp_path}/out").read_record(row).objects["coco"]) == 2
+    assert (manifest.left_out, manifest.rejected) == ({"coco": {"same_file": 1}}, {})
+
+
+def test_two_spellings_that_are_both_found_by_the_ladder_are_one_image(tmp_path: Path) -> None:
+    manifest = prepared(
+        tmp_path, ["000000000001.JPG", "./000000000001.jpG", f"{tmp_path}/coco/train2017/000000000001.jpg"]
+    )
+    assert len(Dataset.open(f"{tmp_path}/out").rows) == 1
+    assert (manifest.left_out, manifest.rejected) == ({"coco": {"same_file": 2}}, {})
+
+
+def test_names_in_two_cases_with_two_sizes_are_two_images_of_which_one_is_lost(tmp_path: Path) -> None:
+    write_coco(tmp_path / "coco", [coco_image(1)], [])
+    listed = [coco_image(1), coco_image(2, file_name="000000000001.JPG", width=39)]
+    path = tmp_path / "coco/annotations/instances_train2017.json"
+    path.write_text(json.dumps({"images": listed, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}))
+    manifest = prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco")
+    assert manifest.rejected == {"coco": {"missing_file": 1}}
+
+
+def test_another_spelling_in_another_split_is_held_out(tmp_path: Path) -> None:
+    write_coco(tmp_path, [coco_image(1), coco_image(2)], [])
+    for split, names in (("train", ["./000000000001.JPG", "000000000002.jpg"]), ("val", ["000000000001.jpg"])):
+        images = [coco_image(number, file_name=name) for number, name in enumerate(names, 1)]
+        document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+        (tmp_path / f"{split}.json").write_text(json.dumps(document))
+    sources = [f"mine@{split}=coco:{tmp_path}/{split}.json,{tmp_path}/train2017" for split in ("train", "val")]
+    manifest = prepare_plainly(tmp_path / "out", *sources)
+    assert {row.split: row.key for row in Dataset.open(f"{tmp_path}/out").rows} == {
+        "train": "mine-000000000002", "val": "mine-000000000001",
+    }  # fmt: skip
+    assert manifest.left_out["mine"] == {"val_in_train": 1}
+    assert [held.by for held in manifest.held_out] == ["file"]
+
+
+def test_object_storage_is_listed_once_whatever_the_names_are(tmp_path: Path, plain_store: SmallStore) -> None:
+    write_coco(tmp_path, [coco_image(1), coco_image(2)], [])
+    for number in (1, 2):
+        plain_store.objects[f"bucket/photos/a/{number}.jpg"] = jpeg(number)
+    names = ["a/1.JPG", "photos/A/2.jpg", "./a/1.jpg", "nowhere.jpg", "a/2.jpg"]
+    images = [coco_image(number, file_name=name) for number, name in enumerate(names, 1)]
+    document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+    (tmp_path / "own.json").write_text(json.dumps(document))
+    sources = parse_sources((f"mine=coco:{tmp_path}/own.json,s3://bucket/photos",))
+    before = len(plain_store.requests)
+    planned, contents = make_plan("unwritten", sources, 1 << 20, None)
+    assert sum(map(len, contents.images)) == 2
+    assert [reject.reason for reject in planned.counts.rejects] == ["missing_file", "missing_file"]
+    listings = [request for request in plain_store.requests[before:] if "prefix" in request.query]
+    assert [request.query["prefix"] for request in listings] == [["photos/"]]
 
 
 def test_an_absolute_path_is_used_and_no_other_folder_is_named_in_the_dataset(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
+from tests.data_prep.small_s3 import SmallStore
 from tests.data_prep.small_sources import jpeg, prepare_plainly
 
 Tree = dict[str, list[str]]
@@ -252,6 +253,14 @@ def test_paths_may_have_commas(tmp_path: Path, names: tuple[str, str]) -> None:
     write_tree(tmp_path, {annotations: ["a.jpg"]}, [f"{images}/a.jpg"])
     expected = [("train", annotations, images)]
     assert found(f"mine=coco:{tmp_path}/{annotations},{tmp_path}/{images}", tmp_path) == expected
+
+
+def test_the_file_may_be_on_disk_and_its_images_in_object_storage(tmp_path: Path, plain_store: SmallStore) -> None:
+    write_tree(tmp_path, {"a,b.json": ["a.jpg"]}, [])
+    plain_store.objects["bucket/photos/a.jpg"] = jpeg()
+    expected = [("train", "a,b.json", "s3://bucket/photos")]
+    assert found(f"mine=coco:{tmp_path}/a,b.json,s3://bucket/photos/", tmp_path) == expected
+    assert found(f"mine=coco:file://{tmp_path}/a,b.json,s3://bucket/photos", Path(f"file:/{tmp_path}")) != []
 
 
 def test_a_comma_that_may_be_meant_in_two_ways_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
