@@ -19,6 +19,7 @@ def sources(
     seed: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     classes: Optional[int] = None,  # noqa: UP045
     max_rejected: Optional[float] = None,  # noqa: UP045
+    exif: str = "auto",
 ) -> list[str]:
     """Check the pipeline's parameters, then name the sources to prepare: those given, or else the preset's toy world.
 
@@ -35,12 +36,13 @@ def sources(
         seed: Seed of the toy world and of the trainings; None for the configuration's.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
+        exif: Which images are read upright: `auto`, `apply` or `ignore`.
 
     Returns:
         The sources: `given`, or the toy world's.
     """
     from data_prep.log import show_log
-    from data_prep.prepare.options import PrepareOptions
+    from data_prep.prepare.options import PrepareOptions, exif_rule
     from data_prep.sources.options import parse_sources
     from data_prep.toy_world.sources import sources_or_toy_world
     from maskx_model.registry.versions import check_name
@@ -51,5 +53,5 @@ def sources(
     run = check_parameters(preset, config, overrides, mask_classes, seed)
     named = sources_or_toy_world(given, toy_world, run.data.toy_images, run.data.toy_val_images, run.seed)
     parse_sources(tuple(named))
-    PrepareOptions(tuple(named), toy_world, classes or None, max_rejected=max_rejected or 0.0)
+    PrepareOptions(tuple(named), toy_world, classes or None, max_rejected=max_rejected or 0.0, exif=exif_rule(exif))
     return named

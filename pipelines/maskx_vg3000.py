@@ -54,6 +54,7 @@ def maskx_vg3000(
     overrides: list[str] = [],  # noqa: B006
     classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
     max_rejected: Optional[float] = None,  # noqa: UP045
+    exif: str = "auto",
     mask_classes: str = "",
     seed: Optional[int] = None,  # noqa: UP045
     registered_name: str = "maskx",
@@ -71,10 +72,12 @@ def maskx_vg3000(
         sources: Original data, `NAME=coco:URI` or `NAME=vg:URI`; may be empty for the preset `toy`.
         preset: Name of the configuration that is trained; empty for the one that `config` names, else vg3000_r101.
         config: URI of a configuration as YAML, as `maskx config show` writes it; empty for the preset as it is.
-        overrides: Fields of the configuration to change, each FIELD=VALUE, such as stage1.steps=20000. The next four
-            are as the configuration says if they are left out.
+        overrides: Fields of the configuration to change, each FIELD=VALUE, such as stage1.steps=20000. Of the next,
+            classes, max_rejected, mask_classes and seed are as the configuration says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
+        exif: Which images are read upright, as their EXIF orientation says: `auto`, those whose listed width and
+            height fit only the upright image; `apply`, all; `ignore`, none.
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `toy`,
             `random:N:SEED`, `figure3:N:TRIAL` or a file.
         seed: Seed of the trainings, and of the toy world.
@@ -99,9 +102,15 @@ def maskx_vg3000(
         registered_name=registered_name,
         classes=classes,
         max_rejected=max_rejected,
+        exif=exif,
     ).set_display_name("check-and-sources")
     dataset = prepare(
-        sources=original.output, out=f"{root}/dataset", **settings, classes=classes, max_rejected=max_rejected
+        sources=original.output,
+        out=f"{root}/dataset",
+        **settings,
+        classes=classes,
+        max_rejected=max_rejected,
+        exif=exif,
     )
     detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **settings, seed=seed)
     transfer, class_agnostic = (

@@ -1,12 +1,22 @@
 """The options of prepare."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from data_prep.beam.engine import Engine
 from data_prep.format.exif_rule import ExifRule
 from data_prep.storage.errors import ConfigError
 
 SHARD_BYTES = 128 << 20
+
+
+def exif_rule(name: str) -> ExifRule:
+    """The rule of this name; raises ConfigError for any other."""
+    rules: tuple[ExifRule, ...] = get_args(ExifRule)
+    for rule in rules:
+        if rule == name:
+            return rule
+    raise ConfigError(f"exif {name!r}: is none of {', '.join(rules)}")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import pytest
 
 from components import evaluate, prepare, register, sources, train_detector, train_masks
 from components.image import IMAGE
+from data_prep.format.manifest import read_manifest
+from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 COMPONENTS: dict[str, Any] = {
     "evaluate": evaluate.evaluate,
@@ -71,6 +73,13 @@ def test_given_sources_are_passed_on(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
 
 
+def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:
+    write_coco(tmp_path / "mine", [coco_image(1)], [coco_object(1, 1)])
+    out = f"{tmp_path}/dataset"
+    assert function("prepare")([f"mine=coco:{tmp_path}/mine"], out, "toy", "", [], classes=0, exif="ignore") == out
+    assert read_manifest(out).parameters["exif"] == "ignore"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -84,6 +93,7 @@ def test_given_sources_are_passed_on(tmp_path: Path) -> None:
         ({"given": ["coco=yolo:here"]}, "yolo"),
         ({"seed": -1}, "seed: a number from 0 is needed, got -1"),
         ({"max_rejected": 2.0}, "must be a fraction, from 0 to 1"),
+        ({"exif": "upright"}, "exif 'upright': is none of auto, apply, ignore"),
         ({"classes": -3}, "must be at least 1"),
         ({"registered_name": "team/maskx"}, "name 'team/maskx': use letters"),
     ],

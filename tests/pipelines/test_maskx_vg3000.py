@@ -34,6 +34,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "overrides": [],
         "classes": None,
         "max_rejected": None,
+        "exif": "auto",
         "mask_classes": "",
         "seed": None,
         "registered_name": "maskx",
