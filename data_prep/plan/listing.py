@@ -16,7 +16,7 @@ from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange
 from data_prep.sources.layout import cached_sha256
 from data_prep.sources.lvis import list_lvis
-from data_prep.sources.options import CocoFiles, SourceFiles
+from data_prep.sources.options import CocoFiles, SourceFiles, tell
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
 from data_prep.sources.zips import unpacked
@@ -60,6 +60,7 @@ def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing
     for files in sources:
         number = len(listing.files)
         if isinstance(files, CocoFiles):
+            tell(files)
             coco = (list_coco if files.kind == "coco" else list_lvis)(files, number)
             names = {c.id: c.name for c in coco.categories}
             listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))

@@ -97,10 +97,7 @@ def _parse(option: str) -> list[SourceFiles]:
         return [VisualGenomeFolder(name, _visual_genome_folder(path))]
     if kind == "lvis":
         return list(_lvis_folder(name, path, option))
-    found = [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
-    for files in found:
-        _tell(files)
-    return [*found]
+    return [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
 
 
 def _misspelled(option: str) -> str:
@@ -118,7 +115,8 @@ def _misspelled(option: str) -> str:
     return f"{kind!r} is no file format that is read" if kind else "has no file format, such as coco:, before the path"
 
 
-def _tell(files: CocoFiles) -> None:
+def tell(files: CocoFiles) -> None:
+    """Log what is read of a source, for whoever reads it: of a folder, only some files are annotations."""
     logger.info("%s: %s for %s, with the images in %s", files.source, files.annotations, files.split, files.images)
 
 
@@ -177,9 +175,7 @@ def _file_alone(name: str, split: str | None, path: str, option: str, kind: Lite
     if path.lower().endswith(_ARCHIVES):
         raise DataError(f"{path}: an archive; unpack it, and write {name}={kind}:FOLDER, wanted by --source {option}")
     remedy = f"name the folder of the images: {name}{f'@{split}' if split else ''}={kind}:ANNOTATIONS,IMAGES"
-    files = _file(name, split, path, find_image_folder(path, remedy, kind == "lvis"), kind)
-    _tell(files)
-    return files
+    return _file(name, split, path, find_image_folder(path, remedy, kind == "lvis"), kind)
 
 
 def _lvis_folder(name: str, folder: str, option: str) -> list[CocoFiles]:

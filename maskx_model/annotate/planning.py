@@ -11,7 +11,7 @@ from data_prep.plan.image_files import ImageFiles
 from data_prep.sources.coco import CocoListing, list_coco
 from data_prep.sources.json_files import map_file
 from data_prep.sources.lvis import list_lvis
-from data_prep.sources.options import CocoFiles, parse_sources
+from data_prep.sources.options import CocoFiles, parse_sources, tell
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import absolute, is_on_disk
 from maskx_model.annotate.boxes import BoxesReader, Replace
@@ -47,6 +47,7 @@ def read_source(option: str) -> list[Input]:
                 f"--source {option}: Visual Genome's files have no place for masks; run `maskx data prepare` on them "
                 "and give the dataset with --dataset and --source-name"
             )
+        tell(files)
         listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
         located = ImageFiles().locate(listing.images).images
         images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]

@@ -160,7 +160,8 @@ def test_a_file_alone_is_looked_for_images_beside_it(tmp_path: Path, images: str
 def test_what_was_found_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_tree(tmp_path, {"ann.json": ["a.jpg"]}, ["images/a.jpg"])
     with caplog.at_level(logging.INFO):
-        parse_sources((f"mine@val=coco:{tmp_path}/ann.json",))
+        prepare_plainly(tmp_path / "out", f"mine@val=coco:{tmp_path}/ann.json")
+    assert caplog.text.count("with the images in") == 1
     assert f"mine: {tmp_path}/ann.json for val, with the images in {tmp_path}/images" in caplog.text
 
 
