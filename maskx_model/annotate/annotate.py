@@ -19,6 +19,7 @@ from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.dataset_boxes import read_dataset
 from maskx_model.annotate.join import MadeMasks, Mark, write_annotated
+from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration, read_kept_calibration
 from maskx_model.annotate.outcomes import OUTCOMES
 from maskx_model.annotate.page import Shown, write_page
 from maskx_model.annotate.planning import Input, make_plan, read_source
@@ -52,7 +53,8 @@ class AnnotateOptions:
 
     Either `source`, as `maskx data prepare` takes it, or `dataset` with `split` and `source_name`. `replace`: which
     masks that stand there are made anew. `tolerance`: of polygons in pixels; None for run lengths. `calibrate`: a
-    prepared dataset with masks by which certainty becomes a score. Raises ConfigError for options that do not go
+    prepared dataset with masks by which certainty becomes a score; None for the calibration that the model folder has,
+    or for certainty as it is. Raises ConfigError for options that do not go
     together.
     """
 
@@ -92,7 +94,8 @@ def annotate(options: AnnotateOptions) -> Summary:
     out = options.out.rstrip("/")
     with model_folder(options.model, options.tracking_uri) as named:
         folder = absolute(named)
-        made_from = _origin(options, folder)
+        kept = read_kept_calibration(folder, model_hash(folder))
+        made_from = _origin(options, folder, kept)
         if (finished := read_summary(out)) is not None:
             _require_same(out, finished.made_from, made_from)
             logger.info("%s: finished already, nothing to do", out)
@@ -105,7 +108,7 @@ def annotate(options: AnnotateOptions) -> Summary:
         if planned is None:
             planned, images, objects = make_plan(inputs, segmenter.vocabulary, options.replace, made_from)
             write_plan(out, planned, images, objects)
-        calibration = _calibration(options, segmenter, out)
+        calibration = _calibration(options, segmenter, folder, kept, made_from)
         work = SegmentPart(out, folder, str(made_from["model"]), options.compute, options.tolerance)
         segment_parts(out, planned, work, options.engine)
     mark = Mark(_model_name(options.model), str(made_from["model"]), calibration)
@@ -117,8 +120,9 @@ def _model_name(model: str) -> str:
     return model if model.startswith("models:/") else "/".join(absolute(model).split("/")[-2:])
 
 
-def _origin(options: AnnotateOptions, model: str) -> Origin:
-    """What the output is made from: hashes of its inputs, and all options that change it."""
+def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None) -> Origin:
+    """What the output is made from: hashes of its inputs, and all options that change it; `kept` is the calibration
+    that the model folder has."""
     if options.source is not None:
         files = [f for f in parse_sources((options.source,)) if isinstance(f, CocoFiles)]
         given = ",".join(cached_sha256(f.annotations) for f in files)
@@ -129,7 +133,7 @@ def _origin(options: AnnotateOptions, model: str) -> Origin:
         "given": given,
         "replace": options.replace,
         "tolerance": options.tolerance,
-        "calibrate": options.calibrate and sha256(manifest_uri(options.calibrate)),
+        "calibrate": sha256(manifest_uri(options.calibrate)) if options.calibrate else kept and kept.dataset,
         "precision": options.compute.precision,
     }
 
@@ -152,13 +156,23 @@ def _inputs(options: AnnotateOptions, out: str, begun: bool) -> list[Input]:
     return inputs
 
 
-def _calibration(options: AnnotateOptions, segmenter: Segmenter, out: str) -> Calibration | None:
-    if options.calibrate is None:
-        return None
-    uri = f"{work_folder(out)}/calibration.json"
-    if not exists(uri):
-        write(uri, msgspec.json.encode(calibrate(segmenter, options.calibrate)))
-    return msgspec.json.decode(read(uri), type=Calibration)
+def _calibration(
+    options: AnnotateOptions, segmenter: Segmenter, folder: str, kept: KeptCalibration | None, made_from: Origin
+) -> Calibration | None:
+    """The calibration of this run, fitted once: what the run began with, else what the model folder has, else a new
+    one, which a model folder of one's own then keeps."""
+    uri = f"{work_folder(options.out.rstrip('/'))}/calibration.json"
+    if exists(uri):
+        return msgspec.json.decode(read(uri), type=Calibration)
+    if kept is None or kept.dataset != made_from["calibrate"]:
+        if options.calibrate is None:
+            return None
+        fitted = calibrate(segmenter, options.calibrate)
+        kept = KeptCalibration(str(made_from["model"]), str(made_from["calibrate"]), fitted)
+        if not options.model.startswith("models:/"):  # a registered model is a copy, and stays as it was registered
+            keep_calibration(folder, kept)
+    write(uri, msgspec.json.encode(kept.calibration))
+    return kept.calibration
 
 
 def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter: Segmenter) -> Summary:

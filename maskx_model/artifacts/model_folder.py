@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+CALIBRATION = "calibration.json"
+"""In a model folder and not in its manifest: what `maskx annotate` learned of the model's certainty later."""
+
+
 class ModelManifest(msgspec.Struct, frozen=True):
     """`manifest.json` of a model folder, written last: what it was made from, and its files with their SHA-256."""
 

@@ -40,13 +40,14 @@ class MaskFileOptions:
         polygons: Write polygons, which annotation tools edit, instead of run lengths. Holes are filled.
         tolerance: How far a polygon may be from its mask's outline, in pixels.
         calibrate: A prepared dataset with masks of the model's classes. A mask's score is then the IoU to be expected,
-            as learned on the split val (train, where there is no other); else it is the model's certainty, the
-            mean of |2p − 1| within the mask.
+            as learned on the split val (train, where there is no other). The model folder keeps that in
+            calibration.json for later runs. Without it the score is the model's certainty, the mean of |2p − 1| within
+            the mask.
     """
 
     polygons: Annotated[bool, arg(help_behavior_hint="(default: run lengths)")] = False
     tolerance: Annotated[float | None, optional("PIXELS", "1, with --polygons")] = None
-    calibrate: Annotated[str | None, optional("URI", "certainty as it is")] = None
+    calibrate: Annotated[str | None, optional("URI", "the model folder's, if it has one")] = None
 
     @property
     def pixels(self) -> float | None:

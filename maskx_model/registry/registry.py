@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import absolute, local_copy
-from maskx_model.artifacts.model_folder import read_model_manifest
+from data_prep.storage.storage import absolute, exists, local_copy
+from maskx_model.artifacts.model_folder import CALIBRATION, read_model_manifest
 from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.promotion import give_alias
 from maskx_model.registry.run_contents import RunContents, gather
@@ -134,10 +134,11 @@ def _log_pyfunc(model: str, run_id: str) -> Any:
 
 
 def _copy_model(model: str, folder: Path) -> Path:
-    """The finished files only: a training's checkpoints stay where they are."""
+    """The finished files only, and a calibration: a training's checkpoints stay where they are."""
     target = folder / "model"
     target.mkdir()
-    for file in ("manifest.json", *read_model_manifest(model).files):
+    later = [CALIBRATION] if exists(f"{model}/{CALIBRATION}") else []
+    for file in ("manifest.json", *read_model_manifest(model).files, *later):
         shutil.copyfile(local_copy(f"{model}/{file}"), target / file)
     return target
 

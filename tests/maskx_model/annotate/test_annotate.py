@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +23,14 @@ from data_prep.format.rle import mask_area
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
+from data_prep.storage.storage import sha256
 from maskx_model.annotate.annotate import AnnotateOptions, annotate
+from maskx_model.annotate.calibration import Calibration
+from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration
 from maskx_model.annotate.segment import clipped
 from maskx_model.annotate.summary import Summary, describe, read_summary
 from maskx_model.annotate.work import finished_parts, part_uri, read_part
+from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import predict
 from maskx_model.inference.segmenter import Segmenter
@@ -260,7 +265,8 @@ def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> Non
     write_dataset(tmp_path / "data", records, NAMES)
     source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
     plain = run(model, tmp_path / "plain", source)
-    summary = run(model, tmp_path / "calibrated", source, calibrate=f"{tmp_path}/data")
+    own = str(shutil.copytree(model, tmp_path / "model"))
+    summary = run(own, tmp_path / "calibrated", source, calibrate=f"{tmp_path}/data")
     assert plain.calibration is None
     assert summary.calibration is not None
     sure = np.array([a["score"] for a in annotated(tmp_path / "plain")])
@@ -270,7 +276,35 @@ def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> Non
     few, _ = random_world(3, 8, NAMES)
     write_dataset(tmp_path / "few", few, NAMES)
     with pytest.raises(DataError, match=r"few: \d+ known masks"):
-        run(model, tmp_path / "other", source, calibrate=f"{tmp_path}/few")
+        run(own, tmp_path / "other", source, calibrate=f"{tmp_path}/few")
+
+
+def test_a_model_keeps_its_calibration_for_later_runs(
+    model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_dataset(tmp_path / "data", random_world(3, 70, NAMES)[0], NAMES)
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    own = shutil.copytree(model, tmp_path / "model")
+    kept = own / "calibration.json"
+    first = run(str(own), tmp_path / "first", source, calibrate=f"{tmp_path}/data")
+    written = kept.stat().st_mtime_ns
+    assert json.loads(kept.read_text())["dataset"] == sha256(f"{tmp_path}/data/manifest.json")
+    later = run(str(own), tmp_path / "later", source)
+    again = run(str(own), tmp_path / "again", source, calibrate=f"{tmp_path}/data")
+    assert first.calibration == later.calibration == again.calibration is not None
+    assert annotated(tmp_path / "first") == annotated(tmp_path / "later")
+    assert kept.stat().st_mtime_ns == written  # the same data: nothing is fitted again
+    kept.write_text(kept.read_text().replace(model_hash(str(own)), "0" * 64))
+    assert run(str(own), tmp_path / "replaced", source).calibration is None
+    assert "calibration.json: is of another model, and is not used" in caplog.text
+    kept.write_text("{}")
+    with pytest.raises(DataError, match=r"calibration\.json: not a calibration .*delete it"):
+        run(str(own), tmp_path / "damaged", source)
+
+
+def test_a_folder_that_takes_no_calibration_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    keep_calibration("/proc/self", KeptCalibration("a", "b", Calibration((0.0,), (0.0,), 50)))
+    assert "/proc/self/calibration.json: cannot be written" in caplog.text
 
 
 def test_the_page_shows_examples_and_escapes_names(model: str, tmp_path: Path) -> None:
