@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from data_prep.arguments import BeamOptions, Grouped, Number, Runner, Sources, Uri, optional
 from data_prep.format.exif_rule import ExifRule
+
+_ALL_DRAWN = "(default: people drew all masks)"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class ContentOptions:
         max_rejected: Fraction of a source's images or objects that may be broken before the command refuses it.
         exif: Which images are read upright, as their EXIF orientation says. `auto`: those whose listed width and height
             fit only the upright image; `apply`: all, because the boxes were drawn on upright images; `ignore`: none.
+        made: A source whose masks a model made, and the model's name. They are marked so, as far as they do not say it
+            themselves: trainings can give them a lower weight. Repeat it for more, for example --made teacher=sam
         synsets: Table of COCO class name → synset.
     """
 
@@ -28,6 +32,7 @@ class ContentOptions:
     limit: Annotated[int | None, optional("N", "all images")] = None
     max_rejected: Annotated[float, arg(metavar="FRACTION")] = 0.01
     exif: ExifRule = "auto"
+    made: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=MODEL", help_behavior_hint=_ALL_DRAWN)] = ()
     synsets: Annotated[Path | None, optional("FILE", "the one shipped, data_prep/format/coco_synsets.csv")] = None
 
 
@@ -92,6 +97,7 @@ def prepare(
         limit=content.limit,
         max_rejected=content.max_rejected,
         exif=content.exif,
+        made=content.made,
         shard_bytes=computation.shard_bytes,
         workers=computation.workers,
         synsets=None if content.synsets is None else str(content.synsets),

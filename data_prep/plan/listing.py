@@ -63,7 +63,9 @@ def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing
             tell(files)
             coco = (list_coco if files.kind == "coco" else list_lvis)(files, number)
             names = {c.id: c.name for c in coco.categories}
-            listing.files.append(PlannedFile(files.source, files.kind, files.annotations, files.label, names))
+            listing.files.append(
+                PlannedFile(files.source, files.kind, files.annotations, files.label, names, made_by=files.made_by)
+            )
             _add_classes(listing.classes, files, coco.categories)
             listing.coco_format += coco.images
             listing.counts.add(coco.counts)

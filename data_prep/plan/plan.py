@@ -24,7 +24,8 @@ class PlannedFile(msgspec.Struct, frozen=True):
     """An annotation file at `path`, a path or URI; `label` is its path below the source's folder.
 
     `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
-    name. `quoted`: the byte ranges are those of a copy in which `NaN` and `Infinity` are strings.
+    name. `quoted`: the byte ranges are those of a copy in which `NaN` and `Infinity` are strings. `made_by`: the model
+    that made its masks, as far as they do not say it themselves.
     """
 
     source: str
@@ -34,6 +35,7 @@ class PlannedFile(msgspec.Struct, frozen=True):
     categories: dict[int, str] = {}
     synsets: dict[str, str] = {}
     quoted: bool = False
+    made_by: str | None = None
 
 
 class PlannedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -45,7 +45,8 @@ def prepare(options: PrepareOptions) -> Manifest:
 
 def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     out = options.out
-    planned, contents = make_plan(out, parse_sources(options.sources), options.shard_bytes, options.limit, options.exif)
+    sources = parse_sources(options.sources, options.made)
+    planned, contents = make_plan(out, sources, options.shard_bytes, options.limit, options.exif)
     check_ceiling(planned.counts, options.max_rejected)
     parameters = _parameters(options, table)
     run = describe_run(planned.plan, contents, options.sources)
@@ -64,7 +65,9 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
 
 
 def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
+    made = {"made": ", ".join(options.made)} if options.made else {}
     return {
+        **made,
         "classes": options.classes,
         "exif": options.exif,
         "limit": options.limit,

@@ -6,6 +6,7 @@ from itertools import groupby
 from mmap import mmap
 from operator import itemgetter
 
+import msgspec
 import numpy as np
 
 from data_prep.format.records import Annotation
@@ -48,6 +49,8 @@ class ObjectReader:
                     add_visual_genome_objects(record, file.synsets)
                 else:
                     add_coco_annotation(record, file.categories)
+            if file.made_by:
+                objects.annotations = [_marked(annotation, file.made_by) for annotation in objects.annotations]
             if file.source != COCO:  # COCO's own stay, so that AP stays comparable
                 leave_out_doubled(objects, seen.setdefault(file.source, set()), file.kind == "vg")
             annotations.append(FileAnnotations(file, objects))
@@ -81,6 +84,13 @@ def leave_out_doubled(objects: ImageObjects, seen: set[tuple[object, ...]], with
             changed[len(distinct)] = objects.changed[position]
         distinct.append(annotation)
     objects.annotations, objects.changed = distinct, changed
+
+
+def _marked(annotation: Annotation, made_by: str) -> Annotation:
+    """With the mark of the model that made its mask, unless it has one."""
+    if annotation.mask is None or annotation.provenance is not None:
+        return annotation
+    return msgspec.structs.replace(annotation, provenance=made_by)
 
 
 def _transforms(image: MergedImage) -> dict[str, CoordinateTransform]:

@@ -4,7 +4,7 @@ import itertools
 import logging
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +32,10 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class CocoFiles:
-    """A COCO-format annotation file or one of LVIS's, and the folder that its file names are relative to."""
+    """A COCO-format annotation file or one of LVIS's, and the folder that its file names are relative to.
+
+    `made_by`: the model that made its masks, as far as they do not say it themselves; None if people drew them.
+    """
 
     source: str
     split: str
@@ -40,6 +43,7 @@ class CocoFiles:
     annotations: str
     images: str
     kind: Literal["coco", "lvis"] = "coco"
+    made_by: str | None = None
 
     @property
     def label(self) -> str:
@@ -59,8 +63,9 @@ class VisualGenomeFolder:
 SourceFiles = CocoFiles | VisualGenomeFolder
 
 
-def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
-    """Every annotation file named by the options, in their order; raises ConfigError or DataError with the remedy."""
+def parse_sources(options: tuple[str, ...], made: tuple[str, ...] = ()) -> list[SourceFiles]:
+    """Every annotation file named by the options, in their order; `made`, `NAME=MODEL` each, says whose masks a model
+    made. Raises ConfigError or DataError with the remedy."""
     if not options:
         raise ConfigError(f"no --source is given; {_HELP}")
     found = [files for option in options for files in _parse(option)]
@@ -71,7 +76,22 @@ def parse_sources(options: tuple[str, ...]) -> list[SourceFiles]:
     genomes = [files.source for files in found if isinstance(files, VisualGenomeFolder)]
     if len(set(genomes)) < len(genomes):
         raise ConfigError("--source: one name for two vg folders; give each its own name")
+    for option in made:
+        found = _marked(found, option)
     return found
+
+
+def _marked(sources: list[SourceFiles], option: str) -> list[SourceFiles]:
+    """The sources, that of a `--made` option with the model's name."""
+    name, _, model = option.partition("=")
+    if not name or not model.strip():
+        raise ConfigError(f"--made {option}: write NAME=MODEL, a source's name and what made its masks")
+    if name not in {files.source for files in sources if isinstance(files, CocoFiles)}:
+        raise ConfigError(f"--made {option}: no COCO-format or LVIS source is named {name}")
+    return [
+        replace(files, made_by=model) if isinstance(files, CocoFiles) and files.source == name else files
+        for files in sources
+    ]
 
 
 def _parse(option: str) -> list[SourceFiles]:

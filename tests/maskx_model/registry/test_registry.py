@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -189,6 +190,14 @@ def test_a_registered_model_comes_back_as_the_folder_it_was(world: Path, uri: st
         names = {file.name for file in Path(folder).iterdir()}
         assert names == {"manifest.json", "config.json", "vocabulary.json", "metrics.jsonl", "model.safetensors"}
         assert all((Path(folder) / name).read_bytes() == (world / "one" / name).read_bytes() for name in names)
+
+
+def test_a_calibrated_model_is_registered_with_its_calibration(world: Path, uri: str) -> None:
+    calibrated = shutil.copytree(world / "one", world / "calibrated")
+    (calibrated / "calibration.json").write_text("{}")
+    version = register(str(calibrated), f"{world}/evaluation-one", "calibrated", uri)
+    with fetched_model(version, uri) as folder:
+        assert (Path(folder) / "calibration.json").read_text() == "{}"
 
 
 def test_names_and_stores_that_cannot_be_are_refused_in_a_sentence(world: Path, uri: str) -> None:
