@@ -1,4 +1,4 @@
-"""Prepare on a Flink cluster of two task managers, with Python workers in processes of their own."""
+"""Prepare and annotate on a Flink cluster of two task managers, with Python workers in processes of their own."""
 
 import os
 import signal
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from maskx_model.annotate.planning import PART
 from tests.data_prep.conftest import prepare_toy, toy_original  # noqa: F401  fixtures
 from tests.data_prep.prepare.test_prepare import contents
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.processes import running, wait_for_writer
 from tests.services.flink_cluster import REPOSITORY, FlinkCluster, flink_cluster
 
@@ -63,6 +66,19 @@ def test_a_worker_killed_in_the_middle_is_replaced(
     assert process.returncode == 0, said
     assert flink.job("maskx-prepare-killed")["timestamps"]["RESTARTING"] > 0
     assert contents(tmp_path / "killed") == in_process
+
+
+def test_annotating_on_flink_gives_the_same_file(tmp_path: Path, flink: FlinkCluster) -> None:
+    """Two parts, done by workers that read the model from its folder."""
+    names = ["cup", "chair"]
+    model = write_model(tmp_path / "model", names, "transfer")
+    write_dataset(tmp_path / "data", random_world(0, PART + 40, names)[0], names)
+    options = [f"--dataset={tmp_path}/data", "--split=val", "--source-name=coco", "--replace=all"]
+    command = [sys.executable, "-m", "pipelines.cli", "annotate", model, *options]
+    for out, engine in (("here", []), ("on_flink", flink.options)):
+        subprocess.run([*command, f"--out={tmp_path}/{out}", *engine], check=True, timeout=2 * SECONDS_FOR_A_JOB)
+    assert (tmp_path / "on_flink/coco-val.json").read_bytes() == (tmp_path / "here/coco-val.json").read_bytes()
+    assert sum(flink.task_managers_of("maskx-annotate-on-flink", "Do a part").values()) == 2
 
 
 def test_the_document_names_the_options_that_work(flink: FlinkCluster) -> None:
