@@ -17,6 +17,7 @@ REMEDIES = {
     "format_not_read": "convert an image of another kind to JPEG or PNG; get the image again in place of anything else",
     "id_content_disagree": "check the ids against the source's files",
     "malformed": "write the field that is named as COCO does",
+    "mask_beyond_box": "see whether boxes are x, y, width, height from the upper left corner, and polygons x before y",
     "mask_off_box": "find out which of the two is wrong: they may belong to different images",
     "missing_file": "put the file where it was looked for, or correct its name",
     "more_than_8_bits": "look at the range: if the images are too dark, save them with 8 bits stretched to their range",

@@ -123,6 +123,8 @@ def _why_lost(folder: ImageFolder, name: str) -> BrokenError:
         return BrokenError(
             "missing_file", f"{len(same)} files below {own}/ are so named ({shown}); list the folder too"
         )
+    if others := folder.of_same_stem(name):
+        return BrokenError("missing_file", f"no such file below {own}/; {others[0]} has another extension: list that")
     if slashes.startswith("/"):
         return BrokenError("missing_file", f"no file at this absolute path, nor one of its name below {own}/")
     return BrokenError(

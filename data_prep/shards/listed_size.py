@@ -43,7 +43,8 @@ def size_finding(image: MergedImage, file: ImageFile) -> list[tuple[str, str]]:
     listed = image.canonical
     if (file.width, file.height) == (listed.width, listed.height):
         return []
-    seen = f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels"
+    said = f"listed as {listed.width}×{listed.height}" if listed.width and listed.height else "no size listed"
+    seen = f"{said}, {file.width}×{file.height} pixels"
     return [("size_from_file", seen)]
 
 

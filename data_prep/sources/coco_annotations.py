@@ -10,10 +10,10 @@ from typing import Annotated
 import msgspec
 
 from data_prep.format.records import Annotation
-from data_prep.format.rle import mask_area
+from data_prep.format.rle import mask_area, mask_box
 from data_prep.sources.coercions import Id, shown
 from data_prep.sources.lenient_annotations import read_annotation, read_image_id
-from data_prep.sources.masks import Segmentation, is_empty, is_off_box, to_rle
+from data_prep.sources.masks import Place, Segmentation, is_empty, place_of_mask, to_rle
 from data_prep.sources.objects import ObjectFinding, RawRecord, RejectedObject
 from data_prep.sources.provenance import Provenance
 from data_prep.sources.reasons import BrokenError
@@ -57,24 +57,31 @@ def add_coco_annotation(record: RawRecord, categories: dict[int, str]) -> None:
     annotation that cannot be used is rejected.
     """
     objects, size = record.objects, (record.transform.height, record.transform.width)
-    annotation = _as_coco(record.data, categories, size)
-    if annotation is None:
+    found_plainly = _as_coco(record.data, categories, size)
+    if found_plainly is not None:
+        annotation, place = found_plainly
+    else:
         try:
             annotation, repairs = read_annotation(record, categories)
         except BrokenError as error:
             objects.rejected.append(RejectedObject(record.offset, record.data, error.reason, error.seen))
             return
+        drawn = annotation.mask is not None and not annotation.iscrowd
+        place = place_of_mask(annotation.mask, annotation.bbox) if annotation.mask and drawn else "within"
         if repairs:
             found = [ObjectFinding(reason, record.offset, annotation.id, seen) for reason, seen in repairs]
             objects.changed[len(objects.annotations)] = found
     if odd := objects.boxes.add(annotation.bbox, record.transform.width, record.transform.height):
         seen = f"{shown('bbox', annotation.bbox)}, image {size[1]}×{size[0]}"
         objects.noted.append(ObjectFinding(odd, record.offset, annotation.id, seen))
+    if place == "beyond" and annotation.mask:
+        seen = f"{shown('bbox', annotation.bbox)}, the mask's box is {list(mask_box(annotation.mask))}"
+        objects.noted.append(ObjectFinding("mask_beyond_box", record.offset, annotation.id, seen))
     objects.annotations.append(annotation)
 
 
-def _as_coco(data: bytes, categories: dict[int, str], size: tuple[int, int]) -> Annotation | None:
-    """The annotation, if it is as COCO defines it and there is nothing to repair."""
+def _as_coco(data: bytes, categories: dict[int, str], size: tuple[int, int]) -> tuple[Annotation, Place] | None:
+    """The annotation, if it is as COCO defines it and there is nothing to repair, and where its mask lies."""
     try:
         found = _annotation.decode(data)
         mask = to_rle(found.segmentation, size)
@@ -88,9 +95,12 @@ def _as_coco(data: bytes, categories: dict[int, str], size: tuple[int, int]) -> 
         return None
     if x >= size[1] or y >= size[0] or x + w <= 0 or y + h <= 0:
         return None
-    if mask and (is_empty(mask) or (not found.iscrowd and is_off_box(mask, found.bbox, found.segmentation))):
+    place: Place = "within"
+    if mask and not found.iscrowd:
+        place = place_of_mask(mask, found.bbox, found.segmentation)
+    if mask and (is_empty(mask) or place == "apart"):
         return None
     made = found.provenance if mask else None
     if made is None:
-        return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask)
-    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask, made.maker, made.score)
+        return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask), place
+    return Annotation(found.id, category, found.bbox, area, found.iscrowd, mask, made.maker, made.score), place

@@ -5,6 +5,7 @@ it with a listing of the folder, which is made once and only if a name needs it.
 """
 
 import posixpath
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
@@ -18,13 +19,16 @@ Finders = Callable[[str], Finder]
 """Folder → what finds files in it (`storage.finder`)."""
 
 _LONGEST = 4096  # characters of a path, on any system
+_QUERY = re.compile(r"(?<=\w)[?#][^/]*$")
 # Each rewrites a name; several may apply to one.
 _REWRITES: tuple[tuple[str, Callable[[str], tuple[str, ...]]], ...] = (
+    ("file_name_blanks", lambda name: (name.strip(),)),
+    ("file_name_query", lambda name: (_QUERY.sub("", name),)),
     ("file_name_percent", lambda name: (unquote(name),)),
     ("file_name_backslash", lambda name: (name.replace("\\", "/"),)),
     ("file_name_unicode", lambda name: tuple(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))),
 )
-GUESSED = frozenset({"file_name_case", "file_name_folder", "file_name_base"})
+GUESSED = frozenset({"file_name_query", "file_name_case", "file_name_folder", "file_name_base"})
 """Rules that drop a part of the name: they hold only while no other name of the source leads to the same file, but for
 those that differ in case alone."""
 
@@ -160,6 +164,14 @@ class ImageFolder:
         """The files below the folder with the last part of the name."""
         return self._by_base.get(_plain(posixpath.basename(name.replace("\\", "/"))), [])
 
+    def of_same_stem(self, name: str) -> list[str]:
+        """The files below the folder with the last part of the name but for its extension."""
+        return self._by_stem.get(_plain(_stem(name.replace("\\", "/"))), [])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return _grouped(self._files, _stem)
+
     @cached_property
     def _by_path(self) -> dict[str, list[str]]:
         return _grouped(self._files, lambda path: path)
@@ -186,6 +198,10 @@ def _forms(name: str) -> dict[str, tuple[str, ...]]:
             for changed in rewrite(form):
                 forms.setdefault(changed, (*rules, rule))
     return dict(sorted(forms.items(), key=lambda item: len(item[1])))
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0]
 
 
 def _plain(path: str) -> str:

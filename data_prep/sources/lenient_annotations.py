@@ -11,7 +11,7 @@ from data_prep.format.records import Annotation, Rle
 from data_prep.format.rle import mask_area, mask_box
 from data_prep.sources.boxes import Box, plain_box
 from data_prep.sources.coercions import is_mapped, shown, to_flag, to_id, to_number
-from data_prep.sources.masks import is_empty, is_off_box, to_rle
+from data_prep.sources.masks import is_empty, place_of_mask, to_rle
 from data_prep.sources.objects import RawRecord
 from data_prep.sources.provenance import maker_and_score
 from data_prep.sources.reasons import BrokenError
@@ -48,7 +48,7 @@ def read_annotation(record: RawRecord, categories: dict[int, str]) -> tuple[Anno
     box = _box(fields.get("bbox"), mask, repairs)
     if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
         raise BrokenError("outside_image", f"{shown('bbox', fields.get('bbox'))}, image {width}×{height}")
-    if mask and not flag and is_off_box(mask, box):
+    if mask and not flag and place_of_mask(mask, box) == "apart":
         repairs.append(("mask_off_box", f"{shown('bbox', list(box))}, the mask's box is {list(mask_box(mask))}"))
         mask = None
     area = _area(fields, mask, box, repairs)
@@ -110,7 +110,7 @@ def _mask(fields: dict[str, Any], size: tuple[int, int], repairs: list[Repair]) 
         return None
     repairs += own
     if mask and is_empty(mask):
-        repairs.append(("empty_mask", "segmentation: without a pixel"))
+        repairs.append(("empty_mask", f"{shown('segmentation', fields.get('segmentation'))}: without a pixel"))
         return None
     return mask
 

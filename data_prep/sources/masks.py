@@ -1,5 +1,7 @@
 """COCO segmentations → compressed run lengths, exactly as pycocotools does for evaluation."""
 
+from typing import Literal
+
 import msgspec
 
 from data_prep.format.records import Rle
@@ -10,6 +12,8 @@ from data_prep.sources.reasons import BrokenError
 _EMPTY = 7
 # Boxes are rounded, and masks drawn by hand.
 _APART = 1.0
+# So far a mask may reach out of its box, in pixels or as a part of the box's side.
+_BEYOND, _BEYOND_OF_BOX = 3.0, 0.1
 
 # Points of a polygon lie at most this many longer sides of the image from its upper left corner.
 REACH = 2
@@ -49,19 +53,32 @@ def is_empty(mask: Rle) -> bool:
     return len(mask.counts) <= _EMPTY and mask_area(mask) == 0
 
 
-def is_off_box(mask: Rle, box: tuple[float, float, float, float], segmentation: Segmentation = None) -> bool:
-    """Whether the mask and the box (x, y, width, height) are apart from each other.
+Place = Literal["within", "beyond", "apart"]
+"""Of a mask: within its box, reaching out of it, or apart from it."""
 
-    With its `segmentation` it takes no look at the mask, where a polygon begins within the box.
+
+def place_of_mask(mask: Rle, box: tuple[float, float, float, float], segmentation: Segmentation = None) -> Place:
+    """Where a mask lies that should lie in its box (x, y, width, height).
+
+    With its `segmentation` it takes no look at the mask, where a few points of a polygon lie within the box.
     """
     x, y, w, h = box
+    aside_x, aside_y = max(_BEYOND, _BEYOND_OF_BOX * w), max(_BEYOND, _BEYOND_OF_BOX * h)
+    left, top, right, bottom = x - aside_x, y - aside_y, x + w + aside_x, y + h + aside_y
     if isinstance(segmentation, list):
-        first_x, first_y = segmentation[0][:2]
-        if x <= first_x <= x + w and y <= first_y <= y + h:
-            return False
+        points = segmentation[0]
+        count = len(points) // 2
+        for at in (0, count // 4 * 2, count // 2 * 2, 3 * count // 4 * 2):
+            if not (left <= points[at] <= right and top <= points[at + 1] <= bottom):
+                break
+        else:
+            return "within"
     mask_x, mask_y, mask_w, mask_h = mask_box(mask)
     apart_x = mask_x > x + w + _APART or mask_x + mask_w + _APART < x
-    return apart_x or mask_y > y + h + _APART or mask_y + mask_h + _APART < y
+    if apart_x or mask_y > y + h + _APART or mask_y + mask_h + _APART < y:
+        return "apart"
+    inside = left <= mask_x and top <= mask_y and mask_x + mask_w <= right and mask_y + mask_h <= bottom
+    return "within" if inside else "beyond"
 
 
 def _of_run_lengths(counts: list[int] | str, size: tuple[int, int]) -> Rle:

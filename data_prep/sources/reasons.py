@@ -59,6 +59,8 @@ REPAIRED = {
     "polygon_part": "masks of which a part without three points or an area was dropped",
     "segmentation_shape": "masks written as text, as one list, as points (pairs or x and y), or a level too deep",
     "size_from_file": "images whose listed width and height are absent or wrong: the file's are taken",
+    "file_name_blanks": "images whose file name has blanks or line ends around it",
+    "file_name_query": "images whose file name ends as a URL does (?w=640), found without that",
     "file_name_backslash": "images whose file name has \\ for /",
     "file_name_percent": "images whose file name is percent-encoded (%20 for a blank)",
     "file_name_unicode": "images whose file name is in the other Unicode normal form",
@@ -78,6 +80,7 @@ NOTED = {
     "class_without_objects": "classes without an object",
     "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "
     "upright image, say --exif apply; if not, --exif ignore",
+    "mask_beyond_box": "objects, crowds aside, whose mask reaches out of their box by more than a tenth of it",
     "more_than_8_bits": "images of more than 8 bits a channel, scaled to 8 as data_prep/format/colors.py says",
     "only_crowds": "sources in which every object is a crowd (iscrowd=1): nothing is learned from crowds",
     "no_objects": "sources without one object that can be used",

@@ -43,6 +43,18 @@ def test_each_rule_is_counted_and_the_images_are_used(tmp_path: Path) -> None:
     assert len(list(Dataset.open(f"{tmp_path}/out").rows)) == 4
 
 
+def test_names_with_blanks_around_them_or_a_query_behind_are_found(tmp_path: Path) -> None:
+    names = ["000000000001.jpg ", " 000000000002.jpg\r\n", "000000000003.jpg?w=40&h=30", "000000000004.jpg#top"]
+    manifest = prepared(tmp_path, names)
+    assert manifest.repaired == {"coco": {"file_name_blanks": 2, "file_name_query": 2}}
+    assert manifest.rejected == {}
+
+
+def test_two_queries_of_a_file_may_be_two_images(tmp_path: Path) -> None:
+    names = [*(f"00000000000{n}.jpg" for n in range(1, 9)), "000000000009.jpg?v=1", "000000000009.jpg?v=2"]
+    assert prepared(tmp_path, names).rejected == {"coco": {"missing_file": 2}}
+
+
 def test_a_name_that_several_files_have_is_told_with_their_folders(tmp_path: Path) -> None:
     moves = {"000000000002.jpg": "a/same.jpg", "000000000003.jpg": "b/same.jpg"}
     prepared(tmp_path, ["000000000001.jpg", "same.jpg", "000000000001.jpg"], moves)
@@ -135,6 +147,7 @@ def test_an_absolute_path_is_used_and_no_other_folder_is_named_in_the_dataset(tm
     [
         ("https://example.org/1.jpg", "missing_file", "https://example.org/1.jpg: URLs are not read; download"),
         ("nowhere.jpg", "missing_file", "nowhere.jpg: no such file below train2017/"),
+        ("000000000002.png", "missing_file", "no such file below train2017/; 000000000002.jpg has another extension"),
         ("/nowhere/x.jpg", "missing_file", "/nowhere/x.jpg: no file at this absolute path"),
         ("../x.jpg", "bad_file_name", "../x.jpg: it leads out of train2017/"),
         ("", "bad_file_name", "it is empty"),

@@ -174,6 +174,31 @@ def test_a_box_that_reaches_beyond_the_image_is_used_and_noted() -> None:
     assert (note.reason, note.seen) == ("beyond_image", "bbox: [2.0,3.0,60.0,5.0], image 40×30")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bbox": [7, 5.5, 10, 5]},  # its center, width and height
+        {"bbox": [2, 3, 5, 5]},
+        {"segmentation": [[3, 2, 3, 12, 8, 12, 8, 2]]},  # y before x
+        {"segmentation": [[3, 4, 11, 4, 11, 20]], "iscrowd": False},
+        {"segmentation": RUNS, "bbox": [2, 3, 5, 5]},
+    ],
+)
+def test_a_mask_that_reaches_out_of_its_box_is_used_and_noted(fields: dict[str, Any]) -> None:
+    found, _, objects = read(**fields)
+    assert found is not None and found.mask is not None
+    (note,) = objects.noted
+    assert (note.reason, note.offset) == ("mask_beyond_box", 99)
+    assert "the mask's box is [" in note.seen
+    assert read(**fields, iscrowd=1)[2].noted == [] if "iscrowd" not in fields else True
+
+
+@pytest.mark.parametrize("bbox", [[2, 3, 10, 5], [3, 4, 8, 3], [4, 3, 8, 5], [0, 0, 40, 30]])
+def test_a_box_that_is_rounded_or_wider_than_its_mask_is_not_noted(bbox: list[float]) -> None:
+    assert read(bbox=bbox)[2].noted == []
+    assert read(bbox=bbox, segmentation=RUNS)[2].noted == []
+
+
 scalars = (
     st.none() | st.booleans() | st.integers(-5, 2**60) | st.floats(-9, 60) | st.sampled_from(["", "7", "7.0", "x"])
 )
