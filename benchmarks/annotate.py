@@ -2,7 +2,8 @@
 
 The boxes are those of a dataset's objects whose masks are known; the masks made are compared with them. Speed is
 compared with the bare model: the same images decoded, and the same boxes segmented, in a loop, both with loading the
-model. Scores are calibrated on one half of the images, by their keys, and everything is measured on the other half.
+model. What needs no model, the ellipse that fits into each box, is measured beside it: a number means little without
+it. Scores are calibrated on one half of the images, by their keys, and everything is measured on the other half.
 """
 
 import json
@@ -23,7 +24,7 @@ from benchmarks.settings import print_settings
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Rle
-from data_prep.format.rle import coco_object
+from data_prep.format.rle import coco_object, encode_polygons
 from maskx_model.annotate.annotate import AnnotateOptions, annotate
 from maskx_model.annotate.calibration import fit_calibration
 from maskx_model.evaluation.coco_ap import average_precision
@@ -106,6 +107,19 @@ def bare_model(data: Dataset, rows: Sequence[IndexRow], truths: Sequence[GroundT
         segmenter.segment_given(data.pixels(row), boxes.numpy(), labels.numpy())
 
 
+def ellipses(truths: Sequence[GroundTruth], made: Made) -> Made:
+    """For each box that got a mask, the ellipse that fits into it."""
+    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    masks = {}
+    for truth in truths:
+        for thing in truth.objects:
+            if thing.id in made.masks:
+                x, y, w, h = thing.bbox
+                points = np.stack([x + w / 2 * (1 + np.cos(angles)), y + h / 2 * (1 + np.sin(angles))], axis=1)
+                masks[thing.id] = encode_polygons([points.ravel().tolist()], made.masks[thing.id].size)
+    return Made(masks, made.scores, made.speed)
+
+
 def mask_ap(truths: Sequence[GroundTruth], made: Made, classes: set[int]) -> float:
     """Mask AP at the annotated boxes, every score 1, mean over the classes, 0–100."""
     found = []
@@ -155,13 +169,15 @@ def main(options: Options) -> None:
     b = set(labels.values()) - in_a
     bare = Speed.of(len(rows), lambda: bare_model(data, rows, truths, options.model))
     made = made_by(options.model, options, rows)
-    found = compare(truths, made, in_a)
+    found, guessed = compare(truths, made, in_a), ellipses(truths, made)
     report: dict[str, float | int] = {
         "objects_B": int(found.in_b.sum()),
         "mask_ap_A": round(mask_ap(truths, made, set(labels.values()) & in_a), 1),
         "mask_ap_B": round(mask_ap(truths, made, b), 1),
         "mean_iou_A": round(float(found.ious[~found.in_b].mean()), 3),
         "mean_iou_B": round(float(found.ious[found.in_b].mean()), 3),
+        "ellipse_mask_ap_B": round(mask_ap(truths, guessed, b), 1),
+        "ellipse_mean_iou_B": round(float(compare(truths, guessed, in_a).ious[found.in_b].mean()), 3),
         **scores(found),
         "images_per_second": round(made.speed.images_per_second, 2),
         "ratio": round(made.speed.images_per_second / bare.images_per_second, 3),
