@@ -45,9 +45,12 @@ class Engine:
                 raise ConfigError(f"--beam {option}: give it as {ours}")
 
     def check_paths(self, out: str, sources: tuple[str, ...]) -> None:
-        """Raise ConfigError for a relative path, which workers of a cluster could not follow."""
+        """Raise ConfigError for a relative path, which workers of a cluster could not follow, and for a zip as a
+        source's folder, which is unpacked on this machine alone."""
         paths = [(out, f"--out {out}")]
         for source in sources:
+            if self.runner and source.lower().endswith(".zip") and "," not in source:
+                raise ConfigError(f"--source {source}: with --runner, unpack the zip where all workers see it")
             paths += [(path, f"--source {source}") for path in source.partition(":")[2].split(",")]
         for path, option in paths:
             if self.runner and "://" not in path and not Path(path).is_absolute():

@@ -73,9 +73,9 @@ def prepare(
             `NAME=coco:ANNOTATIONS,IMAGES` (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for
             another split: lower-case letters, digits and hyphens), `NAME=coco:FILE` (its images are looked for beside
             it), the same with lvis and LVIS's folder or files, or `NAME=vg:FOLDER` (Visual Genome's own layout).
-            Annotations may stay in the zip files that they are published in, or be compressed by gzip. NAME is your
-            choice: lower-case letters and digits. LVIS and Visual Genome find COCO's images by id in the source named
-            coco. Every path may be s3://BUCKET/PREFIX.
+            FOLDER may be a zip of it. Annotations may stay in the zip files that they are published in, or be
+            compressed by gzip. NAME is your choice: lower-case letters and digits. LVIS and Visual Genome find COCO's
+            images by id in the source named coco. Every path may be s3://BUCKET/PREFIX.
         out: Folder of the dataset to write, on disk or s3://BUCKET/PREFIX.
         verify: Where the dataset is finished already, read every byte of it. Without this, a shard of the size and
             version that were written is trusted.

@@ -18,7 +18,8 @@ from data_prep.plan.plan import Contents, Plan, work_folder
 from data_prep.plan.planning import Planned
 from data_prep.prepare.publish import Parameters
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import absolute, exists, finder, is_folder, list_files, read, remove, write
+from data_prep.storage.scratch import is_in_scratch
+from data_prep.storage.storage import absolute, exists, finder, is_folder, is_on_disk, list_files, read, remove, write
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,9 @@ logger = logging.getLogger(__name__)
 class RunRecord(msgspec.Struct, frozen=True):
     """`run.json`: when, where and with what a dataset was made, and from which state of the files.
 
-    `folders`: those of each source's images. `versions`: of each shard when it was written, by its path
-    (`FileInfo.version`): as long as they are the same, its bytes are, too. A dataset that was copied has others.
+    `folders`: those of each source's images, but for unpacked zips. `versions`: of each shard when it was written, by
+    its path (`FileInfo.version`): as long as they are the same, its bytes are, too. A dataset that was copied has
+    others.
     """
 
     fingerprint: str
@@ -63,7 +65,8 @@ def _folders(contents: Contents) -> dict[str, list[str]]:
     copies = (copy for shard in contents.images for planned in shard for copy in planned.merged.copies)
     folders: dict[str, list[str]] = {}
     for source, folder in sorted({(copy.source, copy.folder) for copy in copies}):
-        folders.setdefault(source, []).append(absolute(folder))
+        if not (is_on_disk(folder) and is_in_scratch(folder)):
+            folders.setdefault(source, []).append(absolute(folder))
     return folders
 
 

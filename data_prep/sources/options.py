@@ -10,6 +10,7 @@ from typing import Literal
 
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.layouts import find_exports
+from data_prep.sources.zipped_folder import END, unpacked_folder
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import exists, is_folder, is_on_disk, list_files
@@ -27,7 +28,7 @@ _NAMES = "names are lower-case letters and digits, splits also hyphens"
 _URL = re.compile(r"(?<![a-z0-9])(?!s3://|file://)[a-z][a-z0-9+.-]*://[^,]*", re.IGNORECASE)
 _LISTED = 6
 _SCHEMES = ("s3://", "file://")
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+_ARCHIVES = (END, ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _parse(option: str) -> list[SourceFiles]:
         images = posixpath.normpath(images) if is_on_disk(images) else images.rstrip("/")
         return [_file(name, split, annotations, images, rows)]
     path = path.rstrip("/")
+    if path.lower().endswith(END) and not is_folder(path) and exists(path):
+        return _unpacked(match, path)
     if kind != "vg" and not is_folder(path) and exists(path):
         return [_file_alone(name, split, path, option, "lvis" if kind == "lvis" else "coco")]
     if split:
@@ -118,6 +121,17 @@ def _parse(option: str) -> list[SourceFiles]:
     if kind == "lvis":
         return list(_lvis_folder(name, path, option))
     return [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
+
+
+def _unpacked(match: re.Match[str], archive: str) -> list[SourceFiles]:
+    """What an option means whose folder is a zip; an error about what is in it names the zip."""
+    folder = unpacked_folder(archive)
+    try:
+        return _parse(f"{match.string[: match.start('path')]}{folder}")
+    except DataError as error:
+        raise DataError(
+            f"{archive}, unpacked: {str(error).removeprefix(f'{folder}: ').replace(folder, archive)}"
+        ) from None
 
 
 def _misspelled(option: str) -> str:

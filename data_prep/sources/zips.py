@@ -17,8 +17,8 @@ from data_prep.storage.storage import create, exists, info, is_folder, local_cop
 
 _PIECE = 1 << 20
 _COCO_FILE = re.compile(r"instances_(?:train|val)(?P<year>2014|2017)\.json")
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
-_NOT_FOR_US = (NotImplementedError, RuntimeError)  # an unknown compression, a password
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError)
+NOT_FOR_US = (NotImplementedError, RuntimeError)  # an unknown compression, a password
 _one_at_a_time = Lock()
 _SHOWN = 5
 _FOLDER = (
@@ -91,9 +91,9 @@ def _pieces(archive: str, packed: Path, name: str | None) -> Iterator[bytes]:
             with opened.open(member) as file:
                 while piece := file.read(_PIECE):
                     yield piece
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{archive}: damaged where it holds {name or 'a file'} ({error}); get the file again") from None
-    except _NOT_FOR_US as error:
+    except NOT_FOR_US as error:
         raise DataError(
             f"{archive}: {name or 'a file'} in it cannot be unpacked ({error}); unpack it by hand"
         ) from None

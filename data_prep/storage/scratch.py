@@ -44,6 +44,11 @@ def _chosen() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "maskx"
 
 
+def is_in_scratch(path: str) -> bool:
+    """Whether a path is below the scratch folder, from where it may go at any time."""
+    return Path(path).resolve().is_relative_to(scratch_folder().resolve())
+
+
 def scratch_bytes() -> int:
     """`$MASKX_SCRATCH_BYTES`, else `DEFAULT_BYTES`; raises ConfigError if it is no whole number."""
     chosen = os.environ.get("MASKX_SCRATCH_BYTES")
@@ -113,7 +118,8 @@ def _entries(scratch: Path) -> Iterator[_Entry]:
     for folder in (found for kind in _KINDS for found in (scratch / kind).glob("[!.]*")):
         with suppress(FileNotFoundError):  # another process has just removed it
             last = _lock_of(folder) if _lock_of(folder).exists() else folder
-            yield _Entry(last.stat().st_mtime_ns, folder, sum(file.stat().st_size for file in folder.glob("*")))
+            files = (file for file in folder.rglob("*") if file.is_file())
+            yield _Entry(last.stat().st_mtime_ns, folder, sum(file.stat().st_size for file in files))
 
 
 def _remove_unless_in_use(folder: Path) -> bool:
