@@ -133,9 +133,15 @@ def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None) 
         "given": given,
         "replace": options.replace,
         "tolerance": options.tolerance,
-        "calibrate": sha256(manifest_uri(options.calibrate)) if options.calibrate else kept and kept.dataset,
+        "calibrate": _calibrated_on(options, kept),
         "precision": options.compute.precision,
     }
+
+
+def _calibrated_on(options: AnnotateOptions, kept: KeptCalibration | None) -> str | None:
+    if options.calibrate is not None:
+        return sha256(manifest_uri(options.calibrate))
+    return None if kept is None else kept.dataset
 
 
 def _require_same(out: str, before: Origin, made_from: Origin) -> None:
