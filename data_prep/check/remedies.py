@@ -12,7 +12,7 @@ REMEDIES = {
     "copy_of_val": "nothing: they must stay out of training",
     "doubled": "remove the second copy, if the file was merged with itself",
     "duplicate_id": "give each image an id of its own, and its annotations the same",
-    "empty_mask": "draw the mask anew, or remove it",
+    "empty_mask": "draw the mask anew; numbers from 0 to 1 are fractions: multiply them by the width and height",
     "exif_orientation": "look at an example: say --exif apply if the boxes fit the upright image, --exif ignore if not",
     "format_not_read": "convert an image of another kind to JPEG or PNG; get the image again in place of anything else",
     "id_content_disagree": "check the ids against the source's files",

@@ -17,7 +17,7 @@ def plain_box(value: Any, repairs: list[Repair]) -> Box | None:
     else, such as two points: those may be two corners, or a corner and a size.
     """
     written = without_quotes(value)
-    if written in (None, "", [], {}):
+    if written in (None, "", [], {}) or (isinstance(written, list) and all(number is None for number in written)):
         return None
     found = _numbers(written)
     if written is not value or not isinstance(written, list) or isinstance(written[0], list):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from data_prep.format.records import as_listed
-from data_prep.sources.coercions import Id, is_mapped, shown, to_id
+from data_prep.sources.coercions import Id, is_mapped, shown, spelled, to_id
 from data_prep.sources.counts import Counts, Example
 from data_prep.sources.lenient_images import text
 from data_prep.sources.options import CocoFiles
@@ -124,7 +124,7 @@ def _read_category(files: CocoFiles, item: Any, counts: Counts) -> Category:
         raise DataError(
             f"{files.annotations}: category {name!r}, {error.seen}; give it a whole number as its id"
         ) from None
-    original = str(item["id"]) if is_mapped(item["id"], number) else None
+    original = spelled(item["id"]) if is_mapped(item["id"], number) else None
     if original or not isinstance(item["id"], int):
         reason = "id_mapped" if original else "number_written"
         counts.repair(files.source, reason, _example(files, shown("id", item["id"])))

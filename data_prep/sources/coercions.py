@@ -17,7 +17,10 @@ LARGEST_ID = 2**53
 Id = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 _HASHED_BYTES = 6
 _SHOWN = 60
+_FLAGS = {"": None, "null": None, "none": None, "false": False, "true": True}
 _ROUND = str.maketrans("()", "[]")
+_DECIMAL = r"[+-]?\d{1,30}(?:\.\d*)?"
+_ROW = re.compile(rf"\s*{_DECIMAL}(?P<separator> ?[,;] ?| )(?:{_DECIMAL}(?P=separator))*{_DECIMAL}\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?\d{1,30}(?:\.0*)?\s*", re.ASCII)
 
 
@@ -53,7 +56,10 @@ def to_numbers(field: str, value: Any, count: int | None = None) -> list[float]:
 
 
 def without_quotes(value: Any) -> Any:
-    """What a text holds that is a list or an object itself ("[1, 2]", "(1, 2)"); any other value unchanged."""
+    """What a text holds that is a list or an object itself ("[1, 2]", "(1, 2)", "1, 2" with one separator throughout);
+    any other value unchanged."""
+    if isinstance(value, str) and (found := _ROW.fullmatch(value)):
+        return [float(number) for number in value.strip().split(found["separator"])]
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", "(")):
         return value
     try:
@@ -74,7 +80,9 @@ def to_whole(field: str, value: Any) -> int:
 
 
 def to_flag(field: str, value: Any) -> int:
-    """0 or 1, also as false, true, null, a float or text."""
+    """0 or 1, also as false, true, null, a float or text; empty text is null."""
+    if isinstance(value, str):
+        value = _FLAGS.get(value.strip().lower(), value)
     if value is None or isinstance(value, bool):
         return int(value or 0)
     flag = to_whole(field, value)
@@ -94,7 +102,15 @@ def to_id(field: str, value: Any) -> int:
     else:
         if 0 <= number <= LARGEST_ID:
             return number
-    return int.from_bytes(hashlib.sha256(str(value).encode()).digest()[:_HASHED_BYTES])
+    return int.from_bytes(hashlib.sha256(spelled(value).encode()).digest()[:_HASHED_BYTES])
+
+
+def spelled(value: Any) -> str:
+    """An id in one spelling, for `to_id` to map and for files to have again: -1 for -1.0."""
+    try:
+        return str(to_whole("", value))
+    except BrokenError:
+        return str(value)
 
 
 def is_mapped(value: Any, number: int) -> bool:

@@ -31,6 +31,8 @@ class Example(msgspec.Struct, frozen=True, order=True):
     def __str__(self) -> str:
         if not self.file:
             return self.seen
+        if self.id < 0 and self.offset < 0:
+            return f"{self.file}: {self.seen}"
         kind = "image" if self.kind == "photograph" else "annotation"
         named = f"{kind} {self.id}" if self.id >= 0 else f"{kind} at byte {self.offset}"
         return f"{self.file}: {named}, {self.seen}" if self.seen else f"{self.file}: {named}"

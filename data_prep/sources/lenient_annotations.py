@@ -10,7 +10,7 @@ import msgspec
 from data_prep.format.records import Annotation, Rle
 from data_prep.format.rle import mask_area, mask_box
 from data_prep.sources.boxes import Box, plain_box
-from data_prep.sources.coercions import is_mapped, shown, to_flag, to_id, to_number
+from data_prep.sources.coercions import is_mapped, shown, spelled, to_flag, to_id, to_number
 from data_prep.sources.masks import is_empty, place_of_mask, to_rle
 from data_prep.sources.objects import RawRecord
 from data_prep.sources.provenance import maker_and_score
@@ -82,7 +82,7 @@ def _identity(fields: dict[str, Any], offset: int, repairs: list[Repair]) -> tup
     identity = to_id("id", value)
     if is_mapped(value, identity):
         repairs.append(("id_mapped", shown("id", value)))
-        return identity, str(value)
+        return identity, spelled(value)
     _repair_if_changed("id", value, identity, repairs)
     return identity, None
 

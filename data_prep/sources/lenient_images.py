@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data_prep.sources.coercions import is_mapped, shown, to_id, to_whole
+from data_prep.sources.coercions import is_mapped, shown, spelled, to_id, to_whole
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.segmentations import Repair
 
@@ -17,7 +17,7 @@ def image_id(fields: dict[str, Any], repairs: list[Repair]) -> tuple[int, str | 
     number = to_id("id", value)
     if is_mapped(value, number):
         repairs.append(("id_mapped", shown("id", value)))
-        return number, str(value)
+        return number, spelled(value)
     if not isinstance(value, int):
         repairs.append(("number_written", shown("id", value)))
     return number, value if isinstance(value, str) else None

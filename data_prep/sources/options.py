@@ -113,14 +113,17 @@ def _parse(option: str) -> list[SourceFiles]:
         return _unpacked(match, path)
     if kind != "vg" and not is_folder(path) and exists(path):
         return [_file_alone(name, split, path, option, "lvis" if kind == "lvis" else "coco")]
-    if split:
-        raise ConfigError(f"--source {option}: @{split} needs coco:ANNOTATIONS,IMAGES or lvis:ANNOTATIONS,IMAGES")
+    if split and kind != "coco":
+        raise ConfigError(f"--source {option}: @{split} needs coco:… or lvis:ANNOTATIONS,IMAGES")
     _require_folder(path, option)
     if kind == "vg":
         return [VisualGenomeFolder(name, _visual_genome_folder(path))]
     if kind == "lvis":
         return list(_lvis_folder(name, path, option))
-    return [CocoFiles(name, each.split, path, each.annotations, each.images) for each in find_exports(path, name)]
+    found, remedy = find_exports(path, name), f"write {name}@{split}=coco:ANNOTATIONS,IMAGES"
+    if split and len(found) > 1:
+        raise ConfigError(f"--source {option}: the folder has {len(found)} annotation files; {remedy}")
+    return [CocoFiles(name, split or each.split, path, each.annotations, each.images) for each in found]
 
 
 def _unpacked(match: re.Match[str], archive: str) -> list[SourceFiles]:
@@ -128,10 +131,9 @@ def _unpacked(match: re.Match[str], archive: str) -> list[SourceFiles]:
     folder = unpacked_folder(archive)
     try:
         return _parse(f"{match.string[: match.start('path')]}{folder}")
-    except DataError as error:
-        raise DataError(
-            f"{archive}, unpacked: {str(error).removeprefix(f'{folder}: ').replace(folder, archive)}"
-        ) from None
+    except (ConfigError, DataError) as error:
+        told = str(error).removeprefix(f"{folder}: ").replace(folder, archive)
+        raise type(error)(f"{archive}, unpacked: {told}") from None
 
 
 def _misspelled(option: str) -> str:

@@ -268,6 +268,19 @@ def test_a_zip_of_visual_genome_or_in_object_storage_is_read_too(tmp_path: Path,
         assert manifest.counts["train"]["vg"]["photographs"] == 1
 
 
+def test_an_export_may_be_of_the_split_that_is_said(tmp_path: Path) -> None:
+    """As where each split is an export of its own."""
+    for name in ("one", "two"):
+        write_tree(tmp_path / name, {"annotations/instances_default.json": ["a.jpg"]}, ["images/default/a.jpg"])
+    archive = packed(tmp_path / "two", tmp_path / "two.zip")
+    for option in (f"mine@val=coco:{tmp_path}/one", f"mine@val=coco:{archive}"):
+        assert [files.split for files in parse_sources((option,)) if isinstance(files, CocoFiles)] == ["val"]
+    annotations, images, _ = LAYOUTS["Roboflow"]
+    write_tree(tmp_path / "export", annotations, images)
+    with pytest.raises(ConfigError, match=r"the folder has 3 annotation files; write mine@val=coco:ANNOTATIONS,IMAGES"):
+        parse_sources((f"mine@val=coco:{tmp_path}/export",))
+
+
 def test_nothing_of_a_zip_is_unpacked_outside_the_scratch_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as opened:
         opened.writestr("../../../../outside.json", "{}")

@@ -68,6 +68,13 @@ def test_what_coco_writes_needs_no_repair() -> None:
         ({"segmentation": [[SQUARE]]}, "segmentation_shape"),
         ({"segmentation": [[2, 3], [12, 3], [12, 8], [2, 8]]}, "segmentation_shape"),
         ({"segmentation": [[[2, 3], [12, 3], [12, 8], [2, 8]]]}, "segmentation_shape"),
+        ({"iscrowd": "False"}, "number_written"),
+        ({"iscrowd": ""}, "number_written"),
+        ({"bbox": "2,3,10,5"}, "bbox_shape"),
+        ({"bbox": " 2 3 10.0 5"}, "bbox_shape"),
+        ({"bbox": "2; 3; 10; 5"}, "bbox_shape"),
+        ({"bbox": [None] * 4}, "bbox_from_mask"),
+        ({"segmentation": ", ".join(map(str, SQUARE))}, "segmentation_shape"),
         ({"segmentation": POINTS}, "segmentation_shape"),
         ({"segmentation": [POINTS]}, "segmentation_shape"),
         ({"segmentation": [SQUARE, POINTS]}, "segmentation_shape"),
@@ -154,6 +161,8 @@ def test_swapped_run_lengths_are_told_with_both_sizes() -> None:
         ({"bbox": [1, 2, "NaN", 4]}, "malformed", "bbox: NaN is not a finite number"),
         ({"bbox": "absent", "segmentation": []}, "malformed", "bbox: null, and there is no mask to compute it from"),
         ({"bbox": [[2, 3], [12, 8]]}, "malformed", "bbox: [[2,3],[12,8]]"),
+        ({"bbox": "2,5 3,5 10,5 5"}, "malformed", 'bbox: "2,5 3,5'),
+        ({"bbox": [2, 3, None, 5]}, "malformed", "bbox: null"),
         ({"bbox": {"x": 2, "y": 3}}, "malformed", 'bbox: {"x":2,"y":3}'),
         ({"category_id": 9}, "unknown_category", "category_id: 9 is not listed; the file lists 1, "),
         ({"bbox": [40, 0, 3, 3]}, "outside_image", "bbox: [40,0,3,3], image 40×30"),
@@ -236,6 +245,12 @@ def test_used_repaired_and_rejected_add_up_whatever_the_fields_hold(fields: dict
 @given(st.integers(0, LARGEST_ID))
 def test_an_id_is_the_same_however_it_is_written(number: int) -> None:
     assert to_id("id", number) == to_id("id", str(number)) == to_id("id", f" {number}.0 ") == number
+
+
+@given(st.integers(-(10**6), -1) | st.integers(LARGEST_ID + 1, 2**60))
+def test_a_number_that_is_no_id_is_mapped_to_the_same_however_it_is_written(number: int) -> None:
+    assert to_id("id", number) == to_id("id", str(number)) == to_id("id", f"{number}.0")
+    assert 0 <= to_id("id", number) <= LARGEST_ID
 
 
 @given(st.text(min_size=1))
