@@ -197,6 +197,10 @@ class Schedule:
     """Steps between two checkpoints, from which an interrupted training resumes."""
     log_every: int = 20
     """Steps between two lines of metrics."""
+    validate_every: int | None = None
+    """Steps between two looks at AP on some validation images; None for none. AP on A chooses the best checkpoint."""
+    validate_images: int = 100
+    """Validation images of such a look, the first of the split."""
     compute: Compute = PLAIN
     """How this training is computed."""
 

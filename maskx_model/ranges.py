@@ -40,6 +40,8 @@ SCHEDULE = {
     "checkpoint_every": Range(1, math.inf, "it is a number of steps"),
     "accumulate": Range(1, math.inf, "1 takes all images at once"),
     "log_every": Range(1, math.inf, "it is a number of steps"),
+    "validate_every": Range(1, math.inf, "it is a number of steps"),
+    "validate_images": Range(1, math.inf, "AP needs an image"),
 }
 MASK_SCHEDULE = {
     "cached_proposals": Range(0, math.inf, "0 is the ground-truth box alone"),

@@ -53,7 +53,7 @@ def evaluate_models(
     protocol, source = PROTOCOLS[options.protocol], options.source
     labels = protocol.classes(data, source)
     rows = data.select(options.split, source)[: options.max_images]
-    masks = options.masks if _has_masks(data, source) else None
+    masks = options.masks if has_masks(data, source) else None
     device, world = resolve_device(device), current_world()
     models = _load(data, uris, device, masks)
     ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
@@ -78,7 +78,8 @@ def evaluate_models(
     return EvaluationRun(data, rows, ground_truth, predictions, mask_classes, result)
 
 
-def _has_masks(data: Dataset, source: str) -> bool:
+def has_masks(data: Dataset, source: str) -> bool:
+    """Whether the source has a mask of any class of the vocabulary."""
     return any(source in c.sources and c.sources[source].masks > 0 for c in data.vocabulary.classes)
 
 
