@@ -6,9 +6,10 @@ training: settings side by side, AP on A and B, and one loss curve per stage (`d
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_prep.storage.errors import MaskxError
@@ -46,10 +47,7 @@ def connected(tracking_uri: str) -> Iterator[Any]:
 
     MLflow's own errors come out as TrackingError.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    if tracking_uri.startswith(SQLITE):
-        Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    _prepare(tracking_uri)
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_URI")
@@ -61,6 +59,22 @@ def connected(tracking_uri: str) -> Iterator[Any]:
         raise TrackingError(f"{tracking_uri}: MLflow refuses ({first_line}); check --tracking-uri") from error
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def client_of(tracking_uri: str) -> Any:
+    """An `mlflow.MlflowClient` of that store or server, with nothing global changed; MLflow's errors stay its own."""
+    _prepare(tracking_uri)
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri)
+
+
+def _prepare(tracking_uri: str) -> None:
+    """What must stand before MLflow is imported and a store opened."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if tracking_uri.startswith(SQLITE):
+        Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
@@ -76,9 +90,11 @@ def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
 
 
 @contextmanager
-def logged_run(client: Any, experiment: str, name: str, contents: RunContents) -> Iterator[str]:
+def logged_run(
+    client: Any, experiment: str, name: str, contents: RunContents, tags: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     """Log all of the record; yields the run's id while the run is open. An error within marks it as failed."""
-    run_id = str(client.create_run(experiment, run_name=name).info.run_id)
+    run_id = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
     status = "FAILED"
     try:
         _log_contents(client, run_id, contents)
@@ -89,15 +105,13 @@ def logged_run(client: Any, experiment: str, name: str, contents: RunContents) -
 
 
 def _log_contents(client: Any, run_id: str, contents: RunContents) -> None:
-    from mlflow.entities import Param, RunTag
+    from mlflow.entities import RunTag
 
-    parameters = [Param(key, value) for key, value in contents.parameters.items()]
-    for start in range(0, len(parameters), PARAMETERS_PER_CALL):
-        client.log_batch(run_id, params=parameters[start : start + PARAMETERS_PER_CALL])
+    log_parameters(client, run_id, contents.parameters)
     _log_metrics(client, run_id, contents.metrics, contents.curves)
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(contents).items()])
     if contents.dataset is not None:
-        _log_dataset(client, run_id, contents.dataset)
+        log_dataset(client, run_id, contents.dataset)
     for folder, files in contents.files.items():
         for file in files:
             client.log_artifact(run_id, str(file), folder)
@@ -124,7 +138,17 @@ def _log_metrics(client: Any, run_id: str, metrics: dict[str, float], curves: tu
         client.log_batch(run_id, metrics=logged[start : start + METRICS_PER_CALL])
 
 
-def _log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
+def log_parameters(client: Any, run_id: str, values: Mapping[str, str]) -> None:
+    """Log flat parameters to a run; the same ones again change nothing."""
+    from mlflow.entities import Param
+
+    parameters = [Param(key, value) for key, value in values.items()]
+    for start in range(0, len(parameters), PARAMETERS_PER_CALL):
+        client.log_batch(run_id, params=parameters[start : start + PARAMETERS_PER_CALL])
+
+
+def log_dataset(client: Any, run_id: str, dataset: DatasetReference) -> None:
+    """Log a dataset, with its digest, as an input of a run."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     uri = absolute(dataset.uri)

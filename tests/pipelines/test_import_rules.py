@@ -66,6 +66,7 @@ OURS = ("data_prep", "maskx_model", "components", "pipelines")
 OWNERS = {
     "kfp": ("components/", "pipelines/"),
     "mlflow": (
+        "maskx_model/registry/live_",
         "maskx_model/registry/mlflow_run.py",
         "maskx_model/registry/registry.py",
         "maskx_model/inference/serving_model.py",

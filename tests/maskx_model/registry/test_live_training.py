@@ -1,0 +1,232 @@
+"""A training that is followed: its run in MLflow fills once, whatever happens to the training or to MLflow."""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_prep.storage.errors import DataError
+from maskx_model.registry.live_folder import left_spool
+from maskx_model.registry.live_run import LiveRun
+from maskx_model.registry.live_training import FollowedTraining, followed
+from maskx_model.registry.mlflow_run import client_of
+from maskx_model.training.metric_sink import NOBODY, MetricSink
+from tests.maskx_model.registry.live import NOWHERE, curve, runs_of, training
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+
+NAMES = ["cup", "chair"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset `data`, and a finished `detector`."""
+    folder = tmp_path_factory.mktemp("world")
+    write_dataset(folder / "data", random_world(0, 4, NAMES)[0], NAMES)
+    write_model(folder / "detector", NAMES, None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uri(world: Path) -> str:
+    return f"sqlite:///{world}/mlflow.db"
+
+
+@pytest.fixture
+def client(uri: str) -> Any:
+    return client_of(uri)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+
+
+def sink_of(observers: Any) -> LiveRun:
+    assert isinstance(observers.sink, LiveRun)
+    return observers.sink
+
+
+def write(sink: MetricSink | None, steps: range, shift: float = 0.0) -> None:
+    assert sink is not None
+    for step in steps:
+        sink.write(step, {"loss": 1 / step + shift, "learning_rate": 0.1})
+
+
+def test_a_run_below_the_pipelines_has_numbers_settings_data_pictures_and_the_machine(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    with followed(training(world, tmp_path / "run" / "detector"), uri, "whole") as observers:
+        write(observers.sink, range(1, 5))
+        sink_of(observers).show(4, "coco-1", np.zeros((8, 8, 3), np.uint8))
+        sink_of(observers).close()
+        runs = runs_of(client, "whole")
+        assert {run.info.status for run in runs.values()} == {"RUNNING"}
+        assert curve(client, runs["detector"], "loss") == [(step, 1 / step) for step in range(1, 5)]
+    runs = runs_of(client, "whole")
+    run, parent = runs["detector"], runs["run"]
+    assert {run.info.status, parent.info.status} == {"FINISHED"}
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert curve(client, run, "learning_rate")[-1] == (4, 0.1)
+    assert run.data.params["preset.stage1.steps"] == "4"
+    assert run.data.params["source"] == "vg"
+    assert "preset.stage2.steps" not in run.data.params
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, len(dataset.dataset.digest)) == ("data", 36)
+    assert {file.path.partition("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")} == {
+        "images/coco-1+step+4"
+    }
+    assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(run.data.metrics)
+    assert {path.name for path in (tmp_path / "run" / "detector" / "tracking").iterdir()} == {"run.json", "pictures"}
+
+
+def test_a_training_that_is_started_again_goes_on_in_its_run_and_no_step_is_there_twice(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "again" / "detector"
+    with pytest.raises(SystemExit), followed(training(world, out), uri, "again") as observers:
+        write(observers.sink, range(1, 7))
+        raise SystemExit(143)
+    assert runs_of(client, "again")["detector"].info.status == "KILLED"
+    (out / "tracking" / "run.json").unlink()  # as on another machine
+    with followed(training(world, out), uri, "again") as observers:
+        write(observers.sink, range(4, 10), shift=100)
+        sink_of(observers).close()
+        assert runs_of(client, "again")["detector"].info.status == "RUNNING"
+    run = runs_of(client, "again")["detector"]
+    points = [(step, 1 / step) for step in range(1, 7)] + [(step, 1 / step + 100) for step in range(7, 10)]
+    assert curve(client, run, "loss") == points
+    assert run.info.status == "FINISHED"
+    assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_trainings_in_one_folder_have_one_parent_and_other_inputs_another_run(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    first = training(world, tmp_path / "run" / "detector")
+    masks = FollowedTraining("stage2", first.dataset, f"{tmp_path}/run/masks", first.run, {"kind": "transfer"})
+    for each in (first, masks, training(world, tmp_path / "run" / "detector", steps=8)):
+        with followed(each, uri, "folder") as observers:
+            write(observers.sink, range(1, 3))
+    runs = client.search_runs([client.get_experiment_by_name("folder").experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["detector", "detector", "masks", "run"]
+    assert len({run.data.tags.get("mlflow.parentRunId") for run in runs}) == 2
+    (of_masks,) = (run for run in runs if run.info.run_name == "masks")
+    assert of_masks.data.params["kind"] == "transfer"
+    assert of_masks.data.params["preset.mask.convolutions"] == "1"
+
+
+def test_the_run_that_the_environment_names_is_joined(
+    world: Path, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = client.create_run(client.create_experiment("of the pipelines"), run_name="theirs").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with followed(training(world, tmp_path / "run" / "detector"), None) as observers:
+        write(observers.sink, range(1, 3))
+    runs = runs_of(client, "of the pipelines")
+    assert set(runs) == {"theirs", "detector"}
+    assert runs["detector"].data.tags["mlflow.parentRunId"] == parent
+    assert runs["theirs"].info.status == "RUNNING"  # it ends with the pipeline
+
+
+def test_an_error_in_the_training_marks_its_run_as_failed(world: Path, uri: str, client: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError), followed(training(world, tmp_path / "run" / "detector"), uri, "failed"):
+        raise DataError("a shard is damaged")
+    assert runs_of(client, "failed")["detector"].info.status == "FAILED"
+
+
+def test_a_server_that_is_not_there_slows_nothing_and_loses_nothing(
+    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "down" / "detector"
+    began = time.monotonic()
+    with followed(training(world, out), NOWHERE, "down") as observers:
+        write(observers.sink, range(1, 300))
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
+    assert f"{NOWHERE}: takes no metrics" in caplog.text
+    assert f"{out}/tracking: 301 lines are not sent to {NOWHERE}" in caplog.text
+    spool = left_spool(str(out))
+    assert spool is not None
+    assert spool.waiting() == 301
+    with followed(training(world, out), uri, "down") as observers:
+        write(observers.sink, range(295, 310))
+    assert curve(client, runs_of(client, "down")["detector"], "loss") == [(s, 1 / s) for s in range(1, 310)]
+
+
+def test_what_a_finished_training_has_left_is_sent_when_it_is_started_again(
+    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "left" / "detector"
+    with followed(training(world, out), NOWHERE, "left") as observers:
+        write(observers.sink, range(1, 4))
+    (out / "manifest.json").write_text("{}")
+    with followed(training(world, out), uri, "left") as observers:
+        assert observers == NOBODY
+    assert f"{NOWHERE} still takes no metrics" in caplog.text
+    text = (out / "tracking" / "run.json").read_text()
+    (out / "tracking" / "run.json").write_text(text.replace(NOWHERE, uri))
+    with followed(training(world, out), uri, "left"):
+        pass
+    run = runs_of(client, "left")["detector"]
+    assert curve(client, run, "loss") == [(step, 1 / step) for step in range(1, 4)]
+    assert run.info.status == "FINISHED"
+
+
+def test_without_a_server_or_on_another_rank_nothing_is_sent(
+    world: Path, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with followed(training(world, tmp_path / "detector"), None) as observers:
+        assert observers == NOBODY
+    monkeypatch.setenv("RANK", "1")
+    with followed(training(world, tmp_path / "detector"), uri) as observers:
+        assert observers == NOBODY
+    assert not (tmp_path / "detector").exists()
+
+
+@pytest.mark.parametrize(("stage", "best_by"), [("stage1", "val/box_ap_a"), ("stage2", "val/mask_ap_a")])
+def test_the_configuration_asks_for_looks_at_validation_images(
+    world: Path, tmp_path: Path, stage: Any, best_by: str
+) -> None:
+    plain = training(world, tmp_path / "out")
+    schedule = replace(getattr(plain.run, stage), validate_every=7)
+    run = replace(plain.run, mask_classes="coco", **{stage: schedule})
+    with followed(replace(plain, stage=stage, run=run, options={"detector": f"{world}/detector"}), None) as observers:
+        assert observers.watch is not None
+        assert (observers.watch.every, observers.watch.best_by) == (7, best_by)
+        assert observers.sink is None
+
+
+def test_the_log_says_when_the_server_answers_again(
+    world: Path, uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client_of(uri).search_experiments()
+    (tmp_path / "there").mkdir()
+    shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "there" / "mlflow.db")
+    folder = tmp_path / "store"
+    folder.touch()  # a file where the database's folder must be
+    monkeypatch.setattr("maskx_model.registry.live_run.SEND_EVERY", 0.1)
+    out = tmp_path / "run" / "detector"
+    with caplog.at_level(logging.INFO), followed(training(world, out), f"sqlite:///{folder}/mlflow.db") as observers:
+        write(observers.sink, range(1, 3))
+        wait_for(lambda: "takes no metrics" in caplog.text)
+        folder.unlink()
+        (tmp_path / "there").rename(folder)
+        wait_for(lambda: "answers again" in caplog.text)
+    assert caplog.text.count("takes no metrics") == 1
+
+
+def wait_for(condition: Any) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
