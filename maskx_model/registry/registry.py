@@ -19,6 +19,7 @@ from typing import Any
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import absolute, exists, local_copy
 from maskx_model.artifacts.model_folder import CALIBRATION, read_model_manifest
+from maskx_model.registry.live_register import followed_stages
 from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.promotion import give_alias
 from maskx_model.registry.run_contents import RunContents, gather
@@ -64,10 +65,11 @@ def register(
     contents = gather(model, evaluation, stages, dataset, preset)
     tracking_uri = resolve_tracking_uri(tracking_uri)
     with connected(tracking_uri) as client:
+        live = followed_stages(client, tracking_uri, (*stages, model))
         version = _find(client, name, contents.model_sha256)
         if version is None:
-            experiment = experiment_id(client, tracking_uri, name)
-            with logged_run(client, experiment, _run_name(model), contents) as run_id:
+            experiment = live.experiment or experiment_id(client, tracking_uri, name)
+            with logged_run(client, experiment, _run_name(model), live.without_curves(contents), live.tags) as run_id:
                 version = _create_version(client, name, model, run_id, contents)
         give_alias(client, name, version, contents)
     return f"models:/{name}/{version.version}"
