@@ -24,6 +24,7 @@ SMALL = {
     "box_head": "--classes 40 --rois 16 --repeats 1",
     "evaluation": "--images 12 --classes 30 --compared 8 --checked 5",
     "inference": "--height 60 --width 80 --min-size 96 --proposals 60 --detections 8 --classes 81 97 --repeats 1",
+    "live_metrics": "--steps 40 --log-every 10 --images 1 --size 16 --rounds 1",
     "mask_last_layer": "--classes 40 --rois 4 --distinct 4 --repeats 1",
     "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
     "pasting": "--objects 5 --height 60 --width 80 --repeats 1",

@@ -94,7 +94,7 @@ class LiveRun:
         try:
             self._sender.send_all()
         except Exception as error:  # whatever MLflow or its store raises: the training goes on
-            problem = (str(error) or type(error).__name__).splitlines()[0][:200]
+            problem = _reason(error)
             if self._problem is None:
                 logger.warning(
                     "%s: takes no metrics (%s); training goes on, they wait in %s",
@@ -112,3 +112,11 @@ class LiveRun:
             )
         self._problem = None
         return None
+
+
+def _reason(error: BaseException) -> str:
+    """What is at the bottom of an error, in a line: of a failed request, that the connection was refused."""
+    reason, below = error, error
+    while below := below.__cause__ or below.__context__:  # type: ignore[assignment]
+        reason = below if isinstance(below, OSError) else reason
+    return (str(reason) or type(reason).__name__).splitlines()[0][:200]

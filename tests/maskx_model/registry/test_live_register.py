@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.live_training import followed
+from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.registry.live import NOWHERE, curve, runs_of, training

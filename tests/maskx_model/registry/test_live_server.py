@@ -1,0 +1,88 @@
+"""A real MLflow server that is killed and started again in the middle of a training that is killed, too."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.mlflow_server import MlflowServer
+from maskx_model.registry.mlflow_run import client_of
+from tests.maskx_model.killing import REPOSITORY
+from tests.maskx_model.registry.followed_loop import CHECKPOINT_EVERY, loss_of
+from tests.maskx_model.registry.live import curve, runs_of
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset
+
+STEPS = 2000
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "server").mkdir()
+    own = MlflowServer(tmp_path / "server")
+    own.start()
+    yield own
+    own.kill()
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The command's process, which is killed at the end of the block."""
+    process = subprocess.Popen(command, cwd=REPOSITORY)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "data", random_world(0, 4, ["cup", "chair"])[0], ["cup", "chair"])
+    out = tmp_path / "run" / "detector"
+    command = [sys.executable, "-m", "tests.maskx_model.registry.followed_loop", str(tmp_path), str(out)]
+    command += [server.uri, str(STEPS)]
+    client = client_of(server.uri)
+
+    def made() -> int:
+        checkpoint = out / "checkpoint.txt"
+        return int(checkpoint.read_text() or 0) if checkpoint.exists() else 0
+
+    def sent() -> int:
+        if client.get_experiment_by_name("maskx") is None:
+            return 0
+        runs = runs_of(client)
+        return len(curve(client, runs["detector"], "loss")) if "detector" in runs else 0
+
+    with started(command):
+        wait_for(lambda: sent() > CHECKPOINT_EVERY)
+        server.kill()
+        before = made()
+        wait_for(lambda: made() >= before + 2 * CHECKPOINT_EVERY)  # the training goes on
+    with started(command) as second:
+        wait_for(lambda: made() >= before + 4 * CHECKPOINT_EVERY)
+        server.start()
+        assert made() < STEPS
+        assert second.wait(timeout=120) == 0
+    runs = runs_of(client)
+    assert set(runs) == {"run", "detector"}
+    assert curve(client, runs["detector"], "loss") == [(step, loss_of(step)) for step in range(1, STEPS + 1)]
+    names = [name for name in runs["detector"].data.metrics if name.startswith("system/")]
+    assert names
+    assert all(len(curve(client, runs["detector"], name)) == STEPS for name in names)
+    assert runs["detector"].info.status == "FINISHED"
