@@ -34,7 +34,7 @@ LOSSES = 6
 class Options:
     """`steps` of each training, on batches of `images` of `size` pixels; `rounds` of all ways."""
 
-    steps: int = 400
+    steps: int = 2000
     log_every: int = 20
     images: int = 4
     size: int = 48

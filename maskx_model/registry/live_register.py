@@ -54,12 +54,18 @@ def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str]) -> Fo
 
 
 def _complete(client: Any, run_id: str, stage: str) -> None:
-    """Log what the folder's curves have and the run has not: a spool may be lost with its machine."""
+    """Log what the folder's curves have and the run has not: a spool may be lost with its machine.
+
+    Where parts of a training have curves of their own, the folder's are of the part that was chosen, and are left out.
+    """
     from mlflow.entities import Metric
 
     time, missing = now(), []
+    logged = tuple(client.get_run(run_id).data.metrics)
     for curve in read_curves(stage):
         name = curve.name.removeprefix(f"{folder_name(stage)}/")
+        if any(other.endswith(f"/{name}") for other in logged):
+            continue
         there = steps_of(client, run_id, name)
         missing += [Metric(name, value, time, step) for step, value in curve.points if step not in there]
     for start in range(0, len(missing), METRICS_PER_CALL):

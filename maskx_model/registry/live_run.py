@@ -18,6 +18,7 @@ from maskx_model.registry.live_spool import Point, Spool, Turn, finite
 
 logger = logging.getLogger(__name__)
 
+SYSTEM = "system/"
 SEND_EVERY = 2.0
 """Seconds between two tries; the pause doubles after each that fails."""
 LONGEST_PAUSE = 60.0
@@ -35,14 +36,20 @@ class LiveRun:
         self._changed = threading.Condition()
         self._begun = self._done = 0
         self._problem: str | None = None
+        self._part = ""
         self._over = False
         spool.add(Turn(now(), "RUNNING"))
         self._thread = threading.Thread(target=self._send_again_and_again, name="mlflow", daemon=True)
         self._thread.start()
 
+    def begin(self, part: str) -> None:
+        """What follows is of that part of the training: its numbers are called `PART/loss`."""
+        self._part = f"{part}/"
+
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers after that step, with the machine's; a number that is not finite has no point."""
-        self._spool.add(Point(now(), step, finite({**values, **self._machine.figures()})))
+        named = {self._named(name): value for name, value in {**values, **self._machine.figures()}.items()}
+        self._spool.add(Point(now(), step, finite(named)))
 
     def show(self, step: int, key: str, picture: Picture) -> None:
         """Takes a picture, uint8 [H, W, 3] RGB, of the image with that key."""
@@ -50,7 +57,12 @@ class LiveRun:
 
         png = io.BytesIO()
         Image.fromarray(picture).save(png, "PNG")
-        self._spool.add_picture(now(), step, key, png.getvalue())
+        self._spool.add_picture(now(), step, self._named(key), png.getvalue())
+
+    def _named(self, name: str) -> str:
+        """The number of this part; MLflow shows what is called `system/…` on a page of its own."""
+        kind = SYSTEM if name.startswith(SYSTEM) else ""
+        return f"{kind}{self._part}{name.removeprefix(kind)}"
 
     def close(self) -> None:
         """Waits until the server has everything, until it refuses, or `WAIT` seconds."""

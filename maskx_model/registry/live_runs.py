@@ -32,10 +32,12 @@ def run_of_environment(tracking_uri: str) -> str | None:
     return os.environ.get("MLFLOW_RUN_ID") or None
 
 
-def training_run(client: Any, live: LiveDescription) -> str:
-    """The id of the training's run, which is made, with its parameters and dataset, where there is none."""
+def training_run(client: Any, live: LiveDescription) -> tuple[str, bool]:
+    """The id of the training's run, which is made, with its parameters and dataset, where there is none; and whether it
+    is new."""
     experiment = experiment_for(client, live.tracking_uri, live.experiment, live.parent_run)
     run_id = _find(client, [experiment], TRAINING, live.training)
+    is_new = run_id is None
     if run_id is None:
         parent = live.parent_run or _pipeline_run(client, experiment, live.root)
         name = live.folder.rpartition("/")[2]
@@ -44,7 +46,7 @@ def training_run(client: Any, live: LiveDescription) -> str:
     # Also for one that was found: its maker may have been killed before. The same again changes nothing.
     log_parameters(client, run_id, live.parameters)
     log_dataset(client, run_id, live.dataset)
-    return run_id
+    return run_id, is_new
 
 
 def experiment_for(client: Any, tracking_uri: str, name: str, parent: str | None) -> str:

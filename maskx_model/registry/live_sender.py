@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from maskx_model.registry.live_runs import is_ours, parent_of, steps_of, training_run
-from maskx_model.registry.live_spool import PICTURES, Point, Shown, Spool, Turn, Unsent
+from maskx_model.registry.live_spool import PICTURES, Point, Shown, Spool, Turn, Unsent, flat
 from maskx_model.registry.mlflow_run import METRICS_PER_CALL, client_of
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class SpoolSender:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._client: Any = None
-        self._run_id = ""
+        self._run_id, self._is_new = "", False
         self._steps: dict[str, set[int]] = {}
         self._pictures: set[str] | None = None
 
@@ -38,7 +38,8 @@ class SpoolSender:
                 for name, value in PATIENCE.items():
                     os.environ.setdefault(name, value)
                 client = client_of(self._spool.description.tracking_uri)
-                self._run_id, self._client = training_run(client, self._spool.description), client
+                self._run_id, self._is_new = training_run(client, self._spool.description)
+                self._client = client
             while self._spool.waits:
                 unsent = self._spool.unsent(EVENTS_AT_ONCE)
                 self._send(unsent)
@@ -71,7 +72,7 @@ class SpoolSender:
 
     def _steps_of(self, name: str) -> set[int]:
         if name not in self._steps:
-            self._steps[name] = steps_of(self._client, self._run_id, name)
+            self._steps[name] = set() if self._is_new else steps_of(self._client, self._run_id, name)
         return self._steps[name]
 
     def _send_picture(self, shown: Shown) -> None:
@@ -80,7 +81,7 @@ class SpoolSender:
         if self._pictures is None:
             files = self._client.list_artifacts(self._run_id, "images")
             self._pictures = {file.path.partition("+timestamp+")[0] for file in files}
-        name = f"images/{shown.key}+step+{shown.step}"
+        name = f"images/{flat(shown.key)}+step+{shown.step}"
         file = self._spool.folder / PICTURES / shown.file
         if name not in self._pictures and file.exists():
             with Image.open(file) as picture:

@@ -110,7 +110,7 @@ class Spool:
 
     def add_picture(self, at: int, step: int, key: str, png: bytes) -> None:
         """Append a picture."""
-        name = f"{step:08d}-{key}.png"
+        name = f"{step:08d}-{flat(key)}.png"
         write(self.folder / PICTURES / name, png)
         self.add(Shown(at, step, key, name))
 
@@ -158,6 +158,11 @@ def _decoded(file: Path, line: bytes) -> Event:
         return _LINE.decode(line)
     except JSON_ERRORS as error:
         raise DataError(f"{file}: {line[:60]!r} is no event ({error}); delete the file to go on without it") from None
+
+
+def flat(key: str) -> str:
+    """A picture's key as a part of a file's name, as MLflow writes it too."""
+    return key.replace("/", "~")
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -73,7 +73,10 @@ def _train(
         return Measured({"loss_mask": _loss(branch, batch, embeddings)}, {"loss_mask": len(batch)})
 
     task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss, shapes=shapes)
-    own = session.below(f"rate-{learning_rate:g}", {"rate": learning_rate})
+    name = f"rate-{learning_rate:g}"
+    own = session.below(name, {"rate": learning_rate})
+    if session.observers.sink is not None and len(schedule.learning_rates) > 1:
+        session.observers.sink.begin(name)
     metrics = train(task, schedule, learning_rate, seed, own)
     held_out_loss = _mean_loss(branch, held_out, embeddings) if held_out is not None else 0.0
     line = {"step": schedule.steps, "learning_rate_tried": learning_rate, "loss_held_back": held_out_loss}

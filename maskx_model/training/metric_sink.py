@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class MetricSink(Protocol):
     """Where numbers go as they are made."""
 
+    def begin(self, part: str) -> None:
+        """What follows is of that part of the training, which makes the steps of other parts once more."""
+
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers after that step: losses, the learning rate, and what the machine did under `system/`
         (`images_per_second`, `data_wait` as a share of the time, `memory_bytes`, `seconds_left`). Returns at once."""

@@ -138,6 +138,22 @@ def test_the_run_that_the_environment_names_is_joined(
     assert runs["theirs"].info.status == "RUNNING"  # it ends with the pipeline
 
 
+def test_parts_of_a_training_that_make_the_same_steps_have_numbers_and_pictures_of_their_own(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    with followed(training(world, tmp_path / "run" / "masks"), uri, "parts") as observers:
+        for number, part in enumerate(("rate-0.1", "rate-0.01")):
+            sink_of(observers).begin(part)
+            write(observers.sink, range(1, 4), shift=number)
+            sink_of(observers).show(3, "coco-1", np.zeros((8, 8, 3), np.uint8))
+    run = runs_of(client, "parts")["masks"]
+    for number, part in enumerate(("rate-0.1", "rate-0.01")):
+        assert curve(client, run, f"{part}/loss") == [(step, 1 / step + number) for step in range(1, 4)]
+        assert len(curve(client, run, f"system/{part}/cpu_utilization_percentage")) == 3
+    files = {file.path.partition("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")}
+    assert files == {"images/rate-0.1~coco-1+step+3", "images/rate-0.01~coco-1+step+3"}
+
+
 def test_an_error_in_the_training_marks_its_run_as_failed(world: Path, uri: str, client: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError), followed(training(world, tmp_path / "run" / "detector"), uri, "failed"):
         raise DataError("a shard is damaged")

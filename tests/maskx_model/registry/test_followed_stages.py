@@ -1,0 +1,72 @@
+"""Real trainings that are followed: what MLflow holds of them, and models that do not depend on it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.format.reader import Dataset
+from maskx_model.registry.live_training import FollowedTraining, followed
+from maskx_model.registry.mlflow_run import client_of
+from maskx_model.registry.run_contents import read_curves
+from maskx_model.run_config import RunConfig
+from maskx_model.training.stages import train_detector, train_joint, train_masks
+from tests.maskx_model.registry.live import curve, runs_of
+from tests.maskx_model.tiny_presets import tiny, tiny_cached
+from tests.maskx_model.training.same_model import assert_same_model
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return client_of(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def looking(preset: RunConfig) -> RunConfig:
+    """The preset with a look at 4 validation images every other step."""
+    changed = {
+        stage: replace(getattr(preset, stage), validate_every=2, validate_images=4)
+        for stage in ("stage1", "stage2", "joint")
+    }
+    return replace(preset, **changed)
+
+
+def test_each_stage_has_its_curves_looks_and_pictures_and_the_model_it_would_have_alone(
+    toy_dataset: Dataset, client: Any, tmp_path: Path
+) -> None:
+    data, uri, preset = toy_dataset.uri, f"sqlite:///{tmp_path}/mlflow.db", looking(tiny_cached())
+    detector, masks = f"{tmp_path}/run/detector", f"{tmp_path}/run/masks"
+    with followed(FollowedTraining("stage1", data, detector, preset), uri) as observers:
+        train_detector(data, detector, preset, device="cpu", observers=observers)
+    options = {"detector": detector}
+    with followed(FollowedTraining("stage2", data, masks, preset, options), uri) as observers:
+        train_masks(data, detector, masks, preset, device="cpu", observers=observers)
+    runs = runs_of(client)
+    assert set(runs) == {"run", "detector", "masks"}
+    losses = {each.name.removeprefix("detector/"): list(each.points) for each in read_curves(detector)}
+    assert {"loss", "learning_rate"} < set(losses)
+    assert all(curve(client, runs["detector"], name) == points for name, points in losses.items())
+    logged = set(runs["detector"].data.metrics)
+    assert {"system/images_per_second", "system/data_wait", "system/memory_bytes", "system/seconds_left"} < logged
+    for name, prefix in (("detector", ""), ("masks", "rate-0.003/"), ("masks", "rate-0.001/")):
+        assert [step for step, _ in curve(client, runs[name], f"{prefix}loss")] == [1, 2, 3, 4]
+        measured = [metric for metric in runs[name].data.metrics if metric.startswith(f"{prefix}val/")]
+        assert measured
+        assert all([step for step, _ in curve(client, runs[name], metric)] == [2, 4] for metric in measured)
+        images = [file.path for file in client.list_artifacts(runs[name].info.run_id, "images")]
+        assert {int(path.split("+step+")[1].partition("+")[0]) for path in images} == {2, 4}
+    train_detector(data, f"{tmp_path}/alone/detector", preset, device="cpu")
+    assert_same_model(detector, f"{tmp_path}/alone/detector")
+    train_masks(data, detector, f"{tmp_path}/alone/masks", preset, device="cpu")
+    assert_same_model(masks, f"{tmp_path}/alone/masks")
+
+
+def test_end_to_end_is_followed_too(toy_dataset: Dataset, client: Any, tmp_path: Path) -> None:
+    out, preset = f"{tmp_path}/run/model", looking(tiny(2))
+    with followed(FollowedTraining("joint", toy_dataset.uri, out, preset), f"sqlite:///{tmp_path}/mlflow.db") as own:
+        train_joint(toy_dataset.uri, out, preset, device="cpu", observers=own)
+    run = runs_of(client)["model"]
+    assert [step for step, _ in curve(client, run, "loss_mask")] == [1, 2]
+    assert any(name.startswith("val/box_ap") for name in run.data.metrics)
