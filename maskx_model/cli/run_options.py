@@ -1,8 +1,10 @@
 """The command line's options for a run's configuration: the whole of it by file and field, and what people change
 first."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
@@ -13,6 +15,9 @@ from maskx_model.configure.batch import Stage, with_linear_rule
 from maskx_model.configure.changes import Change, changed
 from maskx_model.configure.choose import choose
 from maskx_model.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from maskx_model.training.metric_sink import Observers
 
 AS_CONFIGURED = "(as the preset says)"
 
@@ -38,6 +43,37 @@ class ConfigurationOptions:
     def of(self, preset: str | None, default: str | None = None) -> RunConfig:
         """The configuration that these options and `--preset` ask for; raises ConfigError or DataError."""
         return choose(preset, self.config, self.overrides, default)
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """MLflow, which shows the training while it runs.
+
+    Attributes:
+        tracking_uri: MLflow's tracking server, or a database such as sqlite:///mlflow.db. Trainings whose folders lie
+            in one folder have a common parent run. What a server that is down does not take is sent later.
+        experiment: The experiment that the runs belong to.
+    """
+
+    tracking_uri: Annotated[str | None, optional("URI", "MLFLOW_TRACKING_URI, else nothing is sent")] = None
+    experiment: Annotated[str, arg(metavar="NAME")] = "maskx"
+
+    def followed(
+        self,
+        stage: Stage,
+        dataset: str,
+        out: str,
+        run: RunConfig,
+        options: Mapping[str, str | None],
+        dry_run: bool,
+    ) -> AbstractContextManager["Observers"]:
+        """Who follows that training (`maskx_model.registry.live_training.followed`); nobody follows a dry run."""
+        from maskx_model.registry.live_training import FollowedTraining, followed
+        from maskx_model.training.metric_sink import NOBODY
+
+        if dry_run:
+            return nullcontext(NOBODY)
+        return followed(FollowedTraining(stage, dataset, out, run, options), self.tracking_uri, self.experiment)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import DetectorOptions, as_preset
 from maskx_model.cli.model_options import ComputeOptions
-from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def train_detector(
     model: Grouped[DetectorOptions],
     start: Grouped[StartOptions],
     computation: Grouped[ComputeOptions],
+    tracking: Grouped[TrackingOptions],
 ) -> None:
     """Stage 1: train a detector on the boxes of all classes, or take over torchvision's, trained on COCO.
 
@@ -53,13 +54,15 @@ def train_detector(
     chosen = model.applied_to(schedule.applied_to(configuration.of(preset, "vg3000_r101"), "stage1"))
     stage1 = replace(chosen.stage1, compute=computation.of(chosen.stage1.compute))
     chosen = replace(chosen, stage1=stage1, stage1_source=source or chosen.stage1_source)
-    if start.pretrained is None:
-        run(dataset, out, chosen, device=computation.device, rehearsal=computation.dry_run)
-    elif computation.dry_run:
+    if start.pretrained is not None and computation.dry_run:
         raise ConfigError("--pretrained and --dry-run: leave out --pretrained, the steps cost the same without it")
-    elif model.weights is not None:
+    if start.pretrained is not None and model.weights is not None:
         raise ConfigError("--pretrained and --weights: two things to begin with; name one")
-    else:
+    given = {"pretrained": start.pretrained}
+    with tracking.followed("stage1", dataset, out, chosen, given, computation.dry_run) as observers:
+        if start.pretrained is None:
+            run(dataset, out, chosen, device=computation.device, observers=observers, rehearsal=computation.dry_run)
+            return
         from maskx_model.training.pretrained import import_detector
 
-        import_detector(dataset, start.pretrained, out, chosen, device=computation.device)
+        import_detector(dataset, start.pretrained, out, chosen, device=computation.device, observers=observers)

@@ -11,7 +11,7 @@ from maskx_model.cli.arguments import (
     MaskSource,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
-from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def train_joint(
     mask: Grouped[MaskOptions],
     training: Grouped[TrainingOptions],
     computation: Grouped[ComputeOptions],
+    tracking: Grouped[TrackingOptions],
 ) -> None:
     """End to end, instead of the two stages: learn boxes and masks of all classes at once.
 
@@ -68,13 +69,8 @@ def train_joint(
             "--no-stop-gradient: only of box weights (kind transfer, input cls, box or cls+box) is there one"
         )
     joint = replace(chosen.joint, compute=computation.of(chosen.joint.compute))
-    run(
-        dataset,
-        out,
-        replace(chosen, mask=config, joint=joint, stage2_source=source or chosen.stage2_source),
-        mask_classes=mask_classes,
-        embedding=mask.embedding,
-        detector=training.detector,
-        device=computation.device,
-        rehearsal=computation.dry_run,
-    )
+    chosen = replace(chosen, mask=config, joint=joint, stage2_source=source or chosen.stage2_source)
+    options = {"mask_classes": mask_classes, "embedding": mask.embedding, "detector": training.detector}
+    dry = computation.dry_run
+    with tracking.followed("joint", dataset, out, chosen, options, dry) as observers:
+        run(dataset, out, chosen, **options, device=computation.device, observers=observers, rehearsal=dry)

@@ -11,7 +11,7 @@ from maskx_model.cli.arguments import (
     as_preset,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
-from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, preset_or
+from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
 from maskx_model.config import MaskSchedule, MaskTargets, RoiKind
 
 
@@ -65,6 +65,7 @@ def train_masks(
     model: Grouped[MaskOptions],
     training: Grouped[TrainingOptions],
     computation: Grouped[ComputeOptions],
+    tracking: Grouped[TrackingOptions],
 ) -> None:
     """Stage 2: learn the masks of all classes from the classes that have masks.
 
@@ -98,17 +99,20 @@ def train_masks(
             import_masks(dataset, detector, training.pretrained, out, chosen)
             return
         features = pretrained_features(training.pretrained, chosen)
-    run(
-        dataset,
-        detector,
-        out,
-        chosen,
-        mask_classes=mask_classes,
-        embedding=model.embedding,
-        features=features,
-        device=computation.device,
-        rehearsal=computation.dry_run,
-    )
+    options = {"mask_classes": mask_classes, "embedding": model.embedding}
+    given = {**options, "detector": detector, "pretrained": training.pretrained}
+    with tracking.followed("stage2", dataset, out, chosen, given, computation.dry_run) as observers:
+        run(
+            dataset,
+            detector,
+            out,
+            chosen,
+            **options,
+            features=features,
+            device=computation.device,
+            observers=observers,
+            rehearsal=computation.dry_run,
+        )
 
 
 def refuse_training_options(

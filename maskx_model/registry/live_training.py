@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import manifest_uri, read_manifest
 from data_prep.format.reader import Dataset
 from data_prep.storage.storage import absolute, exists, read
 from maskx_model.configure.batch import Stage
@@ -101,9 +101,8 @@ def describe_training(training: FollowedTraining, tracking_uri: str, experiment:
 
 
 def _dataset(uri: str) -> DatasetReference:
-    data = Dataset.open(uri)
-    sha256 = hashlib.sha256(read(manifest_uri(data.uri))).hexdigest()
-    counts = msgspec.json.encode(data.manifest.counts, order="sorted").decode()
+    counts = msgspec.json.encode(read_manifest(uri).counts, order="sorted").decode()
+    sha256 = hashlib.sha256(read(manifest_uri(uri))).hexdigest()
     return DatasetReference(uri, sha256, ("training",), counts)
 
 

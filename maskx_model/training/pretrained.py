@@ -12,6 +12,7 @@ from maskx_model.artifacts.model_folder import LoadedModel, model_hash, save_mod
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import ModelConfig
 from maskx_model.run_config import RunConfig
+from maskx_model.training.metric_sink import NOBODY, Observers
 from maskx_model.training.provenance import finished, settings_hash
 from maskx_model.training.stages import PretrainedDetector, PretrainedFeatures, train_detector
 from maskx_model.training.trained_detector import load_detector
@@ -20,7 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 def import_detector(
-    dataset: str, weights: str, out: str, preset: RunConfig, seed: int | None = None, device: str | None = None
+    dataset: str,
+    weights: str,
+    out: str,
+    preset: RunConfig,
+    seed: int | None = None,
+    device: str | None = None,
+    observers: Observers = NOBODY,
 ) -> None:
     """Stage 1 from torchvision's COCO detector. If all of the dataset's classes are COCO's, it is cut to them and not
     trained. Else training starts from it: COCO's classes with their rows, the others, which are counted, with new ones.
@@ -38,7 +45,8 @@ def import_detector(
     load = partial(load_coco_detector, file, preset.detector, categories)
     if None in categories:
         _log_rows(file, categories)
-        train_detector(dataset, out, preset, seed=seed, device=device, start=PretrainedDetector(load, sha256(file)))
+        start = PretrainedDetector(load, sha256(file))
+        train_detector(dataset, out, preset, seed=seed, device=device, start=start, observers=observers)
         return
     made_from: Origin = {
         "weights": sha256(file),

@@ -79,7 +79,7 @@ def test_the_page_has_the_whole_docstring_and_every_option_its_text(
 def test_options_stand_in_groups(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shown = page("train masks", 100, monkeypatch, capsys)
     groups = re.findall(r"^\W*(\w*) ?options\W*$", shown, re.MULTILINE)
-    assert groups == ["", "configuration", "schedule", "model", "training", "computation"]
+    assert groups == ["", "configuration", "schedule", "model", "training", "computation", "tracking"]
 
 
 class ReachedError(Exception):

@@ -12,16 +12,22 @@ from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import read_curves
 from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_joint, train_masks
+from pipelines.cli import main
 from tests.maskx_model.registry.live import curve, runs_of
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import assert_same_model
 
 
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+
+
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def client(uri: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "RANK"):
         monkeypatch.delenv(name, raising=False)
-    return client_of(f"sqlite:///{tmp_path}/mlflow.db")
+    return client_of(uri)
 
 
 def looking(preset: RunConfig) -> RunConfig:
@@ -34,9 +40,9 @@ def looking(preset: RunConfig) -> RunConfig:
 
 
 def test_each_stage_has_its_curves_looks_and_pictures_and_the_model_it_would_have_alone(
-    toy_dataset: Dataset, client: Any, tmp_path: Path
+    toy_dataset: Dataset, uri: str, client: Any, tmp_path: Path
 ) -> None:
-    data, uri, preset = toy_dataset.uri, f"sqlite:///{tmp_path}/mlflow.db", looking(tiny_cached())
+    data, preset = toy_dataset.uri, looking(tiny_cached())
     detector, masks = f"{tmp_path}/run/detector", f"{tmp_path}/run/masks"
     with followed(FollowedTraining("stage1", data, detector, preset), uri) as observers:
         train_detector(data, detector, preset, device="cpu", observers=observers)
@@ -63,10 +69,29 @@ def test_each_stage_has_its_curves_looks_and_pictures_and_the_model_it_would_hav
     assert_same_model(masks, f"{tmp_path}/alone/masks")
 
 
-def test_end_to_end_is_followed_too(toy_dataset: Dataset, client: Any, tmp_path: Path) -> None:
+def test_end_to_end_is_followed_too(toy_dataset: Dataset, uri: str, client: Any, tmp_path: Path) -> None:
     out, preset = f"{tmp_path}/run/model", looking(tiny(2))
-    with followed(FollowedTraining("joint", toy_dataset.uri, out, preset), f"sqlite:///{tmp_path}/mlflow.db") as own:
+    with followed(FollowedTraining("joint", toy_dataset.uri, out, preset), uri, "end to end") as own:
         train_joint(toy_dataset.uri, out, preset, device="cpu", observers=own)
-    run = runs_of(client)["model"]
+    run = runs_of(client, "end to end")["model"]
     assert [step for step, _ in curve(client, run, "loss_mask")] == [1, 2]
     assert any(name.startswith("val/box_ap") for name in run.data.metrics)
+
+
+def test_the_commands_are_followed(
+    toy_dataset: Dataset, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a server that an option names, and with that of the environment."""
+    detector, masks, joint = (f"{tmp_path}/run/{name}" for name in ("detector", "masks", "joint"))
+    options = ["--dataset", toy_dataset.uri, "--preset", "toy", "--steps", "1"]
+    options += ["--set", "mask_classes=random:30:0", "--device", "cpu", "--experiment", "mine"]
+    main(["train", "detector", *options, "--out", detector, "--tracking-uri", uri])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    main(["train", "masks", *options, "--detector", detector, "--out", masks, "--learning-rate", "0.001"])
+    main(["train", "joint", *options, "--out", joint])
+    runs = runs_of(client, "mine")
+    assert set(runs) == {"run", "detector", "masks", "joint"}
+    for name in ("detector", "masks", "joint"):
+        assert [number for number, _ in curve(client, runs[name], "loss")] == [1]
+    assert runs["masks"].data.params["detector"] == detector
+    assert runs["joint"].data.params["preset.joint.steps"] == "1"
