@@ -15,6 +15,8 @@ def train_masks(
     preset: str,
     config: str,
     overrides: list[str],
+    tracking_uri: str,
+    experiment: str,
     kind: str,
     mask_classes: str,
     seed: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
@@ -28,6 +30,8 @@ def train_masks(
         preset: Name of the configuration; empty for the one that `config` names.
         config: URI of a configuration as YAML; empty for the preset as it is.
         overrides: Fields to change, each FIELD=VALUE.
+        tracking_uri: MLflow's tracking server, which shows the training while it runs.
+        experiment: The experiment that its run belongs to.
         kind: `transfer`, or `class_agnostic` for the baseline.
         mask_classes: The classes whose masks training sees (A); empty for what the preset says.
         seed: Seed of the weights and of the order of the images; None for the configuration's.
@@ -37,16 +41,13 @@ def train_masks(
     """
     from data_prep.log import show_log
     from maskx_model.configure.choose import of_pipeline
+    from maskx_model.registry.live_training import FollowedTraining, followed
     from maskx_model.training.stages import train_masks as run
 
     show_log()
-    run(
-        dataset,
-        detector,
-        out,
-        of_pipeline(preset, config, overrides),
-        kind=kind,  # type: ignore[arg-type]  # KFP knows no Literal
-        mask_classes=mask_classes or None,
-        seed=seed,
-    )
+    settings = of_pipeline(preset, config, overrides)
+    options = {"kind": kind, "mask_classes": mask_classes or None, "seed": seed}
+    training = FollowedTraining("stage2", dataset, out, settings, {**options, "detector": detector})
+    with followed(training, tracking_uri, experiment) as observers:
+        run(dataset, detector, out, settings, **options, observers=observers)  # type: ignore[arg-type]  # KFP's types
     return out

@@ -68,7 +68,7 @@ def maskx_vg3000(
 
     Args:
         root: URI below which everything is written: dataset, models, evaluation.
-        tracking_uri: MLflow's tracking server, which keeps the registered model.
+        tracking_uri: MLflow's tracking server, which shows the trainings and keeps the registered model.
         sources: Original data, `NAME=coco:URI` or `NAME=vg:URI`; may be empty for the preset `toy`.
         preset: Name of the configuration that is trained; empty for the one that `config` names, else vg3000_r101.
         config: URI of a configuration as YAML, as `maskx config show` writes it; empty for the preset as it is.
@@ -112,13 +112,15 @@ def maskx_vg3000(
         max_rejected=max_rejected,
         exif=exif,
     )
-    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **settings, seed=seed)
+    tracking = {"tracking_uri": tracking_uri, "experiment": registered_name}
+    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **settings, **tracking, seed=seed)
     transfer, class_agnostic = (
         train_masks(
             dataset=dataset.output,
             detector=detector.output,
             out=f"{root}/{name}",
             **settings,
+            **tracking,
             kind=kind,
             mask_classes=mask_classes,
             seed=seed,

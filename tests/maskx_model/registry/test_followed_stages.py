@@ -1,11 +1,14 @@
 """Real trainings that are followed: what MLflow holds of them, and models that do not depend on it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.train_detector import train_detector as train_detector_step
+from components.train_masks import train_masks as train_masks_step
 from data_prep.format.reader import Dataset
 from maskx_model.registry.live_training import FollowedTraining, followed
 from maskx_model.registry.mlflow_run import client_of
@@ -95,3 +98,17 @@ def test_the_commands_are_followed(
         assert [number for number, _ in curve(client, runs[name], "loss")] == [1]
     assert runs["masks"].data.params["detector"] == detector
     assert runs["joint"].data.params["preset.joint.steps"] == "1"
+
+
+def test_the_pipelines_steps_are_followed(toy_dataset: Dataset, uri: str, client: Any, tmp_path: Path) -> None:
+    detector, masks = (f"{tmp_path}/run/{name}" for name in ("detector", "masks"))
+    changes = ["stage1.steps=1", "stage1.images_per_batch=1", "stage2.steps=1", "stage2.learning_rates=0.001"]
+    steps: list[Callable[..., str]] = [train_detector_step.python_func, train_masks_step.python_func]
+    tracking = (uri, "steps")
+    assert steps[0](toy_dataset.uri, detector, "toy", "", changes, *tracking, None) == detector
+    changes.append("mask_classes=random:30:0")
+    steps[1](toy_dataset.uri, detector, masks, "toy", "", changes, *tracking, "class_agnostic", "", None)
+    runs = runs_of(client, "steps")
+    assert set(runs) == {"run", "detector", "masks"}
+    assert all(curve(client, runs[name], "loss") for name in ("detector", "masks"))
+    assert runs["masks"].data.params["kind"] == "class_agnostic"
