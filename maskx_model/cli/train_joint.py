@@ -1,7 +1,7 @@
 """`maskx train joint`."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
@@ -70,7 +70,7 @@ def train_joint(
         )
     joint = replace(chosen.joint, compute=computation.of(chosen.joint.compute))
     chosen = replace(chosen, mask=config, joint=joint, stage2_source=source or chosen.stage2_source)
-    options = {"mask_classes": mask_classes, "embedding": mask.embedding, "detector": training.detector}
+    options: dict[str, Any] = {"mask_classes": mask_classes, "embedding": mask.embedding, "detector": training.detector}
     dry = computation.dry_run
     with tracking.followed("joint", dataset, out, chosen, options, dry) as observers:
         run(dataset, out, chosen, **options, device=computation.device, observers=observers, rehearsal=dry)

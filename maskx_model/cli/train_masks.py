@@ -99,7 +99,7 @@ def train_masks(
             import_masks(dataset, detector, training.pretrained, out, chosen)
             return
         features = pretrained_features(training.pretrained, chosen)
-    options = {"mask_classes": mask_classes, "embedding": model.embedding}
+    options: dict[str, Any] = {"mask_classes": mask_classes, "embedding": model.embedding}
     given = {**options, "detector": detector, "pretrained": training.pretrained}
     with tracking.followed("stage2", dataset, out, chosen, given, computation.dry_run) as observers:
         run(

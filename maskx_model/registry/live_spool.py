@@ -143,21 +143,25 @@ class Spool:
                 (self.folder / PICTURES / event.file).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget the events, which are sent; what run it is stays."""
-        for name in (EVENTS, SENT):
+        """Forget the events, which are sent; what run it is stays. Killed in between, it sends them once more."""
+        for name in (SENT, EVENTS):
             (self.folder / name).unlink(missing_ok=True)
         self._size = self._sent = 0
 
     def _read_sent(self) -> int:
         file = self.folder / SENT
-        return min(msgspec.json.decode(read(file), type=int), self._size) if file.exists() else 0
+        sent = msgspec.json.decode(read(file), type=int) if file.exists() else 0
+        if sent > self._size:  # a power failure took events that were sent
+            write(file, msgspec.json.encode(self._size))
+        return min(sent, self._size)
 
 
 def _decoded(file: Path, line: bytes) -> Event:
     try:
-        return _LINE.decode(line)
+        event: Event = _LINE.decode(line)
     except JSON_ERRORS as error:
         raise DataError(f"{file}: {line[:60]!r} is no event ({error}); delete the file to go on without it") from None
+    return event
 
 
 def flat(key: str) -> str:

@@ -151,7 +151,8 @@ def _whole(training: FollowedTraining, data: Dataset) -> Any:
     from maskx_model.data.word_vectors import class_vectors
     from maskx_model.evaluation.branch_on_detector import BranchOnDetector
 
-    kind, embedding = training.options.get("kind"), training.options.get("embedding")
+    kind: Any = training.options.get("kind")
+    embedding = training.options.get("embedding")
     mask = replace(training.run.mask, kind=kind or training.run.mask.kind)
     vectors = class_vectors(str(embedding), data.vocabulary) if embedding is not None else None
     return BranchOnDetector(str(training.options["detector"]), mask, vectors)

@@ -19,7 +19,7 @@ def kill_in_the_middle(command: list[str], checkpoints: Path, after: int, timeou
         [sys.executable, *command], cwd=REPOSITORY, stderr=subprocess.PIPE, env=os.environ, text=True
     )
     give_up = time.monotonic() + timeout
-    while process.poll() is None and _newest(checkpoints) < after:
+    while process.poll() is None and newest_step(checkpoints) < after:
         if time.monotonic() > give_up:
             process.kill()
             raise TimeoutError(f"{checkpoints}: no checkpoint of step {after} in {timeout} seconds")
@@ -29,6 +29,7 @@ def kill_in_the_middle(command: list[str], checkpoints: Path, after: int, timeou
     assert process.returncode == -signal.SIGKILL, f"ended by itself ({process.returncode}): {errors[-2000:]}"
 
 
-def _newest(checkpoints: Path) -> int:
+def newest_step(checkpoints: Path) -> int:
+    """The step of the newest checkpoint in that folder; 0 where there is none."""
     steps = [int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*")]
     return max(steps, default=0)

@@ -1,43 +1,46 @@
 """A small training that is followed, in a process of its own: `followed_loop.py WORLD OUT TRACKING_URI STEPS`.
 
-The losses are a function of the step. A checkpoint stands every 50 steps, so that a training that was killed makes up
-to 49 of its steps again.
+Each step is logged; a checkpoint stands every 50 steps, so that a training that was killed makes up to 49 of its steps
+again. In the end `OUT/metrics.jsonl` has its metric lines.
 """
 
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from maskx_model.registry.live_training import followed
+from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.loop import train
+from maskx_model.training.sitting import Session
+from maskx_model.training.task import Losses
 from tests.maskx_model.registry.live import training
+from tests.maskx_model.training.small_training import ORIGIN, schedule_of, small_net, task
 
 CHECKPOINT_EVERY = 50
 
 
-def loss_of(step: int) -> float:
-    """What the training logs at that step."""
-    return round(1 / step, 6)
-
-
 def main(world: Path, out: Path, tracking_uri: str, steps: int) -> None:
-    checkpoint = out / "checkpoint.txt"
-    start = int(checkpoint.read_text()) if checkpoint.exists() else 0
-    net = nn.Linear(32, 32)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    with followed(training(world, out, steps), tracking_uri) as observers:
-        assert observers.sink is not None
-        for step in range(start + 1, steps + 1):
-            optimizer.zero_grad()
-            net(torch.randn(8, 32)).square().mean().backward()
-            optimizer.step()
-            observers.sink.write(step, {"loss": loss_of(step)})
+    """Train, followed by that server."""
+    net = small_net()
+    schedule = replace(schedule_of(steps, checkpoint_every=CHECKPOINT_EVERY), log_every=1)
+
+    def batches(start: int) -> Iterator[Tensor]:
+        for step in range(start, steps):
             time.sleep(0.01)
-            if step % CHECKPOINT_EVERY == 0:
-                checkpoint.write_text(str(step))
-        observers.sink.close()
+            yield torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+
+    def loss(batch: Tensor) -> Losses:
+        return {"fit": (net(batch) - batch.sum(1, keepdim=True)).square().mean()}
+
+    with followed(training(world, out, steps), tracking_uri) as observers:
+        session = Session(Checkpoints(str(out), ORIGIN), observers)
+        metrics = train(task(net, loss, batches), schedule, 0.05, seed=1, session=session)
+    (out / "metrics.jsonl").write_bytes(metrics)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.mlflow_server import MlflowServer
 from maskx_model.registry.mlflow_run import client_of
-from tests.maskx_model.killing import REPOSITORY
-from tests.maskx_model.registry.followed_loop import CHECKPOINT_EVERY, loss_of
+from maskx_model.registry.run_contents import read_curves
+from tests.maskx_model.killing import REPOSITORY, newest_step
+from tests.maskx_model.registry.followed_loop import CHECKPOINT_EVERY
 from tests.maskx_model.registry.live import curve, runs_of
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
@@ -60,8 +61,7 @@ def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
     client = client_of(server.uri)
 
     def made() -> int:
-        checkpoint = out / "checkpoint.txt"
-        return int(checkpoint.read_text() or 0) if checkpoint.exists() else 0
+        return newest_step(out / "checkpoint")
 
     def sent() -> int:
         if client.get_experiment_by_name("maskx") is None:
@@ -81,7 +81,9 @@ def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
         assert second.wait(timeout=120) == 0
     runs = runs_of(client)
     assert set(runs) == {"run", "detector"}
-    assert curve(client, runs["detector"], "loss") == [(step, loss_of(step)) for step in range(1, STEPS + 1)]
+    for each in read_curves(str(out)):
+        assert [step for step, _ in each.points] == list(range(1, STEPS + 1))
+        assert curve(client, runs["detector"], each.name.removeprefix("detector/")) == list(each.points)
     names = [name for name in runs["detector"].data.metrics if name.startswith("system/")]
     assert names
     assert all(len(curve(client, runs["detector"], name)) == STEPS for name in names)
