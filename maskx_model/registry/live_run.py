@@ -22,7 +22,7 @@ SYSTEM = "system/"
 SEND_EVERY = 2.0
 """Seconds between two tries; the pause doubles after each that fails."""
 LONGEST_PAUSE = 60.0
-WAIT = 15.0
+WAIT = 20.0
 """Seconds that the end of a training waits for the server at most."""
 
 

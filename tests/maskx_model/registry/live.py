@@ -6,6 +6,7 @@ from typing import Any
 
 from maskx_model.registry.live_spool import LiveDescription
 from maskx_model.registry.live_training import FollowedTraining
+from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import DatasetReference
 from tests.maskx_model.tiny_presets import tiny
 
@@ -23,6 +24,13 @@ def description(folder: Path, tracking_uri: str = NOWHERE) -> LiveDescription:
 def training(world: Path, out: Path, steps: int = 4) -> FollowedTraining:
     """Stage 1 on the dataset `data` of that world."""
     return FollowedTraining("stage1", f"{world}/data", str(out), tiny(steps))
+
+
+def database_in(folder: Path) -> str:
+    """The URI of an empty MLflow database. To make one takes longer than the end of a training waits for a server."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client_of(uri).search_experiments()
+    return uri
 
 
 def runs_of(client: Any, experiment: str = "maskx") -> dict[str, Any]:

@@ -16,14 +16,14 @@ from maskx_model.registry.run_contents import read_curves
 from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from pipelines.cli import main
-from tests.maskx_model.registry.live import curve, runs_of
+from tests.maskx_model.registry.live import curve, database_in, runs_of
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import assert_same_model
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+    return database_in(tmp_path_factory.mktemp("tracking"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from maskx_model.registry.live_training import followed
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
-from tests.maskx_model.registry.live import NOWHERE, curve, runs_of, training
+from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, training
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -20,11 +20,12 @@ STEPS = range(1, 20)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset `data`, a model and its evaluation."""
+    """A dataset `data`, a model, its evaluation, and MLflow's database."""
     folder = tmp_path_factory.mktemp("world")
     write_dataset(folder / "data", random_world(0, 4, NAMES)[0], NAMES)
     write_model(folder / "model", NAMES, "transfer")
     evaluate(f"{folder}/model", f"{folder}/data", f"{folder}/evaluation")
+    database_in(folder)
     return folder
 
 

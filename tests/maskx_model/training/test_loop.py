@@ -271,7 +271,7 @@ def test_the_sink_gets_losses_learning_rate_and_the_machines_figures() -> None:
 
     class Sink:
         def begin(self, part: str) -> None:
-            raise AssertionError("this training has no parts")
+            raise AssertionError(f"a training without parts has begun {part}")
 
         def write(self, step: int, values: Mapping[str, float]) -> None:
             seen.append((step, set(values)))
