@@ -27,7 +27,7 @@ def hash_of(*texts: str) -> str:
 
 def run_of_environment(tracking_uri: str) -> str | None:
     """The run that this process was started in: MLFLOW_RUN_ID, where it is of this server."""
-    if os.environ.get("MLFLOW_TRACKING_URI", tracking_uri) != tracking_uri:
+    if os.environ.get("MLFLOW_TRACKING_URI", tracking_uri).rstrip("/") != tracking_uri.rstrip("/"):
         return None
     return os.environ.get("MLFLOW_RUN_ID") or None
 

@@ -4,6 +4,8 @@ A folder: `run.json` says what run it is, `events.jsonl` has a line for each eve
 many of its bytes are sent, `pictures/` what is to be shown. It is complete in itself: whoever finds it can send it.
 """
 
+import logging
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ import msgspec
 from data_prep.storage.errors import JSON_ERRORS, DataError, StorageError
 from data_prep.storage.storage import read, write
 from maskx_model.registry.run_contents import DatasetReference
+
+logger = logging.getLogger(__name__)
 
 RUN, EVENTS, SENT, PICTURES = "run.json", "events.jsonl", "sent.json", "pictures"
 
@@ -77,19 +81,20 @@ class Spool:
     """A spool's folder on disk. One thread adds, another one takes; each event is on disk when `add` returns."""
 
     def __init__(self, folder: Path, description: LiveDescription | None = None) -> None:
-        """Opens a spool, or with a `description` makes it. What a killed process has left of a line is cut off.
+        """Opens a spool, or with a `description` makes it. What a killed process has left of a line is cut off; what
+        another training has left in the folder is dropped, and the log says so.
 
         Raises DataError for a folder that holds no spool, StorageError where it cannot be written.
         """
         self.folder = folder
         self._lock = threading.Lock()
-        if description is not None:
-            write(folder / RUN, msgspec.json.encode(description))
-        try:
-            self.description = msgspec.json.decode(read(folder / RUN), type=LiveDescription)
-        except JSON_ERRORS as error:
-            raise DataError(f"{folder / RUN}: not the description of a run ({error}); delete {folder}") from None
         self._events = folder / EVENTS
+        if description is not None:
+            if (folder / RUN).exists() and _described(folder).training != description.training:
+                logger.warning("%s: holds what another training in this folder has left; it is dropped", folder)
+                shutil.rmtree(folder)
+            write(folder / RUN, msgspec.json.encode(description))
+        self.description = _described(folder)
         whole = self._events.read_bytes() if self._events.exists() else b""
         self._size = whole.rfind(b"\n") + 1
         self._sent = self._read_sent()
@@ -125,10 +130,14 @@ class Spool:
             size = self._size
         if self._sent >= size:
             return Unsent((), self._sent)
+        events, end = [], self._sent
         with self._events.open("rb") as file:
-            file.seek(self._sent)
-            lines = file.read(size - self._sent).splitlines(keepends=True)[:most]
-        return Unsent(tuple(_decoded(self._events, line) for line in lines), self._sent + sum(map(len, lines)))
+            file.seek(end)
+            while end < size and len(events) < most:
+                line = file.readline()
+                events.append(_decoded(self._events, line))
+                end += len(line)
+        return Unsent(tuple(events), end)
 
     def waiting(self) -> int:
         """How many events are not sent."""
@@ -154,6 +163,13 @@ class Spool:
         if sent > self._size:  # a power failure took events that were sent
             write(file, msgspec.json.encode(self._size))
         return min(sent, self._size)
+
+
+def _described(folder: Path) -> LiveDescription:
+    try:
+        return msgspec.json.decode(read(folder / RUN), type=LiveDescription)
+    except JSON_ERRORS as error:
+        raise DataError(f"{folder / RUN}: not the description of a run ({error}); delete {folder}") from None
 
 
 def _decoded(file: Path, line: bytes) -> Event:

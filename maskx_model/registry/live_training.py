@@ -63,11 +63,13 @@ def followed(training: FollowedTraining, tracking_uri: str | None, experiment: s
     Raises DataError where the validation images or the dataset are not there.
     """
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+    is_first = os.environ.get("RANK", "0") == "0"
     if exists(f"{training.out}/manifest.json"):
-        _send_rest(training.out)
+        if is_first:
+            _send_rest(training.out)
         yield NOBODY
         return
-    if uri is None or os.environ.get("RANK", "0") != "0":
+    if uri is None or not is_first:
         yield Observers(watch=_watch(training, None))
         return
     from maskx_model.registry.live_run import LiveRun

@@ -1,5 +1,6 @@
 """The spool: what was added comes out, in order, whatever moment the process was killed at."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -78,6 +79,16 @@ def test_a_picture_is_kept_until_it_is_sent(tmp_path: Path) -> None:
     assert (tmp_path / "pictures" / shown.file).read_bytes() == b"png"
     spool.mark_sent(spool.unsent(9))
     assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_what_another_training_has_left_is_dropped_and_that_of_this_one_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = description(tmp_path)
+    Spool(tmp_path, own).add(Turn(0, "RUNNING"))
+    assert Spool(tmp_path, replace(own, tracking_uri="http://elsewhere")).waiting() == 1
+    assert not Spool(tmp_path, replace(own, training="1" * 32)).waits
+    assert f"{tmp_path}: holds what another training in this folder has left; it is dropped" in caplog.text
 
 
 def test_a_number_that_is_not_finite_has_no_point() -> None:
