@@ -43,6 +43,9 @@ class Clock:
     def __init__(self) -> None:
         self.times: list[float] = []
 
+    def begin(self, _part: str) -> None:
+        """Stage 1 has no parts."""
+
     def write(self, _step: int, _values: Mapping[str, float]) -> None:
         """Notes the time."""
         self.times.append(time.time())

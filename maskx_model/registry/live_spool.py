@@ -130,7 +130,8 @@ class Spool:
             size = self._size
         if self._sent >= size:
             return Unsent((), self._sent)
-        events, end = [], self._sent
+        events: list[Event] = []
+        end = self._sent
         with self._events.open("rb") as file:
             file.seek(end)
             while end < size and len(events) < most:

@@ -4,10 +4,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from maskx_model.registry.live_run import LiveRun
 from maskx_model.registry.live_spool import LiveDescription
 from maskx_model.registry.live_training import FollowedTraining
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import DatasetReference
+from maskx_model.training.metric_sink import MetricSink, Observers
 from tests.maskx_model.tiny_presets import tiny
 
 NOWHERE = "http://127.0.0.1:9"
@@ -44,3 +46,16 @@ def runs_of(client: Any, experiment: str = "maskx") -> dict[str, Any]:
 def curve(client: Any, run: Any, name: str) -> list[tuple[int, float]]:
     """Every point that the server has, in the order of the steps."""
     return sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
+
+
+def sink_of(observers: Observers) -> LiveRun:
+    """The sink that leads to MLflow."""
+    assert isinstance(observers.sink, LiveRun)
+    return observers.sink
+
+
+def write(sink: MetricSink | None, steps: range, shift: float = 0.0) -> None:
+    """Numbers of those steps, which differ by the step."""
+    assert sink is not None
+    for step in steps:
+        sink.write(step, {"loss": 1 / step + shift, "learning_rate": 0.1})

@@ -27,9 +27,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def client(uri: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "RANK"):
-        monkeypatch.delenv(name, raising=False)
+def client(uri: str) -> Any:
     return client_of(uri)
 
 

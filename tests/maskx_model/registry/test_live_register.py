@@ -30,9 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(world: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+def client(world: Path) -> Any:
     return client_of(f"sqlite:///{world}/mlflow.db")
 
 

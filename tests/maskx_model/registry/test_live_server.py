@@ -22,9 +22,7 @@ STEPS = 2000
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+def server(tmp_path: Path) -> Iterator[MlflowServer]:
     (tmp_path / "server").mkdir()
     own = MlflowServer(tmp_path / "server")
     own.start()

@@ -1,10 +1,5 @@
-"""A training that is followed: its run in MLflow fills once, whatever happens to the training or to MLflow."""
+"""A training that is followed: its run in MLflow fills once, whatever happens to the training."""
 
-import logging
-import shutil
-import socket
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +8,10 @@ import numpy as np
 import pytest
 
 from data_prep.storage.errors import DataError
-from maskx_model.registry.live_folder import left_spool
-from maskx_model.registry.live_run import LiveRun
 from maskx_model.registry.live_training import FollowedTraining, followed
 from maskx_model.registry.mlflow_run import client_of
-from maskx_model.training.metric_sink import NOBODY, MetricSink
-from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, training
+from maskx_model.training.metric_sink import NOBODY
+from tests.maskx_model.registry.live import curve, database_in, runs_of, sink_of, training, write
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -42,24 +35,6 @@ def uri(world: Path) -> str:
 @pytest.fixture
 def client(uri: str) -> Any:
     return client_of(uri)
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "RANK"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-
-
-def sink_of(observers: Any) -> LiveRun:
-    assert isinstance(observers.sink, LiveRun)
-    return observers.sink
-
-
-def write(sink: MetricSink | None, steps: range, shift: float = 0.0) -> None:
-    assert sink is not None
-    for step in steps:
-        sink.write(step, {"loss": 1 / step + shift, "learning_rate": 0.1})
 
 
 def test_a_run_below_the_pipelines_has_numbers_settings_data_pictures_and_the_machine(
@@ -161,54 +136,6 @@ def test_an_error_in_the_training_marks_its_run_as_failed(world: Path, uri: str,
     assert runs_of(client, "failed")["detector"].info.status == "FAILED"
 
 
-def test_what_a_server_that_is_not_there_did_not_take_is_sent_to_the_next_one(
-    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = tmp_path / "down" / "detector"
-    with followed(training(world, out), NOWHERE, "down") as observers:
-        write(observers.sink, range(1, 300))
-    assert f"{NOWHERE}: takes no metrics" in caplog.text
-    assert f"{out}/tracking: 301 lines are not sent to {NOWHERE}" in caplog.text
-    spool = left_spool(str(out))
-    assert spool is not None
-    assert spool.waiting() == 301
-    with followed(training(world, out), uri, "down") as observers:
-        write(observers.sink, range(295, 310))
-    assert curve(client, runs_of(client, "down")["detector"], "loss") == [(s, 1 / s) for s in range(1, 310)]
-
-
-def test_a_server_that_says_nothing_holds_up_no_training(
-    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("maskx_model.registry.live_run.WAIT", 0.5)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")  # longer than any test may take
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with followed(training(world, tmp_path / "run" / "detector"), uri) as observers:
-            write(observers.sink, range(1, 30))
-            sink_of(observers).close()
-        assert f"31 lines are not sent to {uri} (it does not answer)" in caplog.text
-
-
-def test_what_a_finished_training_has_left_is_sent_when_it_is_started_again(
-    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = tmp_path / "left" / "detector"
-    with followed(training(world, out), NOWHERE, "left") as observers:
-        write(observers.sink, range(1, 4))
-    (out / "manifest.json").write_text("{}")
-    with followed(training(world, out), uri, "left") as observers:
-        assert observers == NOBODY
-    assert f"{NOWHERE} still takes no metrics" in caplog.text
-    text = (out / "tracking" / "run.json").read_text()
-    (out / "tracking" / "run.json").write_text(text.replace(NOWHERE, uri))
-    with followed(training(world, out), uri, "left"):
-        pass
-    run = runs_of(client, "left")["detector"]
-    assert curve(client, run, "loss") == [(step, 1 / step) for step in range(1, 4)]
-    assert run.info.status == "FINISHED"
-
-
 def test_without_a_server_or_on_another_rank_nothing_is_sent(
     world: Path, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,28 +158,3 @@ def test_the_configuration_asks_for_looks_at_validation_images(
         assert observers.watch is not None
         assert (observers.watch.every, observers.watch.best_by) == (7, best_by)
         assert observers.sink is None
-
-
-def test_the_log_says_when_the_server_answers_again(
-    world: Path, uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "there").mkdir()
-    shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "there" / "mlflow.db")
-    folder = tmp_path / "store"
-    folder.touch()  # a file where the database's folder must be
-    monkeypatch.setattr("maskx_model.registry.live_run.SEND_EVERY", 0.1)
-    out = tmp_path / "run" / "detector"
-    with caplog.at_level(logging.INFO), followed(training(world, out), f"sqlite:///{folder}/mlflow.db") as observers:
-        write(observers.sink, range(1, 3))
-        wait_for(lambda: "takes no metrics" in caplog.text)
-        folder.unlink()
-        (tmp_path / "there").rename(folder)
-        wait_for(lambda: "answers again" in caplog.text)
-    assert caplog.text.count("takes no metrics") == 1
-
-
-def wait_for(condition: Any) -> None:
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)

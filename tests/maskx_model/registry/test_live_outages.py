@@ -1,0 +1,112 @@
+"""A training whose server is down, silent, or comes back: the training waits for nothing, and nothing is lost."""
+
+import logging
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maskx_model.registry.live_folder import left_spool
+from maskx_model.registry.live_training import followed
+from maskx_model.registry.mlflow_run import client_of
+from maskx_model.training.metric_sink import NOBODY
+from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, sink_of, training, write
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset
+
+NAMES = ["cup", "chair"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset `data`."""
+    folder = tmp_path_factory.mktemp("world")
+    write_dataset(folder / "data", random_world(0, 4, NAMES)[0], NAMES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uri(world: Path) -> str:
+    return database_in(world)
+
+
+@pytest.fixture
+def client(uri: str) -> Any:
+    return client_of(uri)
+
+
+def test_what_a_server_that_is_not_there_did_not_take_is_sent_to_the_next_one(
+    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "down" / "detector"
+    with followed(training(world, out), NOWHERE, "down") as observers:
+        write(observers.sink, range(1, 300))
+    assert f"{NOWHERE}: takes no metrics" in caplog.text
+    assert f"{out}/tracking: 301 lines are not sent to {NOWHERE}" in caplog.text
+    spool = left_spool(str(out))
+    assert spool is not None
+    assert spool.waiting() == 301
+    with followed(training(world, out), uri, "down") as observers:
+        write(observers.sink, range(295, 310))
+    assert curve(client, runs_of(client, "down")["detector"], "loss") == [(s, 1 / s) for s in range(1, 310)]
+
+
+def test_a_server_that_says_nothing_holds_up_no_training(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskx_model.registry.live_run.WAIT", 0.5)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")  # longer than any test may take
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with followed(training(world, tmp_path / "run" / "detector"), uri) as observers:
+            write(observers.sink, range(1, 30))
+            sink_of(observers).close()
+        assert f"31 lines are not sent to {uri} (it does not answer)" in caplog.text
+
+
+def test_what_a_finished_training_has_left_is_sent_when_it_is_started_again(
+    world: Path, uri: str, client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "left" / "detector"
+    with followed(training(world, out), NOWHERE, "left") as observers:
+        write(observers.sink, range(1, 4))
+    (out / "manifest.json").write_text("{}")
+    with followed(training(world, out), uri, "left") as observers:
+        assert observers == NOBODY
+    assert f"{NOWHERE} still takes no metrics" in caplog.text
+    text = (out / "tracking" / "run.json").read_text()
+    (out / "tracking" / "run.json").write_text(text.replace(NOWHERE, uri))
+    with followed(training(world, out), uri, "left"):
+        pass
+    run = runs_of(client, "left")["detector"]
+    assert curve(client, run, "loss") == [(step, 1 / step) for step in range(1, 4)]
+    assert run.info.status == "FINISHED"
+
+
+def test_the_log_says_when_the_server_answers_again(
+    world: Path, uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "there" / "mlflow.db")
+    folder = tmp_path / "store"
+    folder.touch()  # a file where the database's folder must be
+    monkeypatch.setattr("maskx_model.registry.live_run.SEND_EVERY", 0.1)
+    out = tmp_path / "run" / "detector"
+    with caplog.at_level(logging.INFO), followed(training(world, out), f"sqlite:///{folder}/mlflow.db") as observers:
+        write(observers.sink, range(1, 3))
+        wait_for(lambda: "takes no metrics" in caplog.text)
+        folder.unlink()
+        (tmp_path / "there").rename(folder)
+        wait_for(lambda: "answers again" in caplog.text)
+    assert caplog.text.count("takes no metrics") == 1
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
