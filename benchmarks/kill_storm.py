@@ -50,6 +50,9 @@ class StepFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def begin(self, part: str) -> None:
+        """Stage 1 has one part."""
+
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a line."""
         with self.path.open("a") as file:
@@ -150,8 +153,8 @@ def lost_steps(out: Path) -> int:
 def main(options: Options) -> None:
     """Run the storm, or one rank of it."""
     if options.worker is not None:
-        folder, _, out = options.worker.partition(":")
-        work(Path(folder), Path(out), options)
+        folder, out = map(Path, options.worker.split(":"))
+        work(folder, out, options)
         return
     print_settings(**{name: value for name, value in asdict(options).items() if name != "worker"})
     with tempfile.TemporaryDirectory() as scratch:

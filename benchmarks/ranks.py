@@ -84,14 +84,15 @@ def seconds_a_step(folder: Path, name: str, processes: int, ranks: int, options:
         _, errors = process.communicate()
         if process.returncode != 0:
             raise RuntimeError(errors.decode()[-2000:])
-    return sum(json.loads(out.with_suffix(".json").read_text()) for out in outs) / processes
+    seconds: list[float] = [json.loads(out.with_suffix(".json").read_text()) for out in outs]
+    return sum(seconds) / processes
 
 
 def main(options: Options) -> None:
     """Measure, or be one of the measured processes."""
     if options.worker is not None:
-        folder, _, out = options.worker.partition(":")
-        work(Path(folder), Path(out), options)
+        folder, out = map(Path, options.worker.split(":"))
+        work(folder, out, options)
         return
     print_settings(**{name: value for name, value in asdict(options).items() if name != "worker"})
     ratios, figures = [], []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from torchvision.models.detection import FasterRCNN
@@ -42,14 +43,15 @@ def repeatable(device: str | torch.device) -> Iterator[None]:
     if torch.device(device).type != "cpu":
         yield
         return
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and no value of it is read
+    settings.fill_uninitialized_memory = False  # it costs time, and no value of it is read
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
-        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+        settings.fill_uninitialized_memory = before[1]
 
 
 def compile_backbone(detector: FasterRCNN, compute: Compute) -> None:
