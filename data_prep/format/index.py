@@ -6,7 +6,7 @@ from itertools import islice
 import msgspec
 import pyarrow as pa
 
-from data_prep.format.parquet import read_table, write_tables
+from data_prep.format.parquet import write_tables
 
 
 class IndexRow(msgspec.Struct, frozen=True):
@@ -53,7 +53,8 @@ SCHEMA = pa.schema(
 )
 
 
-_ROWS_AT_ONCE = 1 << 13
+ROWS_AT_ONCE = 1 << 13
+"""Rows that are written, read and converted together."""
 
 
 def write_index(uri: str, rows: Iterable[IndexRow]) -> None:
@@ -62,7 +63,7 @@ def write_index(uri: str, rows: Iterable[IndexRow]) -> None:
 
 
 def _tables(rows: Iterator[IndexRow]) -> Iterator[pa.Table]:
-    while group := list(islice(rows, _ROWS_AT_ONCE)):
+    while group := list(islice(rows, ROWS_AT_ONCE)):
         columns = {name: [_cell(row, name) for row in group] for name in SCHEMA.names}
         yield pa.Table.from_pydict(columns, schema=SCHEMA)
 
@@ -70,16 +71,6 @@ def _tables(rows: Iterator[IndexRow]) -> Iterator[pa.Table]:
 def _cell(row: IndexRow, name: str) -> object:
     value = getattr(row, name)
     return sorted(value.items()) if isinstance(value, dict) else value
-
-
-def read_index(uri: str) -> list[IndexRow]:
-    """All rows, in the order written; raises DataError if the file is missing or damaged."""
-    return index_rows(read_index_table(uri))
-
-
-def read_index_table(uri: str) -> pa.Table:
-    """The rows as a table (`SCHEMA`), which takes a tenth of the memory and time; errors as `read_index`."""
-    return read_table(uri, SCHEMA)
 
 
 def index_rows(table: pa.Table) -> list[IndexRow]:

@@ -1,12 +1,12 @@
 """Parquet files of a dataset: equal rows give equal bytes, and a file is read whole or refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import create, read
+from data_prep.storage.storage import create, local_copy
 
 
 def write_tables(uri: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -16,14 +16,13 @@ def write_tables(uri: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> Non
             writer.write_table(table)
 
 
-def read_table(uri: str, schema: pa.Schema) -> pa.Table:
-    """The whole table; raises DataError if the file is missing, damaged, or has other columns."""
-    data = pa.BufferReader(read(uri))
+def table_parts(uri: str, schema: pa.Schema, rows_at_once: int) -> Iterator[pa.RecordBatch]:
+    """The table, so many rows at a time; raises DataError if the file is missing, damaged, or has other columns."""
     try:
-        # pq.read_table would leave the work to threads that can outlive it and abort the process at its exit.
-        table = pq.ParquetFile(data, pre_buffer=False).read(use_threads=False)
+        # Threads of its own could outlive the reading and abort the process at its exit.
+        with pq.ParquetFile(local_copy(uri), pre_buffer=False) as file:
+            if not file.schema_arrow.equals(schema):
+                raise DataError(f"{uri}: has other columns than this version knows; prepare the dataset again")
+            yield from file.iter_batches(batch_size=rows_at_once, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{uri}: not a readable Parquet file ({error}); prepare the dataset again") from None
-    if not table.schema.equals(schema):
-        raise DataError(f"{uri}: has other columns than this version knows; prepare the dataset again")
-    return table

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow, index_rows, read_index_table
+from data_prep.format.index import IndexRow, index_rows
 from data_prep.format.manifest import Manifest, read_manifest
+from data_prep.format.mapped_index import MappedIndex, map_index
 from data_prep.format.records import Record, decode_record
+from data_prep.format.rows import Rows
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import read_range
@@ -24,6 +26,10 @@ class Dataset:
     uri: str
     manifest: Manifest
 
+    def __reduce__(self) -> tuple[type["Dataset"], tuple[str, Manifest]]:
+        """Another process opens the rest itself."""
+        return Dataset, (self.uri, self.manifest)
+
     @classmethod
     def open(cls, uri: str) -> "Dataset":
         """Open a finished dataset; raises DataError where there is none."""
@@ -35,23 +41,28 @@ class Dataset:
         return read_vocabulary(f"{self.uri}/vocabulary.json")
 
     @cached_property
+    def mapped_index(self) -> MappedIndex:
+        """The index as columns in memory that all processes of this machine share."""
+        return map_index(f"{self.uri}/index.parquet")
+
+    @property
     def index(self) -> pa.Table:
         """All images in the order of the shards, as a table (`index.SCHEMA`)."""
-        return read_index_table(f"{self.uri}/index.parquet")
+        return self.mapped_index.table
 
     @cached_property
-    def rows(self) -> list[IndexRow]:
+    def rows(self) -> Rows:
         """All images, in the order of the shards."""
-        return index_rows(self.index)
+        return Rows.of(self.mapped_index)
 
     def find(self, key: str) -> IndexRow | None:
         """The image with this key; None if there is none."""
         position = pc.index(self.index["key"], key).as_py()
         return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
-    def select(self, split: str, source: str) -> list[IndexRow]:
+    def select(self, split: str, source: str) -> Rows:
         """The images of a split that `source` has annotated; raises DataError with those there are if none."""
-        rows = [row for row in self.rows if row.split == split and source in row.ids]
+        rows = self.rows.of_split(split, source)
         if not rows:
             raise DataError(
                 f"{self.uri}: split {split!r} has no image of source {source!r}; the dataset has "

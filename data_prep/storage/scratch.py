@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_BYTES = 32 << 30
 """How much copies and unpacked files may hold, unless `MASKX_SCRATCH_BYTES` says so."""
 
-_KINDS = ("copies", "encoded", "quoted", "unpacked")
+_KINDS = ("columns", "copies", "encoded", "quoted", "unpacked")
 _in_use: dict[Path, BinaryIO] = {}
 
 

@@ -1,13 +1,13 @@
 """The images that a training reads, refused before it begins where nothing can be learned from them."""
 
-from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
+from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
 
 SPLIT = "train"
 
 
-def training_images(data: Dataset, source: str) -> list[IndexRow]:
+def training_images(data: Dataset, source: str) -> Rows:
     """The training images of a source, in the order of the shards.
 
     Raises DataError if there are none, if none shows an object of the vocabulary's classes, or if all objects are
@@ -15,7 +15,7 @@ def training_images(data: Dataset, source: str) -> list[IndexRow]:
     """
     rows = data.select(SPLIT, source)
     known = data.vocabulary.index(source).keys()
-    if all(known.isdisjoint(row.classes.get(source, ())) for row in rows):
+    if all(known.isdisjoint(part.names) for part in rows.shown(source)):
         raise DataError(
             f"{data.uri}: none of the {len(rows)} training images of source {source!r} has an object of the dataset's "
             "classes, so there is nothing to learn; check the source's annotation file and prepare the dataset again"

@@ -10,9 +10,9 @@ import torch
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
-from data_prep.format.index import IndexRow
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
+from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
@@ -80,7 +80,7 @@ class FrozenDetector:
         return detector
 
     @cached_property
-    def rows(self) -> list[IndexRow]:
+    def rows(self) -> Rows:
         """The measured images."""
         return self.data.select(self.split, self.preset.stage2_source)[: self.max_images]
 

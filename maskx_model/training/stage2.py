@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
+from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskSchedule, ModelConfig
@@ -95,11 +95,11 @@ def freeze(detector: FasterRCNN) -> None:
     detector.eval().requires_grad_(False)
 
 
-def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: tuple[int, ...]) -> list[IndexRow]:
+def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: tuple[int, ...]) -> Rows:
     """The training images that show a class of A; raises DataError if there are none, or if no training image has a
     mask."""
     wanted = {name for name, position in reader.index.items() if position in set(classes)}
-    rows = [row for row in training_images(data, source) if not wanted.isdisjoint(row.classes.get(source, ()))]
+    rows = training_images(data, source).showing(source, wanted)
     if reader.targets == "masks" and training_count(data, source, "masks") == 0:
         raise DataError(f"{data.uri}: no training image of source {source!r} has a mask, only those of other splits")
     if not rows:
@@ -107,16 +107,14 @@ def rows_with_masks(data: Dataset, source: str, reader: SampleReader, classes: t
     return rows
 
 
-def split_rows(rows: list[IndexRow], schedule: MaskSchedule) -> tuple[list[IndexRow], list[IndexRow]]:
+def split_rows(rows: Rows, schedule: MaskSchedule) -> tuple[Rows, Rows]:
     """The rows to train on, and those held out to choose a learning rate by (none if there is one only)."""
     if len(schedule.learning_rates) == 1:
-        return rows, []
-    return [row for i, row in enumerate(rows) if i % HELD_OUT], rows[::HELD_OUT]
+        return rows, rows[:0]
+    return rows.take(np.flatnonzero(np.arange(len(rows)) % HELD_OUT)), rows[::HELD_OUT]
 
 
-def roi_source(
-    detector: FasterRCNN, reader: SampleReader, rows: list[IndexRow], schedule: MaskSchedule, seed: int
-) -> RoiSource:
+def roi_source(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule, seed: int) -> RoiSource:
     """Batches of RoIs from a step on: from memory, or from images as they come."""
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
@@ -137,6 +135,6 @@ def roi_source(
     return batches
 
 
-def cached(detector: FasterRCNN, reader: SampleReader, rows: list[IndexRow], schedule: MaskSchedule) -> RoiBatch:
+def cached(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule) -> RoiBatch:
     """The RoIs of those rows' images, as the schedule caches them."""
     return cache_rois(detector, read_groups(reader, rows), schedule.cached_proposals, schedule.rois)

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from data_prep.format.index import IndexRow, read_index, write_index
+from data_prep.format.index import IndexRow, write_index
 from data_prep.format.rejects import Reject, excerpt, write_rejects
+from data_prep.format.rows import read_index
 from data_prep.storage.errors import DataError
 from tests.data_prep.rejects import read_rejects
 
@@ -35,14 +36,14 @@ shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 def test_index_rows_come_back_in_the_order_written(tmp_path: Path) -> None:
     rows = [ROW, IndexRow(**{**{f: getattr(ROW, f) for f in ROW.__struct_fields__}, "key": "a", "flickr_id": None})]
     write_index(f"{tmp_path}/index.parquet", rows)
-    assert read_index(f"{tmp_path}/index.parquet") == rows
+    assert list(read_index(f"{tmp_path}/index.parquet")) == rows
 
 
 def test_rows_are_written_while_they_come(tmp_path: Path) -> None:
     rows = [structs.replace(ROW, key=str(number)) for number in range(20_000)]
     write_index(f"{tmp_path}/index.parquet", iter(rows))
     write_index(f"{tmp_path}/again.parquet", rows)
-    assert read_index(f"{tmp_path}/index.parquet") == rows
+    assert list(read_index(f"{tmp_path}/index.parquet")) == rows
     assert (tmp_path / "index.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
 
