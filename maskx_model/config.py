@@ -193,6 +193,20 @@ class Schedule:
     the weights of the last step."""
     flip: bool = True
     """Mirror every other image, at random."""
+    group_by_shape: bool = False
+    """Images wider than high, and the others, in batches of their own: less padding. Each comes as often as before."""
+    scaled_decoding: bool = False
+    """Decode a JPEG at 1/2, 1/4 or 1/8 of its size where the network's is smaller still: faster, and pixels differ a
+    little. Boxes and masks follow."""
+    jitter: float = 0.0
+    """Show each image at 1/(1 + jitter) to 1 + jitter times its size, at random: a part of it, or all with an edge
+    around it; 0 shows it as it is."""
+    repeat_threshold: float = 0.0
+    """Repeat the images of classes that a smaller share of the images shows, sqrt(threshold / share) times an epoch
+    (Gupta et al. 2019, LVIS); theirs is 0.001, 0 repeats none."""
+    max_set_aside: float = 0.01
+    """Share of the images that may turn out to be damaged as training goes; others take their places. With more of
+    them it stops."""
     checkpoint_every: int = 250
     """Steps between two checkpoints, from which an interrupted training resumes."""
     log_every: int = 20
@@ -256,6 +270,12 @@ class MaskSchedule(Schedule):
         if not 0 <= self.min_mask_score <= 1:
             raise ConfigError(f"min_mask_score: a score lies between 0 and 1, got {self.min_mask_score}")
         check_ranges(self, MASK_SCHEDULE)
+        unread = {"group_by_shape", "scaled_decoding", "jitter", "repeat_threshold"}
+        if self.cache_rois and (changed := sorted(name for name in unread if getattr(self, name))):
+            raise ConfigError(
+                f"{changed[0]}: with cache_rois each image is read once and as it is, so this would do nothing; leave "
+                "it out, or set cache_rois to false"
+            )
 
 
 def check_seed(seed: int) -> None:

@@ -1,6 +1,7 @@
 """From the bytes of an image to pixels, the same way everywhere."""
 
 import io
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -92,14 +93,19 @@ class Luminance:
         return turned(self.grey, self.orientation)
 
 
-def decode_rgb(data: bytes, name: str, *, upright: bool = False) -> Pixels:
+def decode_rgb(data: bytes, name: str, *, upright: bool = False, scale: float = 1.0) -> Pixels:
     """Decode a whole image (JPEG, PNG, WebP, BMP, TIFF or GIF, its first frame) to uint8 RGB, (height, width, 3).
+
+    With a `scale` below 1 a JPEG comes at 1/2, 1/4 or 1/8 of its size, sides rounded up, where both are still `scale`
+    of its own or more: all bits are read, but fewer coefficients transformed.
 
     `colors.py` says how other colors become RGB. The image is as it is stored, as COCO's coordinates expect, or turned
     to its EXIF orientation where `upright`. Raises DataError, with `name` in it, for bytes that are not a whole image
     or hold more than 90 megapixels.
     """
     with _open(data, name) as image:
+        if scale < 1:
+            image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         orientation = load(image)
         return _oriented(to_rgb(image), orientation, is_shown_when_loaded(image), upright)
 

@@ -12,6 +12,7 @@ from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle
 from maskx_model.config import MaskTargets
 from maskx_model.data.samples import Sample
+from maskx_model.data.windows import with_masks_of_image
 from maskx_model.model.crowds import CROWD_LABEL
 
 Box = tuple[float, float, float, float]
@@ -67,14 +68,18 @@ class SampleReader:
 
     def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
         """The image, uint8 [H, W, 3] RGB, with its record's annotations: boxes clipped to the image, classes mapped to
-        labels; classes outside the vocabulary and empty boxes are excluded."""
+        labels; classes outside the vocabulary and empty boxes are excluded. Boxes and masks follow an image that was
+        decoded at less than its record's size."""
         annotated = [
             (box, a)
             for a in record.objects.get(self.source, [])
             if a.category in self.index and (box := _clipped(a, record)) is not None
         ]
+        smaller = image.shape[:2] != (record.height, record.width)
+        if smaller:
+            annotated = [(_scaled(box, image, record), a) for box, a in annotated]
         labels = [CROWD_LABEL if a.iscrowd else self.index[a.category] + 1 for _, a in annotated]
-        return Sample(
+        sample = Sample(
             key=record.key,
             image=image,
             boxes=torch.tensor([box for box, _ in annotated], dtype=torch.float32).reshape(-1, 4),
@@ -89,6 +94,7 @@ class SampleReader:
             negative=self._labels(record.negative),
             not_exhaustive=self._labels(record.not_exhaustive),
         )
+        return with_masks_of_image(sample) if smaller else sample
 
     def _labels(self, names: Mapping[str, list[str]]) -> tuple[int, ...]:
         own = names.get(self.source, [])
@@ -102,6 +108,12 @@ class SampleReader:
         boxes = np.array([box for box, _ in annotated]).reshape(-1, 4)
         masks = grabcut_masks(image, boxes).masks
         return tuple(None if a.iscrowd else mask for mask, (_, a) in zip(masks, annotated, strict=True))
+
+
+def _scaled(box: Box, image: npt.NDArray[np.uint8], record: Record) -> Box:
+    """The box in the pixels of an image of another size than the record's."""
+    across, down = image.shape[1] / record.width, image.shape[0] / record.height
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
 
 
 def _clipped(annotation: Annotation, record: Record) -> Box | None:

@@ -12,6 +12,6 @@ def step_seed(seed: int, step: int) -> int:
     return seed * 1_000_003 + step
 
 
-def numbered_generator(seed: int, number: int) -> np.random.Generator:
-    """NumPy's generator of that epoch or sample."""
-    return np.random.default_rng((seed, number))
+def numbered_generator(seed: int, number: int, *stream: int) -> np.random.Generator:
+    """NumPy's generator of that epoch or sample; `stream`: numbers above 0 (a 0 changes nothing) for another one."""
+    return np.random.default_rng((seed, number, *stream))

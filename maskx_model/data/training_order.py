@@ -11,9 +11,12 @@ POOL = 16 * BLOCK
 """Images within which the order is random."""
 
 
-def training_order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The epoch's permutation of 0..count-1: blocks of neighbors in random order, mixed within pools of blocks."""
-    generator = numbered_generator(seed, epoch)
+def training_order(count: int, seed: int, epoch: int, *stream: int) -> npt.NDArray[np.int64]:
+    """The epoch's permutation of 0..count-1: blocks of neighbors in random order, mixed within pools of blocks.
+
+    `stream`: numbers above 0 that make another order of the same seed and epoch.
+    """
+    generator = numbered_generator(seed, epoch, *stream)
     starts = generator.permutation(np.arange(0, count, BLOCK))
     order = np.concatenate([np.arange(start, min(start + BLOCK, count)) for start in starts])
     for start in range(0, count, POOL):

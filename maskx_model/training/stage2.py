@@ -13,6 +13,7 @@ from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.config import MaskSchedule, ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
+from maskx_model.data.loading import loading_of
 from maskx_model.data.reader import MadeMasks, SampleReader
 from maskx_model.data.seeds import step_seed
 from maskx_model.data.training_images import training_count, training_images
@@ -120,8 +121,9 @@ def roi_source(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     world = current_world()
     begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    loading = loading_of(schedule, detector)
     samples = TrainingBatches(
-        reader, rows, schedule.images_per_batch, seed, schedule.flip, rank=world.rank, ranks=world.size
+        reader, rows, schedule.images_per_batch, seed, schedule.flip, world.rank, world.size, loading
     )
     device = next(detector.parameters()).device
 

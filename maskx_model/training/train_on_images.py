@@ -1,14 +1,15 @@
 """The training loop on batches of images: stage 1 and training end to end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.index import IndexRow
+from data_prep.format.rows import Rows
 from maskx_model.config import Schedule
 from maskx_model.data.loader import TrainingBatches, load_batches
+from maskx_model.data.loading import loading_of
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.sampling import begin_at_image
@@ -22,7 +23,7 @@ def train_on_images(
     module: nn.Module,
     detector: FasterRCNN,
     reader: SampleReader,
-    rows: Sequence[IndexRow],
+    rows: Rows,
     loss: Callable[[list[Sample]], Measured],
     schedule: Schedule,
     seed: int,
@@ -35,8 +36,9 @@ def train_on_images(
     """
     world = current_world()
     begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    loading = loading_of(schedule, detector)
     samples = TrainingBatches(
-        reader, rows, schedule.images_per_batch, seed, schedule.flip, rank=world.rank, ranks=world.size
+        reader, rows, schedule.images_per_batch, seed, schedule.flip, world.rank, world.size, loading
     )
     device = next(module.parameters()).device
 
