@@ -25,6 +25,10 @@ _NO_CREDENTIALS = (
 )
 
 _UNKNOWN_KEY = "object storage does not accept the credentials ({code}); check the access key and its secret"
+_EXPIRED = (
+    "the credentials have expired ({code}); get new ones and run the command again: what is finished is kept, and "
+)
+_EXPIRED += "a training goes on from its last checkpoint"
 _DENIED = "access denied; let these credentials list bucket {bucket}, and get, put and delete its objects"
 _CHECKSUMS = "; if it is not AWS that refuses, set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
 _ADDRESSING = "this service wants the bucket in the host's name ({code}); write `s3 =` and, indented below it, "
@@ -34,9 +38,8 @@ _ANSWERS: dict[str, tuple[type[MaskxError], str]] = {
     "NoSuchBucket": (ConfigError, "there is no bucket {bucket}; correct the name, or make the bucket"),
     **dict.fromkeys(("404", "NoSuchKey"), (DataError, "no such file")),
     **dict.fromkeys(("412", "PreconditionFailed"), (StorageError, "was replaced while it was read; try again")),
-    **dict.fromkeys(
-        ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), (ConfigError, _UNKNOWN_KEY)
-    ),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), (ConfigError, _EXPIRED)),
+    **dict.fromkeys(("InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), (ConfigError, _UNKNOWN_KEY)),
     **dict.fromkeys(("403", "AccessDenied"), (ConfigError, _DENIED)),
     "SecondLevelDomainForbidden": (ConfigError, _ADDRESSING),
     **dict.fromkeys(("301", "AuthorizationHeaderMalformed", "PermanentRedirect"), (ConfigError, _REGION)),

@@ -3,6 +3,7 @@
 from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
+from maskx_model.data.shard_check import check_shards
 
 SPLIT = "train"
 
@@ -10,10 +11,11 @@ SPLIT = "train"
 def training_images(data: Dataset, source: str) -> Rows:
     """The training images of a source, in the order of the shards.
 
-    Raises DataError if there are none, if none shows an object of the vocabulary's classes, or if all objects are
-    crowds, which are never positives.
+    Raises DataError if there are none, if none shows an object of the vocabulary's classes, if all objects are
+    crowds, which are never positives, or if the shards are not those of the manifest.
     """
     rows = data.select(SPLIT, source)
+    check_shards(data, rows)
     known = data.vocabulary.index(source).keys()
     if all(known.isdisjoint(part.names) for part in rows.shown(source)):
         raise DataError(

@@ -75,7 +75,8 @@ def write_dataset(
         }
     }
     sources = (Source("coco", "coco", (), tuple(names)), Source("vg", "vg", (), ()))
-    shard = Shard(f"{split}/coco-000000.tar", split, "coco", len(records), 0, "")
+    path = f"{split}/coco-000000.tar"
+    shard = Shard(path, split, "coco", len(records), (folder / path).stat().st_size, "")
     left_out, rejected = {"vg": {"in COCO's val2017": 2}}, {"coco": {"unreadable image": 1}}
     write_manifest(str(folder), Manifest("1.0", sources, {}, counts, left_out, rejected, {}, (shard,)))
     return str(folder)
