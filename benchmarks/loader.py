@@ -4,7 +4,8 @@ training step; and the memory of an index of Objects365's size.
     MASKX_REAL_SAMPLE=DIR python -m benchmarks.loader --s3 s3://BUCKET/PREFIX
 
 All ways load the same images (the sample's, several times over) with the same targets: boxes, labels and masks as
-compressed run lengths. They take turns, and the ratio of a round counts. Object storage is measured where `--s3` names
+compressed run lengths. They take turns, and the ratio of a round counts; on a machine that is
+busy with other work, the ratio of CPU times. Object storage is measured where `--s3` names
 an empty place in it.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -133,31 +134,57 @@ def copied(data: Dataset, uri: str) -> Dataset:
     return Dataset.open(uri)
 
 
-def measured(ways: dict[str, Callable[[], Iterator[int]]], options: Options) -> list[dict[str, float]]:
-    """Images a second of each way in each round, from its first batch on."""
+class Speed(NamedTuple):
+    """Images a second, from the first batch on, and CPU milliseconds of an image, those of its processes included."""
+
+    per_second: float
+    cpu_ms: float
+
+
+def measured(ways: dict[str, Callable[[], Iterator[int]]], options: Options) -> list[dict[str, Speed]]:
+    """The speed of each way in each round."""
     rounds = []
     for number in range(options.rounds):
-        speeds = {name: images_per_second(batches()) for name, batches in ways.items()}
+        speeds = {name: speed(batches()) for name, batches in ways.items()}
         rounds.append(speeds)
-        print(f"round {number + 1}: " + ", ".join(f"{name} {speed:.0f}" for name, speed in speeds.items()), flush=True)
+        told = (f"{name} {each.per_second:.0f} images/s, {each.cpu_ms:.1f} CPU-ms" for name, each in speeds.items())
+        print(f"round {number + 1}: {'; '.join(told)}", flush=True)
     return rounds
 
 
-def images_per_second(batches: Iterator[int]) -> float:
-    """How fast they come once the first is there."""
-    next(batches)
+def speed(batches: Iterator[int]) -> Speed:
+    """How fast they come; torchvision's processes have ended when their last batch is through."""
+    cpu = _cpu_seconds()
+    first = next(batches)
     start = time.perf_counter()
-    return sum(batches) / (time.perf_counter() - start)
+    images = sum(batches)
+    per_second = images / (time.perf_counter() - start)
+    return Speed(per_second, 1000 * (_cpu_seconds() - cpu) / (first + images))
 
 
-def ratios(rounds: list[dict[str, float]]) -> dict[str, float | None]:
-    """The medians over the rounds."""
+def _cpu_seconds() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
-    def median(way: str, other: str) -> float | None:
-        return round(statistics.median(each[way] / each[other] for each in rounds), 2) if way in rounds[0] else None
 
-    speeds = {f"{name}_images_per_second": statistics.median(each[name] for each in rounds) for name in rounds[0]}
-    return {"ratio": median("disk", "torchvision"), "s3_of_disk": median("s3", "disk"), **speeds}
+def ratios(rounds: list[dict[str, Speed]]) -> dict[str, float | None]:
+    """The medians over the rounds; above 1 is better than the other way."""
+
+    def median(way: str, other: str, cpu: bool = False) -> float | None:
+        if way not in rounds[0]:
+            return None
+        of_rounds = (
+            each[other].cpu_ms / each[way].cpu_ms if cpu else each[way].per_second / each[other].per_second
+            for each in rounds
+        )
+        return round(statistics.median(of_rounds), 2)
+
+    return {
+        "ratio": median("disk", "torchvision"),
+        "cpu_ratio": median("disk", "torchvision", cpu=True),
+        "s3_of_disk": median("s3", "disk"),
+        "s3_of_disk_cpu": median("s3", "disk", cpu=True),
+    }
 
 
 def share_of_waiting(folder: str, options: Options) -> float:

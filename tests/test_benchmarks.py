@@ -76,6 +76,13 @@ def test_shards_of_real_images_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
+def test_loaders_of_real_images_are_compared(tmp_path: Path) -> None:
+    options = "--images 64 --rounds 1 --toy-steps 1 --index-images 9000 --index-workers 1"
+    assert {"ratio", "waiting", "index_mib"} <= last_line("loader", options, tmp_path).keys()
+
+
+@pytest.mark.slow
 def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> None:
     options = (
         "--seeds 10 --worlds pairs --variants cls --folds 1 --out . --jobs 1 --images 160 --val-images 40 --steps 2"

@@ -1,7 +1,8 @@
 """Where this machine keeps what it can always make again: copies of remote files, unpacked archives, listings.
 
-Copies stand in `copies/KEY/`, files made of others in `unpacked/KEY/` and such. Whoever uses one holds a lock beside
-it, shared, until its process ends; what nobody uses goes when room is needed, that which was used longest ago first.
+Copies stand in `copies/KEY/`, files made of others in `unpacked/KEY/`, `columns/KEY/` and such. Whoever uses one holds
+a lock beside it, shared, until its process ends; what nobody uses goes when room is needed, that which was used longest
+ago first.
 """
 
 import fcntl
