@@ -1,9 +1,10 @@
-"""The memory of an index of many images in a training with worker processes: columns that all of them map."""
+"""The memory of an index of many images in a training of several ranks: columns that all of them map."""
 
 import multiprocessing
 import random
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 from data_prep.format.index import IndexRow, write_index
@@ -14,44 +15,47 @@ IMAGES_OF_A_SHARD = 2_000
 READ = 2_000
 
 
-def index_memory(uri: str, images: int, workers: int) -> dict[str, float]:
-    """Write an index of so many images, and read all of it here and in each of the workers.
+def index_memory(uri: str, images: int, ranks: int) -> dict[str, int]:
+    """Write an index of so many images, and read all of it in one rank after another; workers hold none of it.
 
-    Returns MiB: of all processes together, mapped pages once, beyond what they had before; and of what one sends to
-    another.
+    Returns MiB of the first rank and of all ranks together, mapped pages once, beyond what a process has without it.
     """
     if not Path(uri).exists():
         write_index(uri, synthetic_rows(images))
     context = multiprocessing.get_context("spawn")
-    alone, measured = _process(context, None), []
-    rows = read_index(uri).of_split("train", "source")
-    processes = [_process(context, rows) for _ in range(workers + 1)]  # one of them stands for the training itself
-    measured = [connection.recv() for _, connection in processes]
-    before = alone[1].recv()
-    for process, connection in (alone, *processes):
-        connection.send(None)
+    before = _measured(context, "", 1)
+    first, together = (_measured(context, uri, count) - count * before for count in (1, ranks))
+    print(f"index of {images} images: {first:.0f} MiB in one rank, {together:.0f} MiB in {ranks}")
+    return {"index_mib": round(first), "index_mib_of_ranks": round(together)}
+
+
+def _measured(context: SpawnContext, uri: str, count: int) -> float:
+    """MiB of so many processes that have read the index at the URI; of none if it is empty."""
+    pipes = [context.Pipe() for _ in range(count)]
+    processes = [context.Process(target=_read, args=(there, uri)) for _, there in pipes]
+    for process in processes:
+        process.start()
+    for here, _ in pipes:
+        here.recv()  # all have read it before any is measured
+    for here, _ in pipes:
+        here.send(None)
+    total = sum(here.recv() for here, _ in pipes)
+    for (here, _), process in zip(pipes, processes, strict=True):
+        here.send(None)
         process.join()
-    total = sum(each - before for each in measured)
-    sent = 4 * len(rows) / 2**20
-    print(f"index of {images} images, {workers} workers and the training: {total:.0f} MiB; {sent:.0f} MiB sent to each")
-    return {"index_mib": round(total), "index_sent_mib": round(sent, 1)}
+    return float(total)
 
 
-def _process(
-    context: multiprocessing.context.SpawnContext, rows: Rows | None
-) -> tuple[multiprocessing.context.SpawnProcess, Connection]:
-    here, there = context.Pipe()
-    process = context.Process(target=_read, args=(there, rows))
-    process.start()
-    return process, here
-
-
-def _read(connection: Connection, rows: Rows | None) -> None:
+def _read(connection: Connection, uri: str) -> None:
     """Read every column and some rows; tell the process's share of memory, and stay until all have."""
-    if rows is not None:
-        assert sum(len(part.rows) for part in rows.shown("source"))
+    rows = read_index(uri).of_split("train", "source") if uri else []
+    if isinstance(rows, Rows):
+        pairs = sum(len(part.rows) for part in rows.shown("source"))
         generator = random.Random(0)
-        assert all(rows[generator.randrange(len(rows))].key for _ in range(READ))
+        keys = {rows[generator.randrange(len(rows))].key for _ in range(READ)}
+        assert pairs and keys
+    connection.send(None)
+    connection.recv()
     connection.send(_own_share())
     connection.recv()
 

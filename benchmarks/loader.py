@@ -40,6 +40,7 @@ from maskx_model.model.detector import build_detector
 from maskx_model.presets import get_preset
 from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.step import make_step
+from maskx_model.training.world import ALONE
 
 CPU = torch.device("cpu")
 
@@ -47,7 +48,7 @@ CPU = torch.device("cpu")
 @dataclass(frozen=True)
 class Options:
     """`images` of the sample in batches of `batch`, `workers` for torchvision's way, `rounds` of all ways; `toy_steps`
-    of the toy preset; an index of `index_images` images, read by `index_workers` processes; `s3`: an empty place in
+    of the toy preset; an index of `index_images` images, read by `index_ranks` ranks; `s3`: an empty place in
     object storage, or None."""
 
     images: int = 1200
@@ -56,7 +57,7 @@ class Options:
     rounds: int = 3
     toy_steps: int = 20
     index_images: int = 1_700_000
-    index_workers: int = 4
+    index_ranks: int = 4
     s3: str | None = None
 
 
@@ -75,7 +76,7 @@ def main(options: Options) -> None:
             ways["s3"] = ours(copied(data, options.s3), options, CPU)
         speeds = measured(ways, options)
         waiting = share_of_waiting(folder, options)
-        memory = index_memory(f"{folder}/index.parquet", options.index_images, options.index_workers)
+        memory = index_memory(f"{folder}/index.parquet", options.index_images, options.index_ranks)
     print(json.dumps({**ratios(speeds), "waiting": waiting, **memory}))
 
 
@@ -200,7 +201,7 @@ def share_of_waiting(folder: str, options: Options) -> float:
     batches = iter(load_batches(samples, range(options.toy_steps + 3), CPU))
 
     def step(batch: list[Sample]) -> None:
-        make_step(detector, optimizer, lambda: detector_losses(detector, batch, 1.0), 1e-4, None)
+        make_step(detector, optimizer, [lambda: detector_losses(detector, batch, 1.0)], 1e-4, None, ALONE)
 
     for _ in range(3):
         step(next(batches))

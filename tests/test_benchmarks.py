@@ -78,7 +78,7 @@ def test_shards_of_real_images_are_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("MASKX_REAL_SAMPLE" not in os.environ, reason="MASKX_REAL_SAMPLE names no sample")
 def test_loaders_of_real_images_are_compared(tmp_path: Path) -> None:
-    options = "--images 64 --rounds 1 --toy-steps 1 --index-images 9000 --index-workers 1"
+    options = "--images 64 --rounds 1 --toy-steps 1 --index-images 9000 --index-ranks 2"
     assert {"ratio", "waiting", "index_mib"} <= last_line("loader", options, tmp_path).keys()
 
 

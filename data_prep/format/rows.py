@@ -31,13 +31,13 @@ class Rows(Sequence[IndexRow]):
     than asking for one after another.
     """
 
-    def __init__(self, index: MappedIndex, positions: Positions) -> None:
-        self.index, self.positions = index, positions
+    def __init__(self, columns: MappedIndex, positions: Positions) -> None:
+        self.columns, self.positions = columns, positions
 
     @classmethod
-    def of(cls, index: MappedIndex) -> "Rows":
+    def of(cls, columns: MappedIndex) -> "Rows":
         """All rows, in the order of the shards."""
-        return cls(index, np.arange(index.table.num_rows, dtype=np.int32))
+        return cls(columns, np.arange(columns.table.num_rows, dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -50,8 +50,8 @@ class Rows(Sequence[IndexRow]):
 
     def __getitem__(self, position: int | slice) -> "IndexRow | Rows":
         if isinstance(position, slice):
-            return Rows(self.index, self.positions[position])
-        (row,) = index_rows(self.index.table.slice(int(self.positions[operator.index(position)]), 1))
+            return Rows(self.columns, self.positions[position])
+        (row,) = index_rows(self.columns.table.slice(int(self.positions[operator.index(position)]), 1))
         return row
 
     def __iter__(self) -> Iterator[IndexRow]:
@@ -60,30 +60,30 @@ class Rows(Sequence[IndexRow]):
             part = self.positions[start : start + ROWS_AT_ONCE]
             first, last = int(part.min()), int(part.max())
             if last - first < 4 * ROWS_AT_ONCE:
-                yield from index_rows(self.index.table.slice(first, last - first + 1).take(pa.array(part - first)))
+                yield from index_rows(self.columns.table.slice(first, last - first + 1).take(pa.array(part - first)))
             else:
                 yield from (self[position] for position in range(start, start + len(part)))
 
     def take(self, positions: npt.NDArray[np.integer]) -> "Rows":
         """The rows at these positions among them, in this order."""
-        return Rows(self.index, self.positions[positions])
+        return Rows(self.columns, self.positions[positions])
 
     def numbers(self, column: str) -> npt.NDArray[np.int64]:
         """A column of numbers, int64 [N]."""
-        parts = [np.asarray(chunk, np.int64) for chunk in self.index.table[column].chunks]
+        parts = [np.asarray(chunk, np.int64) for chunk in self.columns.table[column].chunks]
         every: npt.NDArray[np.int64] = np.concatenate([np.empty(0, np.int64), *parts])[self.positions]
         return every
 
     def texts(self, column: str) -> tuple[Positions, tuple[str, ...]]:
         """A column of texts: of each row the position, int32 [N], of its text among the distinct ones, and these."""
-        codes, names = _encoded(self.index.table[column].chunks)
+        codes, names = _encoded(self.columns.table[column].chunks)
         return codes[self.positions], names
 
     def of_split(self, split: str, source: str) -> "Rows":
         """Those of a split that the source has annotated."""
         codes, names = self.texts("split")
-        annotated = np.zeros(self.index.table.num_rows, np.bool_)
-        for rows, _ in _values(self.index.table["ids"], source):
+        annotated = np.zeros(self.columns.table.num_rows, np.bool_)
+        for rows, _ in _values(self.columns.table["ids"], source):
             annotated[rows] = True
         here = codes == names.index(split) if split in names else np.zeros(len(self), np.bool_)
         return self.take(np.flatnonzero(here & annotated[self.positions]))
@@ -98,9 +98,9 @@ class Rows(Sequence[IndexRow]):
 
     def shown(self, source: str) -> Iterator[Shown]:
         """The classes that the source has annotated, some thousand rows at a time in the order of the shards."""
-        place = np.full(self.index.table.num_rows, -1, np.int32)
+        place = np.full(self.columns.table.num_rows, -1, np.int32)
         place[self.positions] = np.arange(len(self), dtype=np.int32)
-        for owners, values in _values(self.index.table["classes"], source):
+        for owners, values in _values(self.columns.table["classes"], source):
             rows = place[np.repeat(owners, pc.list_value_length(values))]
             codes, names = _encoded([values.flatten().filter(pa.array(rows >= 0))])
             yield Shown(rows[rows >= 0], codes, names)

@@ -37,6 +37,8 @@ class RawSample(NamedTuple):
     record: bytes
 
 
+_Read = dict[int, RawSample | DataError]
+"""What came with a read, by its place in it."""
 Coming = Callable[[], RawSample | DataError]
 """Waits for a sample; an error for one whose bytes are not there. It is to be called once."""
 
@@ -53,7 +55,7 @@ class BlockReader:
         self._stretches = self._planned(steps, own)
         self._at_most = POOL * len(order.streams) + BLOCK * BLOCKS_AHEAD
         self._threads = ThreadPoolExecutor(THREADS)
-        self._coming: dict[int, tuple[Future[list[RawSample | DataError | None]], int]] = {}
+        self._coming: dict[int, tuple[Future[_Read], int]] = {}
 
     def take(self, number: int) -> Coming:
         """The sample with this number, which is on its way now."""
@@ -64,10 +66,7 @@ class BlockReader:
         future, place = self._coming.pop(number)
 
         def wait() -> RawSample | DataError:
-            read = future.result()
-            sample, read[place] = read[place], None  # its bytes go when it is used
-            assert sample is not None
-            return sample
+            return future.result().pop(place)  # its bytes go when it is used
 
         return wait
 
@@ -84,11 +83,15 @@ class BlockReader:
                 yield [numbers[next(waiting)] for _ in stretch.rows], stretch
 
     def _request(self, numbers: list[int], stretch: Stretch) -> None:
-        future = self._threads.submit(read_stretch, self._dataset, stretch, numbers)
+        future = self._threads.submit(_read, self._dataset, stretch, numbers)
         self._coming.update((number, (future, place)) for place, number in enumerate(numbers))
 
 
-def read_stretch(dataset: Dataset, stretch: Stretch, numbers: list[int]) -> list[RawSample | DataError | None]:
+def _read(dataset: Dataset, stretch: Stretch, numbers: list[int]) -> _Read:
+    return dict(enumerate(read_stretch(dataset, stretch, numbers)))
+
+
+def read_stretch(dataset: Dataset, stretch: Stretch, numbers: list[int]) -> list[RawSample | DataError]:
     """The samples of a stretch in one read; where that is not all there, each by itself or the error for it."""
     try:
         uri = f"{dataset.uri}/{stretch.rows[0].shard}"

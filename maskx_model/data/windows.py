@@ -78,7 +78,8 @@ def _cut(pixels: torch.Tensor, left: int, top: int, width: int, height: int, edg
     rows, columns = pixels.shape[1:]
     over = [max(-left, 0), max(-top, 0), max(left + width - columns, 0), max(top + height - rows, 0)]
     padded = functional.pad_image(pixels, over, fill=edge)
-    return functional.crop_image(padded, top + over[1], left + over[0], height, width)
+    cut: torch.Tensor = functional.crop_image(padded, top + over[1], left + over[0], height, width)
+    return cut
 
 
 def with_masks_of_image(sample: Sample) -> Sample:

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,8 +131,9 @@ def test_a_schedules_options_are_for_the_detectors_size() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("jitter", -0.1), ("repeat_threshold", 2.0), ("max_set_aside", -1.0)])
 def test_numbers_out_of_range_are_refused(name: str, value: float) -> None:
+    changed: dict[str, Any] = {name: value}
     with pytest.raises(ConfigError, match=f"{name}: .* is allowed"):
-        Schedule(1, **{name: value})
+        Schedule(1, **changed)
 
 
 def test_cached_features_are_of_images_as_they_are() -> None:
