@@ -38,7 +38,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.detector import build_detector
 from maskx_model.presets import get_preset
-from maskx_model.training.detector_step import detector_losses
+from maskx_model.training.detector_step import detector_step
 from maskx_model.training.step import make_step
 from maskx_model.training.world import ALONE
 
@@ -201,7 +201,7 @@ def share_of_waiting(folder: str, options: Options) -> float:
     batches = iter(load_batches(samples, range(options.toy_steps + 3), CPU))
 
     def step(batch: list[Sample]) -> None:
-        make_step(detector, optimizer, [lambda: detector_losses(detector, batch, 1.0)], 1e-4, None, ALONE)
+        make_step(detector, optimizer, [lambda: detector_step(detector, batch, 1.0).measured], 1e-4, None, ALONE)
 
     for _ in range(3):
         step(next(batches))

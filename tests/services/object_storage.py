@@ -78,7 +78,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 class FlakyWay(ThreadingHTTPServer):
     """An HTTP proxy before an endpoint. Of every five requests one fails: by turns it is answered with 503, cut off
     before the answer, or cut off in the middle of it. Once `shards` shards have been put, all requests
-    are answered with 503."""
+    are answered with 503; after `accepted` more requests all are told that their credentials have expired."""
 
     FAIL_EVERY = 5
 
@@ -86,7 +86,7 @@ class FlakyWay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.endpoint = endpoint.removeprefix("http://")
         self.requests = self.failures = 0
-        self.shards = math.inf
+        self.shards = self.accepted = math.inf
         self._lock = Lock()
 
     @property
@@ -98,6 +98,9 @@ class FlakyWay(ThreadingHTTPServer):
         """How the request at hand fails; empty if it does not."""
         with self._lock:
             self.requests += 1
+            self.accepted -= 1
+            if self.accepted < 0:
+                return "expired"
             if self.shards <= 0:
                 return "503"
             self.shards -= command == "PUT" and path.endswith(".tar")
@@ -136,6 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
         failure = self.server.next_failure(self.command, self.path)
         if failure == "503":
             self._answer(503, [("Content-Length", "0")], b"")
+            return
+        if failure == "expired":
+            told = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+            self._answer(400, [("Content-Type", "application/xml"), ("Content-Length", str(len(told)))], told)
             return
         if failure == "no answer":
             self.close_connection = True
