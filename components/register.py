@@ -17,7 +17,7 @@ def register(
     name: str,
     tracking_uri: str,
 ) -> str:
-    """Register the model with its numbers, curves and report; it becomes the champion if it is as good on B.
+    """Register the model with its numbers, curves and report; it becomes the champion if it passes the gates.
 
     Args:
         model: URI of the model.

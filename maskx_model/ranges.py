@@ -58,6 +58,15 @@ DATA = {
     "toy_val_images": Range(1, math.inf, _COUNT),
 }
 
+_POINTS = "AP is counted in percent points, from 0 to 100"
+GATES = {
+    "a_tolerance": Range(0, 100, _POINTS),
+    "b_gain": Range(0, 100, _POINTS),
+    "over_baseline": Range(0, 100, _POINTS),
+    "max_seconds": Range(1e-3, math.inf, "no image takes less"),
+    "max_memory": Range(1e-3, math.inf, "no model takes less"),
+}
+
 
 def check_ranges(owner: object, ranges: Mapping[str, Range]) -> None:
     """Raise ConfigError for the first of the owner's numbers that lies outside its range; None is not checked."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule, check_seed
-from maskx_model.ranges import DATA, PASSES, check_ranges
+from maskx_model.ranges import DATA, GATES, PASSES, check_ranges
 
 ONLY_SOURCE = "only"
 """In place of a source's name: the only one that the dataset has."""
@@ -51,6 +51,31 @@ class Passes:
 
 
 @dataclass(frozen=True)
+class GatesConfig:
+    """What a new version of the registered model must show to become the champion (`maskx_model/registry/gates.py`). A
+    gate without its number is off; one whose figures are missing is closed."""
+
+    a_tolerance: float | None = 0.5
+    """Percent points of mask AP by which A may lie below the champion's; None does not ask."""
+    b_gain: float | None = 0.0
+    """Percent points of mask AP by which B must lie above the champion's, by the leave-classes-out estimate where B has
+    no masks; None does not ask."""
+    over_baseline: float | None = 0.0
+    """Percent points of mask AP by which B, or held-out classes where B has no masks, must lie above the class-agnostic
+    model of the same run; None does not ask."""
+    max_seconds: float | None = None
+    """Seconds for one image at most, measured on the machine that registers; None does not ask."""
+    max_memory: float | None = None
+    """Gigabytes of memory at most, measured there too: a GPU's where there is one, else the process's; None does not
+    ask."""
+    approval: bool = False
+    """A person has the last word: a version that passes waits for `maskx model promote`."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, GATES)
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A run: its data, its model, its trainings, and the classes that have masks (A)."""
 
@@ -79,6 +104,8 @@ class RunConfig:
     """Steps by the number of images."""
     seed: int = 0
     """Seed of the weights and of the order of the images."""
+    gates: GatesConfig = GatesConfig()
+    """What makes the registered version the champion."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)

@@ -47,8 +47,12 @@ GROUPS = {
         {"holdout": "maskx_model.study.cli.holdout", "tables": "maskx_model.study.cli.tables"},
     ),
     "model": Group(
-        "Register trained models and name the champion.",
-        {"register": "maskx_model.cli.register", "promote": "maskx_model.cli.promote"},
+        "Register trained models; name the champion, and go back to the one before.",
+        {
+            "register": "maskx_model.cli.register",
+            "promote": "maskx_model.cli.promote",
+            "rollback": "maskx_model.cli.rollback",
+        },
     ),
     "config": Group(
         "Show everything that a run is made of, to change it; compare two.",

@@ -9,7 +9,9 @@ from maskx_model.cli.arguments import RegistryOptions
 
 
 def promote(version: Annotated[Positional[str], arg(metavar="VERSION")], *, registry: Grouped[RegistryOptions]) -> None:
-    """Make a registered version the champion, whatever its metrics.
+    """Make a registered version the champion, whatever its metrics; this also approves one that waits for it.
+
+    The version that was the champion keeps the alias `previous`.
 
     Args:
         version: The version's number, or its alias.

@@ -1,46 +1,28 @@
 """The model registry: versions of a name, of which the alias `champion` is the one to use.
 
-A new version becomes the champion when its AP is at least the present champion's, measured on the same ground truth and
-the same B; otherwise it is the `challenger`. Compared is the first of mask AP on B, on all classes, and box AP that
-both have. `promote` is for people who know better.
+A new version becomes the champion when it passes the gates (`gates.py`); otherwise it is the `challenger`.
 """
 
 import re
-import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version as installed_version
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import absolute, exists, local_copy
-from maskx_model.artifacts.model_folder import CALIBRATION, read_model_manifest
+from data_prep.storage.storage import absolute
+from maskx_model.registry.costs import measure_costs
+from maskx_model.registry.gates import Figures, ask
 from maskx_model.registry.live_register import followed_stages
+from maskx_model.registry.logged_model import download_model, log_model
 from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
-from maskx_model.registry.promotion import give_alias
+from maskx_model.registry.promotion import DECISION, give_alias
+from maskx_model.registry.rival import find_rival
 from maskx_model.registry.run_contents import RunContents, gather
 from maskx_model.registry.versions import NAME, check_name, version_number
-from maskx_model.run_config import RunConfig
+from maskx_model.run_config import GatesConfig, RunConfig
 
 ADDRESS = re.compile(rf"models:/({NAME.pattern})[/@]({NAME.pattern})")
-REQUIREMENTS = (
-    "mlflow",
-    "msgspec",
-    "numpy",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "pycocotools",
-    "safetensors",
-    "torch",
-    "torchvision",
-    "webdataset",
-)
-"""What the registered model's code imports."""
 
 
 def register(
@@ -56,7 +38,8 @@ def register(
 
     `model`: a finished model folder; `evaluation`: the folder that `maskx evaluate` wrote for it; `stages`: folders of
     the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the
-    configuration it was trained with. The same model registers once: asked again, its version is found by its hash.
+    configuration it was trained with, whose gates are asked (the default ones without it). The same model registers
+    once: asked again, its version is found by its hash.
 
     Returns the version's URI, `models:/<name>/<version>`. Raises CheckpointError or DataError for folders that are not
     finished or do not belong together, TrackingError where MLflow refuses.
@@ -71,7 +54,8 @@ def register(
             experiment = live.experiment or experiment_id(client, tracking_uri, name)
             with logged_run(client, experiment, _run_name(model), live.without_curves(contents), live.tags) as run_id:
                 version = _create_version(client, name, model, run_id, contents)
-        give_alias(client, name, version, contents)
+        if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
+            _decide(client, name, version, model, contents, preset.gates if preset else GatesConfig())
     return f"models:/{name}/{version.version}"
 
 
@@ -86,15 +70,26 @@ def fetched_model(uri: str, tracking_uri: str | None = None) -> Iterator[str]:
         )
     name, version = address.groups()
     with tempfile.TemporaryDirectory() as folder, connected(resolve_tracking_uri(tracking_uri)) as client:
-        import mlflow
-
-        source = f"models:/{name}/{version_number(client, name, version)}/artifacts/model"
-        yield mlflow.artifacts.download_artifacts(source, dst_path=folder)
+        yield download_model(name, version_number(client, name, version), folder)
 
 
 def _run_name(model: str) -> str:
     """With the folder above: all runs of the pipeline call their models the same."""
     return "/".join(absolute(model).split("/")[-2:])
+
+
+def _decide(client: Any, name: str, version: Any, model: str, contents: RunContents, gates: GatesConfig) -> None:
+    rival = find_rival(client, name, str(version.version), contents)
+    verdicts = ask(gates, {**contents.ap, **_costs(model, gates)}, rival)
+    give_alias(client, name, version, verdicts, rival, gates.approval)
+
+
+def _costs(model: str, gates: GatesConfig) -> Figures:
+    """Measured only where a gate asks for them."""
+    if gates.max_seconds is None and gates.max_memory is None:
+        return {}
+    costs = measure_costs(model)
+    return {"seconds": costs.seconds, "memory": costs.memory}
 
 
 def _find(client: Any, name: str, model_sha256: str) -> Any:
@@ -103,7 +98,7 @@ def _find(client: Any, name: str, model_sha256: str) -> Any:
 
 
 def _create_version(client: Any, name: str, model: str, run_id: str, contents: RunContents) -> Any:
-    logged = _log_pyfunc(model, run_id)
+    logged = log_model(model, run_id)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
     tags = {"model_sha256": contents.model_sha256, "kind": contents.kind, "test_set": contents.test_set}
     tags |= {name: str(value) for name, value in contents.ap.items()}
@@ -117,65 +112,3 @@ def _create_version(client: Any, name: str, model: str, run_id: str, contents: R
         description=describe(contents),
         model_id=logged.model_id,
     )
-
-
-def _log_pyfunc(model: str, run_id: str) -> Any:
-    import mlflow
-
-    with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # MLflow advises an input example, which would be an image of somebody's data set.
-        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
-        return mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(files("maskx_model.inference") / "serving_model.py"),
-            artifacts={"model": str(_copy_model(model, Path(folder)))},
-            code_paths=_copy_code(Path(folder)),
-            signature=_signature(),
-            pip_requirements=[f"{each}=={_release(each)}" for each in REQUIREMENTS],
-        )
-
-
-def _copy_model(model: str, folder: Path) -> Path:
-    """The finished files only, and a calibration: a training's checkpoints stay where they are."""
-    target = folder / "model"
-    target.mkdir()
-    later = [CALIBRATION] if exists(f"{model}/{CALIBRATION}") else []
-    for file in ("manifest.json", *read_model_manifest(model).files, *later):
-        shutil.copyfile(local_copy(f"{model}/{file}"), target / file)
-    return target
-
-
-def _copy_code(folder: Path) -> list[str]:
-    """Copy what the model's code imports and return its two packages' folders."""
-    model = files("maskx_model")
-    data = files("data_prep")
-    for package, parts in ((model, ["."]), (data, ["__init__.py", "format", "pages", "storage"])):
-        source, target = Path(str(package)), folder / "code" / package.name
-        for part in parts:
-            if (source / part).is_dir():
-                shutil.copytree(source / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                target.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / part, target / part)
-    return [str(folder / "code" / package.name) for package in (model, data)]
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Property, Schema
-
-    mask = Object([Property("size", Array(DataType.long)), Property("counts", DataType.string)])
-    outputs = [
-        ColSpec(Array(Array(DataType.double)), "boxes"),
-        ColSpec(Array(DataType.string), "labels"),
-        ColSpec(Array(DataType.double), "scores"),
-        ColSpec(Array(mask), "masks"),
-    ]
-    # As `binary`, MLflow would decode the text of a request itself, and leave out what is not base64: data URIs and
-    # URL-safe base64 would arrive as other bytes.
-    return ModelSignature(inputs=Schema([ColSpec(AnyType(), "image")]), outputs=Schema(outputs))
-
-
-def _release(package: str) -> str:
-    """The installed version without a build's local part (`2.8.0+cpu`), which no package index has."""
-    return installed_version(package).partition("+")[0]

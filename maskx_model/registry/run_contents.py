@@ -17,8 +17,8 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.run_config import RunConfig
 
-COMPARED = {"mask_ap_b": "mask AP on B", "mask_ap": "mask AP on all classes", "box_ap": "box AP on all classes"}
-"""What promotion compares, and what people call it: the first that both models have."""
+BASELINE = "class_agnostic"
+"""The kind of model that others must beat on B (§3.3)."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,17 @@ class DatasetReference:
 class RunContents:
     """A trained and evaluated model: how it was made, how good it is, and the files to look at.
 
-    `kind` is that of its mask branch, `ap` what promotion compares (`COMPARED`; percent points, where measured),
-    `test_set` a hash of the ground truth and the classes of B that it was measured on,
-    `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their folder in
-    MLflow.
+    `kind` is that of its mask branch, `ap` its figures by the names that the gates know (percent points, where
+    measured), `test_set` a hash of the ground truth and the classes of B that it was measured on, `evaluation` all of
+    its numbers. `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their
+    folder in MLflow.
     """
 
     model_sha256: str
     kind: str
     ap: dict[str, float]
     test_set: str
+    evaluation: Evaluation
     parameters: dict[str, str]
     metrics: dict[str, float]
     curves: tuple[Curve, ...]
@@ -84,8 +85,9 @@ def gather(
     return RunContents(
         model_sha256=model_hash(model),
         kind=kind,
-        ap=_compared(results, kind),
-        test_set=_test_set(results),
+        ap=own_figures(results, kind) | _over_baseline(results, kind),
+        test_set=hash_of_test_set(results),
+        evaluation=results,
         parameters={key: str(value) for key, value in flatten(parameters, ".")},
         metrics={key: value for key, value in flatten(numbers, "/") if value is not None},
         curves=tuple(curve for stage in dict.fromkeys((*stages, model)) for curve in read_curves(stage)),
@@ -139,16 +141,23 @@ def _read_evaluation(evaluation: str, model: str) -> Evaluation:
     return results
 
 
-def _compared(results: Evaluation, kind: str) -> dict[str, float]:
-    measured = {
-        "mask_ap_b": results.ap[kind]["B"],
-        "mask_ap": results.ap[kind]["all"],
-        "box_ap": results.box_ap[kind]["all"],
+def own_figures(results: Evaluation, kind: str) -> dict[str, float]:
+    """A model's AP in percent points, by the names that the gates know; without those that nothing was measured for."""
+    mask, box = results.ap[kind], results.box_ap[kind]
+    measured = {"mask_ap_a": mask["A"], "mask_ap_b": mask["B"], "mask_ap": mask["all"], "box_ap": box["all"]}
+    return {name: number for name, number in measured.items() if number is not None}
+
+
+def _over_baseline(results: Evaluation, kind: str) -> dict[str, float]:
+    """By how much mask AP lies above that of the class-agnostic model measured beside it, on B and on all classes."""
+    baseline, own = results.ap.get(BASELINE, {}), results.ap[kind]
+    pairs = {
+        name: (own[part], baseline.get(part)) for name, part in (("over_baseline_b", "B"), ("over_baseline", "all"))
     }
-    return {name: number for name in COMPARED if (number := measured[name]) is not None}
+    return {name: ours - theirs for name, (ours, theirs) in pairs.items() if ours is not None and theirs is not None}
 
 
-def _test_set(results: Evaluation) -> str:
+def hash_of_test_set(results: Evaluation) -> str:
     """A hash of the validation records and of B: two models with equal ones can be compared.
 
     Training images have no part in it, so that training on more of them gives a model that can be compared.

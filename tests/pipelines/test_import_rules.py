@@ -67,8 +67,8 @@ OWNERS = {
     "kfp": ("components/", "pipelines/"),
     "mlflow": (
         "maskx_model/registry/live_",
+        "maskx_model/registry/logged_model.py",
         "maskx_model/registry/mlflow_run.py",
-        "maskx_model/registry/registry.py",
         "maskx_model/inference/serving_model.py",
     ),
     "boto3": ("data_prep/storage/s3",),

@@ -18,6 +18,7 @@ from PIL import Image
 
 from maskx_model.inference.predict_files import predict_files
 from maskx_model.registry.mlflow_run import connected
+from maskx_model.registry.promotion import promote
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
@@ -44,6 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(folder / "model", NAMES, "transfer")
     evaluate(f"{folder}/model", f"{folder}/data", f"{folder}/evaluation")
     register(f"{folder}/model", f"{folder}/evaluation", tracking_uri=tracking_uri(folder))
+    promote("maskx", 1, tracking_uri(folder))
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     for i, (width, height) in enumerate([(160, 120), (90, 140), (64, 64)]):

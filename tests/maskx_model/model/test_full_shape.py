@@ -52,7 +52,7 @@ def test_full_shape(folder: Path) -> None:
     )
     assert registered.split()[-1] == "models:/full/1"
     image = min((folder / "original/coco/val2017").iterdir())
-    maskx(f"predict models:/full@champion {image} --out {folder}/found --tracking-uri {tracking}")
+    maskx(f"predict models:/full/1 {image} --out {folder}/found --tracking-uri {tracking}")
     check_predictions(folder / "found")
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MEMORY_LIMIT
 
