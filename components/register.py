@@ -16,6 +16,7 @@ def register(
     overrides: list[str],
     name: str,
     tracking_uri: str,
+    estimate: str = "",
 ) -> str:
     """Register the model with its numbers, curves and report; it becomes the champion if it passes the gates.
 
@@ -29,6 +30,7 @@ def register(
         overrides: Fields to change, each FIELD=VALUE.
         name: Name in the registry.
         tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
+        estimate: URI of the estimate for B; empty for none.
 
     Returns:
         The registered version, `models:/NAME/VERSION`.
@@ -39,4 +41,4 @@ def register(
 
     show_log()
     settings = of_pipeline(preset, config, overrides)
-    return run(model, evaluation, name, tracking_uri, stages=tuple(stages), dataset=dataset, preset=settings)
+    return run(model, evaluation, name, tracking_uri, tuple(stages), dataset, settings, estimate or None)

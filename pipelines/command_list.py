@@ -44,7 +44,11 @@ GROUPS = {
     "annotate": Group("Boxes in, masks out: complete annotation files with masks.", "maskx_model.cli.annotate"),
     "study": Group(
         "Compare variants of the mask head on held-out classes; the paper's tables in small.",
-        {"holdout": "maskx_model.study.cli.holdout", "tables": "maskx_model.study.cli.tables"},
+        {
+            "holdout": "maskx_model.study.cli.holdout",
+            "estimate": "maskx_model.study.cli.estimate",
+            "tables": "maskx_model.study.cli.tables",
+        },
     ),
     "model": Group(
         "Register trained models; name the champion, and go back to the one before.",

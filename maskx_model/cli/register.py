@@ -16,6 +16,7 @@ def register(
     stages: Annotated[tuple[str, ...], arg(metavar="URI …", help_behavior_hint="(default: no others)")] = (),
     dataset: Annotated[str | None, optional("URI", "none is logged")] = None,
     preset: Annotated[str | None, optional(preset_names(), "no settings are logged, the default gates")] = None,
+    estimate: Annotated[str | None, optional("URI", "no estimate")] = None,
     configuration: Grouped[ConfigurationOptions],
     registry: Grouped[RegistryOptions],
 ) -> None:
@@ -32,6 +33,7 @@ def register(
         dataset: The dataset it was trained on.
         preset: The preset it was trained with, to log its settings and to ask its gates, with --config and --set where
             they changed it.
+        estimate: The folder that `maskx study estimate` wrote, for gates where B has no masks to measure by.
 
     Example:
         maskx model register --model masks --evaluation evaluation --stages detector --dataset dataset
@@ -40,4 +42,4 @@ def register(
 
     given = preset or configuration.config or configuration.overrides
     settings = configuration.of(preset) if given else None
-    print(run(model, evaluation, registry.name, registry.tracking_uri, stages=stages, dataset=dataset, preset=settings))
+    print(run(model, evaluation, registry.name, registry.tracking_uri, stages, dataset, settings, estimate))

@@ -33,19 +33,20 @@ def register(
     stages: tuple[str, ...] = (),
     dataset: str | None = None,
     preset: RunConfig | None = None,
+    estimate: str | None = None,
 ) -> str:
     """Log a trained and evaluated model to MLflow, register it, and decide whether it is the champion.
 
     `model`: a finished model folder; `evaluation`: the folder that `maskx evaluate` wrote for it; `stages`: folders of
     the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the
-    configuration it was trained with, whose gates are asked (the default ones without it). The same model registers
-    once: asked again, its version is found by its hash.
+    configuration it was trained with, whose gates are asked (the default ones without it); `estimate`: the folder of
+    the leave-classes-out estimate for B. The same model registers once: asked again, its version is found by its hash.
 
     Returns the version's URI, `models:/<name>/<version>`. Raises CheckpointError or DataError for folders that are not
     finished or do not belong together, TrackingError where MLflow refuses.
     """
     check_name(name)
-    contents = gather(model, evaluation, stages, dataset, preset)
+    contents = gather(model, evaluation, stages, dataset, preset, estimate)
     tracking_uri = resolve_tracking_uri(tracking_uri)
     with connected(tracking_uri) as client:
         live = followed_stages(client, tracking_uri, (*stages, model))

@@ -14,6 +14,7 @@ from data_prep.storage.errors import DataError
 from data_prep.storage.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import Origin
+from maskx_model.evaluation.estimate_of_b import EstimateOfB, estimate_of
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.run_config import RunConfig
 
@@ -46,7 +47,7 @@ class RunContents:
 
     `kind` is that of its mask branch, `ap` its figures by the names that the gates know (percent points, where
     measured), `test_set` a hash of the ground truth and the classes of B that it was measured on, `evaluation` all of
-    its numbers. `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their
+    its numbers, `estimate` that of mask AP on B. `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their
     folder in MLflow.
     """
 
@@ -55,6 +56,7 @@ class RunContents:
     ap: dict[str, float]
     test_set: str
     evaluation: Evaluation
+    estimate: EstimateOfB | None
     parameters: dict[str, str]
     metrics: dict[str, float]
     curves: tuple[Curve, ...]
@@ -63,10 +65,15 @@ class RunContents:
 
 
 def gather(
-    model: str, evaluation: str, stages: tuple[str, ...], dataset: str | None, preset: RunConfig | None
+    model: str,
+    evaluation: str,
+    stages: tuple[str, ...],
+    dataset: str | None,
+    preset: RunConfig | None,
+    estimate: str | None = None,
 ) -> RunContents:
-    """Read a model folder, the folder of its evaluation, the folders of further trainings (for their curves) and the
-    dataset; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the
+    """Read a model folder, the folder of its evaluation, the folders of further trainings (for their curves), the
+    dataset, and the folder of the estimate for B; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the
     model."""
     manifest = read_model_manifest(model)
     description = msgspec.json.decode(read(f"{model}/config.json"))
@@ -76,18 +83,23 @@ def gather(
     results = _read_evaluation(evaluation, model)
     if kind not in results.ap:
         raise DataError(f"{evaluation}: only boxes were measured; register a model with an evaluation on masks")
+    estimated = None if estimate is None else estimate_of(estimate, model)
+    ap = own_figures(results, kind) | _over_baseline(results, kind) | _estimated_figures(estimated)
     uses = {"training": manifest.made_from.get("dataset"), "evaluation": results.made_from["dataset"]}
     origins = {folder_name(stage): read_model_manifest(stage).made_from for stage in (*stages, model)}
     parameters = {"model": description["model"], "made_from": origins, "evaluation": results.made_from}
     if preset is not None:
         parameters["preset"] = _preset_settings(preset)
+    if estimated is not None:
+        parameters["estimate"] = estimated.made_from
     numbers = {"ap": results.ap, "ap_gt_boxes": results.ap_gt_boxes, "box_ap": results.box_ap}
     return RunContents(
         model_sha256=model_hash(model),
         kind=kind,
-        ap=own_figures(results, kind) | _over_baseline(results, kind),
+        ap=ap,
         test_set=hash_of_test_set(results),
         evaluation=results,
+        estimate=estimated,
         parameters={key: str(value) for key, value in flatten(parameters, ".")},
         metrics={key: value for key, value in flatten(numbers, "/") if value is not None},
         curves=tuple(curve for stage in dict.fromkeys((*stages, model)) for curve in read_curves(stage)),
@@ -155,6 +167,10 @@ def _over_baseline(results: Evaluation, kind: str) -> dict[str, float]:
         name: (own[part], baseline.get(part)) for name, part in (("over_baseline_b", "B"), ("over_baseline", "all"))
     }
     return {name: ours - theirs for name, (ours, theirs) in pairs.items() if ours is not None and theirs is not None}
+
+
+def _estimated_figures(estimate: EstimateOfB | None) -> dict[str, float]:
+    return {} if estimate is None else {"estimate_b": estimate.on_b, "estimate_margin": estimate.margin}
 
 
 def hash_of_test_set(results: Evaluation) -> str:

@@ -11,6 +11,9 @@ from maskx_model.run_config import RunConfig
 BASELINE = "class_agnostic"
 """The variant that others must beat on classes without masks (§3.3)."""
 
+OWN = "preset"
+"""The preset's mask branch as it stands, with its MLP."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -46,10 +49,15 @@ DEFAULT = tuple(name for name in CHANGES if name != "mlp-paper")
 def variant(name: str, preset: RunConfig) -> Variant:
     """The variant of that name of a preset's mask branch; raises ConfigError for an unknown name.
 
-    A variant that does not change T's input has the preset's.
+    A variant that does not change T's input has the preset's. Raises ConfigError, too, for a preset whose weights are
+    learned class by class, if its own mask branch is asked for: it has none for a class without masks.
     """
+    if name == OWN:
+        if preset.mask.kind == "class_specific":
+            raise ConfigError(f"variant {OWN}: mask.kind class_specific learns nothing of a class that is held out")
+        return Variant(name, preset.mask, preset.stage2.rois)
     if name not in CHANGES:
-        raise ConfigError(f"variant {name!r} does not exist; choose among {', '.join(CHANGES)}")
+        raise ConfigError(f"variant {name!r} does not exist; choose among {', '.join(CHANGES)}, {OWN}")
     changes = dict(CHANGES[name])
     rois: RoiKind = changes.pop("rois", preset.stage2.rois)
     return Variant(name, replace(preset.mask, **{"kind": "transfer", "mlp": "none", **changes}), rois)

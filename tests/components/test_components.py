@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from components import evaluate, prepare, register, sources, train_detector, train_masks
+from components import estimate, evaluate, prepare, register, sources, train_detector, train_masks
 from components.image import IMAGE
 from data_prep.format.manifest import read_manifest
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 COMPONENTS: dict[str, Any] = {
+    "estimate": estimate.estimate,
     "evaluate": evaluate.evaluate,
     "prepare": prepare.prepare,
     "register": register.register,

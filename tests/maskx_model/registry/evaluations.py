@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from maskx_model.artifacts.model_folder import read_model_manifest
+from maskx_model.config import MaskConfig
+from maskx_model.evaluation.estimate_of_b import SHARED, EstimateOfB, head_hash, write_estimate
 from maskx_model.evaluation.metrics import Evaluation
 
 
@@ -39,4 +42,13 @@ def measured(
     folder = world / f"evaluation-{hashlib.sha256(encoded).hexdigest()[:16]}"
     folder.mkdir(exist_ok=True)
     (folder / "metrics.json").write_bytes(encoded)
+    return str(folder)
+
+
+def estimated(model: Path, folder: Path, on_b: float, margin: float) -> str:
+    """The folder of an estimate for a model, with those numbers."""
+    made_from = read_model_manifest(str(model)).made_from
+    mask = msgspec.convert(msgspec.json.decode((model / "config.json").read_bytes())["model"]["mask"], MaskConfig)
+    shared = {name: made_from.get(name) for name in SHARED} | {"head": head_hash(mask)}
+    write_estimate(str(folder), EstimateOfB(on_b, 2.5, 18.0, margin, 1.0, (("cup",), ("chair",)), (0,), shared))
     return str(folder)

@@ -16,7 +16,7 @@ from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from maskx_model.run_config import GatesConfig, RunConfig
 from tests.maskx_model.registry.conftest import NAMES
-from tests.maskx_model.registry.evaluations import aliases, measured
+from tests.maskx_model.registry.evaluations import aliases, estimated, measured
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -54,6 +54,17 @@ def test_where_b_is_empty_mask_ap_on_all_classes_decides(world: Path, uri: str, 
     register(f"{world}/one", measured(world, "one", None), "no-b", uri)
     register(f"{world}/two", measured(world, "two", None, 29.9), "no-b", uri)  # within the tolerance for A
     assert aliases(client, "no-b") == {"champion": "1", "challenger": "2"}
+
+
+def test_where_b_has_no_masks_its_estimate_decides(world: Path, uri: str, client: Any, tmp_path: Path) -> None:
+    for name, on_b in (("one", 20.0), ("two", 19.0)):
+        estimate = estimated(world / name, tmp_path / name, on_b, margin=3.0)
+        evaluation = measured(world, name, None, baseline=None)
+        register(f"{world}/{name}", evaluation, "estimated", uri, estimate=estimate)
+    assert aliases(client, "estimated") == {"champion": "1", "challenger": "2"}
+    gates = {gate["gate"]: gate for gate in record(client, "estimated", "2")["gates"]}
+    assert gates["b"]["figures"] == {"estimate_b": 19.0, "champion_estimate_b": 20.0}
+    assert gates["baseline"]["passed"] and gates["baseline"]["figures"] == {"estimate_margin": 3.0}
 
 
 def test_no_version_is_the_champion_before_it_beats_its_own_baseline(world: Path, uri: str, client: Any) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.presets import get_preset
-from maskx_model.study.variants import BASELINE, CHANGES, DEFAULT, variant, variants_of
+from maskx_model.study.variants import BASELINE, CHANGES, DEFAULT, OWN, variant, variants_of
 
 
 def test_all_variants_of_every_preset_are_configurations() -> None:
@@ -29,3 +29,9 @@ def test_the_baseline_always_takes_part_and_nothing_is_trained_twice() -> None:
 def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"variant 'cls2' does not exist; choose among class_agnostic, .*cls\+box"):
         variants_of(get_preset("toy"), ["cls2"])
+
+
+def test_the_presets_own_mask_branch_is_a_variant_with_its_mlp() -> None:
+    coco = get_preset("coco_r50")
+    assert (variant(OWN, coco).mask, variant(OWN, coco).rois) == (coco.mask, coco.stage2.rois)
+    assert [v.name for v in variants_of(coco, [OWN])] == [BASELINE, OWN]
