@@ -51,11 +51,12 @@ GROUPS = {
         },
     ),
     "model": Group(
-        "Register trained models; name the champion, and go back to the one before.",
+        "Register trained models; choose the champion; tell what a model was made from.",
         {
             "register": "maskx_model.cli.register",
             "promote": "maskx_model.cli.promote",
             "rollback": "maskx_model.cli.rollback",
+            "lineage": "maskx_model.cli.lineage",
         },
     ),
     "config": Group(

@@ -3,6 +3,8 @@ an input example."""
 
 import shutil
 import tempfile
+import time
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from importlib.resources import files
 from pathlib import Path
@@ -28,20 +30,36 @@ REQUIREMENTS = (
 """What the registered model's code imports."""
 
 
-def log_model(model: str, run_id: str) -> Any:
-    """Log a model folder to a run, with all that serving it takes; returns MLflow's description of it."""
+def log_model(model: str, run_id: str, texts: Mapping[str, str]) -> Any:
+    """Log a model folder to a run, with all that serving it takes and with `texts`, by their files' names; returns
+    MLflow's description of it."""
     import mlflow
 
     with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id):
         return mlflow.pyfunc.log_model(
             name="model",
             python_model=str(files("maskx_model.inference") / "serving_model.py"),
-            artifacts={"model": str(_copy_model(model, Path(folder)))},
+            artifacts={"model": str(_copy_model(model, Path(folder))), **_write(texts, Path(folder))},
             code_paths=_copy_code(Path(folder)),
             signature=_signature(),
             input_example=example_request(),
             pip_requirements=[f"{each}=={_release(each)}" for each in REQUIREMENTS],
         )
+
+
+def log_figures(client: Any, run_id: str, model_id: str, figures: Mapping[str, float]) -> None:
+    """Log figures as those of a logged model, which MLflow shows with it."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, [Metric(name, value, now, 0, model_id=model_id) for name, value in figures.items()])
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The files of those texts, by name without suffix."""
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return {Path(name).stem: str(folder / name) for name in texts}
 
 
 def download_model(name: str, number: str, folder: str) -> str:

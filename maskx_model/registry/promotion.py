@@ -24,6 +24,8 @@ PREVIOUS = "previous"
 DECISION, APPROVAL = "decision", "approval"
 """Tags of a version: the alias it was given when it was registered; whether a person must approve it (`pending`), or
 has (`given`)."""
+TAG_LENGTH = 5000
+"""Characters that MLflow's tables hold of a version's tag."""
 
 
 def promote(name: str, version: str | int, tracking_uri: str | None = None) -> str:
@@ -112,7 +114,8 @@ def _log(client: Any, name: str, version: Any, verdicts: Sequence[Verdict], riva
     client.log_dict(version.run_id, msgspec.to_builtins(record), "gates.json")
     for verdict in verdicts:
         outcome = "passed" if verdict.passed else "closed"
-        client.set_model_version_tag(name, version.version, f"gate.{verdict.gate}", f"{outcome}: {verdict.reason}")
+        told = f"{outcome}: {verdict.reason}"[:TAG_LENGTH]
+        client.set_model_version_tag(name, version.version, f"gate.{verdict.gate}", told)
         client.log_metric(version.run_id, f"gate/{verdict.gate}/passed", float(verdict.passed))
         for figure, value in verdict.figures.items():
             client.log_metric(version.run_id, f"gate/{verdict.gate}/{figure}", value)

@@ -9,13 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import absolute
+from maskx_model.registry.card import FILE as CARD
+from maskx_model.registry.card import model_card, shortened
 from maskx_model.registry.costs import measure_costs
 from maskx_model.registry.gates import Figures, ask
+from maskx_model.registry.lineage import FILE as LINEAGE
+from maskx_model.registry.lineage import Node, trace
 from maskx_model.registry.live_register import followed_stages
-from maskx_model.registry.logged_model import download_model, log_model
-from maskx_model.registry.mlflow_run import connected, describe, experiment_id, logged_run, resolve_tracking_uri
+from maskx_model.registry.logged_model import download_model, log_figures, log_model
+from maskx_model.registry.mlflow_run import connected, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.promotion import DECISION, give_alias
 from maskx_model.registry.rival import find_rival
 from maskx_model.registry.run_contents import RunContents, gather
@@ -52,9 +58,10 @@ def register(
         live = followed_stages(client, tracking_uri, (*stages, model))
         version = _find(client, name, contents.model_sha256)
         if version is None:
+            lineage, card = trace(model, stages, dataset), model_card(model, contents)
             experiment = live.experiment or experiment_id(client, tracking_uri, name)
             with logged_run(client, experiment, _run_name(model), live.without_curves(contents), live.tags) as run_id:
-                version = _create_version(client, name, model, run_id, contents)
+                version = _create_version(client, name, model, run_id, contents, lineage, card)
         if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
             _decide(client, name, version, model, contents, preset.gates if preset else GatesConfig())
     return f"models:/{name}/{version.version}"
@@ -64,14 +71,21 @@ def register(
 def fetched_model(uri: str, tracking_uri: str | None = None) -> Iterator[str]:
     """The model folder of a registered model, `models:/<name>/<version>` or `models:/<name>@<alias>`, until the block
     ends; raises ConfigError if there is no such version."""
+    name, version = address_of(uri)
+    with tempfile.TemporaryDirectory() as folder, connected(resolve_tracking_uri(tracking_uri)) as client:
+        yield download_model(name, version_number(client, name, version), folder)
+
+
+def address_of(uri: str) -> tuple[str, str]:
+    """Name, and version or alias, of `models:/<name>/<version>` or `models:/<name>@<alias>`; raises ConfigError for
+    anything else."""
     address = ADDRESS.fullmatch(uri)
     if address is None:
         raise ConfigError(
             f"{uri}: write models:/NAME/VERSION or models:/NAME@ALIAS, for example models:/maskx@champion"
         )
     name, version = address.groups()
-    with tempfile.TemporaryDirectory() as folder, connected(resolve_tracking_uri(tracking_uri)) as client:
-        yield download_model(name, version_number(client, name, version), folder)
+    return name, version
 
 
 def _run_name(model: str) -> str:
@@ -98,18 +112,25 @@ def _find(client: Any, name: str, model_sha256: str) -> Any:
     return found[0] if found else None
 
 
-def _create_version(client: Any, name: str, model: str, run_id: str, contents: RunContents) -> Any:
-    logged = log_model(model, run_id)
+def _create_version(
+    client: Any, name: str, model: str, run_id: str, contents: RunContents, lineage: Node, card: str
+) -> Any:
+    texts = {CARD: card, LINEAGE: msgspec.json.format(msgspec.json.encode(lineage), indent=1).decode() + "\n"}
+    for file, text in texts.items():
+        client.log_text(run_id, text, file)
+    logged = log_model(model, run_id, texts)
+    log_figures(client, run_id, logged.model_id, contents.ap)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
     tags = {"model_sha256": contents.model_sha256, "kind": contents.kind, "test_set": contents.test_set}
     tags |= {name: str(value) for name, value in contents.ap.items()}
+    tags |= {f"parent.{parent.kind}": f"{parent.name} sha256 {parent.sha256}" for parent in lineage.made_from}
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     return client.create_model_version(
         name,
         source=logged.model_uri,
         run_id=run_id,
-        tags=tags,
-        description=describe(contents),
+        tags=tags | lineage.code,
+        description=shortened(card),
         model_id=logged.model_id,
     )

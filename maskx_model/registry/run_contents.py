@@ -47,8 +47,8 @@ class RunContents:
 
     `kind` is that of its mask branch, `ap` its figures by the names that the gates know (percent points, where
     measured), `test_set` a hash of the ground truth and the classes of B that it was measured on, `evaluation` all of
-    its numbers, `estimate` that of mask AP on B. `parameters` and `metrics` are flat (`model.mask.kind`, `ap/transfer/B`), `files` are paths by their
-    folder in MLflow.
+    its numbers, `estimate` that of mask AP on B. `parameters` and `metrics` are flat (`model.mask.kind`,
+    `ap/transfer/B`), `files` are paths by their folder in MLflow.
     """
 
     model_sha256: str
@@ -73,8 +73,10 @@ def gather(
     estimate: str | None = None,
 ) -> RunContents:
     """Read a model folder, the folder of its evaluation, the folders of further trainings (for their curves), the
-    dataset, and the folder of the estimate for B; raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the
-    model."""
+    dataset, and the folder of the estimate for B.
+
+    Raises CheckpointError or DataError for one that is missing, not finished, or does not belong to the model.
+    """
     manifest = read_model_manifest(model)
     description = msgspec.json.decode(read(f"{model}/config.json"))
     if description["model"]["mask"] is None:

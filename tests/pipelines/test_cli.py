@@ -138,7 +138,7 @@ def test_waiting_threads_sleep_unless_the_user_chooses(chosen: dict[str, str], s
 
 @pytest.mark.parametrize(
     ("words", "near"),
-    [(["data", "prepar"], "do you mean prepare"), (["model", "xyz"], "one of register, promote, rollback")],
+    [(["data", "prepar"], "do you mean prepare"), (["model", "xyz"], "one of register, promote, rollback, lineage")],
 )
 def test_a_second_word_that_is_no_command_is_answered_with_near_ones(words: list[str], near: str) -> None:
     done = maskx(*words)

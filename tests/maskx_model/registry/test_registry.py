@@ -44,6 +44,35 @@ def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: st
     assert (world / "tracking/mlartifacts/logged").is_dir()
 
 
+def test_a_version_carries_its_card_numbers_parents_example_and_environment(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    stages, data = (f"{world}/detector",), f"{world}/data"
+    register(f"{world}/one", f"{world}/evaluation-one", "whole", uri, stages, data)
+    version = client.get_model_version("whole", "1")
+    assert version.description.startswith("# one: Mask^X R-CNN, transfer\n")
+    run = client.get_run(version.run_id)
+    assert float(version.tags["mask_ap_b"]) == run.data.metrics["ap/transfer/B"]
+    logged = client.get_logged_model(version.source.rpartition("/")[2])
+    assert {metric.key: metric.value for metric in logged.metrics}["mask_ap_a"] == run.data.metrics["ap/transfer/A"]
+    files = Path(mlflow.artifacts.download_artifacts("models:/whole/1", dst_path=str(tmp_path)))
+    assert (files / "artifacts/model_card.md").read_text() == version.description
+    assert json.loads((files / "artifacts/lineage.json").read_bytes())["kind"] == "model"
+    assert (files / "artifacts/model/model.safetensors").exists()
+    assert {f"{name}==" for name in REQUIREMENTS} <= {
+        line[: line.index("==") + 2] for line in (files / "requirements.txt").read_text().splitlines()
+    }
+    model = mlflow.pyfunc.load_model(str(files))
+    (found,) = model.predict(model.input_example)
+    assert all(mask["size"] == [480, 640] for mask in found["masks"])
+
+
+def test_the_experiment_is_of_the_kind_for_training(world: Path, uri: str, client: Any) -> None:
+    client.create_experiment("kind")
+    register(f"{world}/one", f"{world}/evaluation-one", "kind", uri)
+    assert client.get_experiment_by_name("kind").tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_the_same_model_is_registered_once(world: Path, uri: str, client: Any) -> None:
     versions = [register(f"{world}/one", f"{world}/evaluation-one", "once", uri) for _ in range(2)]
     assert versions == ["models:/once/1"] * 2

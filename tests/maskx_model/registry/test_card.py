@@ -1,0 +1,56 @@
+"""The model card: what it says of a model, its data and its numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from maskx_model.registry.card import DESCRIPTION, model_card, shortened
+from maskx_model.registry.run_contents import gather
+from tests.maskx_model.registry.evaluations import estimated, measured
+
+
+@pytest.fixture(scope="module")
+def card(world: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    estimate = estimated(world / "one", tmp_path_factory.mktemp("estimate"), 21.0, margin=3.0)
+    evaluation, stages = measured(world, "one", 20.0), (f"{world}/detector",)
+    return model_card(f"{world}/one", gather(f"{world}/one", evaluation, stages, f"{world}/data", None, estimate))
+
+
+def test_it_tells_the_accuracy_on_a_and_b_beside_the_baseline_and_the_estimate(card: str) -> None:
+    assert "| transfer | 30.0 | 20.0 | 25.0 |" in card
+    assert "| class_agnostic | 1.0 | 1.0 | 1.0 |" in card
+    assert "Estimate of mask AP on B, by leaving classes of A out (2 folds): 21.0 ± 2.5" in card
+    assert "on the classes left out 18.0, +3.0 ± 1.0 against the class-agnostic head." in card
+
+
+def test_it_names_the_classes_of_a_and_b(card: str) -> None:
+    assert "objects of 3 classes" in card and "1 of the classes had masks in training (A), 2 had boxes only (B)" in card
+    assert "\nA: cup\n\nB: chair, rare\n" in card
+
+
+def test_it_tells_the_data_by_source_with_the_licenses_of_its_index(card: str, world: Path) -> None:
+    assert "| coco | coco | 4 | " in card
+    assert "| vg | vg | 0 | 0 | 0 |" in card
+    assert "- coco: Attribution \\<License\\> (4)" in card
+
+
+def test_it_tells_use_and_limits(card: str) -> None:
+    assert "## Intended use" in card and "## Limits" in card and "decisions about people" in card
+    assert "AP is a mean over the 2 classes of 3 that the source annotates" in card
+    assert "never compared with annotated ones" not in card
+
+
+def test_where_masks_of_b_were_not_measured_it_says_so(world: Path) -> None:
+    contents = gather(f"{world}/one", measured(world, "one", None), (), None, None)
+    card = model_card(f"{world}/one", contents)
+    assert "Masks of B were never compared with annotated ones" in card
+    assert "The dataset was not named when the model was registered." in card
+
+
+def test_a_long_card_is_cut_at_a_line_for_the_description() -> None:
+    card = "".join(f"line {number}\n" for number in range(2000))
+    short = shortened(card)
+    assert len(short) <= DESCRIPTION
+    assert short.endswith("\n\n… the whole card is model_card.md among the artifacts.\n")
+    assert card.startswith(short.partition("\n\n…")[0])
+    assert shortened("short") == "short"
