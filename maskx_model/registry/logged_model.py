@@ -3,7 +3,6 @@ an input example."""
 
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from importlib.resources import files
@@ -45,14 +44,6 @@ def log_model(model: str, run_id: str, texts: Mapping[str, str]) -> Any:
             input_example=example_request(),
             pip_requirements=[f"{each}=={_release(each)}" for each in REQUIREMENTS],
         )
-
-
-def log_figures(client: Any, run_id: str, model_id: str, figures: Mapping[str, float]) -> None:
-    """Log figures as those of a logged model, which MLflow shows with it."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    client.log_batch(run_id, [Metric(name, value, now, 0, model_id=model_id) for name, value in figures.items()])
 
 
 def _write(texts: Mapping[str, str], folder: Path) -> dict[str, str]:

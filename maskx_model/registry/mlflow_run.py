@@ -26,7 +26,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """MLflow's own settings, where the user has not chosen otherwise; they must stand before it is imported."""
-KIND, FOR_TRAINING = "mlflow.experimentKind", "custom_model_development"
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 """The tag by which MLflow's pages choose what to show of an experiment."""
 METRICS_PER_CALL = 1000
 PARAMETERS_PER_CALL = 100
@@ -87,13 +87,13 @@ def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         if KIND not in experiment.tags:
-            client.set_experiment_tag(experiment.experiment_id, KIND, FOR_TRAINING)
+            client.set_experiment_tag(experiment.experiment_id, KIND, TRAINING)
         return str(experiment.experiment_id)
     location = None
     if tracking_uri.startswith(SQLITE):
         database = Path(tracking_uri.removeprefix(SQLITE)).resolve()
         location = (database.parent / "mlartifacts" / name).as_uri()
-    return str(client.create_experiment(name, artifact_location=location, tags={KIND: FOR_TRAINING}))
+    return str(client.create_experiment(name, artifact_location=location, tags={KIND: TRAINING}))
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from maskx_model.registry.gates import Figures, ask
 from maskx_model.registry.lineage import FILE as LINEAGE
 from maskx_model.registry.lineage import Node, trace
 from maskx_model.registry.live_register import followed_stages
-from maskx_model.registry.logged_model import download_model, log_figures, log_model
+from maskx_model.registry.logged_model import download_model, log_model
 from maskx_model.registry.mlflow_run import connected, experiment_id, logged_run, resolve_tracking_uri
+from maskx_model.registry.pages import tell_pages
 from maskx_model.registry.promotion import DECISION, give_alias
 from maskx_model.registry.rival import find_rival
 from maskx_model.registry.run_contents import RunContents, gather
@@ -62,6 +63,7 @@ def register(
             experiment = live.experiment or experiment_id(client, tracking_uri, name)
             with logged_run(client, experiment, _run_name(model), live.without_curves(contents), live.tags) as run_id:
                 version = _create_version(client, name, model, run_id, contents, lineage, card)
+            tell_pages(tracking_uri, experiment, run_id, name, version.version)
         if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
             _decide(client, name, version, model, contents, preset.gates if preset else GatesConfig())
     return f"models:/{name}/{version.version}"
@@ -119,7 +121,6 @@ def _create_version(
     for file, text in texts.items():
         client.log_text(run_id, text, file)
     logged = log_model(model, run_id, texts)
-    log_figures(client, run_id, logged.model_id, contents.ap)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
     tags = {"model_sha256": contents.model_sha256, "kind": contents.kind, "test_set": contents.test_set}
     tags |= {name: str(value) for name, value in contents.ap.items()}

@@ -1,0 +1,32 @@
+"""Where MLflow's pages show a registered version."""
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+FOR_TRAINING = "workflowType=machine_learning"
+"""MLflow's pages show tools for language models first, whatever kind an experiment has, until somebody chooses `Model
+training`, or follows a link that does."""
+
+
+def tell_pages(tracking_uri: str, experiment: str, run_id: str, name: str, version: str) -> None:
+    """Log the addresses of the runs, this run and the version, where the store is a server and so has pages."""
+    if tracking_uri.startswith("http"):
+        logger.info("runs to compare: %s", runs_page(tracking_uri, experiment))
+        logger.info("run: %s", run_page(tracking_uri, experiment, run_id))
+        logger.info("version: %s", version_page(tracking_uri, name, version))
+
+
+def runs_page(server: str, experiment: str) -> str:
+    """The table of an experiment's runs, to compare some by their metrics."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?{FOR_TRAINING}"
+
+
+def run_page(server: str, experiment: str, run_id: str) -> str:
+    """A run with its numbers, curves, report and pictures."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{FOR_TRAINING}"
+
+
+def version_page(server: str, name: str, version: str) -> str:
+    """A version with its card, its gates and what it was made from."""
+    return f"{server.rstrip('/')}/#/models/{name}/versions/{version}?{FOR_TRAINING}"
