@@ -1,5 +1,6 @@
 """The model card: what a version is, what it was made from, how good it is, and for what; in Markdown."""
 
+import html
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ from maskx_model.registry.run_contents import RunContents, folder_name
 FILE = "model_card.md"
 NAMED = 30
 """Classes, and licenses of a source, that are listed by name; of more, the number is told."""
-
 DESCRIPTION = 5000
 """Characters that MLflow's tables hold of a version's description."""
 
@@ -28,7 +28,7 @@ def model_card(model: str, contents: RunContents) -> str:
     b = [name for name in names if name not in a]
     uri = None if contents.dataset is None else contents.dataset.uri
     lines = [
-        f"# {folder_name(model)}: Mask^X R-CNN, {contents.kind.replace('_', '-')}",
+        f"# {_plain(folder_name(model))}: Mask^X R-CNN, {contents.kind.replace('_', '-')}",
         "",
         f"Detects the objects of {len(names)} classes in photographs and segments them. {len(a)} of the classes had "
         f"masks in training (A), {len(b)} had boxes only (B).",
@@ -85,7 +85,7 @@ def _split(results: Evaluation) -> str:
 
 def _data(uri: str) -> Iterator[str]:
     manifest = read_manifest(uri)
-    yield f"Dataset {folder_name(uri)}:"
+    yield f"Dataset {_plain(folder_name(uri))}:"
     yield from ("", "| source | format | images | objects | masks |", "|---|---|---|---|---|")
     for source in manifest.sources:
         images, objects, masks = _counts(manifest, source.name)
@@ -158,5 +158,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text from somebody's file, so that it means nothing to Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    """Text from somebody's file, so that it means nothing to Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))

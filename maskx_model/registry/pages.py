@@ -14,6 +14,7 @@ def tell_pages(tracking_uri: str, experiment: str, run_id: str, name: str, versi
     if tracking_uri.startswith("http"):
         logger.info("runs to compare: %s", runs_page(tracking_uri, experiment))
         logger.info("run: %s", run_page(tracking_uri, experiment, run_id))
+        logger.info("report: %s", run_page(tracking_uri, experiment, run_id, "evaluation/report.html"))
         logger.info("version: %s", version_page(tracking_uri, name, version))
 
 
@@ -22,9 +23,10 @@ def runs_page(server: str, experiment: str) -> str:
     return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?{FOR_TRAINING}"
 
 
-def run_page(server: str, experiment: str, run_id: str) -> str:
-    """A run with its numbers, curves, report and pictures."""
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{FOR_TRAINING}"
+def run_page(server: str, experiment: str, run_id: str, artifact: str = "") -> str:
+    """A run with its numbers and curves, or one of its artifacts, such as its report, by its path."""
+    below = f"/artifacts/{artifact}" if artifact else ""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}{below}?{FOR_TRAINING}"
 
 
 def version_page(server: str, name: str, version: str) -> str:

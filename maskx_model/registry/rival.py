@@ -14,6 +14,9 @@ from maskx_model.registry.versions import aliases_of
 
 logger = logging.getLogger(__name__)
 
+CHOICES = ("split", "source", "max_images", "protocol", "masks")
+"""What an evaluation says of how it measured; what an earlier release did not say was the default."""
+
 
 def find_rival(client: Any, name: str, own_version: str, contents: RunContents) -> Rival | None:
     """The champion that a version must beat; None where there is none, or it is this version.
@@ -59,12 +62,6 @@ def _evaluate_as(like: Evaluation, model: str, dataset: str) -> Evaluation:
     from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
 
     choices: Any = like.made_from
-    options = EvaluationOptions(
-        choices["split"],
-        choices["source"],
-        choices["max_images"],
-        choices["protocol"],
-        choices["masks"],
-        Compute(precision=choices["precision"]),
-    )
+    known = {name: choices[name] for name in CHOICES if name in choices}
+    options = EvaluationOptions(**known, compute=Compute(precision=choices.get("precision", "float32")))
     return evaluate_models(Dataset.open(dataset), [model], options, None, like.made_from).result

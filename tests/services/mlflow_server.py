@@ -28,14 +28,15 @@ def mlflow_server(folder: Path) -> Iterator[str]:
             [*command, *stores], stdout=log, stderr=log, env={**os.environ, **QUIET}, start_new_session=True
         )
     try:
-        _wait(process, f"{url}/health", folder / "server.log")
+        wait_for_server(process, f"{url}/health", folder / "server.log")
         yield url
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # the server and its workers, which form a group of their own
         process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_for_server(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return when the URL answers; raises RuntimeError with the log's end if the process ends or takes long."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

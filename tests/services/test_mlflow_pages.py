@@ -24,7 +24,7 @@ from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.services.mlflow_server import mlflow_server
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("mlflow")]
+pytestmark = pytest.mark.services
 NAMES = ["cup", "chair"]
 SECONDS = 60
 
@@ -83,17 +83,23 @@ def shown(window: Chrome, *texts: str) -> str:
     return str(until(window, text, f"the page does not show {texts}"))
 
 
+def visit(window: Chrome, url: str) -> None:
+    """Open a page anew: between two addresses of one page, the browser would only move."""
+    window.get("about:blank")
+    window.get(url)
+
+
 def until(window: Chrome, condition: Callable[[Chrome], Any], message: str) -> Any:
     return WebDriverWait(window, SECONDS).until(condition, message)
 
 
 def test_the_runs_of_two_pipelines_stand_side_by_side(registered: Registered, window: Chrome) -> None:
-    window.get(runs_page(registered.url, registered.experiment.experiment_id))
+    visit(window, runs_page(registered.url, registered.experiment.experiment_id))
     text = shown(window, "first/masks-transfer", "second/masks-transfer", "2 matching runs")
     assert "Token Usage" not in text
     assert registered.experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     ids = ",".join(f'"{run.info.run_id}"' for run in registered.runs)
-    window.get(f'{registered.url}/#/compare-runs?runs=[{ids}]&experiments=["{registered.experiment.experiment_id}"]')
+    visit(window, f'{registered.url}/#/compare-runs?runs=[{ids}]&experiments=["{registered.experiment.experiment_id}"]')
     text = shown(window, "Comparing 2 Runs", "ap/transfer/A", "ap/transfer/B")
     compared = numbers_by_name(text.partition("Metrics\nShow diff only\n")[2].partition("Artifacts\n")[0].splitlines())
     for metric in ("ap/transfer/A", "ap/transfer/B", "ap_gt_boxes/transfer/A", "ap_gt_boxes/transfer/B"):
@@ -109,22 +115,22 @@ def numbers_by_name(lines: list[str]) -> dict[str, list[float]]:
 
 def test_a_run_shows_its_report_and_its_pictures(registered: Registered, window: Chrome) -> None:
     run = registered.runs[0].info.run_id
-    page = run_page(registered.url, registered.experiment.experiment_id, run).partition("?")[0]
-    window.get(f"{page}/artifacts/evaluation/report.html")
+    of_run = (registered.url, registered.experiment.experiment_id, run)
+    visit(window, run_page(*of_run, "evaluation/report.html"))
     frame = until(window, lambda w: w.find_elements(By.TAG_NAME, "iframe"), "no report is shown")[0]
     window.switch_to.frame(frame)
     shown(window, "What A and B are")
     window.switch_to.default_content()
     with connected(registered.url) as client:
         picture = client.list_artifacts(run, "evaluation/pictures")[0].path
-    window.get(f"{page}/artifacts/{picture}")
+    visit(window, run_page(*of_run, picture))
     script = "return [...document.images].some(image => image.complete && image.naturalWidth > 200)"
     until(window, lambda w: w.execute_script(script), "no picture is shown")
 
 
 def test_a_version_shows_its_card_its_source_and_its_parents(registered: Registered, window: Chrome) -> None:
-    window.get(version_page(registered.url, "maskx", "1"))
+    visit(window, version_page(registered.url, "maskx", "1"))
     text = shown(window, "masks-transfer: Mask^X R-CNN", "Source Run", "first/masks-transfer", "parent.detector")
     assert "Intended use" in text and "Attribution <License>" in text
     assert registered.detector in text
-    assert "gate.baseline" in text and "@ champion" in text
+    assert "@ champion" in text

@@ -31,7 +31,7 @@ def test_it_names_the_classes_of_a_and_b(card: str) -> None:
 def test_it_tells_the_data_by_source_with_the_licenses_of_its_index(card: str, world: Path) -> None:
     assert "| coco | coco | 4 | " in card
     assert "| vg | vg | 0 | 0 | 0 |" in card
-    assert "- coco: Attribution \\<License\\> (4)" in card
+    assert "- coco: Attribution &lt;License&gt; (4)" in card
 
 
 def test_it_tells_use_and_limits(card: str) -> None:
