@@ -21,7 +21,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset `data`, models `detector`, `one` and `two`, and evaluations `evaluation-one` and `-two`, each beside
     the class-agnostic model `baseline-one` and `-two`."""
@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def uri(world: Path) -> str:
     return f"sqlite:///{world}/tracking/mlflow.db"
 
