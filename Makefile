@@ -27,7 +27,7 @@ test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also 
 test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
 
-test-services: $(SERVICES)  ## Tests against real services: an S3 server, a Flink cluster (needs Java and Maven)
+test-services: $(SERVICES)  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m services
 
 $(SERVICES): $(STAMP) infra/flink/install.sh infra/flink/pom.xml

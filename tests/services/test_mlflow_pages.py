@@ -77,7 +77,7 @@ def shown(window: Chrome, *texts: str) -> str:
     """The page's text, once it shows all of these."""
 
     def text(_: Chrome) -> str | None:
-        body = str(window.execute_script("return document.body.innerText"))
+        body = str(window.execute_script("return document.body.innerText")).replace("\N{NO-BREAK SPACE}", " ")
         return body if all(each in body for each in texts) else None
 
     return str(until(window, text, f"the page does not show {texts}"))
