@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from data_prep.format.index import read_index_table
 from data_prep.format.manifest import Manifest, read_manifest
+from data_prep.format.mapped_index import map_index
 from data_prep.format.vocabulary import read_vocabulary
 from data_prep.storage.storage import read
 from maskx_model.evaluation.metrics import Evaluation
@@ -134,7 +134,7 @@ def _licenses(uri: str | None) -> Iterator[str]:
 
 def _image_licenses(uri: str) -> dict[str, Counter[str]]:
     """Images by license, of each source that has them."""
-    table = read_index_table(f"{uri.rstrip('/')}/index.parquet")
+    table = map_index(f"{uri.rstrip('/')}/index.parquet").table
     groups = table.group_by(["part", "license"]).aggregate([("key", "count")]).to_pylist()
     found: dict[str, Counter[str]] = {}
     for group in groups:
