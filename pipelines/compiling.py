@@ -1,30 +1,62 @@
 """The pipeline as the YAML that Kubeflow Pipelines takes. Same code, same text."""
 
+import re
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from components.image import IMAGE
+from data_prep.storage.errors import ConfigError
+
+SIZE = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
 
 
-def compiled(image: str = IMAGE, retries: bool = True) -> str:
+def compiled(image: str = IMAGE, retries: bool = True, sizes: Mapping[str, str] | None = None) -> str:
     """The compiled pipeline, two YAML documents: the pipeline and its Kubernetes settings.
 
     Args:
         image: The container image that the steps run in.
         retries: Whether a step that fails is tried again (on a cluster, yes: machines are taken away).
+        sizes: Volume of the pods (`pods.SIZES`) to its size, such as 64Gi, where it differs.
+
+    Raises:
+        ConfigError: a size is not written as Kubernetes does.
     """
     import yaml
     from kfp import compiler
 
     from pipelines.maskx_vg3000 import maskx_vg3000
 
+    _check_sizes(sizes or {})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(maskx_vg3000, str(path))
         text = path.read_text(encoding="utf-8").replace(f"image: {IMAGE}\n", f"image: {image}\n")
-    if retries:
+    if retries and not sizes:
         return text
-    documents = list(yaml.safe_load_all(text))
-    for task in documents[0]["root"]["dag"]["tasks"].values():
-        task.pop("retryPolicy", None)
-    return str(yaml.safe_dump_all(documents, sort_keys=False))
+    spec, platform = yaml.safe_load_all(text)
+    if not retries:
+        for task in tasks_of(spec).values():
+            task.pop("retryPolicy", None)
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        for mount in executor.get("emptyDirMounts", []):
+            mount["sizeLimit"] = (sizes or {}).get(mount["volumeName"], mount["sizeLimit"])
+    return str(yaml.safe_dump_all([spec, platform], sort_keys=False))
+
+
+def tasks_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> task of every step and group of a compiled pipeline, also of those within groups."""
+    return dict(_tasks(spec["root"], spec["components"]))
+
+
+def _tasks(component: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, task in component.get("dag", {}).get("tasks", {}).items():
+        yield name, task
+        yield from _tasks(components[task["componentRef"]["name"]], components)
+
+
+def _check_sizes(sizes: Mapping[str, str]) -> None:
+    for volume, size in sizes.items():
+        if not SIZE.fullmatch(size):
+            raise ConfigError(f"--{volume} {size}: write a size as Kubernetes does, such as 16Gi")

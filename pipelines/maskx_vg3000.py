@@ -4,10 +4,9 @@ Its parameters are a fixed surface: they change only on purpose. Data, checkpoin
 URIs below `root`; each step finds work that is already done by its manifest, so KFP's own caching is off.
 """
 
-from collections.abc import Iterable
 from typing import Any, Optional
 
-from kfp import dsl, kubernetes
+from kfp import dsl
 
 from components.evaluate import evaluate
 from components.prepare import prepare
@@ -15,33 +14,10 @@ from components.register import register
 from components.sources import sources as original_sources
 from components.train_detector import train_detector
 from components.train_masks import train_masks
+from pipelines.pods import Cluster, fail_at_once, retry
 
 NAME = "maskx-vg3000"
-RETRIES = 3  # spot machines are taken away, and training resumes; the first step checks what no retry can mend
-BACKOFF = "60s"
-STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind → step and folder
-DATA = "/data"  # where every step sees the volume
-SHARED_MEMORY = "16Gi"  # the loader's worker processes hand batches over through it
-
-
-def _share_memory(task: Any) -> None:
-    """Give a step that loads images in several processes the memory through which they hand batches over."""
-    kubernetes.empty_dir_mount(
-        task, volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=SHARED_MEMORY
-    )
-
-
-def _mount_data(tasks: Iterable[Any], volume_claim: Any) -> None:
-    """Show every step the volume, and turn off KFP's cache: each step finds what is done."""
-    for task in tasks:
-        kubernetes.mount_pvc(task, pvc_name=volume_claim, mount_path=DATA)
-        task.set_caching_options(False)
-
-
-def _retry(tasks: Iterable[Any]) -> None:
-    """Try steps again that fail."""
-    for task in tasks:
-        task.set_retry(num_retries=RETRIES, backoff_duration=BACKOFF)
+STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind -> step and folder
 
 
 @dsl.pipeline(name=NAME, description="Learning to segment every thing: data, detector, masks, evaluation, registry")
@@ -59,6 +35,18 @@ def maskx_vg3000(
     seed: Optional[int] = None,  # noqa: UP045
     registered_name: str = "maskx",
     volume_claim: str = "maskx",
+    s3_secret: str = "maskx-s3",
+    mlflow_secret: str = "maskx-mlflow",
+    light_cpu: str = "1",
+    light_memory: str = "4Gi",
+    prepare_cpu: str = "8",
+    prepare_memory: str = "16Gi",
+    detector_cpu: str = "8",
+    detector_memory: str = "64Gi",
+    masks_cpu: str = "8",
+    masks_memory: str = "64Gi",
+    evaluate_cpu: str = "8",
+    evaluate_memory: str = "32Gi",
     accelerator_type: str = "nvidia.com/gpu",
     accelerator_count: str = "1",
     gpu_node_selector: dict[str, str] = {},  # noqa: B006
@@ -83,9 +71,23 @@ def maskx_vg3000(
         seed: Seed of the trainings, and of the toy world.
         registered_name: Name in the model registry.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
+        s3_secret: Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed, AWS_SESSION_TOKEN, AWS_REGION
+            and AWS_ENDPOINT_URL_S3. It may be absent, where pods have a role.
+        mlflow_secret: Secret with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. It
+            may be absent.
+        light_cpu: CPUs of the first and the last step, as Kubernetes writes them. Text, as all that becomes a resource:
+            KFP's driver requests nothing for a number.
+        light_memory: Memory of these steps.
+        prepare_cpu: CPUs of the preparation.
+        prepare_memory: Memory of the preparation.
+        detector_cpu: CPUs of stage 1.
+        detector_memory: Memory of stage 1; what it holds in /dev/shm counts.
+        masks_cpu: CPUs of each training of stage 2.
+        masks_memory: Memory of each training of stage 2.
+        evaluate_cpu: CPUs of the evaluation.
+        evaluate_memory: Memory of the evaluation.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators for each training and for the evaluation; "0" to use CPUs. Text, as all
-            that becomes a resource: KFP's driver requests nothing for a number.
+        accelerator_count: Accelerators for each training and for the evaluation, as text; "0" to use CPUs.
         gpu_node_selector: Labels of the nodes on which those steps run.
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 
@@ -144,11 +146,25 @@ def maskx_vg3000(
         name=registered_name,
         tracking_uri=tracking_uri,
     )
+    cluster = Cluster(
+        volume_claim,
+        s3_secret,
+        mlflow_secret,
+        accelerator_type,
+        accelerator_count,
+        gpu_node_selector,
+        gpu_tolerations,
+    )
+    cluster.settle(original, light_cpu, light_memory)
+    cluster.settle(dataset, prepare_cpu, prepare_memory)
+    cluster.settle(detector, detector_cpu, detector_memory)
+    for masks in (transfer, class_agnostic):
+        cluster.settle(masks, masks_cpu, masks_memory)
+    cluster.settle(evaluation, evaluate_cpu, evaluate_memory)
+    cluster.settle(registered, light_cpu, light_memory)
     for task in (detector, transfer, class_agnostic, evaluation):
-        task.set_accelerator_type(accelerator_type).set_accelerator_limit(accelerator_count)
-        kubernetes.add_node_selector_json(task, gpu_node_selector)
-        kubernetes.add_toleration_json(task, gpu_tolerations)
-        _share_memory(task)
-    _mount_data((original, dataset, detector, transfer, class_agnostic, evaluation, registered), volume_claim)
-    _retry((dataset, detector, transfer, class_agnostic, evaluation, registered))
+        cluster.accelerate(task)
+    fail_at_once(original)
+    for task in (dataset, detector, transfer, class_agnostic, evaluation, registered):
+        retry(task)
     return registered.output  # type: ignore[no-any-return]

@@ -11,12 +11,16 @@ from pipelines.our_packages import check_packages
 def compile_pipeline(
     out: Path = Path("maskx_vg3000.yaml"),
     image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
+    shared_memory: Annotated[str | None, optional("SIZE", "16Gi")] = None,
+    scratch: Annotated[str | None, optional("SIZE", "50Gi")] = None,
 ) -> None:
     """Write the pipeline as the YAML that Kubeflow Pipelines takes.
 
     Args:
         out: The file to write.
         image: Your container image (infra/images/Dockerfile), best with its digest: REGISTRY/maskx@sha256:…
+        shared_memory: Size of /dev/shm where images are loaded; it counts as memory of the step.
+        scratch: Disk of each step for local copies of remote files.
 
     Example:
         maskx pipeline compile --out maskx_vg3000.yaml --image registry.example.com/maskx:0.1.0
@@ -24,6 +28,9 @@ def compile_pipeline(
     check_packages()
     from components.image import IMAGE
     from pipelines.compiling import compiled
+    from pipelines.pods import SCRATCH_VOLUME, SHARED_MEMORY
 
-    write(out, compiled(image or IMAGE).encode())
+    sizes = {SHARED_MEMORY: shared_memory, SCRATCH_VOLUME: scratch}
+    given = {volume: size for volume, size in sizes.items() if size is not None}
+    write(out, compiled(image or IMAGE, sizes=given).encode())
     print(f"{out} written")

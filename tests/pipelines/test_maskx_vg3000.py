@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from components.image import IMAGE
-from pipelines.compiling import compiled
+from data_prep.storage.errors import ConfigError
+from pipelines.compiling import compiled, tasks_of
 
 BESIDE = Path(__file__).parents[2] / "pipelines" / "maskx_vg3000.yaml"
 
@@ -39,6 +40,18 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "seed": None,
         "registered_name": "maskx",
         "volume_claim": "maskx",
+        "s3_secret": "maskx-s3",
+        "mlflow_secret": "maskx-mlflow",
+        "light_cpu": "1",
+        "light_memory": "4Gi",
+        "prepare_cpu": "8",
+        "prepare_memory": "16Gi",
+        "detector_cpu": "8",
+        "detector_memory": "64Gi",
+        "masks_cpu": "8",
+        "masks_memory": "64Gi",
+        "evaluate_cpu": "8",
+        "evaluate_memory": "32Gi",
         "accelerator_type": "nvidia.com/gpu",
         "accelerator_count": "1",
         "gpu_node_selector": {},
@@ -68,10 +81,11 @@ def test_the_two_heads_of_stage_2_do_not_wait_for_each_other(documents: list[dic
 
 
 def test_steps_but_the_check_are_tried_again_and_none_is_taken_from_the_cache(documents: list[dict[str, Any]]) -> None:
-    tasks = documents[0]["root"]["dag"]["tasks"]
-    assert {name for name, task in tasks.items() if "retryPolicy" not in task} == {"sources"}
+    tasks = tasks_of(documents[0])
+    attempts = {name: task["retryPolicy"].get("maxRetryCount", 0) for name, task in tasks.items()}
+    assert {name for name, count in attempts.items() if count == 0} == {"sources"}
     for task in tasks.values():
-        assert task.get("retryPolicy", {"maxRetryCount": 1})["maxRetryCount"] > 0
+        assert task["retryPolicy"]["backoffFactor"] > 1
         assert task["cachingOptions"] == {}
 
 
@@ -80,10 +94,13 @@ def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes
 ) -> None:
     heavy = {"exec-train-detector", "exec-train-masks", "exec-train-masks-2", "exec-evaluate"}
     executors = documents[0]["deploymentSpec"]["executors"]
-    assert {name for name, each in executors.items() if "resources" in each["container"]} == heavy
+    with_accelerator = {name for name, each in executors.items() if "accelerator" in each["container"]["resources"]}
+    assert with_accelerator == heavy
     kubernetes = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     for settings in (kubernetes[name] for name in heavy):
-        assert settings["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+        assert {"mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi", "volumeName": "shared-memory"} in (
+            settings["emptyDirMounts"]
+        )
         assert settings["nodeSelector"]["nodeSelectorJson"] == {"componentInputParameter": "gpu_node_selector"}
         assert settings["tolerations"][0]["tolerationJson"] == {"componentInputParameter": "gpu_tolerations"}
 
@@ -123,7 +140,7 @@ def test_every_resource_and_pod_field_hangs_on_a_parameter_of_the_type_that_the_
             parameter = own["componentInputParameter"].removeprefix("pipelinechannel--")
             assert inputs[parameter]["parameterType"] == objects.get(path, "STRING"), f"{label}{path}: {parameter}"
             fields += 1
-    assert fields >= 20
+    assert fields >= 60
 
 
 def test_the_compiled_text_is_ascii() -> None:
@@ -140,6 +157,51 @@ def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
         assert settings["pvcMount"][0]["pvcNameParameter"] == {"componentInputParameter": "volume_claim"}
 
 
+def test_every_step_says_what_it_needs(documents: list[dict[str, Any]]) -> None:
+    for executor in documents[0]["deploymentSpec"]["executors"].values():
+        resources = executor["container"]["resources"]
+        assert {"resourceCpuRequest", "resourceMemoryRequest", "resourceMemoryLimit"} <= set(resources)
+
+
+def test_every_step_runs_as_the_user_of_the_image_with_a_scratch_volume(documents: list[dict[str, Any]]) -> None:
+    of_pods = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for label, executor in documents[0]["deploymentSpec"]["executors"].items():
+        assert of_pods[label]["securityContext"] == {"runAsUser": "1000", "runAsGroup": "1000", "runAsNonRoot": True}
+        scratch = next(mount for mount in of_pods[label]["emptyDirMounts"] if mount["volumeName"] == "scratch")
+        assert {"name": "MASKX_SCRATCH", "value": scratch["mountPath"]} in executor["container"]["env"]
+
+
+def test_secrets_come_by_name_and_may_be_absent(documents: list[dict[str, Any]]) -> None:
+    """Their values are nowhere: the file names keys and variables only."""
+    for settings in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        names = {each["secretNameParameter"]["componentInputParameter"] for each in settings["secretAsEnv"]}
+        assert {name.removeprefix("pipelinechannel--") for name in names} == {"s3_secret", "mlflow_secret"}
+        assert all(each["optional"] for each in settings["secretAsEnv"])
+        for key in (key for each in settings["secretAsEnv"] for key in each["keyToEnv"]):
+            assert set(key) == {"secretKey", "envVar"}
+    for executor in documents[0]["deploymentSpec"]["executors"].values():
+        assert {variable["name"] for variable in executor["container"]["env"]} == {"MASKX_SCRATCH"}
+
+
+def test_lists_and_objects_have_defaults_that_every_back_end_takes(documents: list[dict[str, Any]]) -> None:
+    parameters = documents[0]["root"]["inputDefinitions"]["parameters"].values()
+    several = [each for each in parameters if each["parameterType"] in ("LIST", "STRUCT")]
+    assert len(several) == 4
+    assert all(each["defaultValue"] in ([], {}) for each in several)
+
+
 def test_without_retries_a_failure_is_told_at_once() -> None:
-    tasks = next(yaml.safe_load_all(compiled(retries=False)))["root"]["dag"]["tasks"]
+    tasks = tasks_of(next(yaml.safe_load_all(compiled(retries=False))))
     assert not any("retryPolicy" in task for task in tasks.values())
+
+
+def test_volumes_have_the_sizes_that_were_asked_for() -> None:
+    of_pods = list(yaml.safe_load_all(compiled(sizes={"shared-memory": "64Gi"})))[1]["platforms"]["kubernetes"]
+    for settings in of_pods["deploymentSpec"]["executors"].values():
+        sizes = {mount["volumeName"]: mount["sizeLimit"] for mount in settings["emptyDirMounts"]}
+        assert sizes in ({"scratch": "50Gi"}, {"scratch": "50Gi", "shared-memory": "64Gi"})
+
+
+def test_a_size_that_kubernetes_would_refuse_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--scratch 50 GB: write a size as Kubernetes does"):
+        compiled(sizes={"scratch": "50 GB"})

@@ -1,0 +1,81 @@
+"""What a step's pod gets on a cluster: CPU, memory, GPUs, volumes, secrets, its user, and further attempts.
+
+Every value that a parameter of the pipeline gives is text: KFP's driver passes over a resource that is a number without
+a word. `/dev/shm`, the scratch volume, the user and the retries are fixed when the pipeline is compiled.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kfp import kubernetes
+
+DATA = "/data"
+"""Where every step sees the volume."""
+SCRATCH = "/scratch"
+"""Where local copies of remote files go, instead of the container's own file system, which is small and unlimited."""
+SHARED_MEMORY, SCRATCH_VOLUME = "shared-memory", "scratch"
+SIZES = {SHARED_MEMORY: "16Gi", SCRATCH_VOLUME: "50Gi"}
+"""Volume → size, unless `maskx pipeline compile` gives another. Loaders hand batches over through the first."""
+USER = 1000
+"""The user of the image (`infra/images/Dockerfile`), by number so that Kubernetes can see that it is not root."""
+S3_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL_S3",
+)
+MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+RETRIES = 3
+BACKOFF, BACKOFF_FACTOR, LONGEST_BACKOFF = "60s", 2.0, "1800s"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Parameters of the pipeline that pods of all steps, or of all steps with GPUs, have in common."""
+
+    volume_claim: Any
+    s3_secret: Any
+    mlflow_secret: Any
+    accelerator_type: Any
+    accelerator_count: Any
+    gpu_node_selector: Any
+    gpu_tolerations: Any
+
+    def settle(self, task: Any, cpu: Any, memory: Any) -> None:
+        """Give a step its resources, volumes, secrets and user, and turn off KFP's cache: each step finds what is done.
+
+        `cpu` is requested and may be exceeded; `memory` is requested, and its limit.
+        """
+        task.set_caching_options(False)
+        _pass_on(task, cpu, memory)
+        task.set_cpu_request(cpu).set_memory_request(memory).set_memory_limit(memory)
+        kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+        kubernetes.mount_pvc(task, pvc_name=self.volume_claim, mount_path=DATA)
+        kubernetes.empty_dir_mount(task, SCRATCH_VOLUME, SCRATCH, size_limit=SIZES[SCRATCH_VOLUME])
+        task.set_env_variable("MASKX_SCRATCH", SCRATCH)
+        for secret, keys in ((self.s3_secret, S3_KEYS), (self.mlflow_secret, MLFLOW_KEYS)):
+            kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)
+
+    def accelerate(self, task: Any) -> None:
+        """Give a step GPUs of the pool, and the memory through which its loader's processes hand batches over."""
+        _pass_on(task, self.accelerator_type, self.accelerator_count)
+        task.set_accelerator_type(self.accelerator_type).set_accelerator_limit(self.accelerator_count)
+        kubernetes.add_node_selector_json(task, self.gpu_node_selector)
+        kubernetes.add_toleration_json(task, self.gpu_tolerations)
+        kubernetes.empty_dir_mount(task, SHARED_MEMORY, "/dev/shm", "Memory", SIZES[SHARED_MEMORY])
+
+
+def retry(task: Any) -> None:
+    """Try a step again that fails, after growing pauses: spot machines are taken away, and each step resumes."""
+    task.set_retry(RETRIES, BACKOFF, BACKOFF_FACTOR, LONGEST_BACKOFF)
+
+
+def fail_at_once(task: Any) -> None:
+    """Never try a step again, whatever Argo's defaults are (`infra/argo`): what it finds no retry can mend."""
+    task.set_retry(0)
+
+
+def _pass_on(task: Any, *parameters: Any) -> None:
+    """Make parameters inputs of the step: within a group KFP's compiler overlooks those that only a resource reads."""
+    task.register_pipeline_channels(list(parameters))
