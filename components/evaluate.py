@@ -11,9 +11,7 @@ def evaluate(
     baseline: str,
     dataset: str,
     out: str,
-    preset: str,
     config: str,
-    overrides: list[str],
     stages: list[str],
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
@@ -25,9 +23,7 @@ def evaluate(
         baseline: URI of the class-agnostic model.
         dataset: The dataset's URI.
         out: URI of the folder for metrics, report and predictions.
-        preset: Name of the configuration, which names the source to measure on; empty for the one `config` names.
-        config: URI of a configuration as YAML; empty for the preset as it is.
-        overrides: Fields to change, each FIELD=VALUE.
+        config: URI of the run's whole configuration, which names the source to measure on.
         stages: URIs of the other stages' folders, whose curves the report shows too.
         metrics: Mask AP by kind of model and set of classes, percent points.
         report: The report, one page.
@@ -37,11 +33,11 @@ def evaluate(
     """
     from data_prep.log import show_log
     from data_prep.storage.storage import read, write
-    from maskx_model.configure.choose import of_pipeline
+    from maskx_model.configure.choose import choose
     from maskx_model.report.evaluate import evaluate as run
 
     show_log()
-    source = of_pipeline(preset, config, overrides).stage2_source
+    source = choose(config=config).stage2_source
     for kind, ap in run(model, dataset, out, baseline, source=source, stages=stages).ap.items():
         for classes, value in ap.items():
             if value is not None:

@@ -11,9 +11,7 @@ def register(
     evaluation: str,
     stages: list[str],
     dataset: str,
-    preset: str,
     config: str,
-    overrides: list[str],
     name: str,
     tracking_uri: str,
     estimate: str = "",
@@ -25,9 +23,7 @@ def register(
         evaluation: URI of its evaluation.
         stages: URIs of the other stages' folders, whose curves belong to it too.
         dataset: URI of the dataset it was made from.
-        preset: Name of the configuration it was trained with; empty for the one that `config` names.
-        config: URI of a configuration as YAML; empty for the preset as it is.
-        overrides: Fields to change, each FIELD=VALUE.
+        config: URI of the whole configuration that it was trained with.
         name: Name in the registry.
         tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
         estimate: URI of the estimate for B; empty for none.
@@ -36,9 +32,9 @@ def register(
         The registered version, `models:/NAME/VERSION`.
     """
     from data_prep.log import show_log
-    from maskx_model.configure.choose import of_pipeline
+    from maskx_model.configure.choose import choose
     from maskx_model.registry.registry import register as run
 
     show_log()
-    settings = of_pipeline(preset, config, overrides)
+    settings = choose(config=config)
     return run(model, evaluation, name, tracking_uri, tuple(stages), dataset, settings, estimate or None)

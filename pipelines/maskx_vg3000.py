@@ -4,20 +4,53 @@ Its parameters are a fixed surface: they change only on purpose. Data, checkpoin
 URIs below `root`; each step finds work that is already done by its manifest, so KFP's own caching is off.
 """
 
-from typing import Any, Optional
+from typing import Any
 
 from kfp import dsl
 
 from components.evaluate import evaluate
+from components.preflight import preflight
 from components.prepare import prepare
 from components.register import register
-from components.sources import sources as original_sources
 from components.train_detector import train_detector
 from components.train_masks import train_masks
 from pipelines.pods import Cluster, fail_at_once, retry
 
 NAME = "maskx-vg3000"
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind -> step and folder
+
+
+def _steps(checked: Any, exif: Any, root: Any, registered_name: Any, tracking_uri: Any) -> dict[str, Any]:
+    """Everything after the preflight: the way from original files to a registered model, step by step."""
+    config = checked.outputs["config"]
+    dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif)
+    followed = {"config": config, "tracking_uri": tracking_uri, "experiment": registered_name}
+    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **followed)
+    heads = {
+        name: train_masks(
+            dataset=dataset.output, detector=detector.output, out=f"{root}/{name}", kind=kind, **followed
+        ).set_display_name(name)
+        for kind, name in STAGE_2.items()
+    }
+    transfer, class_agnostic = heads.values()
+    evaluation = evaluate(
+        model=transfer.output,
+        baseline=class_agnostic.output,
+        dataset=dataset.output,
+        out=f"{root}/evaluation",
+        config=config,
+        stages=[detector.output],
+    )
+    registered = register(
+        model=transfer.output,
+        evaluation=evaluation.outputs["Output"],
+        stages=[detector.output],
+        dataset=dataset.output,
+        config=config,
+        name=registered_name,
+        tracking_uri=tracking_uri,
+    )
+    return {"prepare": dataset, "detector": detector, **heads, "evaluate": evaluation, "register": registered}
 
 
 @dsl.pipeline(name=NAME, description="Learning to segment every thing: data, detector, masks, evaluation, registry")
@@ -28,11 +61,12 @@ def maskx_vg3000(
     preset: str = "",
     config: str = "",
     overrides: list[str] = [],  # noqa: B006
-    classes: Optional[int] = None,  # noqa: UP045  KFP knows no `int | None`
-    max_rejected: Optional[float] = None,  # noqa: UP045
+    classes: int = -1,
+    max_rejected: float = -1.0,
     exif: str = "auto",
     mask_classes: str = "",
-    seed: Optional[int] = None,  # noqa: UP045
+    seed: int = -1,
+    weights: str = "",
     registered_name: str = "maskx",
     volume_claim: str = "maskx",
     s3_secret: str = "maskx-s3",
@@ -61,7 +95,7 @@ def maskx_vg3000(
         preset: Name of the configuration that is trained; empty for the one that `config` names, else vg3000_r101.
         config: URI of a configuration as YAML, as `maskx config show` writes it; empty for the preset as it is.
         overrides: Fields of the configuration to change, each FIELD=VALUE, such as stage1.steps=20000. Of the next,
-            classes, max_rejected, mask_classes and seed are as the configuration says if they are left out.
+            all but exif are as the configuration says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
         max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
         exif: Which images are read upright, as their EXIF orientation says: `auto`, those whose listed width and
@@ -69,6 +103,7 @@ def maskx_vg3000(
         mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `toy`,
             `random:N:SEED`, `figure3:N:TRIAL` or a file.
         seed: Seed of the trainings, and of the toy world.
+        weights: URI of the backbone's weights (a .pth file), for clusters that cannot download them.
         registered_name: Name in the model registry.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
         s3_secret: Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed, AWS_SESSION_TOKEN, AWS_REGION
@@ -94,77 +129,42 @@ def maskx_vg3000(
     Returns:
         The registered version, `models:/NAME/VERSION`.
     """
-    settings: dict[str, Any] = {"preset": preset, "config": config, "overrides": overrides}
-    original = original_sources(
-        given=sources,
-        **settings,
-        toy_world=f"{root}/original",
-        seed=seed,
-        mask_classes=mask_classes,
-        registered_name=registered_name,
-        classes=classes,
-        max_rejected=max_rejected,
-        exif=exif,
-    ).set_display_name("check-and-sources")
-    dataset = prepare(
-        sources=original.output,
-        out=f"{root}/dataset",
-        **settings,
-        classes=classes,
-        max_rejected=max_rejected,
-        exif=exif,
-    )
-    tracking = {"tracking_uri": tracking_uri, "experiment": registered_name}
-    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **settings, **tracking, seed=seed)
-    transfer, class_agnostic = (
-        train_masks(
-            dataset=dataset.output,
-            detector=detector.output,
-            out=f"{root}/{name}",
-            **settings,
-            **tracking,
-            kind=kind,
-            mask_classes=mask_classes,
-            seed=seed,
-        ).set_display_name(name)
-        for kind, name in STAGE_2.items()
-    )
-    evaluation = evaluate(
-        model=transfer.output,
-        baseline=class_agnostic.output,
-        dataset=dataset.output,
-        out=f"{root}/evaluation",
-        **settings,
-        stages=[detector.output],
-    )
-    registered = register(
-        model=transfer.output,
-        evaluation=evaluation.outputs["Output"],
-        stages=[detector.output],
-        dataset=dataset.output,
-        **settings,
-        name=registered_name,
+    pool = {
+        "accelerator_type": accelerator_type,
+        "accelerator_count": accelerator_count,
+        "gpu_node_selector": gpu_node_selector,
+        "gpu_tolerations": gpu_tolerations,
+    }
+    checked = preflight(
+        root=root,
         tracking_uri=tracking_uri,
+        sources=sources,
+        preset=preset,
+        config=config,
+        overrides=overrides,
+        classes=classes,
+        max_rejected=max_rejected,
+        exif=exif,
+        mask_classes=mask_classes,
+        seed=seed,
+        weights=weights,
+        registered_name=registered_name,
+        **pool,
     )
-    cluster = Cluster(
-        volume_claim,
-        s3_secret,
-        mlflow_secret,
-        accelerator_type,
-        accelerator_count,
-        gpu_node_selector,
-        gpu_tolerations,
-    )
-    cluster.settle(original, light_cpu, light_memory)
-    cluster.settle(dataset, prepare_cpu, prepare_memory)
-    cluster.settle(detector, detector_cpu, detector_memory)
-    for masks in (transfer, class_agnostic):
-        cluster.settle(masks, masks_cpu, masks_memory)
-    cluster.settle(evaluation, evaluate_cpu, evaluate_memory)
-    cluster.settle(registered, light_cpu, light_memory)
-    for task in (detector, transfer, class_agnostic, evaluation):
-        cluster.accelerate(task)
-    fail_at_once(original)
-    for task in (dataset, detector, transfer, class_agnostic, evaluation, registered):
+    steps = _steps(checked, exif, root, registered_name, tracking_uri)
+    cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
+    cluster.settle(checked, light_cpu, light_memory)
+    fail_at_once(checked)
+    for task, cpu, memory, with_gpu in (
+        (steps["prepare"], prepare_cpu, prepare_memory, False),
+        (steps["detector"], detector_cpu, detector_memory, True),
+        (steps["masks-transfer"], masks_cpu, masks_memory, True),
+        (steps["masks-class-agnostic"], masks_cpu, masks_memory, True),
+        (steps["evaluate"], evaluate_cpu, evaluate_memory, True),
+        (steps["register"], light_cpu, light_memory, False),
+    ):
+        cluster.settle(task, cpu, memory)
         retry(task)
-    return registered.output  # type: ignore[no-any-return]
+        if with_gpu:
+            cluster.accelerate(task)
+    return steps["register"].output  # type: ignore[no-any-return]

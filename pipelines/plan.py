@@ -4,14 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import ConfigError, DataError
+from maskx_model.preflight.request import CONFIG
 from maskx_model.run_config import RunConfig
 
 SOURCES = {"coco": "coco=coco", "visual_genome": "vg=vg"}
 """Folder of the data folder → name and format of the source in it."""
-
-
-CONFIG = "config.yaml"
-"""File in the run's folder that holds its whole configuration."""
 
 
 def arguments_of(out: Path, run: RunConfig, data: Path | None, mask_classes: str | None) -> dict[str, Any]:
@@ -26,13 +23,9 @@ def arguments_of(out: Path, run: RunConfig, data: Path | None, mask_classes: str
     return {
         "root": str(out),
         "sources": [] if data is None else sources_of(data),
-        "preset": run.name,
         "config": str(out / CONFIG),
-        "overrides": [],
-        "classes": run.data.classes or 0,  # kfp.local cannot leave a parameter without a default open
-        "max_rejected": run.data.max_rejected,
         "mask_classes": mask_classes or "",
-        "seed": run.seed,
+        "accelerator_count": "0",  # the first step looks for none in a cluster
     }
 
 

@@ -4,6 +4,7 @@ Everything the steps print goes to a log file whole; the terminal gets what is w
 """
 
 import io
+import itertools
 import logging
 import re
 import time
@@ -78,11 +79,13 @@ class StepLog(io.TextIOBase, logging.Filter):
         self.terminal.flush()
 
     def error(self) -> str:
-        """Why the step failed: the sentence meant for users, or else the last line that it printed."""
-        for line in reversed(self._lines):
+        """Why the step failed: the sentence meant for users and the list below it, or else the last line printed."""
+        lines = list(self._lines)
+        for place, line in reversed(list(enumerate(lines))):
             if found := _USER_ERROR.match(line):
-                return found[1]
-        return self._lines[-1] if self._lines else "it printed nothing"
+                listed = itertools.takewhile(lambda each: each.startswith("- "), lines[place + 1 :])
+                return "\n".join([found[1], *listed])
+        return lines[-1] if lines else "it printed nothing"
 
     def _start(self, name: str) -> None:
         self._lines.clear()

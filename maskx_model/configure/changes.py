@@ -45,7 +45,7 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     """
     values, given = leaves(config), {change.path: change for change in changes}
     for change in given.values():
-        values[change.path] = _value(change)
+        values[change.path] = value_of(change)
     for stage in STAGES:
         steps = f"{stage}.steps"
         if steps in given and f"passes.{stage}" not in given:
@@ -60,7 +60,8 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     return result
 
 
-def _value(change: Change) -> Any:
+def value_of(change: Change) -> Any:
+    """The value that a change's text stands for; raises ConfigError for a field or value that does not exist."""
     field = find_field(change.path, change.where)
     try:
         return parse(change.text, field.type)

@@ -46,20 +46,13 @@ def choose(
     return changed(changed(get_preset(named), changes), [parse_override(each) for each in overrides])
 
 
-def of_pipeline(preset: str, config: str, overrides: Sequence[str]) -> RunConfig:
-    """The configuration that a pipeline's parameters ask for, as `choose` takes them; an empty text names nothing.
-
-    Raises:
-        ConfigError: as `choose`; or the mask branch is of a kind that the pipeline does not train.
-        DataError: there is no such file.
-    """
-    run = choose(preset or None, config or None, overrides, PIPELINE_DEFAULT)
+def check_for_pipeline(run: RunConfig) -> None:
+    """Raise ConfigError if the mask branch is of a kind that the pipeline does not train."""
     if run.mask.kind != "transfer" or run.mask.transfer_input == "embedding":
         raise ConfigError(
             f"mask.kind {run.mask.kind}, transfer_input {run.mask.transfer_input}: the pipeline trains kind transfer, "
             "without a file of word vectors, and class_agnostic beside it; use `maskx train masks` for others"
         )
-    return run
 
 
 def choose_named(what: str, overrides: Sequence[str] = ()) -> RunConfig:

@@ -48,8 +48,9 @@ def run_pipeline(
     """
     check_packages()
     from maskx_model.configure.yaml_text import to_yaml
+    from maskx_model.preflight.request import CONFIG
     from pipelines.local import run_locally
-    from pipelines.plan import CONFIG, arguments_of
+    from pipelines.plan import arguments_of
     from pipelines.summary import table, write_summary
 
     out = local_path(out)

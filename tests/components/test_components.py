@@ -4,21 +4,23 @@ import ast
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from components import estimate, evaluate, prepare, register, sources, train_detector, train_masks
+from components import estimate, evaluate, preflight, prepare, register, train_detector, train_masks
 from components.image import IMAGE
 from data_prep.format.manifest import read_manifest
+from data_prep.storage.errors import ConfigError
+from maskx_model.configure.choose import choose
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 COMPONENTS: dict[str, Any] = {
     "estimate": estimate.estimate,
     "evaluate": evaluate.evaluate,
+    "preflight": preflight.preflight,
     "prepare": prepare.prepare,
     "register": register.register,
-    "sources": sources.sources,
     "train_detector": train_detector.train_detector,
     "train_masks": train_masks.train_masks,
 }
@@ -67,53 +69,59 @@ def test_a_component_shows_what_the_libraries_log(name: str) -> None:
     assert ast.unparse(first) == "show_log()"
 
 
-def test_given_sources_are_passed_on(tmp_path: Path) -> None:
-    (tmp_path / "coco").mkdir()
-    given = [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
-    assert function("sources")(given, "toy", "", [], str(tmp_path / "toy"), "", "maskx") == given
-    assert [path.name for path in tmp_path.iterdir()] == ["coco"]
+CONFIG = 1
+"""Place of the configuration among the preflight's outputs."""
 
 
-def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:
-    write_coco(tmp_path / "mine", [coco_image(1)], [coco_object(1, 1)])
-    out = f"{tmp_path}/dataset"
-    assert function("prepare")([f"mine=coco:{tmp_path}/mine"], out, "toy", "", [], classes=0, exif="ignore") == out
-    assert read_manifest(out).parameters["exif"] == "ignore"
+class Written(NamedTuple):
+    """What KFP hands a component for an artifact to write: where."""
+
+    path: str
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"preset": "huge"}, "preset 'huge' does not exist"),
-        ({"config": "nowhere.yaml"}, "nowhere.yaml"),
-        ({"overrides": ["stage1.stpes=3"]}, "do you mean stage1.steps"),
-        ({"overrides": ["mask.kind=class_specific"]}, "the pipeline trains kind transfer, without a file of word vec"),
-        ({"overrides": ["mask_classes=vox"]}, "mask classes 'vox': neither voc"),
-        ({"mask_classes": "vox"}, "mask classes 'vox': neither voc"),
-        ({"mask_classes": "random:20"}, "write random:N:seed"),
-        ({"given": ["coco=yolo:here"]}, "yolo"),
-        ({"seed": -1}, "seed: a number from 0 is needed, got -1"),
-        ({"max_rejected": 2.0}, "must be a fraction, from 0 to 1"),
-        ({"exif": "upright"}, "exif 'upright': is none of auto, apply, ignore"),
-        ({"classes": -3}, "must be at least 1"),
-        ({"registered_name": "team/maskx"}, "name 'team/maskx': use letters"),
-    ],
-)
-def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    given = [f"coco=coco:{tmp_path},{tmp_path}"]
-    good = {
-        "given": given,
+def checked(tmp_path: Path, **changes: Any) -> Any:
+    """What the preflight step passes on for a toy run on folders with these changes."""
+    request = {
+        "root": f"{tmp_path}/root",
+        "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
+        "sources": [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"],
         "preset": "toy",
         "config": "",
         "overrides": [],
-        "toy_world": str(tmp_path),
+        "classes": -1.0,  # numbers may arrive as floats
+        "max_rejected": -1.0,
+        "exif": "auto",
         "mask_classes": "",
+        "seed": -1.0,
+        "weights": "",
         "registered_name": "maskx",
+        "accelerator_type": "nvidia.com/gpu",
+        "accelerator_count": "0",
+        "gpu_node_selector": {},
+        "gpu_tolerations": [],
     }
-    with pytest.raises(Exception, match=message):
-        function("sources")(**{**good, **change})
+    (tmp_path / "coco").mkdir(exist_ok=True)
+    return function("preflight")(**{**request, **changes}, plan=Written(f"{tmp_path}/plan.md"))
 
 
-def test_a_preset_without_a_toy_world_asks_for_sources(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="no sources: name the original data"):
-        function("sources")([], "coco_r50", "", [], str(tmp_path / "toy"), "", "maskx")
+def test_the_preflight_passes_on_sources_and_the_whole_configuration(tmp_path: Path) -> None:
+    sources, config = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
+    assert sources == [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
+    run = choose(config=config)
+    assert (run.seed, run.stage1.steps, run.name) == (4, 7, "toy")
+    assert (tmp_path / "plan.md").read_text().startswith("# Plan: preset toy")
+
+
+def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:
+    write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(1, 1)])
+    config = checked(tmp_path, sources=[f"coco=coco:{tmp_path}/coco"], classes=0.0)[CONFIG]
+    out = f"{tmp_path}/dataset"
+    assert function("prepare")([f"coco=coco:{tmp_path}/coco"], out, config, "ignore") == out
+    assert read_manifest(out).parameters["exif"] == "ignore"
+
+
+def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="3 things are wrong") as error:
+        checked(tmp_path, seed=-4.0, registered_name="team/maskx", accelerator_count="many")
+    assert len(str(error.value).splitlines()) == 4
+    assert not (tmp_path / "plan.md").exists()

@@ -46,6 +46,7 @@ ORDER = (
     "maskx_model/evaluation",
     "maskx_model/report",
     "maskx_model/registry",
+    "maskx_model/preflight",
     "maskx_model/inference",
     "maskx_model/annotate",
     "maskx_model/cli",
@@ -59,6 +60,8 @@ ALSO_FOR = {
     # It reads people's annotation files and writes them again, on the engines that prepare them.
     "maskx_model/annotate": ("data_prep/sources", "data_prep/plan", "data_prep/beam"),
     "maskx_model/cli": ("data_prep/beam",),
+    # It looks at the original files before they are prepared.
+    "maskx_model/preflight": ("data_prep/prepare", "data_prep/sources", "data_prep/toy_world"),
 }
 OURS = ("data_prep", "maskx_model", "components", "pipelines")
 
@@ -71,6 +74,7 @@ OWNERS = {
         "maskx_model/registry/mlflow_run.py",
         "maskx_model/inference/serving_model.py",
     ),
+    "kubernetes": ("maskx_model/preflight/nodes.py",),
     "boto3": ("data_prep/storage/s3",),
     "botocore": ("data_prep/storage/s3",),
     "s3transfer": ("data_prep/storage/s3",),

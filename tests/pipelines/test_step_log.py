@@ -69,6 +69,14 @@ def test_a_failing_step_is_told_by_the_sentence_meant_for_people(log: StepLog, f
     assert finished == ["sources"]
 
 
+def test_a_list_below_that_sentence_is_told_too(log: StepLog) -> None:
+    tell(log, "Executing task \033[96m'sources'\033[0m")
+    log.write(
+        TRACEBACK + "    data_prep.storage.errors.ConfigError: 2 things are wrong:\n    - a\n    - b\n    other\n"
+    )
+    assert log.error() == "2 things are wrong:\n- a\n- b"
+
+
 def test_another_exception_is_told_by_its_last_line(log: StepLog) -> None:
     tell(log, "Executing task \033[96m'sources'\033[0m")
     log.write(TRACEBACK + "    OSError: [Errno 28] No space left on device\n")

@@ -1,0 +1,71 @@
+"""KFP component: check all that the run is asked for, and name its original data."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def preflight(
+    root: str,
+    tracking_uri: str,
+    sources: list[str],
+    preset: str,
+    config: str,
+    overrides: list[str],
+    classes: int,
+    max_rejected: float,
+    exif: str,
+    mask_classes: str,
+    seed: int,
+    weights: str,
+    registered_name: str,
+    accelerator_type: str,
+    accelerator_count: str,
+    gpu_node_selector: dict[str, str],
+    gpu_tolerations: list[dict[str, str]],
+    plan: dsl.Output[dsl.Markdown],
+) -> NamedTuple("Outputs", [("sources", list[str]), ("config", str)]):  # type: ignore[valid-type]
+    """Check a run's parameters and places, then write its whole configuration and, where no sources are named, the
+    preset's toy world.
+
+    All that is wrong is told at once. No retry can mend it, so this step is not tried again.
+
+    Args:
+        root: URI below which the run writes everything.
+        tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
+        sources: Sources as `maskx data prepare` takes them, `NAME=coco:URI` or `NAME=vg:URI`; may be empty.
+        preset: Name of the configuration; empty for the one that `config` names.
+        config: URI of a configuration as YAML; empty for the preset as it is.
+        overrides: Fields to change, each FIELD=VALUE.
+        classes: How many of the most frequent synsets make the vocabulary; 0 for all, -1 for the configuration's.
+        max_rejected: Share of a source's records that may be rejected before the run fails; -1 for the configuration's.
+        exif: Which images are read upright: `auto`, `apply` or `ignore`.
+        mask_classes: The classes whose masks training sees (A); empty for the configuration's.
+        seed: Seed of the toy world and of the trainings; -1 for the configuration's.
+        weights: URI of the backbone's weights; empty for the configuration's.
+        registered_name: Name in the model registry, which only the last step uses.
+        accelerator_type: Kubernetes' name for the GPUs that the trainings ask for.
+        accelerator_count: Their number, as text.
+        gpu_node_selector: Labels of the nodes of their pool.
+        gpu_tolerations: Tolerations of their pods.
+        plan: What the run is going to do, where, and what it costs.
+
+    Returns:
+        `sources`: those given, or the toy world's. `config`: URI of the whole configuration, for the steps that follow.
+    """
+    from data_prep.log import show_log
+    from data_prep.storage.storage import write
+    from maskx_model.preflight.preflight import preflight as run
+    from maskx_model.preflight.request import Accelerators, Request
+
+    show_log()
+    asked = {"preset": preset, "config": config, "overrides": tuple(overrides), "sources": tuple(sources)}
+    numbers = {"classes": int(classes), "max_rejected": max_rejected, "seed": int(seed)}
+    names = {"exif": exif, "mask_classes": mask_classes, "weights": weights, "registered_name": registered_name}
+    gpus = Accelerators(accelerator_type, accelerator_count, gpu_node_selector, tuple(gpu_tolerations))
+    found = run(Request(root=root, tracking_uri=tracking_uri, accelerators=gpus, **asked, **numbers, **names))
+    write(plan.path, found.markdown.encode())
+    return (list(found.sources), found.config)

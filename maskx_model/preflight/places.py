@@ -1,0 +1,125 @@
+"""The run's places: the folder or prefix that it writes to, the tracking server, the backbone's weights."""
+
+import contextlib
+import secrets
+import shutil
+import sqlite3
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from data_prep.format.manifest import manifest_uri
+from data_prep.storage.errors import ConfigError, MaskxError, StorageError
+from data_prep.storage.storage import exists, info, is_on_disk, local_path, read, remove, write
+from maskx_model.registry.mlflow_run import SQLITE, connected
+from maskx_model.run_config import RunConfig
+
+SECONDS = 10
+"""How long a server may take to answer."""
+
+
+def check_root(root: str) -> None:
+    """Write a file below the root, read it and remove it.
+
+    Raises:
+        StorageError: the place cannot be written to. Other errors are the storage's own.
+    """
+    probe = f"{root.rstrip('/')}/.probe-{secrets.token_hex(8)}"
+    try:
+        write(probe, b"maskx")
+        found = read(probe)
+        remove(probe)
+    except (OSError, MaskxError) as error:
+        raise StorageError(f"root {root}: cannot be written to ({' '.join(str(error).split())})") from None
+    if found != b"maskx":
+        raise StorageError(f"root {root}: a file that was written reads back as {found!r}")
+
+
+def check_space(root: str, dataset: str, wanted: int) -> int | None:
+    """Return the free bytes at the root, None for object storage.
+
+    `wanted`: bytes of the source files, whose images go into the dataset as they are.
+
+    Raises:
+        StorageError: the dataset is not there yet, and there is less free space than it takes.
+    """
+    if not is_on_disk(root):
+        return None
+    free = shutil.disk_usage(local_path(root)).free
+    if free < wanted and not exists(manifest_uri(dataset)):
+        raise StorageError(f"root {root}: {gigabytes(free)} free, and the dataset takes about {gigabytes(wanted)}")
+    return free
+
+
+def gigabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def check_tracking(uri: str) -> None:
+    """Ask MLflow's server for an experiment, or write to its database.
+
+    Raises:
+        ConfigError: there is no URI, nobody answers at it, or the file is no database that can be written.
+        TrackingError: MLflow refuses.
+    """
+    if not uri:
+        raise ConfigError("tracking_uri: is empty; name MLflow's tracking server, or sqlite:///FILE")
+    if uri.startswith(SQLITE):
+        return _check_database(Path(uri.removeprefix(SQLITE)))
+    if uri.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # somebody answers; whether it lets us in, MLflow's client finds out
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"tracking_uri {uri}: no answer ({error}); is the server there?") from None
+    with connected(uri) as client:
+        client.search_experiments(max_results=1)
+    return None
+
+
+def _check_database(file: Path) -> None:
+    """Begin a transaction that writes, and take it back. MLflow is left to the last step: its import takes seconds."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("SELECT count(*) FROM sqlite_master")
+            database.execute("ROLLBACK")
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"tracking_uri {SQLITE}{file}: no database that can be written ({error})") from None
+
+
+def check_weights(run: RunConfig, detector: str) -> str:
+    """Say where the backbone's weights come from.
+
+    `detector`: URI of stage 1's folder; where it is finished, no weights are needed.
+
+    Raises:
+        ConfigError: a file that is not there, or a name whose file can neither be downloaded nor is in the cache.
+    """
+    weights = run.detector.weights
+    if run.detector.backbone == "slim" or weights is None:
+        return "none: random at first"
+    if info(weights) is not None:
+        return weights
+    if exists(f"{detector}/manifest.json"):
+        return "not needed: stage 1 is finished"
+    from torch import hub
+    from torchvision.models import get_model_weights
+
+    published = get_model_weights(run.detector.backbone).__members__
+    if weights not in published:
+        raise ConfigError(f"weights {weights}: neither a file nor one of torchvision's {', '.join(published)}")
+    url: str = published[weights].url
+    if Path(hub.get_dir(), "checkpoints", url.rpartition("/")[2]).is_file():
+        return f"{weights}, downloaded already"
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"weights {weights} of {run.detector.backbone}: {url} does not answer ({error}); download it elsewhere, "
+            "and name the file's URI in the parameter weights"
+        ) from None
+    return f"{weights}, from {url}"

@@ -1,0 +1,44 @@
+"""What a pipeline is asked for: its parameters, as the first step gets them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CONFIG = "config.yaml"
+"""The file below the root that holds the run's whole configuration, for all steps that follow."""
+AS_CONFIGURED = -1
+"""In place of a number: as the configuration says. Older back ends of Kubeflow Pipelines refuse a missing number."""
+
+
+@dataclass(frozen=True)
+class Accelerators:
+    """The GPUs of a step: Kubernetes' name for the kind, how many (text, as a pod asks), and the pool's node labels and
+    tolerations as Kubernetes writes them."""
+
+    kind: str = "nvidia.com/gpu"
+    count: str = "0"
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pipeline's parameters; texts may be empty and numbers AS_CONFIGURED, for what the configuration says.
+
+    `root`: URI below which everything is written. `sources`: as `maskx data prepare` takes them; empty for the preset's
+    toy world. `classes`: 0 for all. `weights`: a file with the backbone's weights.
+    """
+
+    root: str
+    tracking_uri: str
+    sources: tuple[str, ...] = ()
+    preset: str = ""
+    config: str = ""
+    overrides: tuple[str, ...] = ()
+    classes: int = AS_CONFIGURED
+    max_rejected: float = AS_CONFIGURED
+    exif: str = "auto"
+    mask_classes: str = ""
+    seed: int = AS_CONFIGURED
+    weights: str = ""
+    registered_name: str = "maskx"
+    accelerators: Accelerators = Accelerators()

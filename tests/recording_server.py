@@ -1,0 +1,66 @@
+"""A small HTTP server on loopback that answers as it is told and remembers what it was asked, for tests of clients."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Asked(NamedTuple):
+    """A request: its method, its path with the query, and its body."""
+
+    method: str
+    path: str
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+Answer = tuple[int, Any]
+"""HTTP status, and what the body holds as JSON."""
+
+
+class Recorder(NamedTuple):
+    """A server that runs: its URL, and the requests so far."""
+
+    url: str
+    asked: list[Asked]
+
+
+@contextmanager
+def recording_server(answer: Callable[[Asked], Answer]) -> Iterator[Recorder]:
+    """Serve until the block ends."""
+    asked: list[Asked] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            request = Asked(self.command, self.path, self.rfile.read(length))
+            asked.append(request)
+            status, content = answer(request)
+            body = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815  the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield Recorder(f"http://127.0.0.1:{server.server_port}", asked)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
