@@ -64,8 +64,13 @@ GROUPS = {
         {"show": "maskx_model.cli.config_show", "diff": "maskx_model.cli.config_diff"},
     ),
     "pipeline": Group(
-        "Run everything in one go on this machine, or compile it for Kubeflow Pipelines.",
-        {"run": "pipelines.commands.run_pipeline", "compile": "pipelines.commands.compile_pipeline"},
+        "Run everything in one go on this machine, or on Kubeflow Pipelines, once or again and again.",
+        {
+            "run": "pipelines.commands.run_pipeline",
+            "compile": "pipelines.commands.compile_pipeline",
+            "submit": "pipelines.commands.submit_pipeline",
+            "schedule": "pipelines.commands.schedule_pipeline",
+        },
     ),
 }
 

@@ -2,18 +2,19 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 
 class Asked(NamedTuple):
-    """A request: its method, its path with the query, and its body."""
+    """A request: its method, its path with the query, its body, and its headers by lower-case names."""
 
     method: str
     path: str
     body: bytes
+    headers: Mapping[str, str]
 
     def json(self) -> Any:
         """The body as JSON."""
@@ -39,7 +40,8 @@ def recording_server(answer: Callable[[Asked], Answer]) -> Iterator[Recorder]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            request = Asked(self.command, self.path, self.rfile.read(length))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Asked(self.command, self.path, self.rfile.read(length), headers)
             asked.append(request)
             status, content = answer(request)
             body = json.dumps(content).encode()
