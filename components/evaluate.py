@@ -43,4 +43,5 @@ def evaluate(
             if value is not None:
                 metrics.log_metric(f"mask AP on {classes}, {kind}", value)
     write(report.path, read(f"{out}/report.html"))
+    report.metadata.update(uri=f"{out}/report.html", model=model, dataset=dataset)
     return out

@@ -26,8 +26,13 @@ def preflight(
     accelerator_count: str,
     gpu_node_selector: dict[str, str],
     gpu_tolerations: list[dict[str, str]],
+    run_id: str,
+    dated: bool,
+    only_if_changed: bool,
     plan: dsl.Output[dsl.Markdown],
-) -> NamedTuple("Outputs", [("sources", list[str]), ("config", str)]):  # type: ignore[valid-type]
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Outputs", [("root", str), ("sources", list[str]), ("config", str), ("journal", str), ("Output", str)]
+):
     """Check a run's parameters and places, then write its whole configuration and, where no sources are named, the
     preset's toy world.
 
@@ -51,10 +56,17 @@ def preflight(
         accelerator_count: Their number, as text.
         gpu_node_selector: Labels of the nodes of their pool.
         gpu_tolerations: Tolerations of their pods.
+        run_id: What the orchestrator calls the run.
+        dated: Whether the run writes to a folder below `root` that is named by the time.
+        only_if_changed: Whether the run ends early if a registered version was made of the same sources,
+            configuration and code.
         plan: What the run is going to do, where, and what it costs.
 
     Returns:
-        `sources`: those given, or the toy world's. `config`: URI of the whole configuration, for the steps that follow.
+        `root`: the run's own. `sources`: those given, or the toy world's. `config`: URI of the whole configuration, for
+        the steps that follow. `journal`: URI of what the exit handler reads. `Output`: `changed`, or
+        `unchanged` where a registered version was made of the same; KFP's local runner decides by an output of this
+        name only.
     """
     from data_prep.log import show_log
     from data_prep.storage.storage import write
@@ -62,10 +74,27 @@ def preflight(
     from maskx_model.preflight.request import Accelerators, Request
 
     show_log()
-    asked = {"preset": preset, "config": config, "overrides": tuple(overrides), "sources": tuple(sources)}
-    numbers = {"classes": int(classes), "max_rejected": max_rejected, "seed": int(seed)}
-    names = {"exif": exif, "mask_classes": mask_classes, "weights": weights, "registered_name": registered_name}
-    gpus = Accelerators(accelerator_type, accelerator_count, gpu_node_selector, tuple(gpu_tolerations))
-    found = run(Request(root=root, tracking_uri=tracking_uri, accelerators=gpus, **asked, **numbers, **names))
+    request = Request(
+        root=root,
+        tracking_uri=tracking_uri,
+        sources=tuple(sources),
+        preset=preset,
+        config=config,
+        overrides=tuple(overrides),
+        classes=int(classes),  # a number may arrive as a float
+        max_rejected=max_rejected,
+        exif=exif,
+        mask_classes=mask_classes,
+        seed=int(seed),
+        weights=weights,
+        registered_name=registered_name,
+        accelerators=Accelerators(accelerator_type, accelerator_count, gpu_node_selector, tuple(gpu_tolerations)),
+        run_id=run_id,
+        dated=dated,
+        only_if_changed=only_if_changed,
+    )
+    found = run(request)
     write(plan.path, found.markdown.encode())
-    return (list(found.sources), found.config)
+    plan.metadata.update(root=found.root, fingerprint=found.fingerprint)
+    changed = "unchanged" if found.unchanged_since else "changed"
+    return (found.root, list(found.sources), found.config, found.journal, changed)

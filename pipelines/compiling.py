@@ -50,10 +50,20 @@ def tasks_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_tasks(spec["root"], spec["components"]))
 
 
+def steps_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> task of every step of a compiled pipeline, without the groups."""
+    components = spec["components"]
+    return {name: task for name, task in tasks_of(spec).items() if "executorLabel" in components[_component(task)]}
+
+
+def _component(task: Mapping[str, Any]) -> str:
+    return str(task["componentRef"]["name"])
+
+
 def _tasks(component: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, task in component.get("dag", {}).get("tasks", {}).items():
         yield name, task
-        yield from _tasks(components[task["componentRef"]["name"]], components)
+        yield from _tasks(components[_component(task)], components)
 
 
 def _check_sizes(sizes: Mapping[str, str]) -> None:

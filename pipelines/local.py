@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import MaskxError
-from pipelines.compiling import compiled
+from pipelines.compiling import compiled, steps_of
 from pipelines.step_log import StepLog
 from pipelines.summary import Costs
 
@@ -29,10 +29,12 @@ def run_locally(arguments: Mapping[str, Any], out: Path) -> str:
         StepError: a step failed; the message is the step's own.
     """
     _quiet_environment()
+    import yaml
     from kfp import components, local
 
-    pipeline = components.load_component_from_text(compiled(retries=False))
-    names = _step_names(pipeline.pipeline_spec)
+    text = compiled(retries=False)
+    pipeline = components.load_component_from_text(text)
+    names = _step_names(next(yaml.safe_load_all(text)))
     costs = Costs.of(out)
     with (out / "pipeline.log").open("a", encoding="utf-8") as log:
         step_log = StepLog(names, log, costs.add, terminal=sys.stdout)
@@ -52,10 +54,11 @@ def run_locally(arguments: Mapping[str, Any], out: Path) -> str:
                 ) from None
 
 
-def _step_names(spec: Any) -> dict[str, str]:
-    """Component name → display name of each step."""
-    tasks = spec.root.dag.tasks.values()
-    return {task.component_ref.name.removeprefix("comp-"): task.task_info.name for task in tasks}
+def _step_names(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Component name → display name of each step, also of those within groups."""
+    return {
+        task["componentRef"]["name"].removeprefix("comp-"): task["taskInfo"]["name"] for task in steps_of(spec).values()
+    }
 
 
 def _quiet_environment() -> None:

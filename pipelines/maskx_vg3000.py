@@ -9,6 +9,7 @@ from typing import Any
 from kfp import dsl
 
 from components.evaluate import evaluate
+from components.finish import finish
 from components.preflight import preflight
 from components.prepare import prepare
 from components.register import register
@@ -17,12 +18,13 @@ from components.train_masks import train_masks
 from pipelines.pods import Cluster, fail_at_once, retry
 
 NAME = "maskx-vg3000"
+RUN_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind -> step and folder
 
 
-def _steps(checked: Any, exif: Any, root: Any, registered_name: Any, tracking_uri: Any) -> dict[str, Any]:
+def _steps(checked: Any, exif: Any, registered_name: Any, tracking_uri: Any) -> dict[str, Any]:
     """Everything after the preflight: the way from original files to a registered model, step by step."""
-    config = checked.outputs["config"]
+    root, config = checked.outputs["root"], checked.outputs["config"]
     dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif)
     followed = {"config": config, "tracking_uri": tracking_uri, "experiment": registered_name}
     detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **followed)
@@ -49,6 +51,8 @@ def _steps(checked: Any, exif: Any, root: Any, registered_name: Any, tracking_ur
         config=config,
         name=registered_name,
         tracking_uri=tracking_uri,
+        journal=checked.outputs["journal"],
+        run_id=RUN_ID,
     )
     return {"prepare": dataset, "detector": detector, **heads, "evaluate": evaluation, "register": registered}
 
@@ -68,6 +72,8 @@ def maskx_vg3000(
     seed: int = -1,
     weights: str = "",
     registered_name: str = "maskx",
+    dated: bool = False,
+    only_if_changed: bool = False,
     volume_claim: str = "maskx",
     s3_secret: str = "maskx-s3",
     mlflow_secret: str = "maskx-mlflow",
@@ -105,6 +111,8 @@ def maskx_vg3000(
         seed: Seed of the trainings, and of the toy world.
         weights: URI of the backbone's weights (a .pth file), for clusters that cannot download them.
         registered_name: Name in the model registry.
+        dated: Write to a folder below `root` that is named by the time, as scheduled runs do.
+        only_if_changed: End early if a registered version was made of the same sources, configuration and code.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
         s3_secret: Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed, AWS_SESSION_TOKEN, AWS_REGION
             and AWS_ENDPOINT_URL_S3. It may be absent, where pods have a role.
@@ -127,7 +135,7 @@ def maskx_vg3000(
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 
     Returns:
-        The registered version, `models:/NAME/VERSION`.
+        The registered version, `models:/NAME/VERSION`: this run's, or the one since which nothing has changed.
     """
     pool = {
         "accelerator_type": accelerator_type,
@@ -135,36 +143,41 @@ def maskx_vg3000(
         "gpu_node_selector": gpu_node_selector,
         "gpu_tolerations": gpu_tolerations,
     }
-    checked = preflight(
-        root=root,
-        tracking_uri=tracking_uri,
-        sources=sources,
-        preset=preset,
-        config=config,
-        overrides=overrides,
-        classes=classes,
-        max_rejected=max_rejected,
-        exif=exif,
-        mask_classes=mask_classes,
-        seed=seed,
-        weights=weights,
-        registered_name=registered_name,
-        **pool,
-    )
-    steps = _steps(checked, exif, root, registered_name, tracking_uri)
     cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
-    cluster.settle(checked, light_cpu, light_memory)
-    fail_at_once(checked)
-    for task, cpu, memory, with_gpu in (
-        (steps["prepare"], prepare_cpu, prepare_memory, False),
-        (steps["detector"], detector_cpu, detector_memory, True),
-        (steps["masks-transfer"], masks_cpu, masks_memory, True),
-        (steps["masks-class-agnostic"], masks_cpu, masks_memory, True),
-        (steps["evaluate"], evaluate_cpu, evaluate_memory, True),
-        (steps["register"], light_cpu, light_memory, False),
-    ):
-        cluster.settle(task, cpu, memory)
-        retry(task)
-        if with_gpu:
-            cluster.accelerate(task)
-    return steps["register"].output  # type: ignore[no-any-return]
+    place = {"root": root, "registered_name": registered_name, "tracking_uri": tracking_uri, "run_id": RUN_ID}
+    ended = finish(**place)
+    cluster.settle(ended, light_cpu, light_memory)
+    with dsl.ExitHandler(ended, name="run"):
+        checked = preflight(
+            sources=sources,
+            preset=preset,
+            config=config,
+            overrides=overrides,
+            classes=classes,
+            max_rejected=max_rejected,
+            exif=exif,
+            mask_classes=mask_classes,
+            seed=seed,
+            weights=weights,
+            dated=dated,
+            only_if_changed=only_if_changed,
+            **place,
+            **pool,
+        )
+        cluster.settle(checked, light_cpu, light_memory)
+        fail_at_once(checked)
+        with dsl.If(checked.outputs["Output"] == "changed", name="something-changed"):
+            steps = _steps(checked, exif, registered_name, tracking_uri)
+            for task, cpu, memory, with_gpu in (
+                (steps["prepare"], prepare_cpu, prepare_memory, False),
+                (steps["detector"], detector_cpu, detector_memory, True),
+                (steps["masks-transfer"], masks_cpu, masks_memory, True),
+                (steps["masks-class-agnostic"], masks_cpu, masks_memory, True),
+                (steps["evaluate"], evaluate_cpu, evaluate_memory, True),
+                (steps["register"], light_cpu, light_memory, False),
+            ):
+                cluster.settle(task, cpu, memory)
+                retry(task)
+                if with_gpu:
+                    cluster.accelerate(task)
+    return ended.output  # type: ignore[no-any-return]

@@ -7,6 +7,10 @@ from data_prep.storage.errors import ConfigError
 from pipelines.maskx_vg3000 import NAME
 from pipelines.submitting import upload
 
+SCHEDULED = {"dated": True, "only_if_changed": True}
+"""Parameters of a scheduled run, unless others are given. KFP hands a scheduled run no time that all its versions fill
+in, so the first step dates the root."""
+
 
 def named(client: Any, experiment: str, name: str | None) -> list[Any]:
     """The schedules of an experiment, all or those of this name."""

@@ -47,6 +47,7 @@ class StepLog(io.TextIOBase, logging.Filter):
         self.on_finished = on_finished
         self.terminal = terminal
         self.failed: str | None = None
+        self._error = ""
         self._lines: deque[str] = deque(maxlen=200)
         self._partial = ""
         self._hidden_until: re.Pattern[str] | None = None
@@ -79,7 +80,11 @@ class StepLog(io.TextIOBase, logging.Filter):
         self.terminal.flush()
 
     def error(self) -> str:
-        """Why the step failed: the sentence meant for users and the list below it, or else the last line printed."""
+        """Why the first step that failed did so: the sentence meant for users and the list below it, or else the last
+        line that it printed."""
+        return self._error
+
+    def _told(self) -> str:
         lines = list(self._lines)
         for place, line in reversed(list(enumerate(lines))):
             if found := _USER_ERROR.match(line):
@@ -99,8 +104,8 @@ class StepLog(io.TextIOBase, logging.Filter):
         self.on_finished(name, seconds)
         if succeeded:
             self._show(f"      done in {seconds:.0f} s")
-        else:
-            self.failed = name
+        elif self.failed is None:  # what ran after it, to tell how the run ended, is not the reason
+            self.failed, self._error = name, self._told()
 
     def _take(self, line: str) -> None:
         if self._hidden_until:

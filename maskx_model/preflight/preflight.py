@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from data_prep.prepare.options import exif_rule
 from data_prep.sources.options import parse_sources
@@ -11,10 +12,14 @@ from maskx_model.configure.yaml_text import to_yaml
 from maskx_model.preflight.configuration import resolve
 from maskx_model.preflight.cost import gpu_hours
 from maskx_model.preflight.findings import Findings
+from maskx_model.preflight.fingerprint import fingerprint
+from maskx_model.preflight.journal import Journal, journal_uri, write_journal
+from maskx_model.preflight.markdown import bullets, table
 from maskx_model.preflight.nodes import check_accelerators
-from maskx_model.preflight.original_data import Size, check_sources
+from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
 from maskx_model.preflight.places import check_root, check_space, check_tracking, check_weights, gigabytes
 from maskx_model.preflight.request import CONFIG, Request
+from maskx_model.preflight.versions import version_made_of
 from maskx_model.registry.versions import check_name
 from maskx_model.run_config import RunConfig
 
@@ -23,11 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What the next steps work with: the sources to prepare, the URI of the whole configuration; and the plan as
-    Markdown for people."""
+    """What the next steps work with, and the plan as Markdown for people.
 
+    `root`: the run's own. `sources`: those to prepare. `config`: URI of the whole configuration. `journal`: URI of what
+    the exit handler reads. `fingerprint`: of what the model is made of. `unchanged_since`: the version that was made of
+    the same, empty if there is something to do.
+    """
+
+    root: str
     sources: tuple[str, ...]
     config: str
+    journal: str
+    fingerprint: str
+    unchanged_since: str
     markdown: str
 
 
@@ -37,29 +50,47 @@ def preflight(request: Request) -> Plan:
     Raises:
         ConfigError: what is wrong, each thing on a line of its own.
     """
-    findings = Findings()
     root = request.root.rstrip("/")
+    root = f"{root}/{datetime.now(UTC):%Y-%m-%d-%H%M%S}" if request.dated else root
+    run, inventories, facts = _checked(request, root)
+    hashed = fingerprint(run, inventories, request.exif)
+    same = version_made_of(hashed, request.registered_name, request.tracking_uri) if request.only_if_changed else ""
+    journal = journal_uri(request.root, request.run_id)
+    write_journal(journal, Journal(root, hashed, unchanged_since=same))
+    config = f"{root}/{CONFIG}"
+    facts = {"root": root, "configuration": config, "tracking": request.tracking_uri, "fingerprint": hashed, **facts}
+    if same:
+        logger.info("nothing has changed since %s was made: sources, configuration and code are the same", same)
+        return Plan(root, request.sources, config, journal, hashed, same, _unchanged(same, facts))
+    write(config, to_yaml(run).encode())
+    toy = (run.data.toy_images, run.data.toy_val_images, run.seed)
+    named = sources_or_toy_world(request.sources, f"{root}/original", *toy)
+    parse_sources(tuple(named))
+    return Plan(root, tuple(named), config, journal, hashed, same, _markdown(run, facts))
+
+
+def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventory], dict[str, str]]:
+    """The run's configuration, its sources' files, and facts for the plan; raises ConfigError with all problems."""
+    findings = Findings()
     run = resolve(request, findings)
     findings.attempt(exif_rule, request.exif)
     findings.attempt(check_name, request.registered_name)
-    sizes = check_sources(request.sources, run, findings)
+    inventories = check_sources(request.sources, run, findings)
     free = None
-    if findings.attempt(_root_is_writable, root):
-        wanted = sum(size.bytes for size in sizes.values())
-        free = findings.attempt(check_space, root, f"{root}/dataset", wanted)
+    if findings.attempt(_root_is_writable, request.root):
+        wanted = sum(map(bytes_of, inventories.values()))
+        free = findings.attempt(check_space, request.root, f"{root}/dataset", wanted)
     findings.attempt(check_tracking, request.tracking_uri)
     weights = None if run is None else findings.attempt(check_weights, run, f"{root}/detector")
     gpus = findings.attempt(check_accelerators, request.accelerators)
     findings.raise_problems()
     assert run is not None, "without a problem there is a configuration"
-    named = sources_or_toy_world(
-        request.sources, f"{root}/original", run.data.toy_images, run.data.toy_val_images, run.seed
-    )
-    parse_sources(tuple(named))
-    write(f"{root}/{CONFIG}", to_yaml(run).encode())
-    places = {"root": root, "configuration": f"{root}/{CONFIG}", "tracking": request.tracking_uri}
-    facts = {"weights": weights, "accelerators": gpus, "free space": None if free is None else gigabytes(free)}
-    return Plan(tuple(named), f"{root}/{CONFIG}", _markdown(run, places | facts, sizes))
+    facts = {"weights": str(weights), "accelerators": str(gpus)}
+    if free is not None:
+        facts["free space"] = gigabytes(free)
+    for name, inventory in inventories.items():
+        facts[f"source {name}"] = f"{len(inventory):,} files, {gigabytes(bytes_of(inventory))}"
+    return run, inventories, facts
 
 
 def _root_is_writable(root: str) -> bool:
@@ -67,12 +98,14 @@ def _root_is_writable(root: str) -> bool:
     return True
 
 
-def _markdown(run: RunConfig, facts: dict[str, str | None], sizes: dict[str, Size]) -> str:
-    known = {name: value for name, value in facts.items() if value is not None}
-    known |= {f"source {name}": f"{size.files:,} files, {gigabytes(size.bytes)}" for name, size in sizes.items()}
+def _markdown(run: RunConfig, facts: dict[str, str]) -> str:
     costs = gpu_hours(run)
-    for line in [*(f"{name}: {value}" for name, value in known.items()), *costs]:
+    for line in [*(f"{name}: {value}" for name, value in facts.items()), *costs]:
         logger.info("%s", line)
-    rows = [f"| {name} | {value} |" for name, value in known.items()]
-    lines = [f"# Plan: preset {run.name}", "", "| what | |", "|---|---|", *rows]
-    return "\n".join([*lines, "", "What it costs:", "", *(f"- {line}" for line in costs)]) + "\n"
+    return (
+        "\n".join([f"# Plan: preset {run.name}", "", *table(facts), "", "What it costs:", "", *bullets(costs)]) + "\n"
+    )
+
+
+def _unchanged(same: str, facts: dict[str, str]) -> str:
+    return "\n".join([f"# Nothing has changed since {same}", "", *table(facts)]) + "\n"

@@ -24,8 +24,10 @@ class Accelerators:
 class Request:
     """A pipeline's parameters; texts may be empty and numbers AS_CONFIGURED, for what the configuration says.
 
-    `root`: URI below which everything is written. `sources`: as `maskx data prepare` takes them; empty for the preset's
-    toy world. `classes`: 0 for all. `weights`: a file with the backbone's weights.
+    `root`: URI below which everything is written; `dated`: in a folder there that is named by the time. `sources`: as
+    `maskx data prepare` takes them; empty for the preset's toy world. `classes`: 0 for all. `weights`: a file with the
+    backbone's weights. `run_id`: what the orchestrator calls the run. `only_if_changed`: end early if a registered
+    version was made of the same.
     """
 
     root: str
@@ -42,3 +44,6 @@ class Request:
     weights: str = ""
     registered_name: str = "maskx"
     accelerators: Accelerators = Accelerators()
+    run_id: str = "local"
+    dated: bool = False
+    only_if_changed: bool = False

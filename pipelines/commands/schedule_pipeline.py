@@ -24,7 +24,9 @@ def schedule_pipeline(
 ) -> None:
     """Train again and again on Kubeflow Pipelines: make, show, change and end a schedule of pipeline runs.
 
-    One run at a time; runs that were missed are not made up for.
+    One run at a time; runs that were missed are not made up for. Each run writes to a folder below root that is named
+    by the time, and ends early if a registered version was made of the same sources, configuration and code; the
+    parameters dated=false and only_if_changed=false change that.
 
     Args:
         action: What to do with the schedule. `show` lists all of the experiment; `replace` makes the new one before it
@@ -66,9 +68,10 @@ def _planned(image: str, cron: str | None, file: str | None, words: tuple[str, .
     from pipelines.compiling import compiled
     from pipelines.cron import check_cron
     from pipelines.parameters import parameters_of
+    from pipelines.scheduling import SCHEDULED
 
     if cron is None:
         raise ConfigError('--cron is missing: six fields, such as "0 0 3 * * SUN" for Sundays at three')
     check_cron(cron)
     package = compiled(image)
-    return package, parameters_of(next(yaml.safe_load_all(package)), file, words)
+    return package, SCHEDULED | parameters_of(next(yaml.safe_load_all(package)), file, words)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from components import estimate, evaluate, preflight, prepare, register, train_detector, train_masks
+from components import estimate, evaluate, finish, preflight, prepare, register, train_detector, train_masks
 from components.image import IMAGE
 from data_prep.format.manifest import read_manifest
 from data_prep.storage.errors import ConfigError
@@ -18,6 +18,7 @@ from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 COMPONENTS: dict[str, Any] = {
     "estimate": estimate.estimate,
     "evaluate": evaluate.evaluate,
+    "finish": finish.finish,
     "preflight": preflight.preflight,
     "prepare": prepare.prepare,
     "register": register.register,
@@ -69,7 +70,7 @@ def test_a_component_shows_what_the_libraries_log(name: str) -> None:
     assert ast.unparse(first) == "show_log()"
 
 
-CONFIG = 1
+CONFIG = 2
 """Place of the configuration among the preflight's outputs."""
 
 
@@ -77,6 +78,7 @@ class Written(NamedTuple):
     """What KFP hands a component for an artifact to write: where."""
 
     path: str
+    metadata: dict[str, Any]
 
 
 def checked(tmp_path: Path, **changes: Any) -> Any:
@@ -99,13 +101,18 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
         "accelerator_count": "0",
         "gpu_node_selector": {},
         "gpu_tolerations": [],
+        "run_id": "one",
+        "dated": False,
+        "only_if_changed": False,
     }
     (tmp_path / "coco").mkdir(exist_ok=True)
-    return function("preflight")(**{**request, **changes}, plan=Written(f"{tmp_path}/plan.md"))
+    return function("preflight")(**{**request, **changes}, plan=Written(f"{tmp_path}/plan.md", {}))
 
 
 def test_the_preflight_passes_on_sources_and_the_whole_configuration(tmp_path: Path) -> None:
-    sources, config = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
+    root, sources, config, journal, changed = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
+    assert (root, changed) == (f"{tmp_path}/root", "changed")
+    assert Path(journal).is_file()
     assert sources == [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
     run = choose(config=config)
     assert (run.seed, run.stage1.steps, run.name) == (4, 7, "toy")

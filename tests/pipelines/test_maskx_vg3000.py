@@ -10,7 +10,7 @@ import yaml
 
 from components.image import IMAGE
 from data_prep.storage.errors import ConfigError
-from pipelines.compiling import compiled, tasks_of
+from pipelines.compiling import compiled, steps_of, tasks_of
 
 BESIDE = Path(__file__).parents[2] / "pipelines" / "maskx_vg3000.yaml"
 
@@ -40,6 +40,8 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "seed": -1.0,
         "weights": "",
         "registered_name": "maskx",
+        "dated": False,
+        "only_if_changed": False,
         "volume_claim": "maskx",
         "s3_secret": "maskx-s3",
         "mlflow_secret": "maskx-mlflow",
@@ -75,19 +77,43 @@ def test_every_step_runs_in_the_image_that_was_asked_for() -> None:
 
 
 def test_the_two_heads_of_stage_2_do_not_wait_for_each_other(documents: list[dict[str, Any]]) -> None:
-    tasks = documents[0]["root"]["dag"]["tasks"]
+    tasks = steps_of(documents[0])
     heads = {name: task for name, task in tasks.items() if task["taskInfo"]["name"].startswith("masks-")}
     assert len(heads) == 2
     assert all(not set(task["dependentTasks"]) & set(heads) for task in heads.values())
 
 
-def test_steps_but_the_check_are_tried_again_and_none_is_taken_from_the_cache(documents: list[dict[str, Any]]) -> None:
+def test_steps_are_tried_again_but_the_first_and_the_last(documents: list[dict[str, Any]]) -> None:
+    steps = steps_of(documents[0])
+    again = {name for name, step in steps.items() if step.get("retryPolicy", {}).get("maxRetryCount", 0) > 0}
+    assert set(steps) - again == {"preflight", "finish"}
+    assert steps["preflight"]["retryPolicy"] is not None  # none at all would mean Argo's default
+    assert all(steps[name]["retryPolicy"]["backoffFactor"] > 1 for name in again)
+
+
+def test_no_step_is_taken_from_the_cache(documents: list[dict[str, Any]]) -> None:
+    assert all(step["cachingOptions"] == {} for step in steps_of(documents[0]).values())
+
+
+def test_the_last_step_runs_however_the_others_end(documents: list[dict[str, Any]]) -> None:
+    (finish,) = (step for name, step in steps_of(documents[0]).items() if name == "finish")
+    assert finish["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    (group,) = finish["dependentTasks"]
+    assert finish["inputs"]["parameters"]["status"] == {"taskFinalStatus": {"producerTask": group}}
+
+
+def test_all_that_costs_waits_for_the_preflight_to_find_a_change(documents: list[dict[str, Any]]) -> None:
     tasks = tasks_of(documents[0])
-    attempts = {name: task["retryPolicy"].get("maxRetryCount", 0) for name, task in tasks.items()}
-    assert {name for name, count in attempts.items() if count == 0} == {"preflight"}
-    for task in tasks.values():
-        assert task["retryPolicy"]["backoffFactor"] > 1
-        assert task["cachingOptions"] == {}
+    (name,) = (name for name, task in tasks.items() if "condition" in task.get("triggerPolicy", {}))
+    condition = " ".join(tasks[name]["triggerPolicy"]["condition"].split())
+    assert condition == "inputs.parameter_values['pipelinechannel--preflight-Output'] == 'changed'"
+    inside = documents[0]["components"][tasks[name]["componentRef"]["name"]]["dag"]["tasks"]
+    assert set(steps_of(documents[0])) - set(inside) == {"preflight", "finish"}
+
+
+def reads(field: dict[str, str]) -> str:
+    """The pipeline's parameter that fills a field; within a group it has a prefix."""
+    return field["componentInputParameter"].removeprefix("pipelinechannel--")
 
 
 def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes(
@@ -102,8 +128,8 @@ def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes
         assert {"mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi", "volumeName": "shared-memory"} in (
             settings["emptyDirMounts"]
         )
-        assert settings["nodeSelector"]["nodeSelectorJson"] == {"componentInputParameter": "gpu_node_selector"}
-        assert settings["tolerations"][0]["tolerationJson"] == {"componentInputParameter": "gpu_tolerations"}
+        assert reads(settings["nodeSelector"]["nodeSelectorJson"]) == "gpu_node_selector"
+        assert reads(settings["tolerations"][0]["tolerationJson"]) == "gpu_tolerations"
 
 
 def pod_fields(executor: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -124,23 +150,27 @@ def test_every_resource_and_pod_field_hangs_on_a_parameter_of_the_type_that_the_
     documents: list[dict[str, Any]],
 ) -> None:
     """KFP's driver reads resources and names as text and skips others without a word; only what Kubernetes itself takes
-    as an object (node selector) or as a list (tolerations) is one."""
+    as an object (node selector) or as a list (tolerations) is one. It looks for a resource among the step's inputs, and
+    for a field of the pod among those of the group that the step stands in."""
     spec, platform = documents
-    inputs = spec["root"]["inputDefinitions"]["parameters"]
-    tasks = spec["root"]["dag"]["tasks"].values()
-    arguments = {
-        spec["components"][task["componentRef"]["name"]]["executorLabel"]: task["inputs"]["parameters"]
-        for task in tasks
-    }
     objects = {"/nodeSelector/nodeSelectorJson": "STRUCT", "/tolerations/tolerationJson": "LIST"}
     fields = 0
-    for label, executor in spec["deploymentSpec"]["executors"].items():
-        of_pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].get(label, {})
-        for path, name in [*pod_fields(executor["container"].get("resources", {})), *pod_fields(of_pod)]:
-            own = arguments[label].get(name, {"componentInputParameter": name})
-            parameter = own["componentInputParameter"].removeprefix("pipelinechannel--")
-            assert inputs[parameter]["parameterType"] == objects.get(path, "STRING"), f"{label}{path}: {parameter}"
-            fields += 1
+    for group in (spec["root"], *(each for each in spec["components"].values() if "dag" in each)):
+        group_inputs = group["inputDefinitions"]["parameters"]
+        for step in group["dag"]["tasks"].values():
+            label = spec["components"][step["componentRef"]["name"]].get("executorLabel")
+            if label is None:
+                continue
+            resources = spec["deploymentSpec"]["executors"][label]["container"]["resources"]
+            of_pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
+            named = [
+                (path, step["inputs"]["parameters"][name]["componentInputParameter"])
+                for path, name in pod_fields(resources)
+                if name.startswith("pipelinechannel--")
+            ]
+            for path, name in [*named, *pod_fields(of_pod)]:
+                assert group_inputs[name]["parameterType"] == objects.get(path, "STRING"), f"{label}{path}: {name}"
+                fields += 1
     assert fields >= 60
 
 
@@ -155,7 +185,7 @@ def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
     assert set(executors) == steps
     for settings in executors.values():
         assert settings["pvcMount"][0]["mountPath"] == "/data"
-        assert settings["pvcMount"][0]["pvcNameParameter"] == {"componentInputParameter": "volume_claim"}
+        assert reads(settings["pvcMount"][0]["pvcNameParameter"]) == "volume_claim"
 
 
 def test_every_step_says_what_it_needs(documents: list[dict[str, Any]]) -> None:
@@ -175,8 +205,8 @@ def test_every_step_runs_as_the_user_of_the_image_with_a_scratch_volume(document
 def test_secrets_come_by_name_and_may_be_absent(documents: list[dict[str, Any]]) -> None:
     """Their values are nowhere: the file names keys and variables only."""
     for settings in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
-        names = {each["secretNameParameter"]["componentInputParameter"] for each in settings["secretAsEnv"]}
-        assert {name.removeprefix("pipelinechannel--") for name in names} == {"s3_secret", "mlflow_secret"}
+        names = {reads(each["secretNameParameter"]) for each in settings["secretAsEnv"]}
+        assert names == {"s3_secret", "mlflow_secret"}
         assert all(each["optional"] for each in settings["secretAsEnv"])
         for key in (key for each in settings["secretAsEnv"] for key in each["keyToEnv"]):
             assert set(key) == {"secretKey", "envVar"}

@@ -74,12 +74,17 @@ def test_a_list_below_that_sentence_is_told_too(log: StepLog) -> None:
     log.write(
         TRACEBACK + "    data_prep.storage.errors.ConfigError: 2 things are wrong:\n    - a\n    - b\n    other\n"
     )
+    tell(log, "Task \033[96m'sources'\033[0m finished with status \033[91mFAILURE\033[0m")
     assert log.error() == "2 things are wrong:\n- a\n- b"
 
 
 def test_another_exception_is_told_by_its_last_line(log: StepLog) -> None:
     tell(log, "Executing task \033[96m'sources'\033[0m")
+    tell(log, "Executing task \033[96m'sources'\033[0m")
     log.write(TRACEBACK + "    OSError: [Errno 28] No space left on device\n")
+    tell(log, "Task \033[96m'sources'\033[0m finished with status \033[91mFAILURE\033[0m")
+    tell(log, "Executing task \033[96m'train-masks-2'\033[0m")  # a step that tells how the run ended
+    log.write("    it failed\n")
     assert log.error() == "OSError: [Errno 28] No space left on device"
 
 

@@ -126,9 +126,16 @@ def test_a_schedule_runs_one_at_a_time_and_makes_up_for_nothing(
     assert schedule["trigger"]["cron_schedule"]["cron"] == CRON
     assert (schedule["max_concurrency"], schedule["no_catchup"], schedule["mode"]) == (1, True, "ENABLE")
     assert schedule["pipeline_version_reference"]["pipeline_version_id"] == only(kept.versions)["pipeline_version_id"]
-    assert schedule["runtime_config"]["parameters"]["root"] == "/data/runs/first"
+    assert schedule["runtime_config"]["parameters"] == {
+        "root": "/data/runs/first",
+        "tracking_uri": "http://mlflow:5000",
+        "dated": True,
+        "only_if_changed": True,
+    }
     main(["pipeline", "schedule", "show"])
-    assert f"weekly  enabled  cron {CRON}  recurringrun1\n  root: /data/runs/first\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"weekly  enabled  cron {CRON}  recurringrun1\n  dated: True\n" in shown
+    assert "  root: /data/runs/first\n" in shown
 
 
 def test_a_schedule_is_paused_resumed_and_deleted(
@@ -150,6 +157,11 @@ def test_a_schedule_is_replaced_by_a_new_one(server: Recorder, kept: Kept) -> No
     main(["pipeline", "schedule", "create", *NEEDED, "--cron", CRON])
     main(["pipeline", "schedule", "replace", *NEEDED, "--cron", "0 30 2 * * *"])
     assert only(kept.recurring)["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * *"
+
+
+def test_a_schedule_may_train_again_though_nothing_changed(server: Recorder, kept: Kept) -> None:
+    main(["pipeline", "schedule", "create", *NEEDED, "only_if_changed=false", "--cron", CRON])
+    assert only(kept.recurring)["runtime_config"]["parameters"]["only_if_changed"] is False
 
 
 def test_the_old_schedule_stays_where_the_server_refuses_the_new_one(server: Recorder, kept: Kept) -> None:

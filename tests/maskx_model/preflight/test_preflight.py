@@ -111,7 +111,7 @@ def test_the_configuration_of_all_parameters_is_written_for_the_next_steps(reque
     assert preflight(replace(request, config=plan.config, preset="")).config == plan.config
     assert choose(config=plan.config) == run
     assert "| source coco | 3 files, 0.0 GB |" in plan.markdown
-    assert {path.name for path in Path(request.root).iterdir()} == {"config.yaml"}
+    assert {path.name for path in Path(request.root).iterdir()} == {"config.yaml", "runs"}
 
 
 @given(seed=st.integers(0, 2**40), steps=st.integers(1, 10**7), rejected=st.floats(0, 1))

@@ -1,0 +1,47 @@
+"""What the first and the last steps of one pipeline run tell the exit handler, which sees no output of theirs."""
+
+import msgspec
+
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import exists, read, write
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """A pipeline run: the root that it writes to, the fingerprint of what it was asked for, the registered version
+    that was made of the same (empty if there is none, so that there is something to do), and the version that this run
+    registered (empty until then)."""
+
+    root: str
+    fingerprint: str
+    unchanged_since: str = ""
+    registered: str = ""
+
+
+def journal_uri(root: str, run_id: str) -> str:
+    """Where the journal of a run stands, below the pipeline's parameter `root`."""
+    return f"{root.rstrip('/')}/runs/{run_id}.json"
+
+
+def write_journal(uri: str, journal: Journal) -> None:
+    """Write the whole journal."""
+    write(uri, msgspec.json.format(msgspec.json.encode(journal), indent=1) + b"\n")
+
+
+def read_journal(uri: str) -> Journal | None:
+    """The journal; None where the run failed before it was begun. Raises DataError if it is damaged."""
+    if not exists(uri):
+        return None
+    try:
+        return msgspec.json.decode(read(uri), type=Journal)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{uri}: not the journal of a pipeline run ({error})") from None
+
+
+def note_registered(uri: str, version: str) -> Journal:
+    """Write the registered version into the journal, and return it; raises DataError if there is no journal."""
+    journal = read_journal(uri)
+    if journal is None:
+        raise DataError(f"{uri}: no such journal; the pipeline's first step writes it")
+    journal = msgspec.structs.replace(journal, registered=version)
+    write_journal(uri, journal)
+    return journal
