@@ -51,8 +51,9 @@ format: $(STAMP)  ## Let ruff put imports and layout right
 bench: $(STAMP)  ## The numbers that the README quotes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.toy_margin --seeds 0 1 2 3 4
 
-pipeline: $(STAMP)  ## Compile the pipeline to the YAML beside it
+pipeline: $(STAMP)  ## Compile the pipelines to the YAML beside them
 	$(BIN)/maskx pipeline compile --out pipelines/maskx_vg3000.yaml
+	$(BIN)/maskx pipeline compile --pipeline coco_split_study --out pipelines/coco_split_study.yaml
 
 constraints: $(STAMP)  ## Pin what is installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude uv > constraints.txt

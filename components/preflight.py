@@ -29,6 +29,7 @@ def preflight(
     run_id: str,
     dated: bool,
     only_if_changed: bool,
+    registers: bool,
     plan: dsl.Output[dsl.Markdown],
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Outputs", [("root", str), ("sources", list[str]), ("config", str), ("journal", str), ("Output", str)]
@@ -60,6 +61,7 @@ def preflight(
         dated: Whether the run writes to a folder below `root` that is named by the time.
         only_if_changed: Whether the run ends early if a registered version was made of the same sources,
             configuration and code.
+        registers: Whether a version is registered at the end; else name and tracking server are not looked at.
         plan: What the run is going to do, where, and what it costs.
 
     Returns:
@@ -92,6 +94,7 @@ def preflight(
         run_id=run_id,
         dated=dated,
         only_if_changed=only_if_changed,
+        registers=registers,
     )
     found = run(request)
     write(plan.path, found.markdown.encode())

@@ -1,10 +1,11 @@
 """The pipeline as the YAML that Kubeflow Pipelines takes. Same code, same text."""
 
+import importlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.image import IMAGE
 from data_prep.storage.errors import ConfigError
@@ -12,13 +13,24 @@ from data_prep.storage.errors import ConfigError
 SIZE = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
 
 
-def compiled(image: str = IMAGE, retries: bool = True, sizes: Mapping[str, str] | None = None) -> str:
+PipelineName = Literal["maskx_vg3000", "coco_split_study"]
+"""The pipelines by the modules of this package that hold them."""
+
+
+def compiled(
+    image: str = IMAGE,
+    on_cluster: bool = True,
+    sizes: Mapping[str, str] | None = None,
+    pipeline: PipelineName = "maskx_vg3000",
+) -> str:
     """The compiled pipeline, two YAML documents: the pipeline and its Kubernetes settings.
 
     Args:
         image: The container image that the steps run in.
-        retries: Whether a step that fails is tried again (on a cluster, yes: machines are taken away).
+        on_cluster: Whether a step that fails is tried again, as machines are taken away, and branches run at the same
+            time; on one machine neither.
         sizes: Volume of the pods (`pods.SIZES`) to its size, such as 64Gi, where it differs.
+        pipeline: Which one.
 
     Raises:
         ConfigError: a size is not written as Kubernetes does.
@@ -26,19 +38,20 @@ def compiled(image: str = IMAGE, retries: bool = True, sizes: Mapping[str, str] 
     import yaml
     from kfp import compiler
 
-    from pipelines.maskx_vg3000 import maskx_vg3000
-
     _check_sizes(sizes or {})
+    function = getattr(importlib.import_module(f"pipelines.{pipeline}"), pipeline)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(maskx_vg3000, str(path))
+        compiler.Compiler().compile(function, str(path))
         text = path.read_text(encoding="utf-8").replace(f"image: {IMAGE}\n", f"image: {image}\n")
-    if retries and not sizes:
+    if on_cluster and not sizes:
         return text
     spec, platform = yaml.safe_load_all(text)
-    if not retries:
+    if not on_cluster:
         for task in tasks_of(spec).values():
             task.pop("retryPolicy", None)
+            if "parameterIterator" in task:
+                task["iteratorPolicy"] = {"parallelismLimit": 1}
     for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for mount in executor.get("emptyDirMounts", []):
             mount["sizeLimit"] = (sizes or {}).get(mount["volumeName"], mount["sizeLimit"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import MaskxError
-from pipelines.compiling import compiled, steps_of
+from pipelines.compiling import PipelineName, compiled, steps_of
 from pipelines.step_log import StepLog
 from pipelines.summary import Costs
 
@@ -20,8 +20,8 @@ class StepError(MaskxError):
     """A step of the pipeline that failed."""
 
 
-def run_locally(arguments: Mapping[str, Any], out: Path) -> str:
-    """Run the pipeline with these arguments, one step after the other, and return its output, the model's URI.
+def run_locally(arguments: Mapping[str, Any], out: Path, pipeline_name: PipelineName = "maskx_vg3000") -> str:
+    """Run a pipeline with these arguments, one step after the other, and return its output, a URI.
 
     KFP's own files go to `<out>/kfp`, everything that the steps print to `<out>/pipeline.log`.
 
@@ -32,7 +32,7 @@ def run_locally(arguments: Mapping[str, Any], out: Path) -> str:
     import yaml
     from kfp import components, local
 
-    text = compiled(retries=False)
+    text = compiled(on_cluster=False, pipeline=pipeline_name)
     pipeline = components.load_component_from_text(text)
     names = _step_names(next(yaml.safe_load_all(text)))
     costs = Costs.of(out)

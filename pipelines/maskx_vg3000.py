@@ -161,6 +161,7 @@ def maskx_vg3000(
             weights=weights,
             dated=dated,
             only_if_changed=only_if_changed,
+            registers=True,
             **place,
             **pool,
         )

@@ -1,7 +1,7 @@
 """Recurring runs of the pipeline, by name. The server can make and delete them; there is no update."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from data_prep.storage.errors import ConfigError
 from pipelines.maskx_vg3000 import NAME
@@ -58,8 +58,8 @@ def make(
     return str(made.recurring_run_id)
 
 
-def change(client: Any, experiment: str, name: str, action: Literal["pause", "resume", "delete"]) -> str:
-    """Pause, resume or delete the schedule of this name; returns its id.
+def change(client: Any, experiment: str, name: str, action: str) -> str:
+    """Do with the schedule of this name what `action` says: pause, resume or delete; returns its id.
 
     Raises:
         ConfigError: there is none of this name, or more than one; says which there are.

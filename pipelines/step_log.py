@@ -97,7 +97,7 @@ class StepLog(io.TextIOBase, logging.Filter):
         self._started = time.monotonic()
         self._next_bar = self._started + SECONDS_BETWEEN_BARS
         self._begun += 1
-        self._show(f"[{self._begun}/{len(self.names)}] {name}")
+        self._show(f"[{self._begun}/{max(self._begun, len(self.names))}] {name}")
 
     def _finish(self, name: str, succeeded: bool) -> None:
         seconds = time.monotonic() - self._started

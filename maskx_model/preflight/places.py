@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep.format.manifest import manifest_uri
 from data_prep.storage.errors import ConfigError, MaskxError, StorageError
 from data_prep.storage.storage import exists, info, is_on_disk, local_path, read, remove, write
+from maskx_model.preflight.markdown import shown
 from maskx_model.registry.mlflow_run import SQLITE, connected
 from maskx_model.run_config import RunConfig
 
@@ -69,11 +70,11 @@ def check_tracking(uri: str) -> None:
         return _check_database(Path(uri.removeprefix(SQLITE)))
     if uri.startswith(("http://", "https://")):
         try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS).close()
+            urllib.request.urlopen(f"{shown(uri).rstrip('/')}/health", timeout=SECONDS).close()
         except urllib.error.HTTPError:
             pass  # somebody answers; whether it lets us in, MLflow's client finds out
         except (OSError, ValueError) as error:
-            raise ConfigError(f"tracking_uri {uri}: no answer ({error}); is the server there?") from None
+            raise ConfigError(f"tracking_uri {shown(uri)}: no answer ({error}); is the server there?") from None
     with connected(uri) as client:
         client.search_experiments(max_results=1)
     return None

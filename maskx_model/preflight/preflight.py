@@ -14,7 +14,7 @@ from maskx_model.preflight.cost import gpu_hours
 from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.fingerprint import fingerprint
 from maskx_model.preflight.journal import Journal, journal_uri, write_journal
-from maskx_model.preflight.markdown import bullets, table
+from maskx_model.preflight.markdown import bullets, shown, table
 from maskx_model.preflight.nodes import check_accelerators
 from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
 from maskx_model.preflight.places import check_root, check_space, check_tracking, check_weights, gigabytes
@@ -74,13 +74,14 @@ def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventor
     findings = Findings()
     run = resolve(request, findings)
     findings.attempt(exif_rule, request.exif)
-    findings.attempt(check_name, request.registered_name)
+    if request.registers:
+        findings.attempt(check_name, request.registered_name)
+        findings.attempt(check_tracking, request.tracking_uri)
     inventories = check_sources(request.sources, run, findings)
     free = None
     if findings.attempt(_root_is_writable, request.root):
         wanted = sum(map(bytes_of, inventories.values()))
         free = findings.attempt(check_space, request.root, f"{root}/dataset", wanted)
-    findings.attempt(check_tracking, request.tracking_uri)
     weights = None if run is None else findings.attempt(check_weights, run, f"{root}/detector")
     gpus = findings.attempt(check_accelerators, request.accelerators)
     findings.raise_problems()
@@ -101,7 +102,7 @@ def _root_is_writable(root: str) -> bool:
 def _markdown(run: RunConfig, facts: dict[str, str]) -> str:
     costs = gpu_hours(run)
     for line in [*(f"{name}: {value}" for name, value in facts.items()), *costs]:
-        logger.info("%s", line)
+        logger.info("%s", shown(line))
     return (
         "\n".join([f"# Plan: preset {run.name}", "", *table(facts), "", "What it costs:", "", *bullets(costs)]) + "\n"
     )

@@ -27,7 +27,8 @@ class Request:
     `root`: URI below which everything is written; `dated`: in a folder there that is named by the time. `sources`: as
     `maskx data prepare` takes them; empty for the preset's toy world. `classes`: 0 for all. `weights`: a file with the
     backbone's weights. `run_id`: what the orchestrator calls the run. `only_if_changed`: end early if a registered
-    version was made of the same.
+    version was made of the same. `registers`: whether a version is registered at the end, so that name and tracking
+    server have to be right.
     """
 
     root: str
@@ -47,3 +48,4 @@ class Request:
     run_id: str = "local"
     dated: bool = False
     only_if_changed: bool = False
+    registers: bool = True

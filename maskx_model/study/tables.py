@@ -44,13 +44,15 @@ def tables(
     detectors: Sequence[str] = (),
     mask_classes: str | None = None,
     device: str | None = None,
+    features: str | None = None,
 ) -> Tables:
     """Train and measure the rows; writes `<out>/tables.json`, `tables.csv` and `tables.html`.
 
     `detectors`: folders of stage 1, one for each seed or one for all of them; without any, each seed's is trained in
-    `<out>/detectors`. `mask_classes`: A, the preset's by default. What is in `<out>` already is not computed again, so
-    that a run that was cut off resumes. Raises ConfigError for options that contradict each other, DataError and
-    CheckpointError for a dataset or a detector that does not match.
+    `<out>/detectors`. `mask_classes`: A, the preset's by default. `features`: folder of the detectors' features, by
+    default `<out>/features`; studies of several choices of A share it. What is in `<out>` already is not computed
+    again, so that a run that was cut off resumes. Raises ConfigError for options that contradict each other, DataError
+    and CheckpointError for a dataset or a detector that does not match.
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage2", "joint")
@@ -66,7 +68,7 @@ def tables(
     made_from: dict[str, str] = {}
     for number, seed in enumerate(options.seeds):
         detector = detectors[number % len(detectors)] if detectors else f"{out}/detectors/seed-{seed}"
-        frozen = _frozen(data, detector, out, preset, options, device)
+        frozen = frozen_detector(data, detector, features or f"{out}/features", preset, options, device)
         _check_images(frozen, a)
         if not detectors:
             train_detector(dataset, frozen.detector, preset, seed=seed, device=device)
@@ -91,13 +93,15 @@ def _reason(method: Method, options: TablesOptions) -> str | None:
     return None
 
 
-def _frozen(
-    data: Dataset, detector: str, out: str, preset: RunConfig, options: TablesOptions, device: str | None
+def frozen_detector(
+    data: Dataset, detector: str, features: str, preset: RunConfig, options: TablesOptions, device: str | None
 ) -> FrozenDetector:
+    """The detector whose heads are compared: masks of all classes that have some, whatever A, so that its features in
+    the folder `features` serve every choice of A."""
     return FrozenDetector(
         dataset=data.uri,
         detector=detector,
-        features=f"{out}/features",
+        features=features,
         preset=preset,
         masks_of=resolve_mask_classes("coco", data.vocabulary, preset.stage2_source),
         measured=tuple(sorted(exhaustive_classes(data, preset.stage2_source).values())),

@@ -1,7 +1,7 @@
 """`maskx pipeline compile`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from data_prep.arguments import optional
 from data_prep.storage.storage import write
@@ -9,7 +9,8 @@ from pipelines.our_packages import check_packages
 
 
 def compile_pipeline(
-    out: Path = Path("maskx_vg3000.yaml"),
+    out: Annotated[Path | None, optional("FILE", "the pipeline's name, .yaml")] = None,
+    pipeline: Literal["maskx_vg3000", "coco_split_study"] = "maskx_vg3000",
     image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
     shared_memory: Annotated[str | None, optional("SIZE", "16Gi")] = None,
     scratch: Annotated[str | None, optional("SIZE", "50Gi")] = None,
@@ -18,6 +19,7 @@ def compile_pipeline(
 
     Args:
         out: The file to write.
+        pipeline: The product, or the study of the paper's tables and Figure 3 on COCO.
         image: Your container image (infra/images/Dockerfile), best with its digest: REGISTRY/maskx@sha256:…
         shared_memory: Size of /dev/shm where images are loaded; it counts as memory of the step.
         scratch: Disk of each step for local copies of remote files.
@@ -32,5 +34,6 @@ def compile_pipeline(
 
     sizes = {SHARED_MEMORY: shared_memory, SCRATCH_VOLUME: scratch}
     given = {volume: size for volume, size in sizes.items() if size is not None}
-    write(out, compiled(image or IMAGE, sizes=given).encode())
-    print(f"{out} written")
+    file = out or Path(f"{pipeline}.yaml")
+    write(file, compiled(image or IMAGE, sizes=given, pipeline=pipeline).encode())
+    print(f"{file} written")

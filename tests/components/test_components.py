@@ -8,7 +8,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from components import estimate, evaluate, finish, preflight, prepare, register, train_detector, train_masks
+from components import (
+    estimate,
+    evaluate,
+    finish,
+    preflight,
+    prepare,
+    register,
+    study_features,
+    study_split,
+    study_splits,
+    study_table,
+    train_detector,
+    train_masks,
+)
 from components.image import IMAGE
 from data_prep.format.manifest import read_manifest
 from data_prep.storage.errors import ConfigError
@@ -22,6 +35,10 @@ COMPONENTS: dict[str, Any] = {
     "preflight": preflight.preflight,
     "prepare": prepare.prepare,
     "register": register.register,
+    "study_features": study_features.study_features,
+    "study_split": study_split.study_split,
+    "study_splits": study_splits.study_splits,
+    "study_table": study_table.study_table,
     "train_detector": train_detector.train_detector,
     "train_masks": train_masks.train_masks,
 }
@@ -104,6 +121,7 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
         "run_id": "one",
         "dated": False,
         "only_if_changed": False,
+        "registers": True,
     }
     (tmp_path / "coco").mkdir(exist_ok=True)
     return function("preflight")(**{**request, **changes}, plan=Written(f"{tmp_path}/plan.md", {}))

@@ -96,7 +96,13 @@ def test_a_run_of_the_same_ends_early_and_names_the_version(uri: str, client: An
     assert plan.unchanged_since == ""
     version = version_of(client, "same")
     note_version(version, plan.journal, "a", uri)
-    asked = {"overrides": SMALL, "registered_name": "same", "only_if_changed": True, "dated": True, "preset": "toy"}
+    asked: dict[str, Any] = {
+        "overrides": SMALL,
+        "registered_name": "same",
+        "only_if_changed": True,
+        "dated": True,
+        "preset": "toy",
+    }
     second = preflight(Request(f"{tmp_path}/root", uri, run_id="b", **asked))
     assert second.unchanged_since == version
     assert second.root.startswith(f"{tmp_path}/root/20")

@@ -199,3 +199,15 @@ def test_the_cost_is_told_with_the_source_of_the_figure(requested: Requested, co
     plan = preflight(requested(preset="coco_r50", sources=(coco,), weights=f"{tmp_path}/weights.pth"))
     assert "- stage 1: 1,440,000 images, 7.1 GPU-hours" in plan.markdown
     assert "21.4 GPU-hours at 56 images/s (one H200" in plan.markdown
+
+
+def test_a_password_in_a_url_is_shown_nowhere(
+    requested: Requested, coco: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with recording_server(lambda _: (200, {"experiments": []})) as server:
+        uri = server.url.replace("://", "://user:planted@")
+        plan = preflight(requested(tracking_uri=uri, sources=(coco,)))
+    assert server.url in plan.markdown
+    assert "planted" not in plan.markdown + caplog.text
+    (line,) = problems(requested(tracking_uri="http://user:planted@127.0.0.1:9"))
+    assert "planted" not in line
