@@ -30,6 +30,6 @@ def prepare(
 
     show_log()
     data = choose(config=config).data
-    limits = {"classes": data.classes, "max_rejected": data.max_rejected}
-    run(PrepareOptions(sources=tuple(sources), out=out, exif=exif_rule(exif), **limits))
+    rule = exif_rule(exif)
+    run(PrepareOptions(tuple(sources), out, classes=data.classes, max_rejected=data.max_rejected, exif=rule))
     return out
