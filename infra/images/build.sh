@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Builds the image without a container engine: buildah in chroot isolation, as root, also inside a container.
+# Builds images without a container engine: buildah in chroot isolation, as root, also inside a container.
 # Where no registry can be reached, the base is made from Debian's packages (its python3.11 is near enough for a trial).
 #
 #   apt-get install buildah debootstrap
-#   infra/images/build.sh            # then: buildah push maskx:0.1.0 docker://REGISTRY/maskx:0.1.0
+#   infra/images/build.sh data tracking   # or without words: all four
+#   buildah push maskx:0.1.0 docker://REGISTRY/maskx:0.1.0
 #
+# What is in an image is listed beside it, in dist/images: Python's packages as a CycloneDX SBOM, Debian's as text.
 # The host's certificates and pip settings hold during the build (mirrors, proxies) and do not stay in the image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 image=$(sed -n 's/^IMAGE = "\(.*\)"/\1/p' components/image.py)
-base=docker.io/library/$(sed -n 's/^FROM \(python:[^ ]*\)$/\1/p' infra/images/Dockerfile)
+base=docker.io/library/$(sed -n 's/^FROM \(python:[^ ]*\) AS base$/\1/p' infra/images/Dockerfile)
+contents=dist/images
 export BUILDAH_ISOLATION=chroot
 export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
 
@@ -26,9 +29,33 @@ base_from_debian() {
   rm -rf "$root"
 }
 
+list_contents() { # NAME: the files about the image of that name
+  local container
+  container=$(buildah from "$1")
+  buildah run "$container" -- dpkg-query --show >"$contents/${1%:*}.debian.txt"
+  buildah run "$container" -- python -m pip freeze --all |
+    "${PYTHON:-python3}" -m cyclonedx_py requirements --output-file "$contents/${1%:*}.cdx.json" -
+  buildah rm "$container" >/dev/null
+}
+
+[ $# -gt 0 ] || set -- tracking data train serve
+for target in "$@"; do
+  case $target in
+  tracking | data | train | serve) ;;
+  *) echo "infra/images/build.sh: there is no image $target; take tracking, data, train or serve" >&2 && exit 2 ;;
+  esac
+done
+
 buildah inspect --type image "$base" >/dev/null 2>&1 || buildah pull --quiet "$base" || base_from_debian
 
 mounts=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
 [ ! -e /etc/pip.conf ] || mounts+=(--volume /etc/pip.conf:/etc/pip.conf:ro)
-buildah bud "${mounts[@]}" --file infra/images/Dockerfile --tag "$image" .
-echo "built $image"
+mkdir -p "$contents"
+for target in "$@"; do
+  name=maskx-$target:${image#*:}
+  [ "$target" != train ] || name=$image
+  buildah bud "${mounts[@]}" --layers --build-arg MASKX_COMMIT="$(git rev-parse HEAD)" \
+    --target "$target" --file infra/images/Dockerfile --tag "$name" .
+  list_contents "$name"
+  echo "built $name"
+done
