@@ -50,7 +50,8 @@ resource "aws_eks_node_group" "pool" {
   instance_types = each.value.instance_types
   capacity_type  = each.value.spot ? "SPOT" : "ON_DEMAND"
   ami_type       = each.value.gpu ? "AL2023_x86_64_NVIDIA" : "AL2023_x86_64_STANDARD"
-  labels         = { "maskx/pool" = each.key }
+  # The second label is what NVIDIA's device plugin looks for.
+  labels = merge({ "maskx/pool" = each.key }, each.value.gpu ? { "nvidia.com/gpu.present" = "true" } : {})
 
   launch_template {
     id      = aws_launch_template.pool[each.key].id
