@@ -6,7 +6,8 @@
 #   infra/images/build.sh data tracking   # or without words: all four
 #   buildah push maskx:0.1.0 docker://REGISTRY/maskx:0.1.0
 #
-# What is in an image is listed beside it, in dist/images: Python's packages as a CycloneDX SBOM, Debian's as text.
+# What is in an image is listed in dist/images: Python's packages as a CycloneDX SBOM, Debian's as text. For that, PYTHON
+# names a Python with the package cyclonedx-bom, such as .venv/bin/python after `make test-services`.
 # The host's certificates and pip settings hold during the build (mirrors, proxies) and do not stay in the image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,6 +24,7 @@ base_from_debian() {
   debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip,python3-venv bookworm "$root"
   ln -s python3 "$root/usr/bin/python"
   rm -f "$root"/usr/lib/python3*/EXTERNALLY-MANAGED # the image is pip's alone
+  rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$root" /
   buildah commit --quiet --rm "$container" "$base"

@@ -19,7 +19,7 @@ needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="need
 @cache
 def rendered(folder: str) -> list[dict[str, Any]]:
     """The objects of a folder, in the order in which they are applied."""
-    command = ["kubectl", "kustomize", KUBERNETES / folder]
+    command = ["kubectl", "kustomize", str(KUBERNETES / folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr

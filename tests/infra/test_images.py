@@ -23,7 +23,7 @@ def stage(name: str) -> str:
 
 
 def requirements(*extras: str) -> list[str]:
-    command = [sys.executable, IMAGES / "requirements.py", REPOSITORY / "pyproject.toml", *extras]
+    command = [sys.executable, str(IMAGES / "requirements.py"), str(REPOSITORY / "pyproject.toml"), *extras]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

@@ -1,6 +1,9 @@
-"""The programs of infra/kubernetes with the options that the manifests give them, on this machine."""
+"""The programs of infra/kubernetes and infra/images with the options that are written there, on this machine."""
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +17,7 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 
-from tests.infra.rendered import needs_kubectl, pods
+from tests.infra.rendered import KUBERNETES, needs_kubectl, pods
 from tests.services.object_storage import free_ports
 
 if TYPE_CHECKING:
@@ -30,7 +33,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "maskx", "AWS_SECRET_ACCESS_KEY": "of-the-test"}
 def running(command: Sequence[str | Path], url: str, folder: Path, **environment: str) -> Iterator[None]:
     """A program, from when it answers at the URL."""
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log, start_new_session=True
+        )
     deadline = time.monotonic() + START_SECONDS
     try:
         while True:
@@ -45,8 +50,8 @@ def running(command: Sequence[str | Path], url: str, folder: Path, **environment
                 time.sleep(0.5)
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        os.killpg(process.pid, signal.SIGKILL)  # with its workers
+        process.wait()
 
 
 def with_port(words: Sequence[str], old: int, new: int) -> list[str]:
@@ -78,6 +83,37 @@ def test_the_tracking_server_answers_to_its_names_in_the_cluster_and_to_no_other
         assert status(search, "elsewhere.example") == 403
         # The kubelet's probes name the pod's address.
         assert status(f"{url}/health", f"10.0.1.2:{port}") == 200
+
+
+MODEL = """
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+
+class Length(PythonModel):
+    def predict(self, context, model_input):
+        return [len(cell) for cell in model_input["image"]]
+
+
+mlflow.models.set_model(Length())
+"""
+
+
+def test_the_serving_images_command_serves_a_model(tmp_path: Path) -> None:
+    import mlflow
+
+    (tmp_path / "model.py").write_text(MODEL)
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=str(tmp_path / "model.py"), pip_requirements=["mlflow"])
+    recipe = (KUBERNETES.parent / "images" / "Dockerfile").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^CMD (.*models serve.*)$", recipe, re.MULTILINE)
+    (port,) = free_ports(1)
+    environment = {"MODEL_URI": str(tmp_path / "model"), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    url = f"http://127.0.0.1:{port}"
+    with running(with_port(json.loads(line), 8080, port), f"{url}/ping", tmp_path, **environment):
+        rows = json.dumps({"dataframe_records": [{"image": "four"}]}).encode()
+        request = Request(f"{url}/invocations", rows, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=60) as answer:
+            assert json.load(answer) == {"predictions": [4]}
 
 
 def test_the_object_store_takes_the_keys_of_the_secret_and_no_others(tmp_path: Path) -> None:
