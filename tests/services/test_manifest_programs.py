@@ -56,7 +56,7 @@ def running(command: Sequence[str | Path], url: str, folder: Path, **environment
 
 def with_port(words: Sequence[str], old: int, new: int) -> list[str]:
     """The options with another port, as one machine has other programs."""
-    return [word.replace(f"{old}", f"{new}") for word in words]
+    return [word.replace(str(old), str(new)) for word in words]
 
 
 def status(url: str, host: str) -> int:
