@@ -10,12 +10,12 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.ops import clip_boxes_to_image
 
 from maskx_model.config import RoiKind
-from maskx_model.data.input_checks import check_features
+from maskx_model.data.input_checks import check_features, check_sample
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.roi_heads import MatchedRois
-from maskx_model.training.detector_inputs import detector_inputs
+from maskx_model.training.frozen_image import FrozenFeatures, FrozenImage, frozen_image
 
 JITTER = 0.1
 """A jittered side moves by up to this fraction of the box's width or height."""
@@ -50,28 +50,44 @@ def sampled_rois(
     samples: Sequence[Sample],
     cached_proposals: int | None = None,
     kind: RoiKind = "proposals",
+    features: FrozenFeatures | None = None,
 ) -> RoiBatch:
-    """Positive RoIs of the objects that have masks, from a detector in eval mode.
+    """Positive RoIs of the objects that have masks, from a detector in eval mode, which sees each image alone.
 
     As in the paper: proposals and ground-truth boxes, sampled as for the box head, of which the positives remain. With
     `cached_proposals` instead each object's ground-truth box and up to this number of its proposals. The other kinds
-    (see `MaskSchedule.rois`) need no proposals. Raises DataError for a sample that cannot be trained on, and for
-    features that are not finite.
+    (see `MaskSchedule.rois`) need no proposals. `features`: where what is frozen comes from; None computes it. Raises
+    DataError for a sample that cannot be trained on, and for features that are not finite.
     """
-    batch, scaled = detector_inputs(detector, samples)
-    pyramid = detector.backbone(batch.tensors)
+    classes = detector.roi_heads.box_predictor.cls_score.out_features - 1
+    for sample in samples:
+        check_sample(sample, classes)
+    images = [features(s) if features else frozen_image(detector, s, kind == "proposals") for s in samples]
+    chosen = _chosen(detector, samples, images, cached_proposals, kind)
+    rois, labels, wanted, objects = rois_with_masks(samples, chosen, [image.size for image in images])
+    pooled = torch.cat(
+        [mask_roi_pool(detector)(image.pyramid, [own], [image.size]) for image, own in zip(images, rois, strict=True)]
+    )
+    check_features(pooled, samples)
+    return RoiBatch(pooled, labels, wanted, _weights(samples, wanted)[objects])
+
+
+def _chosen(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    images: Sequence[FrozenImage],
+    cached_proposals: int | None,
+    kind: RoiKind,
+) -> MatchedRois:
+    """The RoIs of all images, drawn as `sampled_rois` says."""
+    targets = [image.target(sample) for image, sample in zip(images, samples, strict=True)]
     if kind == "proposals":
-        proposals, _ = detector.rpn(batch, pyramid)
-        chosen = _proposals(detector, proposals, scaled, cached_proposals)
-    else:
-        chosen = _ground_truth(scaled, copies=1 if kind == "gt" else 1 + (cached_proposals or 0))
-        if kind == "jittered":
-            moved = [jittered(boxes, size) for boxes, size in zip(chosen.rois, batch.image_sizes, strict=True)]
-            chosen = chosen._replace(rois=moved)
-    rois, labels, wanted, objects = rois_with_masks(samples, chosen, batch.image_sizes)
-    features = mask_roi_pool(detector)(pyramid, rois, batch.image_sizes)
-    check_features(features, samples)
-    return RoiBatch(features, labels, wanted, _weights(samples, wanted)[objects])
+        proposals = [image.proposals for image in images if image.proposals is not None]
+        return _proposals(detector, proposals, targets, cached_proposals)
+    chosen = _ground_truth(targets, copies=1 if kind == "gt" else 1 + (cached_proposals or 0))
+    if kind == "gt":
+        return chosen
+    return chosen._replace(rois=[jittered(boxes, image.size) for boxes, image in zip(chosen.rois, images, strict=True)])
 
 
 def _weights(samples: Sequence[Sample], like: Tensor) -> Tensor:

@@ -153,6 +153,17 @@ def test_cached_rois_are_the_sampled_ones_in_half_precision() -> None:
     assert torch.equal(picked.labels, cache.labels[[3, 0]]) and torch.equal(picked.targets, cache.targets[[3, 0]])
 
 
+@EVERY_WAY
+def test_the_rois_of_an_image_do_not_depend_on_the_images_beside_it(
+    cached_proposals: int | None, kind: RoiKind
+) -> None:
+    (small,), (large,) = busy_samples(0, 1, size=(60, 70)), busy_samples(1, 1, size=(60, 200))
+    alone, beside = rois_of([small], cached_proposals, kind=kind), rois_of([small, large], cached_proposals, kind=kind)
+    assert 0 < len(alone) < len(beside)
+    for name in ("features", "labels", "targets", "weights"):
+        assert torch.equal(getattr(alone, name), getattr(beside, name)[: len(alone)])
+
+
 def test_sampling_leaves_the_frozen_detector_as_it_was() -> None:
     detector = frozen_detector()
     before = {name: value.clone() for name, value in detector.state_dict().items()}
