@@ -32,6 +32,9 @@ class TrainingOptions:
         mask_weight: Weight in the loss, 0 to 1, of masks that a model made, as `maskx annotate` marks them; people's
             weigh 1.
         min_mask_score: Leave out masks that a model made and scores lower, 0 to 1.
+        cache_features: Cache in this folder what the frozen detector computes of each image, and of its mirror image,
+            so that it is computed in the first epoch only. The model is the same. How much it takes is told at the
+            start (at 800 pixels some 85 MB an image in float32), how much time it saves as soon as it is measured.
     """
 
     rois: Annotated[RoiKind | None, as_preset(RoiKind, "stage2.rois")] = None
@@ -39,6 +42,7 @@ class TrainingOptions:
     pretrained: Annotated[str | None, optional("COCO_V1|FILE", "new weights of the mask branch")] = None
     mask_weight: Annotated[float | None, as_preset("NUMBER", "stage2.made_mask_weight")] = None
     min_mask_score: Annotated[float | None, as_preset("SCORE", "stage2.min_mask_score")] = None
+    cache_features: Annotated[str | None, optional("FOLDER", "computed at every step")] = None
 
     def of(self, preset: MaskSchedule) -> MaskSchedule:
         """The preset's schedule with these changes; raises ConfigError for a number out of its range."""
@@ -112,6 +116,7 @@ def train_masks(
             device=computation.device,
             observers=observers,
             rehearsal=computation.dry_run,
+            cache_features=training.cache_features,
         )
 
 
@@ -128,6 +133,7 @@ def refuse_training_options(
         "--images-per-batch": schedule.images_per_batch,
         "--mask-weight": training.mask_weight,
         "--min-mask-score": training.min_mask_score,
+        "--cache-features": training.cache_features,
         "--dry-run": computation.dry_run or None,
     }
     if given := [name for name, value in options.items() if value is not None]:

@@ -22,6 +22,8 @@ from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.sampling import begin_at_image
 from maskx_model.run_config import RunConfig
+from maskx_model.training.feature_cache import FeatureCache
+from maskx_model.training.feature_folder import FeatureFolder, opened_cache, telling
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
@@ -44,11 +46,13 @@ def fit_masks(
     session: Session,
     word_vectors: npt.NDArray[np.float32] | None = None,
     load_features: Callable[[MaskBranch], None] | None = None,
+    cache: FeatureFolder | None = None,
 ) -> tuple[MaskXRCNN, bytes]:
     """The detector with a trained mask branch, and the metric lines of the training that was chosen.
 
-    `word_vectors`, [K + 1, E]: for T's input `embedding`. `load_features`: fills the features of a new branch. Raises
-    DataError if no training image shows an object of A with a mask, or too few do to choose a learning rate.
+    `word_vectors`, [K + 1, E]: for T's input `embedding`. `load_features`: fills the features of a new branch. `cache`:
+    where what is frozen is cached; the result is the same without. Raises DataError if no training image shows an object
+    of A with a mask, or too few do to choose a learning rate; ConfigError if the cache does not fit on its disk.
     """
     detector = trained.model
     assert isinstance(detector, FasterRCNN)
@@ -58,6 +62,7 @@ def fit_masks(
     reader = SampleReader(data, preset.stage2_source, frozenset(classes), preset.stage2.targets, made)
     seen = classes if preset.stage2.targets == "masks" else tuple(reader.index.values())
     rows = rows_with_masks(data, preset.stage2_source, reader, seen)
+    frozen = opened_cache(cache, detector, rows, preset.stage2, session.rehearsal) if cache else None
     if session.rehearsal:
         rows = rows[:REHEARSED_IMAGES]
     training, held_out = split_rows(rows, preset.stage2)
@@ -66,7 +71,7 @@ def fit_masks(
             f"{data.uri}: only one image shows a class of A, too few to hold one out and choose a learning rate "
             "by it; prepare more images, or set one learning rate (--learning-rate)"
         )
-    rois = roi_source(detector, reader, training, preset.stage2, seed)
+    rois = roi_source(detector, reader, training, preset.stage2, seed, frozen)
     held_out_rois = cached(detector, reader, held_out, preset.stage2) if held_out else None
     if held_out_rois is not None and len(held_out_rois) == 0:
         raise DataError(
@@ -115,8 +120,16 @@ def split_rows(rows: Rows, schedule: MaskSchedule) -> tuple[Rows, Rows]:
     return rows.take(np.flatnonzero(np.arange(len(rows)) % HELD_OUT)), rows[::HELD_OUT]
 
 
-def roi_source(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule, seed: int) -> RoiSource:
-    """Batches of RoIs from a step on: from memory, or from images as they come."""
+def roi_source(
+    detector: FasterRCNN,
+    reader: SampleReader,
+    rows: Rows,
+    schedule: MaskSchedule,
+    seed: int,
+    frozen: FeatureCache | None = None,
+) -> RoiSource:
+    """Batches of RoIs from a step on: from memory, or from images as they come, what is frozen from `frozen`'s files
+    where there is such a cache."""
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     world = current_world()
@@ -131,10 +144,10 @@ def roi_source(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule:
         for step, batch in enumerate(load_batches(samples, range(start, schedule.steps), device), start):
             torch.manual_seed(step_seed(seed, step))  # the training loop sets it later, for what it does itself
             with in_precision_of(schedule.compute, device):
-                rois = sampled_rois(detector, batch, kind=schedule.rois)
+                rois = sampled_rois(detector, batch, kind=schedule.rois, features=frozen)
             yield rois
 
-    return batches
+    return batches if frozen is None else telling(frozen, batches, len(samples.own))
 
 
 def cached(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule) -> RoiBatch:

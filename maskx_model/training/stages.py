@@ -93,14 +93,16 @@ def train_masks(
     device: str | None = None,
     observers: Observers = NOBODY,
     rehearsal: bool = False,
+    cache_features: str | None = None,
 ) -> None:
     """Stage 2: a mask branch on the frozen detector, from the masks of A (`mask_classes`, the preset's by default).
 
     `embedding`: the file of word vectors for T's input `embedding`; the model keeps those of its classes. `features`:
     what the layers before the class weights begin with; None for random numbers. `kind`, `seed`: None for the preset's.
-    `observers`, `rehearsal`: as `train_detector` has them. Writes a model folder with detector and mask branch. Raises
-    CheckpointError if the detector does not match the dataset or the preset, DataError, ConfigError, and what the
-    training loop raises.
+    `observers`, `rehearsal`: as `train_detector` has them. `cache_features`: a folder on disk where what the frozen
+    detector computes of an image is cached; the trained model is the same without. Writes a model folder with detector
+    and mask branch. Raises CheckpointError if the detector does not match the dataset or the preset, DataError,
+    ConfigError, and what the training loop raises.
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage2")
@@ -118,14 +120,16 @@ def train_masks(
         return
     tell_other_batch(preset, "stage2")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.training.feature_folder import FeatureFolder
     from maskx_model.training.sitting import sitting
     from maskx_model.training.stage2 import fit_masks
 
+    cache = FeatureFolder(cache_features, str(made_from["detector"])) if cache_features is not None else None
     with sitting(out, made_from, preset, device, observers, rehearsal) as now:
         trained = load_detector(detector, data, preset, now.device)
         config = replace(config, detector=trained.config.detector)
         load = features.load if features else None
-        model, metrics = fit_masks(data, trained, config, classes, preset, seed, now.session, vectors, load)
+        model, metrics = fit_masks(data, trained, config, classes, preset, seed, now.session, vectors, load, cache)
         now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)
 
 

@@ -1,4 +1,5 @@
-"""What the tests have several ranks train. Run by torchrun: `python -m … HOW OUT STEPS` fits a line."""
+"""What the tests have several ranks train. Run by torchrun: `python -m … HOW OUT STEPS` fits a line;
+`python -m … cache DATASET DETECTOR OUT CACHE STEPS` trains masks with their features cached."""
 
 import os
 import sys
@@ -32,6 +33,11 @@ def train_stage(stage: str, dataset: str, detector: str, out: str, steps: int) -
         train_masks(dataset, detector, out, tiny_cached(steps))
     else:
         train_joint(dataset, out, preset)
+
+
+def train_with_cache(dataset: str, detector: str, out: str, cache: str, steps: int) -> None:
+    """Stage 2 of the tiny preset with its features cached."""
+    train_masks(dataset, detector, out, tiny(steps), cache_features=cache)
 
 
 def train_with_seed_of_rank(dataset: str, out: str) -> None:
@@ -89,4 +95,7 @@ def stalled() -> str:
 
 
 if __name__ == "__main__":
-    print(fit_line(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    if sys.argv[1] == "cache":
+        train_with_cache(*sys.argv[2:6], int(sys.argv[6]))
+    else:
+        print(fit_line(sys.argv[1], sys.argv[2], int(sys.argv[3])))
