@@ -23,6 +23,7 @@ SMALL = {
     "postprocess": "--classes 40 --proposals 60 --objects 4 --repeats 1",
     "box_head": "--classes 40 --rois 16 --repeats 1",
     "evaluation": "--images 12 --classes 30 --compared 8 --checked 5",
+    "feature_cache": "--slim 3 2 1 --resnet50 3 1 --images 20 --min-size 96",
     "inference": "--height 60 --width 80 --min-size 96 --proposals 60 --detections 8 --classes 81 97 --repeats 1",
     "live_metrics": "--steps 40 --log-every 10 --images 1 --size 16 --rounds 1",
     "mask_last_layer": "--classes 40 --rois 4 --distinct 4 --repeats 1",

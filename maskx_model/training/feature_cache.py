@@ -120,8 +120,8 @@ def _pixels_hash(sample: Sample) -> str:
 
 
 def _tensors(image: FrozenImage) -> dict[str, Tensor]:
-    """The image's tensors by their names in a file. A position's channels lie side by side, as RoIAlign reads them: only
-    pages with a RoI on them are read."""
+    """The image's tensors by their names in a file. A position's channels lie side by side, as RoIAlign reads them on a
+    CPU: it touches only the pages that have a RoI."""
     assert image.proposals is not None
     levels = {f"{LEVEL}{name}": level[0].permute(1, 2, 0) for name, level in image.pyramid.items()}
     return {name: each.cpu().contiguous() for name, each in {**levels, "proposals": image.proposals}.items()}

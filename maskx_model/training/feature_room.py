@@ -71,8 +71,10 @@ def room_for(
 
 
 def check_room(folder: Path, room: Room, flip: bool) -> None:
-    """Tells what the cache takes; raises ConfigError, on all ranks, if it does not fit on the disk of any. All must call
-    it."""
+    """Tells what the cache takes; raises ConfigError, on all ranks, if it does not fit on the disk of one.
+
+    All ranks must call it.
+    """
     told = (
         f"{room.files} files of {_bytes(room.each)} take {_bytes(room.files * room.each)}, "
         f"{_bytes(room.there)} are there, {_bytes(room.free)} are free"

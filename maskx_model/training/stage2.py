@@ -51,8 +51,8 @@ def fit_masks(
     """The detector with a trained mask branch, and the metric lines of the training that was chosen.
 
     `word_vectors`, [K + 1, E]: for T's input `embedding`. `load_features`: fills the features of a new branch. `cache`:
-    where what is frozen is cached; the result is the same without. Raises DataError if no training image shows an object
-    of A with a mask, or too few do to choose a learning rate; ConfigError if the cache does not fit on its disk.
+    where what is frozen is cached; the result is the same without. Raises DataError if no training image shows an
+    object of A with a mask, or too few do to choose a learning rate; ConfigError if the cache does not fit on its disk.
     """
     detector = trained.model
     assert isinstance(detector, FasterRCNN)

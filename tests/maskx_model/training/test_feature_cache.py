@@ -1,9 +1,7 @@
 """Frozen features on disk: the training is the same, whatever stands in the folder."""
 
 import logging
-import shutil
-import subprocess
-import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +16,17 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import read_model_manifest
 from maskx_model.config import Compute
 from maskx_model.data.samples import Sample
+from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
 from maskx_model.training.feature_cache import FeatureCache
 from maskx_model.training.feature_room import Room, check_room, image_bytes, room_for
 from maskx_model.training.frozen_image import FrozenImage, frozen_image
 from maskx_model.training.stages import train_masks
-from tests.maskx_model.killing import REPOSITORY
+from pipelines.cli import main
 from tests.maskx_model.samples import busy_samples, frozen_detector, sample
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.rank_tasks import train_with_cache
-from tests.maskx_model.training.ranks import on_ranks
+from tests.maskx_model.training.ranks import FORKS, on_ranks
 from tests.maskx_model.training.same_model import assert_same_model
 
 STEPS = 16
@@ -113,24 +112,23 @@ def test_torn_and_foreign_files_are_computed_again_and_counted(
     assert {path: path.read_bytes() for path in files_of(cache)} == before
 
 
-def test_a_training_killed_while_filling_goes_on_with_what_it_has(
-    toy_dataset: Dataset, detector: str, tmp_path: Path
+def test_a_training_killed_while_filling_leaves_whole_files(
+    toy_dataset: Dataset, detector: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = tmp_path / "cache"
-    arguments = [toy_dataset.uri, detector, f"{tmp_path}/killed", str(cache), "2000"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.maskx_model.training.rank_tasks", "cache", *arguments],
-        cwd=REPOSITORY,
-        stderr=subprocess.DEVNULL,
-    )
+    arguments = (toy_dataset.uri, detector, f"{tmp_path}/killed", str(cache), 2000)
+    process = FORKS.Process(target=train_with_cache, args=arguments)
+    process.start()
     while len(files_of(cache)) < 8:
-        assert process.poll() is None
+        assert process.is_alive()
+        time.sleep(0.01)
     process.kill()
-    process.wait()
-    shutil.rmtree(tmp_path / "killed", ignore_errors=True)
+    process.join()
+    left = files_of(cache)
+    caplog.set_level(logging.INFO)
     train_masks(toy_dataset.uri, detector, f"{tmp_path}/after", with_stage2(), cache_features=str(cache))
-    train_masks(toy_dataset.uri, detector, f"{tmp_path}/without", with_stage2())
-    assert_same_model(tmp_path / "after", tmp_path / "without")
+    assert "in place of" not in caplog.text
+    assert f"features of {len(files_of(cache)) - len(left)} images computed" in caplog.text
 
 
 def test_ranks_fill_one_folder_together(
@@ -144,14 +142,18 @@ def test_ranks_fill_one_folder_together(
     assert f"features of 0 images computed; of {2 * STEPS} images read" in caplog.text
 
 
-def test_a_dry_run_tells_what_the_cache_takes_and_writes_nothing(
-    toy_dataset: Dataset, detector: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_dry_run_by_command_tells_what_the_cache_takes_and_writes_nothing(
+    toy_dataset: Dataset,
+    detector: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    caplog.set_level(logging.INFO)
-    cache = tmp_path / "cache"
-    train_masks(toy_dataset.uri, detector, f"{tmp_path}/out", tiny(100), cache_features=str(cache), rehearsal=True)
-    assert f"feature cache {cache}: " in caplog.text
-    assert not cache.exists()
+    monkeypatch.setitem(PRESETS, "tiny", lambda: tiny(100))
+    words = ["train", "masks", "--preset", "tiny", "--dataset", toy_dataset.uri, "--detector", detector]
+    main([*words, "--out", f"{tmp_path}/out", "--cache-features", f"{tmp_path}/cache", "--dry-run"])
+    assert f"feature cache {tmp_path}/cache: " in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(
