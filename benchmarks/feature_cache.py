@@ -76,7 +76,7 @@ def schedule_of(steps: int, images: int) -> MaskSchedule:
     return MaskSchedule(
         steps=steps,
         images_per_batch=images,
-        learning_rates=(0.01,),
+        learning_rates=(1e-4,),
         warmup_steps=2,
         checkpoint_every=10**6,
         log_every=1,

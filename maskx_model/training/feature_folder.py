@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -10,7 +10,7 @@ from statistics import median
 import torch
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.index import IndexRow
+from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import local_path
 from maskx_model.artifacts.code_versions import code_versions
@@ -45,10 +45,15 @@ def check_cache_fits(schedule: MaskSchedule) -> None:
             "--cache-features: this training has its RoIs in memory and computes no features as it goes; leave "
             "the option out, or train on images (--set stage2.cache_rois=false)"
         )
+    if schedule.jitter:
+        raise ConfigError(
+            f"--cache-features: with stage2.jitter {schedule.jitter} an image never comes twice as it was; leave the "
+            "option out, or --set stage2.jitter=0"
+        )
 
 
 def opened_cache(
-    own: FeatureFolder, detector: FasterRCNN, rows: Iterable[IndexRow], schedule: MaskSchedule, rehearsal: bool
+    own: FeatureFolder, detector: FasterRCNN, rows: Rows, schedule: MaskSchedule, rehearsal: bool
 ) -> FeatureCache | None:
     """The cache for a training on these rows, None for a rehearsal, which writes nothing.
 
@@ -66,7 +71,7 @@ def opened_cache(
     }
     folder = local_path(own.folder)
     cache = FeatureCache(folder, made_from, partial(frozen_image, detector), device)
-    sizes = ((row.width, row.height) for row in rows)
+    sizes = zip(rows.numbers("width").tolist(), rows.numbers("height").tolist(), strict=True)
     seen = schedule.steps * schedule.images_per_batch
     check_room(folder, room_for(cache.own, detector, sizes, schedule.flip, precision, seen), schedule.flip)
     if rehearsal:

@@ -160,6 +160,7 @@ def test_a_dry_run_by_command_tells_what_the_cache_takes_and_writes_nothing(
     ("preset", "folder", "message"),
     [
         (tiny_cached(2), "cache", "--cache-features: this training has its RoIs in memory"),
+        (with_stage2(jitter=0.5), "cache", r"with stage2.jitter 0.5 an image never comes twice as it was"),
         (tiny(2), "s3://bucket/cache", "s3://bucket/cache: this must be a folder or file on disk"),
     ],
 )
