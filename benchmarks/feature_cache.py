@@ -56,6 +56,9 @@ class Clock:
         self.losses: list[float] = []
         self._times: list[tuple[float, float]] = []
 
+    def begin(self, part: str) -> None:
+        """There is one learning rate."""
+
     def write(self, step: int, values: Mapping[str, float]) -> None:  # noqa: ARG002  a sink's
         """Takes the time."""
         self._times.append((time.perf_counter(), time.process_time()))
