@@ -45,8 +45,8 @@ def register(
     from maskx_model.registry.registry import register as run
 
     show_log()
-    given = choose(config=config)
-    version = run(model, evaluation, name, tracking_uri, tuple(stages), dataset, given, estimate or None)
+    run_config = choose(config=config)
+    version = run(model, evaluation, name, tracking_uri, tuple(stages), dataset, run_config, estimate or None)
     note_version(version, journal, run_id, tracking_uri)
     places = {"model": model, "evaluation": evaluation, "dataset": dataset, "configuration": config}
     write(summary.path, summarized(version, evaluation, {**places, "tracking": tracking_uri}).encode())

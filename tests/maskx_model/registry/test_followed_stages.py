@@ -10,6 +10,8 @@ import pytest
 from components.train_detector import train_detector as train_detector_step
 from components.train_masks import train_masks as train_masks_step
 from data_prep.format.reader import Dataset
+from maskx_model.configure.choose import choose_named
+from maskx_model.configure.yaml_text import to_yaml
 from maskx_model.registry.live_training import FollowedTraining, followed
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import read_curves
@@ -103,9 +105,10 @@ def test_the_pipelines_steps_are_followed(toy_dataset: Dataset, uri: str, client
     changes = ["stage1.steps=1", "stage1.images_per_batch=1", "stage2.steps=1", "stage2.learning_rates=0.001"]
     steps: list[Callable[..., str]] = [train_detector_step.python_func, train_masks_step.python_func]
     tracking = (uri, "steps")
-    assert steps[0](toy_dataset.uri, detector, "toy", "", changes, *tracking, None) == detector
-    changes.append("mask_classes=random:30:0")
-    steps[1](toy_dataset.uri, detector, masks, "toy", "", changes, *tracking, "class_agnostic", "", None)
+    config = tmp_path / "config.yaml"
+    config.write_text(to_yaml(choose_named("toy", [*changes, "mask_classes=random:30:0"])))
+    assert steps[0](toy_dataset.uri, detector, str(config), *tracking) == detector
+    steps[1](toy_dataset.uri, detector, masks, str(config), *tracking, "class_agnostic")
     runs = runs_of(client, "steps")
     assert set(runs) == {"run", "detector", "masks"}
     assert all(curve(client, runs[name], "loss") for name in ("detector", "masks"))
