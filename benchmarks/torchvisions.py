@@ -9,6 +9,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.rpn import ANCHORS_PER_IMAGE, POSITIVE_FRACTION
+from maskx_model.model.sampling import ImageSampler
 
 
 def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
@@ -34,6 +36,10 @@ def torchvisions_model(ours: MaskXRCNN, rpn_head: nn.Module) -> MaskRCNN:
     theirs.roi_heads.box_head.load_state_dict(detector.roi_heads.box_head.state_dict())
     theirs.roi_heads.box_predictor.load_state_dict(detector.roi_heads.box_predictor.state_dict())
     theirs.rpn.head.load_state_dict(rpn_head.state_dict())
+    # The same draws: none for the only size of an image, and those of RoIs and anchors image by image.
+    theirs.transform.torch_choice = min
+    theirs.roi_heads.fg_bg_sampler = detector.roi_heads.fg_bg_sampler
+    theirs.rpn.fg_bg_sampler = ImageSampler(ANCHORS_PER_IMAGE, POSITIVE_FRACTION)
     return theirs.to(w_seg.device)
 
 

@@ -26,6 +26,7 @@ from benchmarks.way import Way
 from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.rpn import CrowdAwareRPN
 from maskx_model.training.joint import joint_losses
 from maskx_model.training.task import Losses
 
@@ -81,7 +82,18 @@ class PlantedProposals(nn.Module):
     ) -> tuple[list[Tensor], Losses]:
         """The planted proposals xyxy [P, 4] of each image, and the RPN's losses."""
         _, losses = self.rpn(images, features, targets)
-        return [self._planted(t["boxes"], size) for t, size in zip(targets, images.image_sizes, strict=True)], losses
+        return self._all_planted(images, targets), losses
+
+    def training_step(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], Losses, int]:
+        """As `forward`, with the number of anchors that the losses are means over: what ours is called for."""
+        assert isinstance(self.rpn, CrowdAwareRPN)
+        _, losses, anchors = self.rpn.training_step(images, features, targets)
+        return self._all_planted(images, targets), losses, anchors
+
+    def _all_planted(self, images: ImageList, targets: list[dict[str, Tensor]]) -> list[Tensor]:
+        return [self._planted(t["boxes"], size) for t, size in zip(targets, images.image_sizes, strict=True)]
 
     def _planted(self, boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
         """Proposals in an image of that height and width."""

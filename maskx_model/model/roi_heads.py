@@ -11,7 +11,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.roi_heads import RoIHeads
 
 from maskx_model.model.box_regression import box_deltas, regression_loss
@@ -37,10 +38,13 @@ class MatchedRois(NamedTuple):
 class SparseRoIHeads(RoIHeads):
     """torchvision's box heads; proposals inside a crowd are ignored, and boxes regressed only for pairs that count."""
 
-    def __init__(self, *layers: nn.Module, **settings: Any) -> None:
+    fg_bg_sampler: BalancedPositiveNegativeSampler
+
+    def __init__(self, *layers: Any, **settings: Any) -> None:
         """Takes what torchvision's takes."""
         super().__init__(*layers, **settings)
-        self.fg_bg_sampler = ImageSampler(settings["batch_size_per_image"], settings["positive_fraction"])
+        given = self.fg_bg_sampler
+        self.fg_bg_sampler = ImageSampler(given.batch_size_per_image, given.positive_fraction)
 
     def forward(
         self,
