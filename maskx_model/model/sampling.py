@@ -25,14 +25,17 @@ class ImageSampler(BalancedPositiveNegativeSampler):
 
     def counts(self, labels: Tensor) -> tuple[int, int]:
         """How many positives and how many negatives are drawn of these labels."""
-        positives = min(int((labels >= 1).sum()), int(self.batch_size_per_image * self.positive_fraction))
-        return positives, min(int((labels == 0).sum()), self.batch_size_per_image - positives)
+        return self._drawn_of(int((labels >= 1).sum()), int((labels == 0).sum()))
+
+    def _drawn_of(self, positives: int, negatives: int) -> tuple[int, int]:
+        drawn = min(positives, int(self.batch_size_per_image * self.positive_fraction))
+        return drawn, min(negatives, self.batch_size_per_image - drawn)
 
     def _draw(self, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator(labels.device).manual_seed(seed)
+        kinds = [rows.nonzero()[:, 0] for rows in (labels >= 1, labels == 0)]
         masks = []
-        for rows, count in zip((labels >= 1, labels == 0), self.counts(labels), strict=True):
-            candidates = rows.nonzero()[:, 0]
+        for candidates, count in zip(kinds, self._drawn_of(*map(len, kinds)), strict=True):
             order = torch.randperm(len(candidates), generator=generator, device=labels.device)
             mask = torch.zeros_like(labels, dtype=torch.uint8)
             mask[candidates[order[:count]]] = 1
