@@ -64,10 +64,12 @@ def train(
         with repeatable(training.device):
             return training.run()
     finally:
-        if session.checkpoints is not None:
-            session.checkpoints.finish()
-        if sink is not None:
-            sink.close()
+        try:
+            if session.checkpoints is not None:
+                session.checkpoints.finish()
+        finally:
+            if sink is not None:
+                sink.close()
 
 
 class _Training:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -55,9 +56,12 @@ class StallWatch:
         if self._store is None:
             return f"{self._state.doing} for {now - self._state.since:.0f} s"
         beats = [_Beat(0.0, 0, "", 0.0)] * self.world.size
-        for rank in range(self.world.size):
-            if self._store.check([str(rank)]):
-                beats[rank] = msgspec.json.decode(self._store.get(str(rank)), type=_Beat)
+        try:
+            for rank in range(self.world.size):
+                if self._store.check([str(rank)]):
+                    beats[rank] = msgspec.json.decode(self._store.get(str(rank)), type=_Beat)
+        except RuntimeError:
+            return "rank 0, which keeps what the ranks say, does not answer"
         silent = [
             f"rank {rank}, not heard of for {now - beat.time:.0f} s"
             for rank, beat in enumerate(beats)
@@ -76,7 +80,8 @@ class StallWatch:
         while not self._ended.wait(min(BEAT, self.patience)):
             state, now = self._state, time.time()
             if self._store is not None:
-                self._store.set(str(self.world.rank), msgspec.json.encode(_renewed(state, now)).decode())
+                with suppress(RuntimeError):  # rank 0 is gone: the next sum over the ranks fails, and tells so
+                    self._store.set(str(self.world.rank), msgspec.json.encode(_renewed(state, now)).decode())
             if now - max(state.since, told) > self.patience:
                 told = now
                 logger.warning("%s, step %d: %s", self.title, state.step, self.report())
