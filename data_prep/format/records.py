@@ -97,7 +97,7 @@ def decode_record(data: bytes) -> Record:
     return _decoder.decode(data)
 
 
-def photograph_key(source: str, image_id: int) -> str:
+def image_key(source: str, image_id: int) -> str:
     """`coco-000000216794`, `vg-0002300001`: a name without a dot, for files and WebDataset keys alike."""
     digits = 10 if source == "vg" else 12
     return f"{source}-{image_id:0{digits}d}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from data_prep.format.manifest import HeldOut, ToldBy
-from data_prep.format.records import photograph_key
+from data_prep.format.records import image_key
 from data_prep.sources.images import SourceImage
 
 COCO = "coco"
@@ -39,7 +39,7 @@ class MergedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def key(self) -> str:
         """Its unique key in the dataset, `coco-000000216794`."""
-        return photograph_key(self.name, self.canonical.dataset_id)
+        return image_key(self.name, self.canonical.dataset_id)
 
     @property
     def split(self) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.format.records import KEY, Annotation, Record, Rle, decode_record, encode_record, photograph_key
+from data_prep.format.records import KEY, Annotation, Record, Rle, decode_record, encode_record, image_key
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(min_size=1, max_size=20)
@@ -65,9 +65,9 @@ def test_another_document_is_no_record() -> None:
 
 @given(st.from_regex(r"[a-z0-9]+", fullmatch=True), st.integers(0, 2**53))
 def test_keys_are_safe_names_without_a_dot(source: str, image_id: int) -> None:
-    assert KEY.fullmatch(photograph_key(source, image_id))
+    assert KEY.fullmatch(image_key(source, image_id))
 
 
 def test_keys_look_as_the_design_says() -> None:
-    assert photograph_key("coco", 216794) == "coco-000000216794"
-    assert photograph_key("vg", 2300001) == "vg-0002300001"
+    assert image_key("coco", 216794) == "coco-000000216794"
+    assert image_key("vg", 2300001) == "vg-0002300001"
