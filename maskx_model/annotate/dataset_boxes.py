@@ -65,7 +65,7 @@ def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> In
 
 
 def _select(data: Dataset, split: str, source: str) -> list[IndexRow]:
-    rows = [row for row in data.rows if row.split == split and source in row.ids]
+    rows = list(data.rows.of_split(split, source))
     if not rows:
         there = sorted({f"{row.split} of {name}" for row in data.rows for name in row.ids})
         raise DataError(f"{data.uri}: has no split {split!r} of source {source!r}; it has {', '.join(there)}")
