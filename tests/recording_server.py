@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 
 Answer = tuple[int, Any]
-"""HTTP status, and what the body holds as JSON."""
+"""HTTP status, and what the body holds as JSON; bytes are the body itself."""
 
 
 class Recorder(NamedTuple):
@@ -44,7 +44,7 @@ def recording_server(answer: Callable[[Asked], Answer]) -> Iterator[Recorder]:
             request = Asked(self.command, self.path, self.rfile.read(length), headers)
             asked.append(request)
             status, content = answer(request)
-            body = json.dumps(content).encode()
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -61,6 +61,11 @@ def is_finished(uri: str, made_from: Origin) -> bool:
     return _damaged_file(uri) is None
 
 
+def holds_model(uri: str) -> bool:
+    """Whether any finished model stands there, undamaged. Needs no torch."""
+    return exists(f"{uri}/manifest.json") and _damaged_file(uri) is None
+
+
 def read_model_manifest(uri: str) -> ModelManifest:
     """Raises CheckpointError where no finished model stands."""
     try:

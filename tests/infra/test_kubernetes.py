@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.image import IMAGE
+from maskx_model.launch.runtime import LABEL
 from tests.infra.rendered import CLUSTERS, KUBERNETES, SERVING, needs_kubectl, pods, rendered, the
 
 pytestmark = needs_kubectl
@@ -84,7 +85,15 @@ def test_a_step_may_do_little(folder: str) -> None:
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
         assert "secrets" not in rule["resources"] or rule["resourceNames"] == ["mlpipeline-minio-artifact"]
     changed = [rule["resources"] for rule in rules if set(rule["verbs"]) & {"create", "update", "patch", "delete"}]
-    assert changed == [["workflowtaskresults"], ["trainjobs"]]
+    assert changed == [["workflowtaskresults"], ["trainjobs", "trainingruntimes"]]
+
+
+@pytest.mark.parametrize("folder", CLUSTERS)
+def test_only_the_ranks_of_trainings_reach_each_other(folder: str) -> None:
+    (ingress,) = the(folder, "NetworkPolicy", "maskx-ranks")["spec"]["ingress"]
+    ranks = {"matchExpressions": [{"key": LABEL, "operator": "Exists"}]}
+    assert ingress == {"from": [{"podSelector": ranks}]}
+    assert the(folder, "NetworkPolicy", "maskx-ranks")["spec"]["podSelector"] == ranks
 
 
 @pytest.mark.parametrize("folder", CLUSTERS)
