@@ -22,17 +22,34 @@ def preflight(
     seed: int,
     weights: str,
     registered_name: str,
+    nodes: str,
     accelerator_type: str,
     accelerator_count: str,
     gpu_node_selector: dict[str, str],
     gpu_tolerations: list[dict[str, str]],
+    sizes: dict[str, str],
     run_id: str,
     dated: bool,
     only_if_changed: bool,
     registers: bool,
     plan: dsl.Output[dsl.Markdown],
 ) -> NamedTuple(  # type: ignore[valid-type]
-    "Outputs", [("root", str), ("sources", list[str]), ("config", str), ("journal", str), ("Output", str)]
+    "Outputs",
+    [
+        ("root", str),
+        ("sources", list[str]),
+        ("config", str),
+        ("journal", str),
+        ("Output", str),
+        ("detector_cpu", str),
+        ("detector_memory", str),
+        ("masks_cpu", str),
+        ("masks_memory", str),
+        ("train_accelerators", str),
+        ("train_node_selector", dict[str, str]),
+        ("train_tolerations", list[dict[str, str]]),
+        ("one_accelerator", str),
+    ],
 ):
     """Check a run's parameters and places, then write its whole configuration and, where no sources are named, the
     preset's toy world.
@@ -53,10 +70,12 @@ def preflight(
         seed: Seed of the toy world and of the trainings; -1 for the configuration's.
         weights: URI of the backbone's weights; empty for the configuration's.
         registered_name: Name in the model registry, which only the last step uses.
+        nodes: Number of nodes of each training, as text.
         accelerator_type: Kubernetes' name for the GPUs that the trainings ask for.
-        accelerator_count: Their number, as text.
+        accelerator_count: Their number on each node, as text.
         gpu_node_selector: Labels of the nodes of their pool.
         gpu_tolerations: Tolerations of their pods.
+        sizes: CPU and memory of a light step and of each training, by the names of the pipeline's parameters.
         run_id: What the orchestrator calls the run.
         dated: Whether the run writes to a folder below `root` that is named by the time.
         only_if_changed: Whether the run ends early if a registered version was made of the same sources,
@@ -68,14 +87,18 @@ def preflight(
         `root`: the run's own. `sources`: those given, or the toy world's. `config`: URI of the whole configuration, for
         the steps that follow. `journal`: URI of what the exit handler reads. `Output`: `changed`, or
         `unchanged` where a registered version was made of the same; KFP's local runner decides by an output of this
-        name only.
+        name only. The others: what the pods of the trainings ask for, which only follow where there are several nodes;
+        `one_accelerator`, of steps that use one at most.
     """
     from data_prep.log import show_log
     from data_prep.storage.storage import write
+    from maskx_model.launch.machines import Machines
+    from maskx_model.launch.own_pods import own_pods
     from maskx_model.preflight.preflight import preflight as run
-    from maskx_model.preflight.request import Accelerators, Request
+    from maskx_model.preflight.request import Request
 
     show_log()
+    machines = Machines(nodes, accelerator_type, accelerator_count, gpu_node_selector, tuple(gpu_tolerations))
     request = Request(
         root=root,
         tracking_uri=tracking_uri,
@@ -90,7 +113,7 @@ def preflight(
         seed=int(seed),
         weights=weights,
         registered_name=registered_name,
-        accelerators=Accelerators(accelerator_type, accelerator_count, gpu_node_selector, tuple(gpu_tolerations)),
+        machines=machines,
         run_id=run_id,
         dated=dated,
         only_if_changed=only_if_changed,
@@ -100,4 +123,4 @@ def preflight(
     write(plan.path, found.markdown.encode())
     plan.metadata.update(root=found.root, fingerprint=found.fingerprint)
     changed = "unchanged" if found.unchanged_since else "changed"
-    return (found.root, list(found.sources), found.config, found.journal, changed)
+    return (found.root, list(found.sources), found.config, found.journal, changed, *own_pods(machines, sizes))

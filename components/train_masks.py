@@ -14,8 +14,18 @@ def train_masks(
     tracking_uri: str,
     experiment: str,
     kind: str,
+    nodes: str,
+    node_cpu: str,
+    node_memory: str,
+    node_accelerators: str,
+    accelerator_kind: str,
+    node_selector: dict[str, str],
+    tolerations: list[dict[str, str]],
 ) -> str:
     """Train the mask branch on the frozen detector (stage 2); resumes from its last checkpoint.
+
+    On one node it trains in its own pod, a process (rank) for each accelerator. On several it creates a TrainJob of
+    Kubeflow Trainer, follows it, and deletes it.
 
     Args:
         dataset: The dataset's URI.
@@ -25,18 +35,25 @@ def train_masks(
         tracking_uri: MLflow's tracking server, which shows the training while it runs; empty for none.
         experiment: The experiment that its run belongs to.
         kind: `transfer`, or `class_agnostic` for the baseline.
+        nodes: Number of nodes, as text. What follows is of each of them, and, but for the accelerators' number, of use
+            only where there are several.
+        node_cpu: CPUs.
+        node_memory: Memory.
+        node_accelerators: Accelerators, as text; "0" for CPUs.
+        accelerator_kind: Kubernetes' name for them.
+        node_selector: Labels of the nodes.
+        tolerations: Tolerations of their pods, as Kubernetes writes them.
 
     Returns:
         The model's URI.
     """
     from data_prep.log import show_log
-    from maskx_model.configure.choose import choose
-    from maskx_model.registry.live_training import FollowedTraining, followed
-    from maskx_model.training.stages import train_masks as run
+    from maskx_model.launch.launch import launch
+    from maskx_model.launch.machines import Machines
+    from maskx_model.launch.training import StageTraining
 
     show_log()
-    settings = choose(config=config)
-    training = FollowedTraining("stage2", dataset, out, settings, {"kind": kind, "detector": detector})
-    with followed(training, tracking_uri, experiment) as observers:
-        run(dataset, detector, out, settings, kind=kind, observers=observers)  # type: ignore[arg-type]  # a Literal
+    pool = (accelerator_kind, node_accelerators, node_selector, tuple(tolerations))
+    training = StageTraining("stage2", dataset, out, config, tracking_uri, experiment, detector, kind)
+    launch(training, Machines(nodes, *pool, node_cpu, node_memory))
     return out

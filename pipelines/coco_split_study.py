@@ -16,11 +16,12 @@ from components.study_splits import study_splits
 from components.study_table import study_table
 from components.train_detector import train_detector
 from maskx_model.preflight.request import CONFIG
-from pipelines.pods import Cluster, fail_at_once, retry
+from pipelines.pods import Cluster, Pool, fail_at_once, retry
 
 NAME = "maskx-coco-split-study"
 EXIF = "auto"
 """Which images are read upright, as `maskx data prepare --exif` has it."""
+NODES = "1"
 AT_ONCE = 4
 """Splits that run at the same time; fixed when the pipeline is compiled."""
 FIGURE_3 = [f"figure3:{size}:{trial}" for size in (20, 30, 40, 50, 60) for trial in (1, 2, 3, 4, 5)]
@@ -42,13 +43,14 @@ FOR_A_STUDY: dict[str, Any] = {
     "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
     "dated": False,
     "only_if_changed": False,
+    "nodes": NODES,
 }
 """What the preflight is told of a pipeline that registers nothing."""
 
 
-def _heavy(cluster: Cluster, task: Any, cpu: Any, memory: Any) -> None:
+def _heavy(cluster: Cluster, pool: Pool, task: Any, cpu: Any, memory: Any) -> None:
     cluster.settle(task, cpu, memory)
-    cluster.accelerate(task)
+    pool.give(task)
     retry(task)
 
 
@@ -98,7 +100,8 @@ def coco_split_study(
         cpu: CPUs of all other steps.
         memory: Memory of all other steps; what they hold in /dev/shm counts.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators of the detector's training, the features and each split, as text; "0" for CPUs.
+        accelerator_count: Accelerators of the detector's training, as text; "0" for CPUs. The features and each split
+            use one.
         gpu_node_selector: Labels of the nodes on which those steps run.
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 
@@ -111,9 +114,19 @@ def coco_split_study(
         "gpu_node_selector": gpu_node_selector,
         "gpu_tolerations": gpu_tolerations,
     }
-    cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
+    cluster = Cluster(volume_claim, s3_secret, mlflow_secret)
+    sizes = {
+        "light_cpu": light_cpu,
+        "light_memory": light_memory,
+        "detector_cpu": cpu,
+        "detector_memory": memory,
+        "masks_cpu": cpu,
+        "masks_memory": memory,
+    }
     asked = {"preset": preset, "config": config, "overrides": overrides, "seed": seed, "weights": weights}
-    checked = preflight(root=root, sources=sources, **asked, **FOR_A_STUDY, **pool)
+    checked = preflight(root=root, sources=sources, **asked, **FOR_A_STUDY, **pool, sizes=sizes)
+    gpus = Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations)
+    one = Pool(accelerator_type, checked.outputs["one_accelerator"], gpu_node_selector, gpu_tolerations)
     planned = study_splits(splits=splits)
     for first in (checked, planned):
         cluster.settle(first, light_cpu, light_memory)
@@ -122,7 +135,18 @@ def coco_split_study(
     dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=whole, exif=EXIF)
     dataset.after(planned)
     detector = train_detector(
-        dataset=dataset.output, out=f"{root}/detector", config=whole, tracking_uri="", experiment=""
+        dataset=dataset.output,
+        out=f"{root}/detector",
+        config=whole,
+        tracking_uri="",
+        experiment="",
+        nodes=NODES,
+        node_cpu=cpu,
+        node_memory=memory,
+        node_accelerators=accelerator_count,
+        accelerator_kind=accelerator_type,
+        node_selector=gpu_node_selector,
+        tolerations=gpu_tolerations,
     )
     features = study_features(
         dataset=dataset.output, detector=detector.output, out=f"{root}/features", config=whole, max_images=max_images
@@ -140,12 +164,12 @@ def coco_split_study(
             max_images=max_images,
         )
         measured.after(features)
-        _heavy(cluster, measured, cpu, memory)
+        _heavy(cluster, one, measured, cpu, memory)
     collected = study_table(splits=dsl.Collected(measured.output), out=f"{root}/study")
     cluster.settle(collected, light_cpu, light_memory)
     retry(collected)
     cluster.settle(dataset, cpu, memory)
     retry(dataset)
-    for task in (detector, features):
-        _heavy(cluster, task, cpu, memory)
+    _heavy(cluster, gpus, detector, cpu, memory)
+    _heavy(cluster, one, features, cpu, memory)
     return collected.outputs["Output"]  # type: ignore[no-any-return]

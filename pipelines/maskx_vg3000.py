@@ -8,6 +8,7 @@ from typing import Any
 
 from kfp import dsl
 
+from components.estimate import estimate as estimate_of_b
 from components.evaluate import evaluate
 from components.finish import finish
 from components.preflight import preflight
@@ -15,30 +16,38 @@ from components.prepare import prepare
 from components.register import register
 from components.train_detector import train_detector
 from components.train_masks import train_masks
-from pipelines.pods import Cluster, fail_at_once, retry
+from pipelines.pods import Cluster, Pool, fail_at_once, retry
 
 NAME = "maskx-vg3000"
 RUN_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 STAGE_2 = {"transfer": "masks-transfer", "class_agnostic": "masks-class-agnostic"}  # kind -> step and folder
 
 
-def _steps(checked: Any, exif: Any, registered_name: Any, tracking_uri: Any) -> dict[str, Any]:
+def _steps(
+    checked: Any, sizes: dict[str, Any], machines: dict[str, Any], exif: Any, estimate: Any, registry: dict[str, Any]
+) -> dict[str, Any]:
     """Everything after the preflight: the way from original files to a registered model, step by step."""
     root, config = checked.outputs["root"], checked.outputs["config"]
-    dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif)
-    followed = {"config": config, "tracking_uri": tracking_uri, "experiment": registered_name}
-    detector = train_detector(dataset=dataset.output, out=f"{root}/detector", **followed)
+    data = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif)
+    dataset = data.output
+    follow = {"config": config, "tracking_uri": registry["tracking_uri"], "experiment": registry["name"], **machines}
+    of_stage1 = {"node_cpu": sizes["detector_cpu"], "node_memory": sizes["detector_memory"]}
+    of_stage2 = {"node_cpu": sizes["masks_cpu"], "node_memory": sizes["masks_memory"]}
+    detector = train_detector(dataset=dataset, out=f"{root}/detector", **follow, **of_stage1)
     heads = {
         name: train_masks(
-            dataset=dataset.output, detector=detector.output, out=f"{root}/{name}", kind=kind, **followed
+            dataset=dataset, detector=detector.output, out=f"{root}/{name}", kind=kind, **follow, **of_stage2
         ).set_display_name(name)
         for kind, name in STAGE_2.items()
     }
     transfer, class_agnostic = heads.values()
+    estimated = estimate_of_b(
+        wanted=estimate, dataset=dataset, detector=detector.output, out=f"{root}/estimate", config=config
+    ).set_display_name("estimate")
     evaluation = evaluate(
         model=transfer.output,
         baseline=class_agnostic.output,
-        dataset=dataset.output,
+        dataset=dataset,
         out=f"{root}/evaluation",
         config=config,
         stages=[detector.output],
@@ -47,14 +56,15 @@ def _steps(checked: Any, exif: Any, registered_name: Any, tracking_uri: Any) -> 
         model=transfer.output,
         evaluation=evaluation.outputs["Output"],
         stages=[detector.output],
-        dataset=dataset.output,
+        dataset=dataset,
         config=config,
-        name=registered_name,
-        tracking_uri=tracking_uri,
         journal=checked.outputs["journal"],
         run_id=RUN_ID,
+        estimate=estimated.outputs["Output"],
+        **registry,
     )
-    return {"prepare": dataset, "detector": detector, **heads, "evaluate": evaluation, "register": registered}
+    steps = {"prepare": data, "detector": detector, **heads, "estimate": estimated}
+    return {**steps, "evaluate": evaluation, "register": registered}
 
 
 @dsl.pipeline(name=NAME, description="Learning to segment every thing: data, detector, masks, evaluation, registry")
@@ -74,6 +84,7 @@ def maskx_vg3000(
     registered_name: str = "maskx",
     dated: bool = False,
     only_if_changed: bool = False,
+    estimate: bool = True,
     volume_claim: str = "maskx",
     s3_secret: str = "maskx-s3",
     mlflow_secret: str = "maskx-mlflow",
@@ -87,6 +98,7 @@ def maskx_vg3000(
     masks_memory: str = "64Gi",
     evaluate_cpu: str = "8",
     evaluate_memory: str = "32Gi",
+    nodes: str = "1",
     accelerator_type: str = "nvidia.com/gpu",
     accelerator_count: str = "1",
     gpu_node_selector: dict[str, str] = {},  # noqa: B006
@@ -113,6 +125,7 @@ def maskx_vg3000(
         registered_name: Name in the model registry.
         dated: Write to a folder below `root` that is named by the time, as scheduled runs do.
         only_if_changed: End early if a registered version was made of the same sources, configuration and code.
+        estimate: Estimate AP on B by leaving classes of A out, for gates and model card: eight more heads to train.
         volume_claim: PersistentVolumeClaim that stands at /data in every step, for `root` and `sources`.
         s3_secret: Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed, AWS_SESSION_TOKEN, AWS_REGION
             and AWS_ENDPOINT_URL_S3. It may be absent, where pods have a role.
@@ -123,27 +136,38 @@ def maskx_vg3000(
         light_memory: Memory of these steps.
         prepare_cpu: CPUs of the preparation.
         prepare_memory: Memory of the preparation.
-        detector_cpu: CPUs of stage 1.
-        detector_memory: Memory of stage 1; what it holds in /dev/shm counts.
-        masks_cpu: CPUs of each training of stage 2.
-        masks_memory: Memory of each training of stage 2.
+        detector_cpu: CPUs of stage 1; of each node, where there are several.
+        detector_memory: Memory of stage 1, likewise; what it holds in /dev/shm counts.
+        masks_cpu: CPUs of each training of stage 2, and of the estimate.
+        masks_memory: Memory of each training of stage 2, and of the estimate.
         evaluate_cpu: CPUs of the evaluation.
         evaluate_memory: Memory of the evaluation.
+        nodes: Nodes of each training, as text; more than one train as a TrainJob of Kubeflow Trainer.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators for each training and for the evaluation, as text; "0" to use CPUs.
+        accelerator_count: Accelerators of each node, as text, with a process each; "0" to use CPUs. Estimate and
+            evaluation use one.
         gpu_node_selector: Labels of the nodes on which those steps run.
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 
     Returns:
         The registered version, `models:/NAME/VERSION`: this run's, or the one since which nothing has changed.
     """
-    pool = {
-        "accelerator_type": accelerator_type,
-        "accelerator_count": accelerator_count,
-        "gpu_node_selector": gpu_node_selector,
-        "gpu_tolerations": gpu_tolerations,
+    sizes = {
+        "light_cpu": light_cpu,
+        "light_memory": light_memory,
+        "detector_cpu": detector_cpu,
+        "detector_memory": detector_memory,
+        "masks_cpu": masks_cpu,
+        "masks_memory": masks_memory,
     }
-    cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
+    machines = {
+        "nodes": nodes,
+        "accelerator_kind": accelerator_type,
+        "node_accelerators": accelerator_count,
+        "node_selector": gpu_node_selector,
+        "tolerations": gpu_tolerations,
+    }
+    cluster = Cluster(volume_claim, s3_secret, mlflow_secret)
     place = {"root": root, "registered_name": registered_name, "tracking_uri": tracking_uri, "run_id": RUN_ID}
     ended = finish(**place)
     cluster.settle(ended, light_cpu, light_memory)
@@ -162,23 +186,35 @@ def maskx_vg3000(
             dated=dated,
             only_if_changed=only_if_changed,
             registers=True,
+            sizes=sizes,
+            nodes=nodes,
+            accelerator_type=accelerator_type,
+            accelerator_count=accelerator_count,
+            gpu_node_selector=gpu_node_selector,
+            gpu_tolerations=gpu_tolerations,
             **place,
-            **pool,
         )
         cluster.settle(checked, light_cpu, light_memory)
         fail_at_once(checked)
         with dsl.If(checked.outputs["Output"] == "changed", name="something-changed"):
-            steps = _steps(checked, exif, registered_name, tracking_uri)
-            for task, cpu, memory, with_gpu in (
-                (steps["prepare"], prepare_cpu, prepare_memory, False),
-                (steps["detector"], detector_cpu, detector_memory, True),
-                (steps["masks-transfer"], masks_cpu, masks_memory, True),
-                (steps["masks-class-agnostic"], masks_cpu, masks_memory, True),
-                (steps["evaluate"], evaluate_cpu, evaluate_memory, True),
-                (steps["register"], light_cpu, light_memory, False),
+            registry = {"name": registered_name, "tracking_uri": tracking_uri}
+            steps = _steps(checked, sizes, machines, exif, estimate, registry)
+            own = checked.outputs
+            one = Pool(accelerator_type, own["one_accelerator"], gpu_node_selector, gpu_tolerations)
+            train = Pool(
+                accelerator_type, own["train_accelerators"], own["train_node_selector"], own["train_tolerations"]
+            )
+            for task, cpu, memory, gpus in (
+                (steps["prepare"], prepare_cpu, prepare_memory, None),
+                (steps["detector"], own["detector_cpu"], own["detector_memory"], train),
+                (steps["masks-transfer"], own["masks_cpu"], own["masks_memory"], train),
+                (steps["masks-class-agnostic"], own["masks_cpu"], own["masks_memory"], train),
+                (steps["estimate"], masks_cpu, masks_memory, one),
+                (steps["evaluate"], evaluate_cpu, evaluate_memory, one),
+                (steps["register"], light_cpu, light_memory, None),
             ):
                 cluster.settle(task, cpu, memory)
                 retry(task)
-                if with_gpu:
-                    cluster.accelerate(task)
+                if gpus:
+                    gpus.give(task)
     return ended.output  # type: ignore[no-any-return]

@@ -32,15 +32,11 @@ BACKOFF, BACKOFF_FACTOR, LONGEST_BACKOFF = "60s", 2.0, "1800s"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Parameters of the pipeline that pods of all steps, or of all steps with GPUs, have in common."""
+    """Parameters of the pipeline that pods of all steps have in common."""
 
     volume_claim: Any
     s3_secret: Any
     mlflow_secret: Any
-    accelerator_type: Any
-    accelerator_count: Any
-    gpu_node_selector: Any
-    gpu_tolerations: Any
 
     def settle(self, task: Any, cpu: Any, memory: Any) -> None:
         """Give a step its resources, volumes, secrets and user, and turn off KFP's cache: each step finds what is done.
@@ -57,12 +53,22 @@ class Cluster:
         for secret, keys in ((self.s3_secret, S3_KEYS), (self.mlflow_secret, MLFLOW_KEYS)):
             kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)
 
-    def accelerate(self, task: Any) -> None:
+
+@dataclass(frozen=True)
+class Pool:
+    """The nodes of a step with accelerators, and how many of these it has."""
+
+    accelerator_type: Any
+    accelerator_count: Any
+    node_selector: Any
+    tolerations: Any
+
+    def give(self, task: Any) -> None:
         """Give a step GPUs of the pool, and the memory through which its loader's processes hand batches over."""
         _pass_on(task, self.accelerator_type, self.accelerator_count)
         task.set_accelerator_type(self.accelerator_type).set_accelerator_limit(self.accelerator_count)
-        kubernetes.add_node_selector_json(task, self.gpu_node_selector)
-        kubernetes.add_toleration_json(task, self.gpu_tolerations)
+        kubernetes.add_node_selector_json(task, self.node_selector)
+        kubernetes.add_toleration_json(task, self.tolerations)
         kubernetes.empty_dir_mount(task, SHARED_MEMORY, "/dev/shm", "Memory", SIZES[SHARED_MEMORY])
 
 

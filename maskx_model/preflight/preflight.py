@@ -9,13 +9,14 @@ from data_prep.sources.options import parse_sources
 from data_prep.storage.storage import write
 from data_prep.toy_world.sources import sources_or_toy_world
 from maskx_model.configure.yaml_text import to_yaml
+from maskx_model.launch.machines import Machines
 from maskx_model.preflight.configuration import resolve
 from maskx_model.preflight.cost import gpu_hours
 from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.fingerprint import fingerprint
 from maskx_model.preflight.journal import Journal, journal_uri, write_journal
 from maskx_model.preflight.markdown import bullets, shown, table
-from maskx_model.preflight.nodes import check_accelerators
+from maskx_model.preflight.nodes import check_accelerators, check_numbers, check_ranks, check_trainer
 from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
 from maskx_model.preflight.places import check_root, check_space, check_tracking, check_weights, gigabytes
 from maskx_model.preflight.request import CONFIG, Request
@@ -83,15 +84,27 @@ def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventor
         wanted = sum(map(bytes_of, inventories.values()))
         free = findings.attempt(check_space, request.root, f"{root}/dataset", wanted)
     weights = None if run is None else findings.attempt(check_weights, run, f"{root}/detector")
-    gpus = findings.attempt(check_accelerators, request.accelerators)
+    machines = _machines(request.machines, run, findings)
     findings.raise_problems()
     assert run is not None, "without a problem there is a configuration"
-    facts = {"weights": str(weights), "accelerators": str(gpus)}
+    facts = {"weights": str(weights), **machines}
     if free is not None:
         facts["free space"] = gigabytes(free)
     for name, inventory in inventories.items():
         facts[f"source {name}"] = f"{len(inventory):,} files, {gigabytes(bytes_of(inventory))}"
     return run, inventories, facts
+
+
+def _machines(asked: Machines, run: RunConfig | None, findings: Findings) -> dict[str, str]:
+    """Check the trainings' machines; returns facts about them."""
+    if not findings.attempt(check_numbers, asked):
+        return {}
+    if run is not None:
+        findings.attempt(check_ranks, run, asked)
+    facts = {"accelerators": str(findings.attempt(check_accelerators, asked))}
+    if asked.several_nodes:
+        facts["nodes"] = str(findings.attempt(check_trainer, asked))
+    return facts
 
 
 def _root_is_writable(root: str) -> bool:

@@ -1,7 +1,8 @@
 """What a pipeline is asked for: its parameters, as the first step gets them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from maskx_model.launch.machines import ON_CPUS, Machines
 
 CONFIG = "config.yaml"
 """The file below the root that holds the run's whole configuration, for all steps that follow."""
@@ -10,25 +11,14 @@ AS_CONFIGURED = -1
 
 
 @dataclass(frozen=True)
-class Accelerators:
-    """The GPUs of a step: Kubernetes' name for the kind, how many (text, as a pod asks), and the pool's node labels and
-    tolerations as Kubernetes writes them."""
-
-    kind: str = "nvidia.com/gpu"
-    count: str = "0"
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    tolerations: tuple[Mapping[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
 class Request:
     """A pipeline's parameters; texts may be empty and numbers AS_CONFIGURED, for what the configuration says.
 
     `root`: URI below which everything is written; `dated`: in a folder there that is named by the time. `sources`: as
     `maskx data prepare` takes them; empty for the preset's toy world. `classes`: 0 for all. `weights`: a file with the
-    backbone's weights. `run_id`: what the orchestrator calls the run. `only_if_changed`: end early if a registered
-    version was made of the same. `registers`: whether a version is registered at the end, so that name and tracking
-    server have to be right.
+    backbone's weights. `machines`: those of each training. `run_id`: what the orchestrator calls the run.
+    `only_if_changed`: end early if a registered version was made of the same. `registers`: whether a version is
+    registered at the end, so that name and tracking server have to be right.
     """
 
     root: str
@@ -44,7 +34,7 @@ class Request:
     seed: int = AS_CONFIGURED
     weights: str = ""
     registered_name: str = "maskx"
-    accelerators: Accelerators = Accelerators()
+    machines: Machines = ON_CPUS
     run_id: str = "local"
     dated: bool = False
     only_if_changed: bool = False

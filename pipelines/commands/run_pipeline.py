@@ -21,6 +21,7 @@ def run_pipeline(
     data: Annotated[Path | None, optional("FOLDER", "preset toy generates its data")] = None,
     mask_classes: MaskClasses = None,
     seed: Annotated[int | None, optional("N", "that of the configuration")] = None,
+    estimate: bool = False,
     registered_name: Annotated[str, arg(metavar="NAME")] = "maskx",
     tracking_uri: Annotated[
         str | None, optional("URI", "MLFLOW_TRACKING_URI, else a file, mlflow.db, in the run's folder")
@@ -40,6 +41,8 @@ def run_pipeline(
             `random:N:SEED`, `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), `toy` (the
             generated world's), or the path of a text file with a class name per line.
         seed: Seed of the trainings, and of the toy world.
+        estimate: Estimate AP on the classes without masks by leaving classes out, for the gates and the model card. It
+            trains eight more heads; a pipeline on a cluster does it unless told not to.
         registered_name: The model's name in the registry.
         tracking_uri: MLflow's tracking server.
 
@@ -56,7 +59,7 @@ def run_pipeline(
     out = local_path(out)
     chosen = configuration.of(preset, "toy")
     chosen = chosen if seed is None else replace(chosen, seed=seed)
-    arguments = arguments_of(out, chosen, data, mask_classes)
+    arguments = {**arguments_of(out, chosen, data, mask_classes), "estimate": estimate}
     out.mkdir(parents=True, exist_ok=True)
     write(out / CONFIG, to_yaml(chosen).encode())
     tracking = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve()}/mlflow.db"

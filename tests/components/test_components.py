@@ -98,6 +98,16 @@ class Written(NamedTuple):
     metadata: dict[str, Any]
 
 
+SIZES = {
+    "light_cpu": "1",
+    "light_memory": "4Gi",
+    "detector_cpu": "8",
+    "detector_memory": "64Gi",
+    "masks_cpu": "6",
+    "masks_memory": "48Gi",
+}
+
+
 def checked(tmp_path: Path, **changes: Any) -> Any:
     """What the preflight step passes on for a toy run on folders with these changes."""
     request = {
@@ -114,10 +124,12 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
         "seed": -1.0,
         "weights": "",
         "registered_name": "maskx",
+        "nodes": "1",
         "accelerator_type": "nvidia.com/gpu",
         "accelerator_count": "0",
         "gpu_node_selector": {},
         "gpu_tolerations": [],
+        "sizes": SIZES,
         "run_id": "one",
         "dated": False,
         "only_if_changed": False,
@@ -128,13 +140,26 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
 
 
 def test_the_preflight_passes_on_sources_and_the_whole_configuration(tmp_path: Path) -> None:
-    root, sources, config, journal, changed = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
+    root, sources, config, journal, changed, *_ = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
     assert (root, changed) == (f"{tmp_path}/root", "changed")
     assert Path(journal).is_file()
     assert sources == [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]
     run = choose(config=config)
     assert (run.seed, run.stage1.steps, run.name) == (4, 7, "toy")
     assert (tmp_path / "plan.md").read_text().startswith("# Plan: preset toy")
+
+
+def test_the_trainings_pods_are_large_where_they_train_and_small_where_they_follow(tmp_path: Path) -> None:
+    pool = {"accelerator_count": "4", "gpu_node_selector": {"pool": "gpu"}, "gpu_tolerations": [{"key": "gpu"}]}
+    trains = checked(tmp_path, **pool)[CONFIG + 3 :]
+    assert trains == ("8", "64Gi", "6", "48Gi", "4", {"pool": "gpu"}, [{"key": "gpu"}], "1")
+    follows = checked(tmp_path, **pool, nodes="2")[CONFIG + 3 :]
+    assert follows == ("1", "4Gi", "1", "4Gi", "0", {}, [], "1")
+
+
+def test_an_estimate_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
+    assert function("estimate")(False, "nowhere", "nowhere", f"{tmp_path}/out", "nowhere", None) == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_a_failing_step_ends_the_run_in_its_own_sentence(broken_data: Path, tmp_
     assert "instances_train2017.json" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert [line for line in done.stdout.splitlines() if line.startswith("[")] == [
-        "[1/8] preflight",
-        "[2/8] prepare",
-        "[3/8] finish",
+        "[1/9] preflight",
+        "[2/9] prepare",
+        "[3/9] finish",
     ]
     assert "Traceback" in (tmp_path / "out" / "pipeline.log").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}

@@ -42,6 +42,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "registered_name": "maskx",
         "dated": False,
         "only_if_changed": False,
+        "estimate": True,
         "volume_claim": "maskx",
         "s3_secret": "maskx-s3",
         "mlflow_secret": "maskx-mlflow",
@@ -55,6 +56,7 @@ def test_the_parameters_are_a_fixed_surface(documents: list[dict[str, Any]]) -> 
         "masks_memory": "64Gi",
         "evaluate_cpu": "8",
         "evaluate_memory": "32Gi",
+        "nodes": "1",
         "accelerator_type": "nvidia.com/gpu",
         "accelerator_count": "1",
         "gpu_node_selector": {},
@@ -116,20 +118,49 @@ def reads(field: dict[str, str]) -> str:
     return field["componentInputParameter"].removeprefix("pipelinechannel--")
 
 
-def test_training_and_evaluation_ask_for_the_accelerator_shared_memory_and_nodes(
-    documents: list[dict[str, Any]],
-) -> None:
-    heavy = {"exec-train-detector", "exec-train-masks", "exec-train-masks-2", "exec-evaluate"}
+TRAININGS = {"exec-train-detector", "exec-train-masks", "exec-train-masks-2"}
+WITH_ONE = {"exec-estimate", "exec-evaluate"}
+
+
+def test_what_a_model_runs_on_asks_for_the_accelerator_shared_memory_and_nodes(documents: list[dict[str, Any]]) -> None:
     executors = documents[0]["deploymentSpec"]["executors"]
-    with_accelerator = {name for name, each in executors.items() if "accelerator" in each["container"]["resources"]}
-    assert with_accelerator == heavy
+    accelerators = {name: each["container"]["resources"].get("accelerator") for name, each in executors.items()}
+    counts = {
+        name: each["resourceCount"].split("--")[1].removesuffix("']}}") for name, each in accelerators.items() if each
+    }
+    trains, one = "preflight-train_accelerators", "preflight-one_accelerator"
+    assert counts == dict.fromkeys(TRAININGS, trains) | dict.fromkeys(WITH_ONE, one)
     kubernetes = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    for settings in (kubernetes[name] for name in heavy):
+    for name in TRAININGS | WITH_ONE:
+        settings, own = kubernetes[name], "preflight-train_" if name in TRAININGS else "gpu_"
         assert {"mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi", "volumeName": "shared-memory"} in (
             settings["emptyDirMounts"]
         )
-        assert reads(settings["nodeSelector"]["nodeSelectorJson"]) == "gpu_node_selector"
-        assert reads(settings["tolerations"][0]["tolerationJson"]) == "gpu_tolerations"
+        assert reads(settings["nodeSelector"]["nodeSelectorJson"]) == f"{own}node_selector"
+        assert reads(settings["tolerations"][0]["tolerationJson"]) == f"{own}tolerations"
+
+
+def test_a_training_is_told_the_nodes_that_were_asked_for(documents: list[dict[str, Any]]) -> None:
+    """Its own pod's resources, which are small where it follows a TrainJob, come beside, under KFP's names for them."""
+    expected = {
+        "nodes": "nodes",
+        "node_accelerators": "accelerator_count",
+        "accelerator_kind": "accelerator_type",
+        "node_selector": "gpu_node_selector",
+        "tolerations": "gpu_tolerations",
+    }
+    for name, step in steps_of(documents[0]).items():
+        if name.startswith("train-"):
+            stage = "detector" if name == "train-detector" else "masks"
+            sizes = {"node_cpu": f"{stage}_cpu", "node_memory": f"{stage}_memory"}
+            given = step["inputs"]["parameters"]
+            assert {field: reads(given[field]) for field in expected | sizes} == expected | sizes
+
+
+def test_the_estimate_reaches_the_registry(documents: list[dict[str, Any]]) -> None:
+    steps = steps_of(documents[0])
+    assert reads(steps["estimate"]["inputs"]["parameters"]["wanted"]) == "estimate"
+    assert steps["register"]["inputs"]["parameters"]["estimate"]["taskOutputParameter"]["producerTask"] == "estimate"
 
 
 def pod_fields(executor: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -27,6 +27,6 @@ def test_nothing_is_prepared_or_trained(tmp_path: Path, capsys: pytest.CaptureFi
     arguments = {"root": str(out), "tracking_uri": uri, "preset": "toy", "overrides": SMALL, "accelerator_count": "0"}
     assert run_locally({**arguments, "only_if_changed": True}, out) == "models:/maskx/1"
     shown = capsys.readouterr().out
-    assert [line for line in shown.splitlines() if line.startswith("[")] == ["[1/8] preflight", "[2/8] finish"]
+    assert [line for line in shown.splitlines() if line.startswith("[")] == ["[1/9] preflight", "[2/9] finish"]
     assert "nothing has changed since models:/maskx/1 was made" in shown
     assert {path.name for path in out.iterdir()} == {"costs.json", "kfp", "pipeline.log", "runs"}

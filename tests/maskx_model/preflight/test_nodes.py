@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.preflight.nodes import check_accelerators
-from maskx_model.preflight.request import Accelerators
+from maskx_model.launch.machines import Machines
+from maskx_model.preflight.nodes import check_accelerators, check_ranks, check_trainer
+from maskx_model.presets import get_preset
 from tests.recording_server import Answer, Recorder, recording_server
 
 TAINT = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
@@ -54,32 +55,65 @@ def cluster(answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_nodes_with_enough_of_them_are_counted(cluster: Recorder) -> None:
-    assert check_accelerators(Accelerators(count="1")) == "1 × nvidia.com/gpu: 1 of 3 nodes have them"
+    assert check_accelerators(Machines(count="1")) == "1 × nvidia.com/gpu: 1 of 3 nodes have them"
     assert cluster.asked[0].path == "/api/v1/nodes"
 
 
 def test_a_tainted_pool_needs_its_toleration(cluster: Recorder) -> None:
-    asked = Accelerators(count="8", node_selector={"pool": "large"}, tolerations=(TOLERATION,))
+    asked = Machines(count="8", node_selector={"pool": "large"}, tolerations=(TOLERATION,))
     assert "1 of 3 nodes have them" in check_accelerators(asked)
-    assert "the step will wait" in check_accelerators(Accelerators(count="8", node_selector={"pool": "large"}))
+    assert "the step will wait" in check_accelerators(Machines(count="8", node_selector={"pool": "large"}))
 
 
 def test_a_pool_of_smaller_nodes_is_a_mistake(cluster: Recorder) -> None:
     with pytest.raises(ConfigError, match="accelerator_count 2: no node with pool=small has more than 1 nvidia"):
-        check_accelerators(Accelerators(count="2", node_selector={"pool": "small"}))
+        check_accelerators(Machines(count="2", node_selector={"pool": "small"}))
+
+
+def test_as_many_nodes_are_needed_as_are_asked_for(cluster: Recorder) -> None:
+    told = check_accelerators(Machines(nodes="2", count="1"))
+    assert told == "2 × 1 × nvidia.com/gpu: 1 of 2 such nodes now; the step will wait"
 
 
 def test_a_pool_that_has_no_node_yet_is_none(cluster: Recorder) -> None:
-    told = check_accelerators(Accelerators(count="2", node_selector={"pool": "spot"}))
+    told = check_accelerators(Machines(count="2", node_selector={"pool": "spot"}))
     assert told == "2 × nvidia.com/gpu: no node has them now among those with pool=spot; the step will wait"
+
+
+@pytest.mark.parametrize("answer", [(200, {"kind": "ClusterTrainingRuntime"})])
+def test_several_nodes_train_as_a_train_job(cluster: Recorder) -> None:
+    assert check_trainer(Machines(nodes="2")) == "2 nodes, by a TrainJob"
+    assert "/clustertrainingruntimes/torch-distributed" in cluster.asked[0].path
+
+
+@pytest.mark.parametrize("answer", [(404, b"404 page not found")])
+def test_several_nodes_need_kubeflow_trainer(cluster: Recorder) -> None:
+    with pytest.raises(ConfigError, match="no runtime torch-distributed; install Kubeflow Trainer"):
+        check_trainer(Machines(nodes="2"))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "count", "message"),
+    [
+        ("1", "3", "nodes 1, accelerator_count 3: 3 ranks cannot share stage1.images_per_batch 8 evenly"),
+        ("2", "8", "16 ranks cannot share stage1.images_per_batch 8 evenly; choose a multiple of 16"),
+    ],
+)
+def test_ranks_that_cannot_share_a_batch_are_a_mistake(nodes: str, count: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_ranks(get_preset("toy"), Machines(nodes=nodes, count=count))
+
+
+def test_the_batch_of_cached_rois_is_shared_too() -> None:
+    check_ranks(get_preset("toy"), Machines(nodes="2", count="4"))
 
 
 @pytest.mark.parametrize("answer", [(403, {"kind": "Status", "reason": "Forbidden"})])
 def test_an_account_that_may_not_look_says_so(cluster: Recorder) -> None:
-    assert "the service account may not list nodes" in check_accelerators(Accelerators(count="1"))
+    assert "the service account may not look" in check_accelerators(Machines(count="1"))
 
 
 def test_without_a_cluster_nothing_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
-    assert "the cluster's nodes cannot be seen" in check_accelerators(Accelerators(count="1"))
-    assert check_accelerators(Accelerators(count="0")) == "none asked for: CPUs"
+    assert "the cluster's nodes cannot be seen" in check_accelerators(Machines(count="1"))
+    assert check_accelerators(Machines(count="0")) == "none asked for: CPUs"

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.configure.choose import choose
+from maskx_model.launch.machines import Machines
 from maskx_model.preflight.configuration import resolve
 from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.preflight import preflight
-from maskx_model.preflight.request import Accelerators, Request
+from maskx_model.preflight.request import Request
 from maskx_model.run_config import RunConfig
 from tests.recording_server import recording_server
 
@@ -78,7 +79,9 @@ def test_what_is_wrong_in_five_ways_is_told_in_five_lines(requested: Requested, 
         ({"registered_name": "team/maskx"}, "name 'team/maskx': use letters"),
         ({"preset": "coco_r50", "overrides": ("detector.weights=none",)}, "no sources: preset coco_r50 brings no data"),
         ({"weights": "resnet.pth"}, "preset toy has a small backbone"),
-        ({"accelerators": Accelerators(count="two")}, "accelerator_count 'two'"),
+        ({"machines": Machines(count="two")}, "accelerator_count 'two'"),
+        ({"machines": Machines(nodes="0")}, "nodes '0': write a number as text, from"),
+        ({"machines": Machines(count="3")}, "3 ranks cannot share stage1.images_per_batch"),
     ],
 )
 def test_each_mistake_is_told(requested: Requested, change: dict[str, object], message: str) -> None:

@@ -1,0 +1,64 @@
+"""A training step whose pod has two accelerators: two ranks, started for real, here on the CPU."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from data_prep.format.reader import Dataset
+from data_prep.storage.errors import CheckpointError, MaskxError
+from maskx_model.registry.mlflow_run import connected
+from maskx_model.training.termination import EXIT_CODE
+from tests.components.small_training import arguments, run
+from tests.maskx_model.killing import REPOSITORY, newest_step
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+def losses(out: str) -> list[float]:
+    return [msgspec.json.decode(line)["loss"] for line in Path(out, "metrics.jsonl").read_bytes().splitlines()]
+
+
+def test_they_learn_what_one_process_does_and_the_first_is_followed(toy_dataset: Dataset, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    one = run(arguments(tmp_path, toy_dataset.uri, "one", 3))
+    asked = arguments(tmp_path, toy_dataset.uri, "two", 3, node_accelerators="2", tracking_uri=uri)
+    two = run(asked)
+    assert losses(two) == pytest.approx(losses(one), rel=1e-5)
+    with connected(uri) as client:
+        (experiment,) = client.search_experiments(filter_string="name = 'maskx'")
+        followed = [each for each in client.search_runs([experiment.experiment_id]) if "loss" in each.data.metrics]
+    assert [(each.info.status, each.data.metrics["loss"]) for each in followed] == [("FINISHED", losses(two)[-1])]
+    assert run(asked) == two  # finished: no rank is started
+    with pytest.raises(CheckpointError, match="holds a model of"):
+        run(arguments(tmp_path, toy_dataset.uri, "two", 4, node_accelerators="2"))
+
+
+def test_a_step_fails_with_the_error_of_its_rank(toy_dataset: Dataset, tmp_path: Path) -> None:
+    asked = arguments(tmp_path, toy_dataset.uri, "out", 3, batch=3, node_accelerators="2")
+    with pytest.raises(MaskxError, match=r"^rank \d: ConfigError: 3 in a batch cannot be shared evenly by 2 ranks"):
+        run(asked)
+
+
+def test_sigterm_reaches_the_ranks_and_no_step_is_lost(toy_dataset: Dataset, tmp_path: Path) -> None:
+    asked = arguments(tmp_path, toy_dataset.uri, "out", 400, node_accelerators="2")
+    command = [sys.executable, "-m", "tests.components.small_training", json.dumps(asked)]
+    step = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    checkpoints = tmp_path / "out" / "checkpoint"
+    give_up = time.monotonic() + 120
+    while newest_step(checkpoints) < 2:
+        assert step.poll() is None and time.monotonic() < give_up, step.communicate()
+        time.sleep(0.02)
+    step.send_signal(signal.SIGTERM)
+    _, errors = step.communicate(timeout=120)
+    assert step.returncode == EXIT_CODE, errors[-3000:]
+    assert f"SIGTERM; step {newest_step(checkpoints)} is saved" in errors
