@@ -16,6 +16,7 @@ from maskx_model.registry.mlflow_run import connected
 from maskx_model.training.termination import EXIT_CODE
 from tests.components.small_training import arguments, run
 from tests.maskx_model.killing import REPOSITORY, newest_step
+from tests.maskx_model.launch.small_cluster import SmallCluster, small_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,9 @@ def losses(out: str) -> list[float]:
     return [msgspec.json.decode(line)["loss"] for line in Path(out, "metrics.jsonl").read_bytes().splitlines()]
 
 
-def test_they_learn_what_one_process_does_and_the_first_is_followed(toy_dataset: Dataset, tmp_path: Path) -> None:
+def test_they_learn_what_one_process_does_and_the_first_is_followed(
+    toy_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     one = run(arguments(tmp_path, toy_dataset.uri, "one", 3))
     asked = arguments(tmp_path, toy_dataset.uri, "two", 3, node_accelerators="2", tracking_uri=uri)
@@ -39,6 +42,11 @@ def test_they_learn_what_one_process_does_and_the_first_is_followed(toy_dataset:
         followed = [each for each in client.search_runs([experiment.experiment_id]) if "loss" in each.data.metrics]
     assert [(each.info.status, each.data.metrics["loss"]) for each in followed] == [("FINISHED", losses(two)[-1])]
     assert run(asked) == two  # finished: no rank is started
+    with small_cluster(SmallCluster(), tmp_path) as (server, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert run(asked | {"nodes": "2"}) == two  # nor a TrainJob
+        assert "POST" not in {each.method for each in server.asked}
     with pytest.raises(CheckpointError, match="holds a model of"):
         run(arguments(tmp_path, toy_dataset.uri, "two", 4, node_accelerators="2"))
 
