@@ -1,5 +1,6 @@
 """The choice of where the Beam graph runs: in this process, in several processes of this machine, or on a cluster."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ class Engine:
             if ours := _OUR_OPTIONS.get(option.partition("=")[0]):
                 raise ConfigError(f"--beam {option}: give it as {ours}")
 
+    @property
+    def threads(self) -> int | None:
+        """Threads that each of several processes of this machine may compute with; None for a library's own number."""
+        return max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else None
+
     def check_paths(self, out: str, sources: tuple[str, ...]) -> None:
         """Raise ConfigError for a relative path, which workers of a cluster could not follow, and for a zip as a
         source's folder, which is unpacked on this machine alone."""
@@ -53,5 +59,9 @@ class Engine:
                 raise ConfigError(f"--source {source}: with --runner, unpack the zip where all workers see it")
             paths += [(path, f"--source {source}") for path in source.partition(":")[2].split(",")]
         for path, option in paths:
-            if self.runner and "://" not in path and not Path(path).is_absolute():
-                raise ConfigError(f"{option}: with --runner, give {path} as a whole path, as the workers see it")
+            self.check_path(path, option)
+
+    def check_path(self, path: str, option: str) -> None:
+        """Raise ConfigError for a relative path, which workers of a cluster could not follow."""
+        if self.runner and "://" not in path and not Path(path).is_absolute():
+            raise ConfigError(f"{option}: with --runner, give {path} as a whole path, as the workers see it")

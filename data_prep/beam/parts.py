@@ -18,10 +18,14 @@ def run_parts(engine: Engine, out: str, command: str, parts: Sequence[int], work
     """
 
     def build(pipeline: beam.Pipeline) -> None:
-        numbers = pipeline | "Number the parts" >> beam.Create(list(parts)) | "Distribute" >> beam.Reshuffle()
-        _ = numbers | "Do a part" >> beam.ParDo(DoPart(work))
+        _ = distributed(pipeline, parts) | "Do a part" >> beam.ParDo(DoPart(work))
 
     run_graph(engine, job_name(out, command), build)
+
+
+def distributed(pipeline: beam.Pipeline, parts: Sequence[int]) -> beam.PCollection:
+    """The numbers of the parts, spread over the workers."""
+    return pipeline | "Number the parts" >> beam.Create(list(parts)) | "Distribute" >> beam.Reshuffle()
 
 
 class DoPart(beam.DoFn):

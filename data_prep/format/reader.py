@@ -60,13 +60,14 @@ class Dataset:
         position = pc.index(self.index["key"], key).as_py()
         return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
-    def select(self, split: str, source: str) -> Rows:
-        """The images of a split that `source` has annotated; raises DataError with those there are if none."""
+    def select(self, split: str, source: str | None = None) -> Rows:
+        """The images of a split, those that `source` has annotated if it is named; raises DataError with the splits and
+        sources there are if none."""
         rows = self.rows.of_split(split, source)
         if not rows:
             raise DataError(
-                f"{self.uri}: split {split!r} has no image of source {source!r}; the dataset has "
-                f"{self._splits_and_sources()}; name a split and a source of these"
+                f"{self.uri}: split {split!r} has no image{f' of source {source!r}' if source else ''}; the dataset "
+                f"has {self._splits_and_sources()}; name {'a split and a source' if source else 'a split'} of these"
             )
         return rows
 
@@ -103,11 +104,14 @@ class Dataset:
 
     def read_both(self, row: IndexRow) -> tuple[npt.NDArray[np.uint8], Record]:
         """The image as its record means it, uint8 [H, W, 3] RGB, and the record, which stands beside it: one read."""
+        image, record = self.read_encoded(row)
+        return decode_rgb(image, f"{self.uri}/{row.shard}: {row.key}", upright=record.upright), record
+
+    def read_encoded(self, row: IndexRow) -> tuple[bytes, Record]:
+        """The image's bytes and the record: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
-        record = self.decode(row, data[-row.record_length :])
-        name = f"{self.uri}/{row.shard}: {row.key}"
-        return decode_rgb(data[: row.image_length], name, upright=record.upright), record
+        return data[: row.image_length], self.decode(row, data[-row.record_length :])
 
     def decode(self, row: IndexRow, data: bytes) -> Record:
         """The record whose bytes stand where the row says; raises DataError if they are damaged."""

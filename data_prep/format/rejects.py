@@ -1,4 +1,4 @@
-"""`rejects.parquet`: a row per record that was rejected for being broken."""
+"""`rejects.parquet`: a row per record that was rejected for being broken. How many may be."""
 
 from typing import Literal
 
@@ -8,6 +8,9 @@ import pyarrow as pa
 from data_prep.format.parquet import write_tables
 
 EXCERPT_LENGTH = 200
+# A set of a few images is not refused for a handful of broken records: up to 10 are allowed, but never above a quarter.
+ALWAYS_ALLOWED = 10
+NEVER_ALLOWED = 4
 
 Kind = Literal["photograph", "object", "mask"]
 """A `mask` is lost, but its object is used."""
@@ -34,6 +37,11 @@ def excerpt(data: bytes | str) -> str:
     """The first 200 characters, as text whatever the bytes are."""
     text = data if isinstance(data, str) else data[: 4 * EXCERPT_LENGTH].decode("utf-8", errors="replace")
     return text[:EXCERPT_LENGTH]
+
+
+def allowed_rejects(listed: int, max_rejected: float) -> float:
+    """The number of broken records allowed among `listed` ones, with the fraction `max_rejected`, 0 to 1."""
+    return max(max_rejected * listed, min(ALWAYS_ALLOWED, listed // NEVER_ALLOWED))
 
 
 SCHEMA = pa.schema(

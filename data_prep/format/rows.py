@@ -79,14 +79,16 @@ class Rows(Sequence[IndexRow]):
         codes, names = _encoded(self.columns.table[column].chunks)
         return codes[self.positions], names
 
-    def of_split(self, split: str, source: str) -> "Rows":
-        """Those of a split that the source has annotated."""
+    def of_split(self, split: str, source: str | None = None) -> "Rows":
+        """Those of a split, which the source has annotated if one is named."""
         codes, names = self.texts("split")
-        annotated = np.zeros(self.columns.table.num_rows, np.bool_)
-        for rows, _ in _values(self.columns.table["ids"], source):
-            annotated[rows] = True
         here = codes == names.index(split) if split in names else np.zeros(len(self), np.bool_)
-        return self.take(np.flatnonzero(here & annotated[self.positions]))
+        if source is not None:
+            annotated = np.zeros(self.columns.table.num_rows, np.bool_)
+            for rows, _ in _values(self.columns.table["ids"], source):
+                annotated[rows] = True
+            here &= annotated[self.positions]
+        return self.take(np.flatnonzero(here))
 
     def showing(self, source: str, names: Collection[str]) -> "Rows":
         """Those in which the source has annotated a class of these names."""

@@ -1,11 +1,9 @@
 """Whether too much of a source is broken, and the proof that no object was lost."""
 
+from data_prep.format.rejects import allowed_rejects
 from data_prep.sources.counts import Counts, RefusedError, increase, top_rejects
 from data_prep.sources.reasons import EXCLUDED_OBJECTS
 
-# A set of a few images is not refused for a handful of broken records: up to 10 are allowed, but never above a quarter.
-ALWAYS_ALLOWED = 10
-NEVER_ALLOWED = 4
 _NAMES = {"photograph": "images", "object": "objects"}
 
 
@@ -25,11 +23,6 @@ def check_ceiling(total: Counts, max_rejected: float) -> None:
     for source, boxes in total.boxes.items():
         if trouble := boxes.trouble():
             raise RefusedError(f"source {source}: {trouble}; write them anew", total)
-
-
-def allowed_rejects(listed: int, max_rejected: float) -> float:
-    """The number of broken records allowed among `listed` ones."""
-    return max(max_rejected * listed, min(ALWAYS_ALLOWED, listed // NEVER_ALLOWED))
 
 
 def check_nothing_lost(total: Counts) -> None:

@@ -36,8 +36,8 @@ from maskx_model.annotate.work import (
     work_folder,
     write_plan,
 )
-from maskx_model.artifacts.model_folder import model_hash
-from maskx_model.artifacts.origin import Origin
+from maskx_model.artifacts.model_folder import model_hash, model_name
+from maskx_model.artifacts.origin import Origin, check_same_run
 from maskx_model.config import PLAIN, Compute
 from maskx_model.inference.segmenter import Segmenter, model_folder
 
@@ -97,12 +97,12 @@ def annotate(options: AnnotateOptions) -> Summary:
         kept = read_kept_calibration(folder, model_hash(folder))
         made_from = _origin(options, folder, kept)
         if (finished := read_summary(out)) is not None:
-            _require_same(out, finished.made_from, made_from)
+            check_same_run(out, finished.made_from, made_from)
             logger.info("%s: finished already, nothing to do", out)
             return finished
         planned = read_plan(out)
         if planned is not None:
-            _require_same(out, planned.made_from, made_from)
+            check_same_run(out, planned.made_from, made_from)
         segmenter = Segmenter.load(folder, options.compute)
         inputs = _inputs(options, out, begun=planned is not None)
         if planned is None:
@@ -111,13 +111,8 @@ def annotate(options: AnnotateOptions) -> Summary:
         calibration = _calibration(options, segmenter, folder, kept, made_from)
         work = SegmentPart(out, folder, str(made_from["model"]), options.compute, options.tolerance)
         segment_parts(out, planned, work, options.engine)
-    mark = Mark(_model_name(options.model), str(made_from["model"]), calibration)
+    mark = Mark(model_name(options.model), str(made_from["model"]), calibration)
     return _finish(out, planned, inputs, mark, segmenter)
-
-
-def _model_name(model: str) -> str:
-    """With the folder above: many models are called alike."""
-    return model if model.startswith("models:/") else "/".join(absolute(model).split("/")[-2:])
 
 
 def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None) -> Origin:
@@ -142,14 +137,6 @@ def _calibrated_on(options: AnnotateOptions, kept: KeptCalibration | None) -> st
     if options.calibrate is not None:
         return sha256(manifest_uri(options.calibrate))
     return None if kept is None else kept.dataset
-
-
-def _require_same(out: str, before: Origin, made_from: Origin) -> None:
-    different = sorted(name for name in made_from if before.get(name) != made_from[name])
-    if different:
-        raise ConfigError(
-            f"{out}: holds a run with another {', '.join(different)}; choose another folder, or delete this one"
-        )
 
 
 def _inputs(options: AnnotateOptions, out: str, begun: bool) -> list[Input]:

@@ -1,11 +1,12 @@
 """Which objects of which images are segmented: read the annotation files once, and cut the images into parts."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.beam.part_files import cut
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.plan.image_files import ImageFiles
 from data_prep.sources.coco import CocoListing, list_coco
@@ -78,13 +79,8 @@ def make_plan(
     used, objects["image"] = np.unique(objects["image"], return_inverse=True)
     listed = [image for given in inputs for image in given.images]
     images = [listed[position] for position in used.tolist()]
-    plan = Plan(made_from, tuple(files), tuple(cut(len(images))), dict(outcomes), dict(unknown.most_common()))
+    plan = Plan(made_from, tuple(files), tuple(cut(len(images), PART)), dict(outcomes), dict(unknown.most_common()))
     return plan, images, objects
-
-
-def cut(images: int) -> Iterable[tuple[int, int]]:
-    """Parts of that many images, from … to before …."""
-    return [(start, min(start + PART, images)) for start in range(0, images, PART)]
 
 
 def _whole(path: str) -> str:

@@ -25,7 +25,7 @@ from maskx_model.annotate.work import (
     Objects,
     PartResult,
     Plan,
-    part_uri,
+    part_files,
     plan_version,
     read_images,
     read_objects,
@@ -75,7 +75,7 @@ class SegmentPart:
                 self._segment(segmenter, pixels, boxed, result)
             done(1)
         kept = msgspec.structs.replace(result, problems=result.problems[:PROBLEMS])
-        write(part_uri(self.out, part), msgspec.json.encode(kept))
+        write(part_files(self.out).uri(part), msgspec.json.encode(kept))
 
     def _segment(self, segmenter: Segmenter, pixels: Pixels, boxed: Objects, result: PartResult) -> None:
         boxes, inside = clipped(boxed["box"], pixels.shape[1], pixels.shape[0])

@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.beam.part_files import PartFiles
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, info, list_files, read, write
+from data_prep.storage.storage import exists, info, read, write
 from maskx_model.artifacts.origin import Origin
 
 OBJECT = np.dtype([("image", "<i4"), ("file", "<i4"), ("number", "<i8"), ("label", "<i4"), ("box", "<f8", 4)])
@@ -107,20 +108,14 @@ def read_objects(out: str) -> Objects:
     return objects
 
 
-def part_uri(out: str, part: int) -> str:
-    """The file of a finished part."""
-    return f"{work_folder(out)}/parts/{part:06d}.json"
-
-
-def finished_parts(out: str) -> set[int]:
-    """The parts that are done."""
-    names = list_files(f"{work_folder(out)}/parts")
-    return {int(name.removesuffix(".json")) for name in names if not name.startswith(".") and name.endswith(".json")}
+def part_files(out: str) -> PartFiles:
+    """The files of the parts."""
+    return PartFiles(f"{work_folder(out)}/parts", ".json")
 
 
 def read_part(out: str, part: int) -> PartResult:
     """The result of a part; raises DataError if it is damaged."""
-    uri = part_uri(out, part)
+    uri = part_files(out).uri(part)
     try:
         return msgspec.json.decode(read(uri), type=PartResult)
     except JSON_ERRORS as error:

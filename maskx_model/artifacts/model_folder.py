@@ -9,6 +9,7 @@ import msgspec
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from data_prep.storage.errors import CheckpointError, DataError
 from data_prep.storage.storage import (
+    absolute,
     exists,
     read,
     remove,
@@ -78,6 +79,11 @@ def read_model_manifest(uri: str) -> ModelManifest:
         ) from None
 
 
+def model_name(uri: str) -> str:
+    """What people see: a registered model's address, or a folder with the one above it, for many are called alike."""
+    return uri if uri.startswith("models:/") else "/".join(absolute(uri).split("/")[-2:])
+
+
 def model_hash(uri: str) -> str:
     """SHA-256 of a model's manifest, which holds the hashes of all its files."""
     read_model_manifest(uri)
@@ -100,6 +106,12 @@ def save_model(uri: str, loaded: LoadedModel, made_from: Origin, metrics: bytes 
     write(f"{uri}/manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
 
 
+def read_model_config(uri: str) -> ModelConfig:
+    """What a finished model consists of; needs no torch. Raises CheckpointError where there is none."""
+    read_model_manifest(uri)
+    return _read_description(uri).model
+
+
 def load_model(uri: str, device: str | None = None) -> LoadedModel:
     """A finished model, in eval mode on `device` (None: a GPU if there is one).
 
@@ -113,10 +125,7 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
 
     if damaged := _damaged_file(uri):
         raise CheckpointError(f"{uri}/{damaged}: missing or changed since the model was saved; train it again")
-    try:
-        description = msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
-    except msgspec.DecodeError as error:
-        raise CheckpointError(f"{uri}/config.json: written by another version of maskx ({error})") from None
+    description = _read_description(uri)
     vocabulary = read_vocabulary(f"{uri}/vocabulary.json")
     config = description.model
     model: nn.Module = (
@@ -133,6 +142,13 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
         ) from None
     model.to(resolve_device(device)).to(memory_format=torch.channels_last)
     return LoadedModel(model.eval(), config, vocabulary, description.mask_classes)
+
+
+def _read_description(uri: str) -> _Description:
+    try:
+        return msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{uri}/config.json: written by another version of maskx ({error})") from None
 
 
 def _damaged_file(uri: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 
-from data_prep.storage.errors import CheckpointError
+from data_prep.storage.errors import CheckpointError, ConfigError
 
 Origin = dict[str, str | int | float | None]
 """What a model was made from: hashes of its inputs, its settings, and the versions of the code."""
@@ -26,6 +26,15 @@ def check_same_origin(what: str, before: Origin, made_from: Origin) -> None:
     if different:
         raise CheckpointError(
             f"{what} a training with another {', '.join(different)}; choose another output folder, or delete this one"
+        )
+
+
+def check_same_run(out: str, before: Origin, made_from: Origin) -> None:
+    """Raise ConfigError if `out` holds the work of another run, finished or not, which this one would mix with."""
+    different = sorted(name for name in made_from if before.get(name) != made_from[name])
+    if different:
+        raise ConfigError(
+            f"{out}: holds a run with another {', '.join(different)}; choose another folder, or delete this one"
         )
 
 

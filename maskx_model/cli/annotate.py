@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from data_prep.arguments import BeamOptions, Grouped, Number, Runner, Uri, optional
+from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
-from maskx_model.cli.arguments import TrackingUri
+from maskx_model.cli.arguments import EngineOptions, TrackingUri
 from maskx_model.cli.model_options import InferenceComputeOptions
 
 
@@ -57,21 +57,6 @@ class MaskFileOptions:
         return (1.0 if self.tolerance is None else self.tolerance) if self.polygons else None
 
 
-@dataclass(frozen=True)
-class EngineOptions:
-    """Where the masks are made.
-
-    Attributes:
-        workers: Number of processes of this machine.
-        runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
-        beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more.
-    """
-
-    workers: Number = 1
-    runner: Runner = None
-    beam: BeamOptions = ()
-
-
 def annotate(
     model: Annotated[Positional[str], arg(metavar="MODEL")],
     out: Uri,
@@ -96,7 +81,6 @@ def annotate(
     Example:
         maskx annotate masks --source mine=coco:boxes.json,photos --out annotated --calibrate dataset
     """
-    from data_prep.beam.engine import Engine
     from maskx_model.annotate.annotate import AnnotateOptions
     from maskx_model.annotate.annotate import annotate as run
     from maskx_model.annotate.summary import describe
@@ -111,7 +95,7 @@ def annotate(
         replace=boxes.replace,
         tolerance=masks.pixels,
         calibrate=masks.calibrate,
-        engine=Engine(engine.runner, engine.beam, engine.workers),
+        engine=engine.engine,
         compute=computation.compute,
         tracking_uri=tracking_uri,
     )

@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 from tyro.conf import UseAppendAction, arg
 
-from data_prep.arguments import named, optional
+from data_prep.arguments import BeamOptions, Number, Runner, named, optional
+from data_prep.beam.engine import Engine
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import ClassificationLossKind, Schedule
 from maskx_model.presets import PRESETS
@@ -68,6 +69,26 @@ class DetectorOptions:
     def applied_to(self, preset: RunConfig) -> RunConfig:
         """The preset with these options; raises ConfigError for options that do not go together."""
         return with_weights(with_classification(preset, self.classification_loss, self.loss_classes), self.weights)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where the work is done. The output is the same in every case.
+
+    Attributes:
+        workers: Number of processes of this machine.
+        runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
+        beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more.
+    """
+
+    workers: Number = 1
+    runner: Runner = None
+    beam: BeamOptions = ()
+
+    @property
+    def engine(self) -> Engine:
+        """The same for the library; raises ConfigError for options that exclude one another."""
+        return Engine(self.runner, self.beam, self.workers)
 
 
 @dataclass(frozen=True)

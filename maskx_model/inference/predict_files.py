@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
@@ -18,9 +15,11 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.read_ahead import read_ahead
-from data_prep.storage.storage import create, remove, sha256, write
+from data_prep.storage.storage import remove, sha256, write
 from maskx_model.config import PLAIN, Compute
+from maskx_model.inference.coco_files import coco_files
 from maskx_model.inference.find_images import InputImage, find_images
+from maskx_model.inference.one_size import Pixels, batches_of_one_size
 from maskx_model.inference.progress import Progress, Settings
 from maskx_model.inference.segmenter import Segmenter, model_folder
 from maskx_model.results.coco_results import category_ids, to_results
@@ -30,8 +29,6 @@ from maskx_model.results.instances import Instances
 logger = logging.getLogger(__name__)
 
 NAMED_IN_ERROR = 5
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -129,18 +126,16 @@ class _Job:
         with tqdm(total=len(images), desc="predict", unit="image") as bar:
             todo = [image for image in images if progress.find(image) is None]
             bar.update(len(images) - len(todo))
-            for batch in self._batches(todo, unreadable, bar):
+            for batch in batches_of_one_size(self._decoded(todo, unreadable, bar), self.options.batch):
                 segmented = self.segmenter.segment_batch([pixels for _, pixels in batch])
                 for (image, pixels), instances in zip(batch, segmented, strict=True):
                     self._write(image, pixels, instances, progress)
                     bar.update()
         return unreadable
 
-    def _batches(
+    def _decoded(
         self, images: Sequence[InputImage], unreadable: dict[str, str], bar: Any
-    ) -> Iterator[list[tuple[InputImage, Pixels]]]:
-        """Images of one size, at most `batch` of them: none is padded, so that none depends on its neighbors."""
-        waiting: dict[tuple[int, ...], list[tuple[InputImage, Pixels]]] = {}
+    ) -> Iterator[tuple[InputImage, Pixels]]:
         with closing(read_ahead([image.uri] for image in images)) as reads:
             for image, read in zip(images, reads, strict=True):
                 try:
@@ -148,14 +143,8 @@ class _Job:
                 except (DataError, OSError) as error:
                     unreadable[image.uri] = str(error)
                     bar.update()
-                    continue
-                batch = waiting.setdefault(pixels.shape, [])
-                batch.append((image, pixels))
-                if len(batch) == self.options.batch:
-                    yield waiting.pop(pixels.shape)
-                elif sum(map(len, waiting.values())) > _WAITING * self.options.batch:
-                    yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
-        yield from waiting.values()
+                else:
+                    yield image, pixels
 
     def _write(self, image: InputImage, pixels: Pixels, instances: Instances, progress: Progress) -> None:
         drawn = draw_instances(
@@ -172,33 +161,13 @@ class _Job:
         progress.add(image, width, height, [{k: v for k, v in each.items() if k != "image_id"} for each in results])
 
 
-_WAITING = 4
-"""So many batches of images of different sizes wait in memory for more of their size."""
-
-
 def _write_results(out: str, images: Sequence[InputImage], progress: Progress, vocabulary: Vocabulary) -> None:
     """Number the images in their order, and write `results.json` and `images.json`."""
-    entries = []
-    with create(f"{out}/results.json") as file:
-        separator = b"[\n"
+    with coco_files(out, vocabulary) as add:
         for number, image in enumerate(images, start=1):
             done = progress.read(image)
             names = {"file_name": image.uri, "overlay": image.overlay}
-            entries.append({"id": number, "width": done.width, "height": done.height, **names})
-            for result in done.results:
-                file.write(separator + msgspec.json.encode({"image_id": number, **result}))
-                separator = b",\n"
-        file.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-    write(f"{out}/images.json", _describe(entries, vocabulary))
-
-
-def _describe(images: list[dict[str, Any]], vocabulary: Vocabulary) -> bytes:
-    categories = [
-        {"id": number, "name": c.name, "synset": c.synset}
-        for number, c in zip(category_ids(vocabulary), vocabulary.classes, strict=True)
-    ]
-    document = {"images": images, "annotations": [], "categories": categories}
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+            add({"id": number, "width": done.width, "height": done.height, **names}, done.results)
 
 
 def _png(picture: Pixels) -> bytes:

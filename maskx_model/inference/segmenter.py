@@ -11,6 +11,7 @@ import numpy.typing as npt
 from data_prep.format.records import Rle
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import CheckpointError
+from maskx_model.artifacts.model_folder import read_model_config
 from maskx_model.config import PLAIN, Compute
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ class Segmenter:
         from maskx_model.model.compute import compile_backbone
         from maskx_model.model.maskx_rcnn import MaskXRCNN
 
+        require_masks(uri)
         loaded = load_model(uri)
-        if not isinstance(loaded.model, MaskXRCNN):
-            raise CheckpointError(f"{uri}: a detector without masks; run `maskx train masks` on it first")
+        assert isinstance(loaded.model, MaskXRCNN)
         compile_backbone(loaded.model.detector, compute)
         return cls(loaded.model, loaded.vocabulary, frozenset(loaded.mask_classes), compute)
 
@@ -76,6 +77,12 @@ class Segmenter:
             encoded = self.model.encode([to_tensor(image, device)])
             given = torch.from_numpy(boxes).to(device), torch.from_numpy(labels).to(device) + 1
             return masks_in_boxes(self.model, encoded, *given)
+
+
+def require_masks(uri: str) -> None:
+    """Raise CheckpointError for a model folder that is missing or holds a detector alone. Needs no torch."""
+    if read_model_config(uri).mask is None:
+        raise CheckpointError(f"{uri}: a detector without masks; run `maskx train masks` on it first")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import absolute
+from maskx_model.artifacts.model_folder import model_name
 from maskx_model.registry.card import FILE as CARD
 from maskx_model.registry.card import model_card, shortened
 from maskx_model.registry.costs import measure_costs
@@ -61,7 +61,7 @@ def register(
         if version is None:
             lineage, card = trace(model, stages, dataset), model_card(model, contents)
             experiment = live.experiment or experiment_id(client, tracking_uri, name)
-            with logged_run(client, experiment, _run_name(model), live.without_curves(contents), live.tags) as run_id:
+            with logged_run(client, experiment, model_name(model), live.without_curves(contents), live.tags) as run_id:
                 version = _create_version(client, name, model, run_id, contents, lineage, card)
             tell_pages(tracking_uri, experiment, run_id, name, version.version)
         if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
@@ -88,11 +88,6 @@ def address_of(uri: str) -> tuple[str, str]:
         )
     name, version = address.groups()
     return name, version
-
-
-def _run_name(model: str) -> str:
-    """With the folder above: all runs of the pipeline call their models the same."""
-    return "/".join(absolute(model).split("/")[-2:])
 
 
 def _decide(client: Any, name: str, version: Any, model: str, contents: RunContents, gates: GatesConfig) -> None:

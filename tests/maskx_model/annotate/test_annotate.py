@@ -29,7 +29,7 @@ from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration
 from maskx_model.annotate.segment import clipped
 from maskx_model.annotate.summary import Summary, describe, read_summary
-from maskx_model.annotate.work import finished_parts, part_uri, read_part
+from maskx_model.annotate.work import part_files, read_part
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import predict
@@ -232,15 +232,15 @@ def test_a_killed_run_goes_on_and_gives_the_same(model: str, tmp_path: Path) -> 
     command = [sys.executable, "-m", "pipelines.cli", "annotate", model, "--source", source, "--out", str(out)]
     process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not finished_parts(str(out)) and process.poll() is None and time.monotonic() < deadline:
+    while not part_files(str(out)).finished() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert read_summary(str(out)) is None
-    kept = min(finished_parts(str(out)))
+    kept = min(part_files(str(out)).finished())
     result = read_part(str(out), kept)
     doctored = msgspec.structs.replace(result, masks=result.masks[1:])
-    Path(part_uri(str(out), kept)).write_bytes(msgspec.json.encode(doctored))
+    Path(part_files(str(out)).uri(kept)).write_bytes(msgspec.json.encode(doctored))
     run(model, out, source)
     run(model, tmp_path / "whole", source)
     resumed, whole = annotated(out), annotated(tmp_path / "whole")
