@@ -41,6 +41,10 @@ GROUPS = {
         "Measure AP on classes with and without masks in training; write a report.", "maskx_model.cli.evaluate"
     ),
     "predict": Group("Detect and segment the objects of images.", "maskx_model.cli.predict"),
+    "predict-batch": Group(
+        "The same for a dataset or any number of images, with several workers or on a cluster.",
+        "maskx_model.cli.predict_batch",
+    ),
     "annotate": Group("Boxes in, masks out: complete annotation files with masks.", "maskx_model.cli.annotate"),
     "study": Group(
         "Compare variants of the mask head on held-out classes; the paper's tables in small.",

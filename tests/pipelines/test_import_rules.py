@@ -49,6 +49,7 @@ ORDER = (
     "maskx_model/launch",
     "maskx_model/preflight",
     "maskx_model/inference",
+    "maskx_model/batch_prediction",
     "maskx_model/annotate",
     "maskx_model/cli",
     "maskx_model/study",
@@ -58,6 +59,8 @@ ORDER = (
 )
 FOR_THE_MODEL = ("data_prep/arguments.py", "data_prep/storage", "data_prep/format", "data_prep/pages")
 ALSO_FOR = {
+    # It predicts on the engines that prepare data.
+    "maskx_model/batch_prediction": ("data_prep/beam",),
     # It reads people's annotation files and writes them again, on the engines that prepare them.
     "maskx_model/annotate": ("data_prep/sources", "data_prep/plan", "data_prep/beam"),
     "maskx_model/cli": ("data_prep/beam",),
