@@ -54,6 +54,7 @@ bench: $(STAMP)  ## The numbers that the README quotes
 pipeline: $(STAMP)  ## Compile the pipelines to the YAML beside them
 	$(BIN)/maskx pipeline compile --out pipelines/maskx_vg3000.yaml
 	$(BIN)/maskx pipeline compile --pipeline coco_split_study --out pipelines/coco_split_study.yaml
+	$(BIN)/maskx pipeline compile --pipeline maskx_predict --out pipelines/maskx_predict.yaml
 
 constraints: $(STAMP)  ## Pin what is installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude uv > constraints.txt

@@ -13,7 +13,7 @@ from data_prep.storage.errors import ConfigError
 SIZE = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
 
 
-PipelineName = Literal["maskx_vg3000", "coco_split_study"]
+PipelineName = Literal["maskx_vg3000", "coco_split_study", "maskx_predict"]
 """The pipelines by the modules of this package that hold them."""
 
 

@@ -10,7 +10,7 @@ from pipelines.our_packages import check_packages
 
 def compile_pipeline(
     out: Annotated[Path | None, optional("FILE", "the pipeline's name, .yaml")] = None,
-    pipeline: Literal["maskx_vg3000", "coco_split_study"] = "maskx_vg3000",
+    pipeline: Literal["maskx_vg3000", "coco_split_study", "maskx_predict"] = "maskx_vg3000",
     image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
     shared_memory: Annotated[str | None, optional("SIZE", "16Gi")] = None,
     scratch: Annotated[str | None, optional("SIZE", "50Gi")] = None,
@@ -19,7 +19,7 @@ def compile_pipeline(
 
     Args:
         out: The file to write.
-        pipeline: The product, or the study of the paper's tables and Figure 3 on COCO.
+        pipeline: The product, the study of the paper's tables and Figure 3 on COCO, or batch prediction.
         image: Your container image (infra/images/Dockerfile), best with its digest: REGISTRY/maskx@sha256:…
         shared_memory: Size of /dev/shm where images are loaded; it counts as memory of the step.
         scratch: Disk of each step for local copies of remote files.

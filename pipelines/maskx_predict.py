@@ -1,0 +1,83 @@
+"""Batch prediction as a pipeline of one step: the champion on a bucket's images, once or on a schedule."""
+
+from typing import Any
+
+from kfp import dsl
+
+from components.predict_batch import predict_batch
+from pipelines.pods import Cluster, retry
+
+NAME = "maskx-predict"
+
+
+@dsl.pipeline(name=NAME, description="Batch prediction with a registered model")
+def maskx_predict(
+    root: str,
+    model: str = "models:/maskx@champion",
+    inputs: list[str] = [],  # noqa: B006  KFP reads the default, nothing changes it
+    dataset: str = "",
+    split: str = "",
+    tracking_uri: str = "",
+    batch: int = 1,
+    max_rejected: float = 0.01,
+    runner: str = "",
+    beam: list[str] = [],  # noqa: B006
+    volume_claim: str = "maskx",
+    s3_secret: str = "maskx-s3",
+    mlflow_secret: str = "maskx-mlflow",
+    cpu: str = "8",
+    memory: str = "16Gi",
+    accelerator_type: str = "nvidia.com/gpu",
+    accelerator_count: str = "1",
+    gpu_node_selector: dict[str, str] = {},  # noqa: B006
+    gpu_tolerations: list[dict[str, str]] = [],  # noqa: B006
+) -> str:
+    """Segment images with a registered model.
+
+    Args:
+        root: URI below which each run writes to a folder of its own, named by the run's id.
+        model: URI of the model, or a registered one, `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        inputs: URIs of images and of folders of images; empty for a dataset's.
+        dataset: URI of a prepared dataset; empty for `inputs`.
+        split: Its split; empty for all.
+        tracking_uri: MLflow's tracking server, for a registered model.
+        batch: Images of one size that are computed at a time: more are faster on a GPU.
+        max_rejected: Fraction of the images that may be unreadable before the run fails, 0 to 1.
+        runner: Apache Beam's name of an engine; empty for the step's own pod.
+        beam: Options of Beam or of the runner, each KEY=VALUE.
+        volume_claim: PersistentVolumeClaim that stands at /data.
+        s3_secret: Secret with the credentials of object storage, as in maskx-vg3000; it may be absent.
+        mlflow_secret: Secret with those of the tracking server; it may be absent.
+        cpu: CPUs, as text.
+        memory: Memory.
+        accelerator_type: Kubernetes' name for the accelerator.
+        accelerator_count: Accelerators, as text; "0" for CPUs.
+        gpu_node_selector: Labels of the nodes on which the step runs.
+        gpu_tolerations: Tolerations of the step, as Kubernetes writes them.
+
+    Returns:
+        URI of the folder with the predictions.
+    """
+    pool: dict[str, Any] = {
+        "accelerator_type": accelerator_type,
+        "accelerator_count": accelerator_count,
+        "gpu_node_selector": gpu_node_selector,
+        "gpu_tolerations": gpu_tolerations,
+    }
+    cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
+    predicted = predict_batch(
+        model=model,
+        inputs=inputs,
+        dataset=dataset,
+        split=split,
+        out=f"{root}/{dsl.PIPELINE_JOB_ID_PLACEHOLDER}",
+        tracking_uri=tracking_uri,
+        batch=batch,
+        max_rejected=max_rejected,
+        runner=runner,
+        beam=beam,
+    )
+    cluster.settle(predicted, cpu, memory)
+    cluster.accelerate(predicted)
+    retry(predicted)
+    return predicted.outputs["Output"]  # type: ignore[no-any-return]
