@@ -114,6 +114,15 @@ def test_masks_made_of_boxes_are_measured(tmp_path: Path) -> None:
     assert {"mask_ap_B", "mean_iou_B", "correlation_B", "score_minus_iou_B", "ratio"} <= report.keys()
 
 
+@pytest.mark.slow
+def test_batch_prediction_is_compared_with_a_loop(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", random_world(0, 8, ["cup", "chair"])[0], ["cup", "chair"])
+    write_model(tmp_path / "model", ["cup", "chair"], "transfer")
+    report = last_line("batch_prediction", "--model model --dataset data --rounds 1", tmp_path)
+    assert {"ratio", "cpu_ratio"} <= report.keys()
+    assert report["identical"]
+
+
 def test_no_layer_of_ours_is_in_what_a_model_is_compared_with() -> None:
     """The losses would agree all the same: only the time would tell."""
     from benchmarks.torchvisions import torchvisions_model

@@ -28,6 +28,8 @@ from data_prep.format.manifest import read_manifest
 from data_prep.storage.errors import ConfigError
 from maskx_model.configure.choose import choose
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
+from tests.maskx_model.batch_prediction.small_images import NAMES, write_images
+from tests.maskx_model.synthetic_dataset import write_model
 
 COMPONENTS: dict[str, Any] = {
     "estimate": estimate.estimate,
@@ -177,3 +179,15 @@ def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path) -> None:
         checked(tmp_path, seed=-4.0, registered_name="team/maskx", accelerator_count="many")
     assert len(str(error.value).splitlines()) == 4
     assert not (tmp_path / "plan.md").exists()
+
+
+def test_predictions_are_handed_on_by_their_uri_with_a_manifest_and_a_summary(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", NAMES, "transfer")
+    photos, out = write_images(tmp_path / "photos", 2), f"{tmp_path}/out"
+    predictions, summary = Written(f"{tmp_path}/manifest", {}), Written(f"{tmp_path}/summary", {})
+    asked = {"model": model, "inputs": [photos], "dataset": "", "split": "", "out": out, "tracking_uri": ""}
+    engine = {"batch": 1.0, "max_rejected": 0.01, "runner": "", "beam": []}  # numbers may arrive as floats
+    assert function("predict_batch")(**asked, **engine, predictions=predictions, summary=summary) == out
+    assert Path(predictions.path).read_bytes() == Path(out, "manifest.json").read_bytes()
+    assert (predictions.metadata["uri"], predictions.metadata["images"]) == (out, 2)
+    assert "2 images segmented" in Path(summary.path).read_text()

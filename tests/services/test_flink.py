@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from maskx_model.annotate.planning import PART
+from maskx_model.batch_prediction.plan import PART as PREDICTED_AT_ONCE
 from tests.data_prep.conftest import prepare_toy, toy_original  # noqa: F401  fixtures
 from tests.data_prep.prepare.test_prepare import contents
+from tests.maskx_model.batch_prediction.small_images import NAMES, write_images
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.processes import running, wait_for_writer
@@ -70,15 +72,25 @@ def test_a_worker_killed_in_the_middle_is_replaced(
 
 def test_annotating_on_flink_gives_the_same_file(tmp_path: Path, flink: FlinkCluster) -> None:
     """Two parts, done by workers that read the model from its folder."""
-    names = ["cup", "chair"]
-    model = write_model(tmp_path / "model", names, "transfer")
-    write_dataset(tmp_path / "data", random_world(0, PART + 40, names)[0], names)
+    model = write_model(tmp_path / "model", NAMES, "transfer")
+    write_dataset(tmp_path / "data", random_world(0, PART + 40, NAMES)[0], NAMES)
     options = [f"--dataset={tmp_path}/data", "--split=val", "--source-name=coco", "--replace=all"]
     command = [sys.executable, "-m", "pipelines.cli", "annotate", model, *options]
     for out, engine in (("here", []), ("on_flink", flink.options)):
         subprocess.run([*command, f"--out={tmp_path}/{out}", *engine], check=True, timeout=2 * SECONDS_FOR_A_JOB)
     assert (tmp_path / "on_flink/coco-val.json").read_bytes() == (tmp_path / "here/coco-val.json").read_bytes()
     assert sum(flink.task_managers_of("maskx-annotate-on-flink", "Do a part").values()) == 2
+
+
+def test_predicting_on_flink_gives_the_same_files(tmp_path: Path, flink: FlinkCluster) -> None:
+    """Each of two parts goes through the model in one of the workers."""
+    model = write_model(tmp_path / "model", NAMES, "transfer")
+    photos = write_images(tmp_path / "photos", PREDICTED_AT_ONCE + 5)
+    command = [sys.executable, "-m", "pipelines.cli", "predict-batch", model, photos]
+    for out, engine in (("here", []), ("on_flink", flink.options)):
+        subprocess.run([*command, f"--out={tmp_path}/{out}", *engine], check=True, timeout=2 * SECONDS_FOR_A_JOB)
+    assert contents(tmp_path / "on_flink") == contents(tmp_path / "here")
+    assert sum(flink.task_managers_of("maskx-predict-batch-on-flink", "Write a part").values()) == 2
 
 
 def test_the_document_names_the_options_that_work(flink: FlinkCluster) -> None:
