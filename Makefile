@@ -7,7 +7,7 @@ SERVICES := .services/.installed
 JOBS ?= 2
 OUT ?= runs/demo
 
-.PHONY: help demo test test-slow test-services test-scale lint format bench pipeline constraints clean
+.PHONY: help demo test test-slow test-services test-images test-scale lint format bench pipeline constraints clean
 
 help:  ## Tell what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -22,7 +22,7 @@ demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, repor
 	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
 
 test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also those on real images
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not scale'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not scale and not images'
 
 test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
@@ -34,6 +34,9 @@ $(SERVICES): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,services]'
 	PYTHON=$(BIN)/python infra/flink/install.sh
 	touch $@
+
+test-images: $(SERVICES)  ## Builds and starts the image for serving, which holds torch (20 GB, buildah, root)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m images
 
 test-scale: $(STAMP)  ## Prepare, verify and show 226,000 small real images (needs MASKX_REAL_SAMPLE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m scale

@@ -11,7 +11,8 @@ def predict_batch(
     inputs: list[str],
     dataset: str,
     split: str,
-    out: str,
+    root: str,
+    run_id: str,
     tracking_uri: str,
     batch: int,
     max_rejected: float,
@@ -27,7 +28,8 @@ def predict_batch(
         inputs: URIs of images and of folders of images; empty for a dataset's.
         dataset: URI of a prepared dataset; empty for `inputs`.
         split: Its split; empty for all.
-        out: URI of the folder for the predictions.
+        root: URI below which the predictions get a folder of their own.
+        run_id: What the orchestrator calls the run, and so the name of the folder: a step tried again goes on there.
         tracking_uri: MLflow's tracking server, for a registered model.
         batch: Images of one size that are computed at a time.
         max_rejected: Fraction of the images that may be unreadable.
@@ -37,7 +39,7 @@ def predict_batch(
         summary: How many images and objects, and which images could not be read.
 
     Returns:
-        `out`.
+        URI of the folder with the predictions.
     """
     from data_prep.beam.engine import Engine
     from data_prep.log import show_log
@@ -49,7 +51,7 @@ def predict_batch(
     show_log()
     options = BatchOptions(
         model=model,
-        out=out,
+        out=f"{root}/{run_id}",
         inputs=tuple(inputs),
         dataset=dataset or None,
         split=split or None,
@@ -59,8 +61,8 @@ def predict_batch(
         tracking_uri=tracking_uri or None,
     )
     made = run(options)
-    write(predictions.path, read(f"{out}/manifest.json"))
-    write(summary.path, "\n\n".join(["# Batch prediction", *describe(made, out)]).encode())
-    predictions.metadata.update(uri=out, model=made.model, images=made.images, objects=made.objects)
+    write(predictions.path, read(f"{options.out}/manifest.json"))
+    write(summary.path, "\n\n".join(["# Batch prediction", *describe(made, options.out)]).encode())
+    predictions.metadata.update(uri=options.out, model=made.model, images=made.images, objects=made.objects)
     summary.metadata.update(rejected=made.rejected)
-    return out
+    return options.out

@@ -183,11 +183,12 @@ def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path) -> None:
 
 def test_predictions_are_handed_on_by_their_uri_with_a_manifest_and_a_summary(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", NAMES, "transfer")
-    photos, out = write_images(tmp_path / "photos", 2), f"{tmp_path}/out"
+    photos, out = write_images(tmp_path / "photos", 2), f"{tmp_path}/out/first"
     predictions, summary = Written(f"{tmp_path}/manifest", {}), Written(f"{tmp_path}/summary", {})
-    asked = {"model": model, "inputs": [photos], "dataset": "", "split": "", "out": out, "tracking_uri": ""}
+    asked = {"model": model, "inputs": [photos], "dataset": "", "split": "", "tracking_uri": ""}
+    place = {"root": f"{tmp_path}/out", "run_id": "first"}
     engine = {"batch": 1.0, "max_rejected": 0.01, "runner": "", "beam": []}  # numbers may arrive as floats
-    assert function("predict_batch")(**asked, **engine, predictions=predictions, summary=summary) == out
+    assert function("predict_batch")(**asked, **place, **engine, predictions=predictions, summary=summary) == out
     assert Path(predictions.path).read_bytes() == Path(out, "manifest.json").read_bytes()
     assert (predictions.metadata["uri"], predictions.metadata["images"]) == (out, 2)
     assert "2 images segmented" in Path(summary.path).read_text()
