@@ -5,16 +5,13 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from components.image import IMAGE
 from data_prep.storage.errors import ConfigError
+from pipelines.pipeline_names import PipelineName
 
 SIZE = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
-
-
-PipelineName = Literal["maskx_vg3000", "coco_split_study", "maskx_predict"]
-"""The pipelines by the modules of this package that hold them."""
 
 
 def compiled(

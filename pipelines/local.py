@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.storage.errors import MaskxError
-from pipelines.compiling import PipelineName, compiled, steps_of
+from pipelines.compiling import compiled, steps_of
+from pipelines.pipeline_names import PipelineName
 from pipelines.step_log import StepLog
 from pipelines.summary import Costs
 

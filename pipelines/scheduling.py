@@ -4,10 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_prep.storage.errors import ConfigError
-from pipelines.maskx_vg3000 import NAME
+from pipelines.pipeline_names import PipelineName
 from pipelines.submitting import upload
 
-SCHEDULED = {"dated": True, "only_if_changed": True}
+SCHEDULED: dict[PipelineName, dict[str, Any]] = {
+    "maskx_vg3000": {"dated": True, "only_if_changed": True},
+    "coco_split_study": {},
+    "maskx_predict": {},
+}
 """Parameters of a scheduled run, unless others are given. KFP hands a scheduled run no time that all its versions fill
 in, so the first step dates the root."""
 
@@ -40,7 +44,7 @@ def make(
         raise ConfigError(f"schedule {name!r} exists already; `maskx pipeline schedule replace` changes it")
     if replaces and not before:
         raise ConfigError(f"schedule {name!r} does not exist; `maskx pipeline schedule create` makes it")
-    uploaded = upload(client, package, NAME)
+    uploaded = upload(client, package)
     made = client.create_recurring_run(
         client.create_experiment(experiment).experiment_id,
         name,

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pipelines.server import ServerError
 
 
@@ -20,12 +22,13 @@ class Uploaded:
     name: str
 
 
-def upload(client: Any, package: str, name: str) -> Uploaded:
-    """Upload the compiled pipeline as a version of the pipeline `name`, once: the same text is the same version.
+def upload(client: Any, package: str) -> Uploaded:
+    """Upload the compiled pipeline as a version of the pipeline of its name, once: the same text is the same version.
 
     Raises:
         ServerError: the server does not tell the version of a pipeline that it has just taken.
     """
+    name = next(yaml.safe_load_all(package))["pipelineInfo"]["name"]
     label = f"{version('maskx')}-{hashlib.sha256(package.encode()).hexdigest()[:12]}"
     pipeline_id = client.get_pipeline_id(name)
     if pipeline_id is not None and (found := _version_id(client, pipeline_id, label)):

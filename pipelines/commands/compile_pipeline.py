@@ -1,16 +1,17 @@
 """`maskx pipeline compile`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from data_prep.arguments import optional
 from data_prep.storage.storage import write
 from pipelines.our_packages import check_packages
+from pipelines.pipeline_names import PipelineName
 
 
 def compile_pipeline(
     out: Annotated[Path | None, optional("FILE", "the pipeline's name, .yaml")] = None,
-    pipeline: Literal["maskx_vg3000", "coco_split_study", "maskx_predict"] = "maskx_vg3000",
+    pipeline: PipelineName = "maskx_vg3000",
     image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
     shared_memory: Annotated[str | None, optional("SIZE", "16Gi")] = None,
     scratch: Annotated[str | None, optional("SIZE", "50Gi")] = None,

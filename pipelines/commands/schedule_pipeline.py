@@ -8,6 +8,7 @@ from data_prep.arguments import Grouped, optional
 from data_prep.storage.errors import ConfigError
 from pipelines.commands.server_options import Parameters, ServerOptions
 from pipelines.our_packages import check_packages
+from pipelines.pipeline_names import PipelineName
 
 Action = Literal["create", "show", "replace", "pause", "resume", "delete"]
 
@@ -19,13 +20,14 @@ def schedule_pipeline(
     name: Annotated[str, arg(metavar="NAME")] = "maskx",
     cron: Annotated[str | None, optional("CRON", "none: create and replace need it")] = None,
     parameters_file: Annotated[str | None, optional("FILE|URI", "no file")] = None,
+    pipeline: PipelineName = "maskx_vg3000",
     image: Annotated[str | None, optional("IMAGE", "maskx with this version's tag")] = None,
     server: Grouped[ServerOptions],
 ) -> None:
-    """Train again and again on Kubeflow Pipelines: make, show, change and end a schedule of pipeline runs.
+    """Train or predict again and again on Kubeflow Pipelines: make, show, change and end a schedule of pipeline runs.
 
-    One run at a time; runs that were missed are not made up for. Each run writes to a folder below root that is named
-    by the time, and ends early if a registered version was made of the same sources, configuration and code; the
+    One run at a time; runs that were missed are not made up for. Each training writes to a folder below root that is
+    named by the time, and ends early if a registered version was made of the same sources, configuration and code; the
     parameters dated=false and only_if_changed=false change that.
 
     Args:
@@ -35,6 +37,7 @@ def schedule_pipeline(
         name: The schedule's name.
         cron: Six fields: second, minute, hour, day of the month, month, day of the week. Times are the server's.
         parameters_file: YAML with a line for each parameter, NAME: VALUE.
+        pipeline: The product, or batch prediction; the study of the paper's tables runs once.
         image: Your container image (infra/images/Dockerfile), best with its digest: REGISTRY/maskx@sha256:…
 
     Example:
@@ -46,7 +49,7 @@ def schedule_pipeline(
     from pipelines.server import connected
 
     if action in ("create", "replace"):
-        package, values = _planned(image or IMAGE, cron, parameters_file, parameters)
+        package, values = _planned(pipeline, image or IMAGE, cron, parameters_file, parameters)
     elif cron or parameters or parameters_file or image:
         raise ConfigError(f"schedule {action}: takes no cron, image or parameters; `replace` changes a schedule")
     with connected(server.host, server.namespace, server.token_file) as client:
@@ -61,7 +64,9 @@ def schedule_pipeline(
     print("\n".join(lines) or f"experiment {server.experiment!r} has no schedule")
 
 
-def _planned(image: str, cron: str | None, file: str | None, words: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+def _planned(
+    pipeline: PipelineName, image: str, cron: str | None, file: str | None, words: tuple[str, ...]
+) -> tuple[str, dict[str, Any]]:
     """The compiled pipeline and its parameters; raises ConfigError for a mistake in them or in the cron."""
     import yaml
 
@@ -73,5 +78,5 @@ def _planned(image: str, cron: str | None, file: str | None, words: tuple[str, .
     if cron is None:
         raise ConfigError('--cron is missing: six fields, such as "0 0 3 * * SUN" for Sundays at three')
     check_cron(cron)
-    package = compiled(image)
-    return package, SCHEDULED | parameters_of(next(yaml.safe_load_all(package)), file, words)
+    package = compiled(image, pipeline=pipeline)
+    return package, SCHEDULED[pipeline] | parameters_of(next(yaml.safe_load_all(package)), file, words)

@@ -62,6 +62,16 @@ def test_a_run_is_submitted_and_the_page_named(
     ]
 
 
+def test_another_pipeline_is_submitted_and_scheduled_by_its_name(server: Recorder, kept: Kept) -> None:
+    words = ["--pipeline", "maskx_predict", "root=/data/predicted", 'inputs=["s3://bucket/photos"]']
+    main(["pipeline", "submit", *words])
+    main(["pipeline", "schedule", "create", *words, "--cron", CRON])
+    assert only(kept.pipelines)["display_name"] == "maskx-predict"
+    parameters = {"root": "/data/predicted", "inputs": ["s3://bucket/photos"]}
+    assert only(kept.runs)["runtime_config"]["parameters"] == parameters
+    assert only(kept.recurring)["runtime_config"]["parameters"] == parameters
+
+
 def test_the_same_pipeline_is_uploaded_once(server: Recorder, kept: Kept) -> None:
     main(["pipeline", "submit", *NEEDED])
     main(["pipeline", "submit", *NEEDED])
