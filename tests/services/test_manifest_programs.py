@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import boto3
 import pytest
+from sqlalchemy import make_url
 
 from tests.infra.rendered import KUBERNETES, needs_kubectl, pods
 from tests.services.object_storage import free_ports
@@ -83,6 +84,12 @@ def test_the_tracking_server_answers_to_its_names_in_the_cluster_and_to_no_other
         assert status(search, "elsewhere.example") == 403
         # The kubelet's probes name the pod's address.
         assert status(f"{url}/health", f"10.0.1.2:{port}") == 200
+
+
+def test_the_databases_driver_is_the_one_that_the_tracking_image_has() -> None:
+    (container,) = pods("overlays/dev")["mlflow"]["containers"]
+    (uri,) = [each["value"] for each in container["env"] if each["name"] == "MLFLOW_BACKEND_STORE_URI"]
+    assert make_url(uri).get_dialect().driver == "psycopg2"
 
 
 MODEL = """
