@@ -1,5 +1,9 @@
-"""Tensors by name from a safetensors file."""
+"""Tensors by name in a safetensors file."""
 
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.storage.errors import CheckpointError, DataError
@@ -21,3 +25,17 @@ def load_tensors(uri: str) -> "dict[str, Tensor]":
     except (SafetensorError, FileNotFoundError, DataError) as error:
         raise CheckpointError(f"{uri}: not a readable safetensors file ({error})") from None
     return tensors
+
+
+def save_tensors(tensors: "Mapping[str, Tensor]", path: Path) -> None:
+    """Write tensors to a safetensors file on disk; raises OSError where the disk refuses, as writing a file does."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        refused = re.search(r"\(os error (\d+)\)", str(error))
+        if refused is None:
+            raise
+        raise OSError(int(refused[1]), os.strerror(int(refused[1])), str(path)) from None

@@ -20,7 +20,7 @@ from data_prep.storage.storage import (
     remove_folder,
 )
 from maskx_model.artifacts.origin import Origin, check_same_origin
-from maskx_model.artifacts.tensors import load_tensors
+from maskx_model.artifacts.tensors import load_tensors, save_tensors
 from maskx_model.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -58,13 +58,10 @@ def save_training_state(folder: str, state: TrainingState, made_from: Origin, ru
 
     A kill or a power failure at any moment leaves a whole checkpoint.
     """
-    from safetensors.torch import save_file
-
     checkpoints, name = f"{folder}/checkpoint", f"step-{state.step:08d}"
     header = _TrainingHeader(state.step, made_from, len(state.metrics), state.score, msgspec.to_builtins(run))
     with create_folder(f"{checkpoints}/{name}", MARKER) as partial:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
-        save_file(tensors, partial / "state.safetensors")
+        save_tensors(state.tensors, partial / "state.safetensors")
         (partial / "metrics.jsonl").write_bytes(state.metrics)
         (partial / MARKER).write_bytes(msgspec.json.encode(header))
     present = {path.partition("/")[0] for path in list_files(checkpoints)}
