@@ -25,7 +25,7 @@ def compiled(
     Args:
         image: The container image that the steps run in.
         on_cluster: Whether a step that fails is tried again, as machines are taken away, and branches run at the same
-            time; on one machine neither.
+            time; on one machine neither. Nor has that a scratch volume.
         sizes: Volume of the pods (`pods.SIZES`) to its size, such as 64Gi, where it differs.
         pipeline: Which one.
 
@@ -49,6 +49,8 @@ def compiled(
             task.pop("retryPolicy", None)
             if "parameterIterator" in task:
                 task["iteratorPolicy"] = {"parallelismLimit": 1}
+        for executor in spec["deploymentSpec"]["executors"].values():
+            del executor["container"]["env"]  # where the scratch volume stands, which this machine has not
     for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for mount in executor.get("emptyDirMounts", []):
             mount["sizeLimit"] = (sizes or {}).get(mount["volumeName"], mount["sizeLimit"])

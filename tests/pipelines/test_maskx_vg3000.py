@@ -266,6 +266,11 @@ def test_without_retries_a_failure_is_told_at_once() -> None:
     assert not any("retryPolicy" in task for task in tasks.values())
 
 
+def test_on_this_machine_scratch_files_go_where_the_user_says() -> None:
+    spec = next(yaml.safe_load_all(compiled(on_cluster=False)))
+    assert not any("env" in executor["container"] for executor in spec["deploymentSpec"]["executors"].values())
+
+
 def test_volumes_have_the_sizes_that_were_asked_for() -> None:
     of_pods = list(yaml.safe_load_all(compiled(sizes={"shared-memory": "64Gi"})))[1]["platforms"]["kubernetes"]
     for settings in of_pods["deploymentSpec"]["executors"].values():
