@@ -34,6 +34,8 @@ COCO_QUALITY, VG_QUALITY = 92, 88
 SHARED_LONG_EDGES = (100, 144, 160)  # Visual Genome's copy is never of COCO's size
 OWN_LONG_EDGES = (128, 136, 144, 152, 160)
 
+README = "README.md"
+"""The file that says what the world depends on."""
 _README = """# A toy world
 
 Generated images in the original layouts of COCO and Visual Genome: style {style}, seed {seed},
@@ -81,7 +83,7 @@ def write_toy_world(
         _write_documents(folder, coco, visual_genome)
         _write_json(folder / "troubles.json", _troubles(coco, visual_genome, broken, style))
         _write_mask_classes(folder, style)
-        (folder / "README.md").write_text(readme(style, seed, images, val_images), encoding="utf-8")
+        (folder / README).write_text(readme(style, seed, images, val_images), encoding="utf-8")
 
 
 def readme(style: Style, seed: int, images: int, val_images: int) -> str:
