@@ -17,6 +17,7 @@ MlpBranch = Literal["none", "paper", "light"]
 MaskHead = Literal["fcn4", "hourglass"]
 ClassificationLossKind = Literal["softmax", "sampled", "federated"]
 Precision = Literal["float32", "bf16", "auto"]
+ProtocolName = Literal["coco", "lvis"]
 
 
 @dataclass(frozen=True)

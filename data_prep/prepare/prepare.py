@@ -10,8 +10,6 @@ from dataclasses import replace
 import msgspec
 from tqdm import tqdm
 
-from data_prep.beam.graph import write_shards
-from data_prep.beam.progress import advancing
 from data_prep.format.manifest import Manifest, manifest_uri
 from data_prep.format.rejects import write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
@@ -53,6 +51,8 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     if manifest := finished_dataset(out, planned, parameters, run, options.verify):
         logger.info("%s is finished already; %s", out, "verified and kept" if options.verify else "kept")
         return manifest
+    from data_prep.beam.graph import write_shards  # Beam's import takes seconds
+
     write_plan(planned.plan, contents)
     shards = len(planned.plan.shards)
     logger.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
@@ -94,6 +94,8 @@ def _rejects_kept(out: str) -> Iterator[None]:
 @contextmanager
 def _progress(out: str, shards: int) -> Iterator[None]:
     """A bar on stderr while shards are written, by whichever process."""
+    from data_prep.beam.progress import advancing
+
     with tqdm(total=shards, desc="prepare", unit="shard", file=sys.stderr) as bar:
 
         def advance() -> None:

@@ -10,10 +10,10 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.instance_checks import check_instances
 
 if TYPE_CHECKING:
+    from maskx_model.config import ProtocolName
     from maskx_model.evaluation.coco_ap import APTable, IouType
     from maskx_model.evaluation.ground_truth import GroundTruth
     from maskx_model.evaluation.predictions import Predictions
-    from maskx_model.evaluation.protocols import ProtocolName
 
 MEASURES = {"mask": "masks on predicted boxes", "mask_gt_boxes": "masks on ground-truth boxes", "box": "boxes"}
 """What AP is measured of, and what people call it."""

@@ -7,17 +7,16 @@ nobody looked for it. By LVIS's protocol a detection counts only where its class
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import DataError
+from maskx_model.config import ProtocolName
 from maskx_model.evaluation.coco_ap import LVIS_DETECTIONS
 
 if TYPE_CHECKING:
     from torchvision.models.detection import FasterRCNN
-
-ProtocolName = Literal["coco", "lvis"]
 
 
 SCORE_THRESHOLD = 1e-4

@@ -1,8 +1,6 @@
 """Evaluate models on a dataset: load them, predict on the images of a split, and measure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,32 +10,17 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError
 from maskx_model.artifacts.model_folder import LoadedModel, load_model
 from maskx_model.artifacts.origin import Origin
-from maskx_model.config import PLAIN, Compute
+from maskx_model.config import Compute
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
+from maskx_model.evaluation.options import EvaluationOptions, MasksFrom
 from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes, predict_grabcut
-from maskx_model.evaluation.protocols import PROTOCOLS, Protocol, ProtocolName
+from maskx_model.evaluation.protocols import PROTOCOLS, Protocol
 from maskx_model.evaluation.ranks import own_share, shared_predictions
 from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.world import current_world
-
-MasksFrom = Literal["model", "grabcut"]
-"""Where the masks come from: the model's mask branch, or GrabCut of its boxes (Table 2's baseline)."""
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What to evaluate on, and how. `split` and `source` of the dataset; `max_images`: only the first images of the
-    split; `protocol`: COCO's or LVIS's; `compute`: precision and compilation."""
-
-    split: str = "val"
-    source: str = "coco"
-    max_images: int | None = None
-    protocol: ProtocolName = "coco"
-    masks: MasksFrom = "model"
-    compute: Compute = PLAIN
 
 
 def evaluate_models(

@@ -3,7 +3,6 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from data_prep.format.manifest import manifest_uri
 from data_prep.format.reader import Dataset
@@ -11,13 +10,11 @@ from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.origin import Origin
-from maskx_model.config import PLAIN, Compute
+from maskx_model.config import PLAIN, Compute, ProtocolName
 from maskx_model.data.for_dataset import source_in
 from maskx_model.evaluation.metrics import Evaluation
-
-if TYPE_CHECKING:
-    from maskx_model.evaluation.protocols import ProtocolName
-    from maskx_model.evaluation.run_models import EvaluationOptions, MasksFrom
+from maskx_model.evaluation.options import EvaluationOptions, MasksFrom
+from maskx_model.report.finished import read_finished
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +29,8 @@ def evaluate(
     max_images: int | None = None,
     stages: Sequence[str] = (),
     device: str | None = None,
-    protocol: "ProtocolName" = "coco",
-    masks: "MasksFrom" = "model",
+    protocol: ProtocolName = "coco",
+    masks: MasksFrom = "model",
     compute: Compute = PLAIN,
 ) -> Evaluation:
     """Measure a model, and a baseline beside it, on the classes of `source` (`only`: the dataset's only one); write a
@@ -54,10 +51,6 @@ def evaluate(
     a split or source that cannot be evaluated and for detections that are not numbers; CheckpointError for a model that
     is damaged, has no mask branch where masks are measured, or has other classes than the dataset.
     """
-    from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
-    from maskx_model.report.folder import check_replaceable, read_finished, write_evaluation
-    from maskx_model.training.world import check_agreement, current_world, joined_world
-
     data = Dataset.open(dataset)
     options = EvaluationOptions(split, source_in(data, source), max_images, protocol, masks, compute)
     uris = [*([baseline] if baseline else []), model]
@@ -65,6 +58,10 @@ def evaluate(
     if (finished := read_finished(out, made_from)) is not None:
         logger.info("%s: finished already, nothing to do", out)
         return finished
+    from maskx_model.evaluation.run_models import evaluate_models
+    from maskx_model.report.folder import check_replaceable, write_evaluation
+    from maskx_model.training.world import check_agreement, current_world, joined_world
+
     check_replaceable(out)
     if masks == "grabcut" and baseline is not None:
         raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline in a run of its own")
@@ -77,7 +74,7 @@ def evaluate(
     return run.result
 
 
-def _origin(data: Dataset, models: Sequence[str], curves: Sequence[str], options: "EvaluationOptions") -> Origin:
+def _origin(data: Dataset, models: Sequence[str], curves: Sequence[str], options: EvaluationOptions) -> Origin:
     """The provenance of an evaluation: hashes of its inputs, and the options that its numbers depend on."""
     if options.max_images is not None and options.max_images < 1:
         raise ConfigError(f"max_images: at least one image is needed, got {options.max_images}")

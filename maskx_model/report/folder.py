@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import create_folder, exists, info, list_files, read, write
-from maskx_model.artifacts.origin import Origin
+from data_prep.storage.storage import create_folder, info, list_files, read, write
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.page import Report, Shown, render
@@ -47,17 +46,6 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
         write(folder / "per_class.csv", per_class_csv(measured.result).encode())
         numbers = msgspec.json.encode(measured.result)
         write(folder / "metrics.json", msgspec.json.format(numbers, indent=1) + b"\n")
-
-
-def read_finished(out: str, made_from: Origin) -> Evaluation | None:
-    """Read the evaluation in the folder `out`; None unless it is finished and has this provenance."""
-    if not exists(f"{out}/metrics.json"):
-        return None
-    try:
-        evaluation = msgspec.json.decode(read(f"{out}/metrics.json"), type=Evaluation)
-    except msgspec.DecodeError:
-        return None  # of another version, or damaged: it is written again
-    return evaluation if evaluation.made_from == made_from else None
 
 
 def check_replaceable(out: str) -> None:

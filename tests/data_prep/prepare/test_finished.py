@@ -1,6 +1,8 @@
 """A dataset that is finished is kept at the cost of a few requests, and made anew where a file of it has changed."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from data_prep.prepare.prepare import prepare
 from data_prep.storage.storage import list_files, read, write
 from tests.data_prep.small_s3 import SmallStore
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
+from tests.readme import ROOT
 
 IMAGES = 40  # in two shards
 
@@ -36,6 +39,19 @@ def test_in_object_storage_it_costs_a_few_requests(plain_store: SmallStore, want
     plain_store.requests.clear()
     assert prepare(in_storage(wanted, verify=True)) == manifest
     assert len(plain_store.requests) > IMAGES
+
+
+def test_it_is_found_without_beam(wanted: PrepareOptions) -> None:
+    prepare(wanted)
+    code = f"""
+import sys
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
+prepare(PrepareOptions(sources={wanted.sources!r}, out={wanted.out!r}))
+print("apache_beam" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_shard_that_has_changed_is_written_again(plain_store: SmallStore, wanted: PrepareOptions) -> None:

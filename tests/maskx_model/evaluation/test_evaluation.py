@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from maskx_model.report.evaluate import evaluate
 from maskx_model.report.folder import write_evaluation
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.readme import ROOT
 
 NAMES = ["cup", "<script>alert(1)</script>", "Tür & Tor"]
 
@@ -158,16 +161,19 @@ def test_everything_is_written(world: Path, evaluated: Evaluation) -> None:
         assert Image.open(path).width > 3 * 480
 
 
-def test_the_same_evaluation_is_not_made_twice(world: Path, evaluated: Evaluation) -> None:
+def test_the_same_evaluation_is_not_made_twice_and_found_without_torch(world: Path, evaluated: Evaluation) -> None:
     before = (world / "out/report.html").stat()
-    again = evaluate(
-        f"{world}/transfer",
-        f"{world}/data",
-        f"{world}/out",
-        baseline=f"{world}/class_agnostic",
-        stages=[f"{world}/detector"],
-    )
-    assert again == evaluated
+    code = f"""
+import sys, msgspec
+from maskx_model.report.evaluate import evaluate
+folders = ["{world}/transfer", "{world}/data", "{world}/out", "{world}/class_agnostic"]
+print(msgspec.json.encode(evaluate(*folders, stages=["{world}/detector"])).decode())
+print([name for name in ("torch", "matplotlib", "mlflow") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    again, imported = done.stdout.splitlines()
+    assert msgspec.json.decode(again, type=Evaluation) == evaluated
+    assert imported == "[]"
     assert (world / "out/report.html").stat().st_mtime_ns == before.st_mtime_ns
 
 

@@ -13,7 +13,8 @@ from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig
 from maskx_model.evaluation.branch_on_detector import BranchOnDetector
-from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
+from maskx_model.evaluation.options import EvaluationOptions
+from maskx_model.evaluation.run_models import evaluate_models
 from maskx_model.evaluation.validation_slice import SHOWN, Slice, ValidationSlice
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from tests.maskx_model.synthetic import random_world
