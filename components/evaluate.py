@@ -23,7 +23,7 @@ def evaluate(
         baseline: URI of the class-agnostic model.
         dataset: The dataset's URI.
         out: URI of the folder for metrics, report and predictions.
-        config: URI of the run's whole configuration, which names the source to measure on.
+        config: URI of the run's whole configuration, which says on what source and how to measure.
         stages: URIs of the other stages' folders, whose curves the report shows too.
         metrics: Mask AP by kind of model and set of classes, percent points.
         report: The report, one page.
@@ -37,8 +37,19 @@ def evaluate(
     from maskx_model.report.evaluate import evaluate as run
 
     show_log()
-    source = choose(config=config).stage2_source
-    for kind, ap in run(model, dataset, out, baseline, source=source, stages=stages).ap.items():
+    whole = choose(config=config)
+    measured = run(
+        model,
+        dataset,
+        out,
+        baseline,
+        source=whole.stage2_source,
+        max_images=whole.evaluation.max_images,
+        stages=stages,
+        protocol=whole.evaluation.protocol,
+        compute=whole.evaluation.compute,
+    )
+    for kind, ap in measured.ap.items():
         for classes, value in ap.items():
             if value is not None:
                 metrics.log_metric(f"mask AP on {classes}, {kind}", value)

@@ -57,6 +57,7 @@ DATA = {
     "toy_images": Range(1, math.inf, _COUNT),
     "toy_val_images": Range(1, math.inf, _COUNT),
 }
+EVALUATION = {"max_images": Range(1, math.inf, "AP needs an image")}
 
 _POINTS = "AP is counted in percent points, from 0 to 100"
 GATES = {

@@ -4,8 +4,17 @@
 from dataclasses import dataclass
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule, check_seed
-from maskx_model.ranges import DATA, GATES, PASSES, check_ranges
+from maskx_model.config import (
+    PLAIN,
+    Compute,
+    DetectorConfig,
+    MaskConfig,
+    MaskSchedule,
+    ProtocolName,
+    Schedule,
+    check_seed,
+)
+from maskx_model.ranges import DATA, EVALUATION, GATES, PASSES, check_ranges
 
 ONLY_SOURCE = "only"
 """In place of a source's name: the only one that the dataset has."""
@@ -48,6 +57,22 @@ class Passes:
             if passes is not None and passes <= 0:
                 raise ConfigError(f"{name}: more than 0 passes are needed, got {passes}")
         check_ranges(self, PASSES)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How the pipeline measures a model. A change of it trains nothing anew."""
+
+    protocol: ProtocolName = "coco"
+    """`coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each in the
+    images where it is annotated or known to be absent."""
+    max_images: int | None = None
+    """The first validation images alone; None for all."""
+    compute: Compute = PLAIN
+    """How the model is computed."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, EVALUATION)
 
 
 @dataclass(frozen=True)
@@ -104,6 +129,8 @@ class RunConfig:
     """Steps by the number of images."""
     seed: int = 0
     """Seed of the weights and of the order of the images."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How AP is measured in the end."""
     gates: GatesConfig = GatesConfig()
     """What makes the registered version the champion."""
 

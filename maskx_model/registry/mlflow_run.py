@@ -4,6 +4,7 @@ A run carries all stages that led to its model, so that comparing two runs in ML
 training: settings side by side, AP on A and B, and one loss curve per stage (`detector/loss`, `masks-transfer/loss`).
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from typing import Any
 from data_prep.storage.errors import MaskxError
 from data_prep.storage.storage import absolute, is_on_disk
 from maskx_model.registry.run_contents import Curve, DatasetReference, RunContents
+
+logger = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 QUIET = {
@@ -100,8 +103,12 @@ def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
 def logged_run(
     client: Any, experiment: str, name: str, contents: RunContents, tags: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[str]:
-    """Log all of the record; yields the run's id while the run is open. An error within marks it as failed."""
-    run_id = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+    """Log all of the record; yields the run's id while the run is open. An error within marks it as failed.
+
+    What an earlier attempt at the same model has left unfinished is deleted first, as it was killed or has failed.
+    """
+    _delete_unfinished(client, experiment, contents.model_sha256)
+    run_id = str(client.create_run(experiment, run_name=name, tags={**tags, **_tags(contents)}).info.run_id)
     status = "FAILED"
     try:
         _log_contents(client, run_id, contents)
@@ -111,12 +118,25 @@ def logged_run(
         client.set_terminated(run_id, status)
 
 
-def _log_contents(client: Any, run_id: str, contents: RunContents) -> None:
-    from mlflow.entities import RunTag
+def end_run(client: Any, run_id: str) -> None:
+    """Mark a registered version's run as finished, where the registration was killed just before that."""
+    if client.get_run(run_id).info.status == "RUNNING":
+        client.set_terminated(run_id, "FINISHED")
 
+
+def _delete_unfinished(client: Any, experiment: str, model_sha256: str) -> None:
+    """Delete runs of that model which never finished, with what they hold; `mlflow gc` then removes the files."""
+    unfinished = f"tags.model_sha256 = '{model_sha256}' AND attributes.status != 'FINISHED'"
+    for run in client.search_runs([experiment], unfinished):
+        for model in client.search_logged_models([experiment], f"source_run_id = '{run.info.run_id}'"):
+            client.delete_logged_model(model.model_id)
+        client.delete_run(run.info.run_id)
+        logger.info("%s: an earlier attempt at registering this model was cut off here; deleted", run.info.run_id)
+
+
+def _log_contents(client: Any, run_id: str, contents: RunContents) -> None:
     log_parameters(client, run_id, contents.parameters)
     _log_metrics(client, run_id, contents.metrics, contents.curves)
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _tags(contents).items()])
     if contents.dataset is not None:
         log_dataset(client, run_id, contents.dataset)
     for folder, files in contents.files.items():

@@ -21,7 +21,7 @@ from maskx_model.registry.lineage import FILE as LINEAGE
 from maskx_model.registry.lineage import Node, trace
 from maskx_model.registry.live_register import followed_stages
 from maskx_model.registry.logged_model import download_model, log_model
-from maskx_model.registry.mlflow_run import connected, experiment_id, logged_run, resolve_tracking_uri
+from maskx_model.registry.mlflow_run import connected, end_run, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.pages import tell_pages
 from maskx_model.registry.promotion import DECISION, give_alias
 from maskx_model.registry.rival import find_rival
@@ -29,6 +29,8 @@ from maskx_model.registry.run_contents import RunContents, gather
 from maskx_model.registry.versions import NAME, check_name, version_number
 from maskx_model.run_config import GatesConfig, RunConfig
 
+EVALUATION = "evaluation_sha256"
+"""The version's tag that tells how, and on what, its numbers were measured."""
 ADDRESS = re.compile(rf"models:/({NAME.pattern})[/@]({NAME.pattern})")
 
 
@@ -47,7 +49,8 @@ def register(
     `model`: a finished model folder; `evaluation`: the folder that `maskx evaluate` wrote for it; `stages`: folders of
     the trainings whose curves belong to it besides its own; `dataset`: the prepared dataset; `preset`: the
     configuration it was trained with, whose gates are asked (the default ones without it); `estimate`: the folder of
-    the leave-classes-out estimate for B. The same model registers once: asked again, its version is found by its hash.
+    the leave-classes-out estimate for B. The same model with the same evaluation registers once: asked again, its
+    version is found by their hashes.
 
     Returns the version's URI, `models:/<name>/<version>`. Raises CheckpointError or DataError for folders that are not
     finished or do not belong together, TrackingError where MLflow refuses.
@@ -57,13 +60,15 @@ def register(
     tracking_uri = resolve_tracking_uri(tracking_uri)
     with connected(tracking_uri) as client:
         live = followed_stages(client, tracking_uri, (*stages, model))
-        version = _find(client, name, contents.model_sha256)
+        version = _find(client, name, contents)
         if version is None:
             lineage, card = trace(model, stages, dataset), model_card(model, contents)
             experiment = live.experiment or experiment_id(client, tracking_uri, name)
             with logged_run(client, experiment, model_name(model), live.without_curves(contents), live.tags) as run_id:
                 version = _create_version(client, name, model, run_id, contents, lineage, card)
             tell_pages(tracking_uri, experiment, run_id, name, version.version)
+        else:
+            end_run(client, version.run_id)
         if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
             _decide(client, name, version, model, contents, preset.gates if preset else GatesConfig())
     return f"models:/{name}/{version.version}"
@@ -104,9 +109,11 @@ def _costs(model: str, gates: GatesConfig) -> Figures:
     return {"seconds": costs.seconds, "memory": costs.memory}
 
 
-def _find(client: Any, name: str, model_sha256: str) -> Any:
-    found = client.search_model_versions(f"name = '{name}' AND tags.model_sha256 = '{model_sha256}'")
-    return found[0] if found else None
+def _find(client: Any, name: str, contents: RunContents) -> Any:
+    """The version of this model with this evaluation; an earlier release did not tag the evaluation."""
+    measured = contents.evaluation_sha256
+    found = client.search_model_versions(f"name = '{name}' AND tags.model_sha256 = '{contents.model_sha256}'")
+    return next((each for each in found if each.tags.get(EVALUATION, measured) == measured), None)
 
 
 def _create_version(
@@ -117,7 +124,8 @@ def _create_version(
         client.log_text(run_id, text, file)
     logged = log_model(model, run_id, texts)
     # The tags are part of the same transaction: a version without its hash would be registered twice.
-    tags = {"model_sha256": contents.model_sha256, "kind": contents.kind, "test_set": contents.test_set}
+    tags = {"model_sha256": contents.model_sha256, EVALUATION: contents.evaluation_sha256}
+    tags |= {"kind": contents.kind, "test_set": contents.test_set}
     tags |= {name: str(value) for name, value in contents.ap.items()}
     tags |= {f"parent.{parent.kind}": f"{parent.name} sha256 {parent.sha256}" for parent in lineage.made_from}
     if not client.search_registered_models(f"name = '{name}'"):

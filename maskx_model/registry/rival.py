@@ -59,7 +59,8 @@ def _evaluate_as(like: Evaluation, model: str, dataset: str) -> Evaluation:
     """Measure a model as another was measured: the same images, source, protocol and precision."""
     from data_prep.format.reader import Dataset
     from maskx_model.config import Compute
-    from maskx_model.evaluation.run_models import EvaluationOptions, evaluate_models
+    from maskx_model.evaluation.options import EvaluationOptions
+    from maskx_model.evaluation.run_models import evaluate_models
 
     choices: Any = like.made_from
     known = {name: choices[name] for name in CHOICES if name in choices}

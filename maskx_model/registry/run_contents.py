@@ -63,6 +63,11 @@ class RunContents:
     dataset: DatasetReference | None
     files: dict[str, tuple[Path, ...]]
 
+    @property
+    def evaluation_sha256(self) -> str:
+        """A hash of what was measured, and how."""
+        return hashlib.sha256(msgspec.json.encode(self.evaluation.made_from, order="deterministic")).hexdigest()
+
 
 def gather(
     model: str,

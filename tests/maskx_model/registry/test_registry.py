@@ -12,10 +12,12 @@ import mlflow
 import pytest
 
 from data_prep.storage.errors import ConfigError
+from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.presets import get_preset
 from maskx_model.registry.logged_model import REQUIREMENTS
 from maskx_model.registry.mlflow_run import TrackingError, connected, resolve_tracking_uri
 from maskx_model.registry.registry import fetched_model, register
+from maskx_model.report.evaluate import evaluate
 
 
 def test_a_run_holds_settings_numbers_curves_data_and_pages(world: Path, uri: str, client: Any) -> None:
@@ -77,6 +79,37 @@ def test_the_same_model_is_registered_once(world: Path, uri: str, client: Any) -
     versions = [register(f"{world}/one", f"{world}/evaluation-one", "once", uri) for _ in range(2)]
     assert versions == ["models:/once/1"] * 2
     assert len(client.search_runs([client.get_experiment_by_name("once").experiment_id])) == 1
+
+
+def test_another_evaluation_of_the_same_model_is_another_version(world: Path, uri: str, tmp_path: Path) -> None:
+    model, data = f"{world}/one", f"{world}/data"
+    evaluate(model, data, f"{tmp_path}/fewer", f"{world}/baseline-one", max_images=2)
+    for evaluation, number in ((f"{world}/evaluation-one", 1), (f"{tmp_path}/fewer", 2), (f"{tmp_path}/fewer", 2)):
+        assert register(model, evaluation, "measured-twice", uri) == f"models:/measured-twice/{number}"
+
+
+def test_what_a_killed_registration_has_left_is_cleared_away(world: Path, uri: str, client: Any) -> None:
+    """Killed while it logs, and between the version and the end of its run."""
+    model, evaluation, name = f"{world}/two", f"{world}/evaluation-two", "killed"
+    experiment = client.create_experiment(name)
+    tags = {"model_sha256": model_hash(model)}
+    half = client.create_run(experiment, tags=tags).info.run_id
+    logged = client.create_logged_model(experiment, source_run_id=half).model_id
+    register(model, evaluation, name, uri)
+    (whole,) = client.search_runs([experiment])
+    assert whole.info.run_id != half
+    assert [each.model_id for each in client.search_logged_models([experiment])] != [logged]
+    client.update_run(whole.info.run_id, status="RUNNING")
+    register(model, evaluation, name, uri)
+    assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
+
+
+def test_what_serving_says_where_there_is_no_champion(uri: str) -> None:
+    """`infra/TROUBLES.md` quotes it."""
+    with connected(uri) as client:
+        client.create_registered_model("untried")
+        with pytest.raises(mlflow.MlflowException, match="Registered model alias champion not found"):
+            mlflow.pyfunc.load_model("models:/untried@champion")
 
 
 def test_a_registered_model_comes_back_as_the_folder_it_was(world: Path, uri: str) -> None:
