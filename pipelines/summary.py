@@ -55,9 +55,9 @@ class _Metrics(msgspec.Struct):
     ap_gt_boxes: APs
 
 
-def write_summary(out: Path, model_uri: str) -> Summary:
-    """Write `<out>/summary.json` from the evaluation and the costs of the run in this folder."""
-    metrics = msgspec.json.decode(read(out / "evaluation" / "metrics.json"), type=_Metrics)
+def write_summary(out: Path, root: str, model_uri: str) -> Summary:
+    """Write `<out>/summary.json` from the evaluation below the run's root and the costs of the run in this folder."""
+    metrics = msgspec.json.decode(read(f"{root}/evaluation/metrics.json"), type=_Metrics)
     costs = Costs.of(out)
     summary = Summary(
         ap=metrics.ap,
@@ -65,7 +65,7 @@ def write_summary(out: Path, model_uri: str) -> Summary:
         seconds=costs.seconds,
         cpu_seconds=costs.cpu_seconds,
         model_uri=model_uri,
-        report=str(out / "evaluation" / "report.html"),
+        report=f"{root}/evaluation/report.html",
     )
     write(out / "summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
     return summary

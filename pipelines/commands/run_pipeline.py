@@ -23,6 +23,7 @@ def run_pipeline(
     seed: Annotated[int | None, optional("N", "that of the configuration")] = None,
     estimate: bool = False,
     registered_name: Annotated[str, arg(metavar="NAME")] = "maskx",
+    root: Annotated[str | None, optional("URI", "the run's folder")] = None,
     tracking_uri: Annotated[
         str | None, optional("URI", "MLFLOW_TRACKING_URI, else a file, mlflow.db, in the run's folder")
     ] = None,
@@ -44,6 +45,7 @@ def run_pipeline(
         estimate: Estimate AP on the classes without masks by leaving classes out, for the gates and the model card. It
             trains eight more heads; a pipeline on a cluster does it unless told not to.
         registered_name: The model's name in the registry.
+        root: Where data, models and evaluation go instead, such as s3://BUCKET/PREFIX.
         tracking_uri: MLflow's tracking server.
 
     Example:
@@ -63,5 +65,6 @@ def run_pipeline(
     out.mkdir(parents=True, exist_ok=True)
     write(out / CONFIG, to_yaml(chosen).encode())
     tracking = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve()}/mlflow.db"
-    model_uri = run_locally({**arguments, "registered_name": registered_name, "tracking_uri": tracking}, out)
-    print(f"\n{table(write_summary(out, model_uri))}")
+    arguments |= {"root": (root or str(out)).rstrip("/"), "registered_name": registered_name, "tracking_uri": tracking}
+    model_uri = run_locally(arguments, out)
+    print(f"\n{table(write_summary(out, arguments['root'], model_uri))}")

@@ -20,7 +20,7 @@ def run_folder(tmp_path: Path) -> Path:
 
 def test_the_summary_repeats_the_accuracies_and_adds_costs_and_places(run_folder: Path) -> None:
     Costs.of(run_folder).add("prepare", 2.0)
-    write_summary(run_folder, "models:/maskx/1")
+    write_summary(run_folder, str(run_folder), "models:/maskx/1")
     summary = json.loads((run_folder / "summary.json").read_text())
     assert summary["ap"] == summary["ap_gt_boxes"] == APS
     assert summary["seconds"] == {"prepare": 2.0}
@@ -41,7 +41,7 @@ def test_costs_add_up_over_the_runs_that_it_took(run_folder: Path) -> None:
 
 def test_the_table_has_a_row_for_each_kind_and_step(run_folder: Path) -> None:
     Costs.of(run_folder).add("prepare", 2.0)
-    text = table(write_summary(run_folder, "models:/maskx/1"))
+    text = table(write_summary(run_folder, str(run_folder), "models:/maskx/1"))
     rows = [line.split() for line in text.splitlines()]
     assert ["class-agnostic", "30.0", "12.5", "26.0"] in rows
     assert ["transfer", "31.0", "–", "29.9"] in rows
