@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.local import StepError, run_locally
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -39,3 +41,17 @@ def test_a_failing_step_ends_the_run_in_its_own_sentence(broken_data: Path, tmp_
     assert {path.name for path in tmp_path.iterdir()} == {"data", "out"}
     assert not (tmp_path / "out" / "summary.json").exists()
     assert not (tmp_path / "out" / "dataset" / "manifest.json").exists()
+
+
+def test_what_is_wrong_in_five_ways_is_told_in_five_lines_by_the_first_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    wrong = {"overrides": ["stage1.stpes=3"], "seed": -7, "mask_classes": "vox", "registered_name": "a/b"}
+    arguments = {"root": str(root), "tracking_uri": "", "preset": "toy", "accelerator_count": "0", **wrong}
+    with pytest.raises(StepError, match="step preflight failed: 5 things are wrong:") as error:
+        run_locally(arguments, tmp_path)
+    assert sum(line.startswith("- ") for line in str(error.value).splitlines()) == 5
+    steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert steps == ["[1/8] preflight", "[2/8] finish"]
+    assert list(root.iterdir()) == []
