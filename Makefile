@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SERVICES := .services/.installed
+FLINK := .services/.flink-installed
 JOBS ?= 2
 OUT ?= runs/demo
 
-.PHONY: help demo test test-slow test-services test-images test-scale lint format bench pipeline constraints clean
+.PHONY: help demo services test test-slow test-services test-images test-scale lint format bench pipeline constraints clean
 
 help:  ## Tell what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -27,11 +28,19 @@ test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also 
 test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
 
-test-services: $(SERVICES)  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
+services: $(SERVICES)  ## Start MLflow on PostgreSQL and an S3 store here, tell how to use them, until Ctrl-C
+	$(BIN)/python infra/services/local_services.py
+
+test-services: $(SERVICES) $(FLINK)  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m services
 
-$(SERVICES): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
+$(SERVICES): $(STAMP) infra/services/install.sh
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,services]'
+	infra/services/install.sh
+	mkdir -p $(@D)
+	touch $@
+
+$(FLINK): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
 	PYTHON=$(BIN)/python infra/flink/install.sh
 	touch $@
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.local_services import state_folder
+from tests.services.local_services import LocalServices, local_services
 from tests.services.object_storage import ACCESS_KEY, SECRET_KEY, FlakyWay, flaky_way, seaweedfs
+from tests.services.pipeline_runs import WHOLE, Ran, content_of, new_run
 
 BUCKET = "tests"
 _numbers = itertools.count()
@@ -22,7 +25,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Lets this process and its children talk to an endpoint, with the tests' credentials and a scratch of its own."""
-    from data_prep.storage import s3_client, s3_names
+    from data_prep.storage import s3_client
 
     def use(endpoint: str) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -38,6 +41,13 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ca
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
     yield use
+    forget_endpoint()
+
+
+def forget_endpoint() -> None:
+    """What this process knows of object storage is of another environment."""
+    from data_prep.storage import s3_client, s3_names
+
     s3_client.client.cache_clear()
     s3_names.require_bucket.cache_clear()
     s3_names._refuse_bucket_in_endpoint.cache_clear()
@@ -61,3 +71,35 @@ def flaky(store: str, s3_endpoint: str, use_endpoint: Callable[[str], None]) -> 
     with flaky_way(s3_endpoint) as way:
         use_endpoint(way.url)
         yield way
+
+
+@pytest.fixture(scope="session")
+def running_services() -> Iterator[LocalServices]:
+    """MLflow's server on PostgreSQL, with an S3 store."""
+    with state_folder() as state, local_services(state) as services:
+        yield services
+
+
+@pytest.fixture
+def services(
+    running_services: LocalServices, use_endpoint: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> LocalServices:
+    """Those services, as this process and its children find them."""
+    for name, value in running_services.environment.items():
+        monkeypatch.setenv(name, value)
+    use_endpoint(running_services.environment["AWS_ENDPOINT_URL_S3"])
+    return running_services
+
+
+@pytest.fixture(scope="session")
+def ran(running_services: LocalServices, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The whole pipeline against those services, three times."""
+    run = new_run(running_services, tmp_path_factory.mktemp("run"), WHOLE)
+    first = run.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in running_services.environment.items():
+            patch.setenv(name, value)
+        forget_endpoint()
+        content = content_of(run.root)
+    forget_endpoint()
+    return Ran(run, first, content, run.start(), run.start(["evaluation.max_images=6"]))
