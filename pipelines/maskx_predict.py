@@ -1,11 +1,9 @@
 """Batch prediction as a pipeline of one step: the champion on a bucket's images, once or on a schedule."""
 
-from typing import Any
-
 from kfp import dsl
 
 from components.predict_batch import predict_batch
-from pipelines.pods import Cluster, retry
+from pipelines.pods import Cluster, Pool, retry
 
 NAME = "maskx-predict"
 
@@ -58,13 +56,7 @@ def maskx_predict(
     Returns:
         URI of the folder with the predictions.
     """
-    pool: dict[str, Any] = {
-        "accelerator_type": accelerator_type,
-        "accelerator_count": accelerator_count,
-        "gpu_node_selector": gpu_node_selector,
-        "gpu_tolerations": gpu_tolerations,
-    }
-    cluster = Cluster(volume_claim, s3_secret, mlflow_secret, **pool)
+    cluster = Cluster(volume_claim, s3_secret, mlflow_secret)
     predicted = predict_batch(
         model=model,
         inputs=inputs,
@@ -79,6 +71,6 @@ def maskx_predict(
         beam=beam,
     )
     cluster.settle(predicted, cpu, memory)
-    cluster.accelerate(predicted)
+    Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations).give(predicted)
     retry(predicted)
     return predicted.outputs["Output"]  # type: ignore[no-any-return]
