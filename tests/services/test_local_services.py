@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import mlflow
 import pytest
@@ -15,6 +15,7 @@ from benchmarks.local_services import SCRIPT, state_folder
 from data_prep.storage.storage import list_files, read
 from maskx_model.registry.mlflow_run import client_of
 from pipelines.compiling import compiled
+from pipelines.pipeline_names import PipelineName
 from tests.data_prep.small_sources import jpeg
 from tests.services.local_services import LocalServices, local_services
 from tests.services.object_storage import free_ports
@@ -91,11 +92,11 @@ def written(services: LocalServices, run: PipelineRun) -> Iterator[tuple[str, by
         yield str(path), path.read_bytes()
     for path in services.state.glob("*.log"):
         yield str(path), path.read_bytes()
-    for path in list_files("s3://maskx"):
-        yield path, read(f"s3://maskx/{path}")
+    for name in list_files("s3://maskx"):
+        yield name, read(f"s3://maskx/{name}")
     yield "the database", services.dump().encode()
-    for name in ("maskx_vg3000", "coco_split_study"):
-        yield name, compiled(pipeline=name).encode()  # type: ignore[arg-type]  # a Literal
+    for pipeline in get_args(PipelineName):
+        yield pipeline, compiled(pipeline=pipeline).encode()
 
 
 def test_a_secret_is_written_nowhere(ran: Ran, services: LocalServices) -> None:

@@ -39,8 +39,9 @@ def test_a_dataset_of_a_bucket_is_predicted_on_by_a_registered_model(store: str,
     evaluate(model, data, f"{tmp_path}/evaluation")
     version = register(model, f"{tmp_path}/evaluation", tracking_uri=tracking)
     dataset = upload(tmp_path / "data", f"{store}/data")
-    asked = {"dataset": dataset, "tracking_uri": tracking}
-    made = predict_batch(BatchOptions(version, f"{store}/out", **asked, engine=Engine(ELSEWHERE)))
+    made = predict_batch(
+        BatchOptions(version, f"{store}/out", dataset=dataset, engine=Engine(ELSEWHERE), tracking_uri=tracking)
+    )
     assert (made.images, made.model) == (4, version)
     predict_batch(BatchOptions(model, f"{tmp_path}/out", dataset=data))
     assert read(f"{store}/out/results.json") == (tmp_path / "out/results.json").read_bytes()
