@@ -17,7 +17,7 @@ from maskx_model.training.sitting import Session
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.stall import EXCHANGING, StallWatch
 from maskx_model.training.task import Measured, Task
-from maskx_model.training.world import current_world, joined_world
+from maskx_model.training.world import current_world, joined_world, shared
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 
 
@@ -92,6 +92,30 @@ def stalled() -> str:
             said = watch.report()
             world.wait_for_all()
         return said
+
+
+def batch_norm_over_ranks(first: int) -> str:
+    """Compares a batch norm over two ranks, of which the first has `first` of eight maps, with one over all eight:
+    "same", or the greatest difference of outputs, gradients and running statistics."""
+    features, gradient = torch.randn(2, 8, 6, 5, 7, generator=torch.Generator().manual_seed(0))
+    with joined_world("cpu"):
+        own = slice(0, first) if current_world().is_first else slice(first, 8)
+        results = []
+        for part in (slice(0, 8), own):
+            layer = nn.Sequential(nn.BatchNorm2d(6))
+            nn.init.uniform_(layer[0].weight, generator=torch.Generator().manual_seed(1))
+            over_ranks = shared(layer) if part is own else layer
+            given = (3 * features[part] + 2).requires_grad_()
+            normalized = over_ranks(given)
+            normalized.backward(gradient[part])
+            of_weights = [each.grad * (2 if part is own else 1) for each in layer.parameters()]  # ranks have the mean
+            statistics = [layer[0].running_mean, layer[0].running_var]
+            results.append([normalized, given.grad, *of_weights, *statistics])
+        whole = [each[own] if each.dim() == 4 else each for each in results[0]]
+        pairs = zip(whole, results[1], strict=True)
+        if all(torch.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in pairs):
+            return "same"
+        return str([(a - b).abs().max().item() for a, b in zip(whole, results[1], strict=True)])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.training.termination import EXIT_CODE
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.training.rank_tasks import (
+    batch_norm_over_ranks,
     evaluate_on_rank,
     fit_line,
     stalled,
@@ -53,6 +54,11 @@ def test_two_ranks_learn_what_one_does(toy_dataset: Dataset, detector: str, tmp_
 def test_four_ranks_learn_what_one_does(toy_dataset: Dataset, tmp_path: Path) -> None:
     one, four = (trained(ranks, "detector", toy_dataset, "", tmp_path / str(ranks)) for ranks in (1, 4))
     assert_learned_alike(one, four)
+
+
+@pytest.mark.parametrize("first", [3, 8])
+def test_a_batch_norm_over_ranks_is_that_of_the_whole_batch(first: int) -> None:
+    assert on_ranks(2, batch_norm_over_ranks, first) == ["same", "same"]
 
 
 def test_a_training_resumes_on_another_number_of_ranks(tmp_path: Path) -> None:
