@@ -29,6 +29,7 @@ def losses(out: str) -> list[float]:
     return [msgspec.json.decode(line)["loss"] for line in Path(out, "metrics.jsonl").read_bytes().splitlines()]
 
 
+@pytest.mark.slow  # three trainings, and MLflow
 def test_they_learn_what_one_process_does_and_the_first_is_followed(
     toy_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
