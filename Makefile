@@ -8,7 +8,7 @@ FLINK := .services/.flink-installed
 JOBS ?= 2
 OUT ?= runs/demo
 
-.PHONY: help demo services test test-slow test-services test-images test-scale lint format bench pipeline constraints clean
+.PHONY: help demo services test test-slow test-services test-cluster test-images test-scale lint format bench pipeline constraints clean
 
 help:  ## Tell what the targets do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -23,7 +23,7 @@ demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, repor
 	$(BIN)/maskx pipeline run --preset toy --out $(OUT)
 
 test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also those on real images
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not scale and not images'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not cluster and not scale and not images'
 
 test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
@@ -43,6 +43,10 @@ $(SERVICES): $(STAMP) infra/services/install.sh
 $(FLINK): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
 	PYTHON=$(BIN)/python infra/flink/install.sh
 	touch $@
+
+test-cluster: $(STAMP)  ## Tests on a Kubernetes cluster, built from source once (needs Go, ten minutes)
+	if command -v go >/dev/null; then infra/cluster/install.sh; else echo 'no Go on PATH: these tests skip'; fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
 test-images: $(SERVICES)  ## Builds and starts the image for serving, which holds torch (20 GB, buildah, root)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m images
