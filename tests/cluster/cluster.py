@@ -1,5 +1,6 @@
 """A running cluster, as tests use it: programs with logs, and kubectl."""
 
+import json
 import os
 import subprocess
 import time
@@ -72,12 +73,12 @@ class Cluster:
 
     def get(self, *arguments: str) -> Any:
         """The object that `kubectl get` finds, or a list of the objects."""
-        found = yaml.safe_load(self.kubectl("get", *arguments, "--output=yaml").stdout)
+        found = json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
         return found["items"] if found["kind"] == "List" else found
 
     def create(self, *objects: Mapping[str, Any], check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Make objects as the administrator."""
-        return self.kubectl("create", "--filename=-", given=yaml.safe_dump_all(objects), check=check)
+        return self.kubectl("create", "--filename=-", given=as_list(objects), check=check)
 
     def wait_for(self, what: str, happened: Callable[[], Any], seconds: float = SECONDS) -> Any:
         """What the function returns once that is true. Raises TimeoutError with the ends of all logs."""
@@ -88,3 +89,8 @@ class Cluster:
             time.sleep(0.2)
         logs = [f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in self.folder.glob("*.log")]
         raise TimeoutError("\n".join([f"{what}: not in {seconds} seconds", *logs]))
+
+
+def as_list(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Objects as one text that kubectl reads."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from components.image import IMAGE
-from tests.cluster.cluster import INSTALLED, Cluster
+from tests.cluster.cluster import INSTALLED, Cluster, as_list
 from tests.cluster.control_plane import control_plane
 from tests.cluster.kubeflow import install_jobset, install_trainer
 from tests.cluster.nodes import nodes
@@ -17,14 +16,14 @@ from tests.infra.rendered import KUBERNETES
 from tests.maskx_model.conftest import toy_dataset, toy_folder  # noqa: F401
 
 REPOSITORY = Path(__file__).parents[2]
-PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GPU = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 SPOT = {"key": "maskx/spot", "value": "true", "effect": "NoSchedule"}
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster with the namespace of Kubeflow Pipelines, two CPU nodes, one on-demand and two spot nodes of one GPU."""
+    """A cluster with Kubeflow Pipelines' namespace, two CPU nodes, one on-demand and two spot nodes of one GPU."""
     if not (INSTALLED / "bin" / "kube-apiserver").exists():
         pytest.skip("no control plane in .services/cluster; infra/cluster/install.sh builds it with Go")
     if os.geteuid() != 0:
@@ -57,16 +56,19 @@ def volume(folder: Path) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": folder.name}, "spec": spec}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def overlay(
     request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """An overlay as the guide applies it, `dev` if the test names none, with volumes for its claims; deleted later."""
-    name = getattr(request, "param", "dev")
-    folder = KUBERNETES / "overlays" / name
+    """An overlay of infra/kubernetes as the guide applies it, with volumes for its claims; deleted whole.
+
+    All tests that name the same one (`on_overlay`) share it.
+    """
+    folder = KUBERNETES / "overlays" / request.param
     volumes = [volume(tmp_path_factory.mktemp("volume")) for _ in range(3)]
     cluster.create(*volumes)
     cluster.kubectl("apply", "--kustomize", folder)
-    yield name
+    yield request.param
     cluster.kubectl("delete", "--kustomize", folder)
-    cluster.kubectl("delete", "--filename=-", given=yaml.safe_dump_all(volumes))
+    assert cluster.kubectl("get", "--kustomize", folder, "--ignore-not-found").stdout == ""
+    cluster.kubectl("delete", "--filename=-", given=as_list(volumes))

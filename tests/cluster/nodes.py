@@ -5,12 +5,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.pod import ADDRESS, Pod
@@ -25,7 +26,11 @@ class Nodes:
         self.folder.mkdir()
         self.hosts = cluster.folder / "hosts"
         self.hosts.write_text(f"{ADDRESS} localhost\n")
-        self.images = images
+        # What every container finds the API server by.
+        self.images = {
+            name: image | {"KUBERNETES_SERVICE_HOST": ADDRESS, "KUBERNETES_SERVICE_PORT": str(cluster.port)}
+            for name, image in images.items()
+        }
         self.pods: dict[str, Pod] = {}
         self.logs = _LogServer(self, cluster.certificate)
         self.watch = watch.Watch()
@@ -58,14 +63,15 @@ class Nodes:
             pod.stop(0)
 
     def _follow(self) -> None:
-        for event in self.watch.stream(self.api.list_pod_for_all_namespaces):
-            pod, meta = event["raw_object"], event["raw_object"]["metadata"]
-            if event["type"] == "DELETED":
-                self._stop(meta["uid"], 0)
-            elif "deletionTimestamp" in meta:
-                self._stop(meta["uid"], meta["deletionGracePeriodSeconds"])
-            elif "nodeName" in pod["spec"] and meta["uid"] not in self.pods:
-                self._start(pod)
+        with suppress(HTTPError):  # the API server has ended
+            for event in self.watch.stream(self.api.list_pod_for_all_namespaces):
+                pod, meta = event["raw_object"], event["raw_object"]["metadata"]
+                if event["type"] == "DELETED":
+                    self._stop(meta["uid"], 0)
+                elif "deletionTimestamp" in meta:
+                    self._stop(meta["uid"], meta["deletionGracePeriodSeconds"])
+                elif "nodeName" in pod["spec"] and meta["uid"] not in self.pods:
+                    self._start(pod)
 
     def _start(self, pod: dict[str, Any]) -> None:
         meta, spec = pod["metadata"], pod["spec"]

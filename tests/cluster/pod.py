@@ -35,7 +35,7 @@ class Pod:
         self.log.touch()
         self.ended, self.unwanted, self.starting = threading.Event(), threading.Event(), threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
-        self.restarts = 0
+        self.restarts, self.created = 0, _now()
         threading.Thread(target=self._live, daemon=True).start()
 
     def stop(self, grace_seconds: float) -> None:
@@ -96,7 +96,7 @@ class Pod:
             "lastState": last_state or {},
         }
         conditions = [{"type": kind, "status": str(running)} for kind in ("Ready", "ContainersReady")]
-        report = {"phase": phase, "podIP": ADDRESS, "hostIP": ADDRESS, "startTime": _now()}
+        report = {"phase": phase, "podIP": ADDRESS, "hostIP": ADDRESS, "startTime": self.created}
         report |= {"conditions": conditions, "containerStatuses": [status]}
         self._tell(self.api.patch_namespaced_pod_status, body={"status": report})
 

@@ -5,19 +5,22 @@ import yaml
 
 from tests.cluster.cluster import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("overlay")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.usefixtures("overlay"),
+    pytest.mark.parametrize("overlay", ["dev"], indirect=True),
+]
 MAY = [
     "create workflowtaskresults.argoproj.io",
     "patch workflowtaskresults.argoproj.io",
     "get configmaps/kfp-launcher",
     "get secrets/mlpipeline-minio-artifact",
     "create trainjobs.trainer.kubeflow.org",
-    "watch trainjobs.trainer.kubeflow.org",
     "delete trainjobs.trainer.kubeflow.org",
-    "list clustertrainingruntimes.trainer.kubeflow.org",
+    "create trainingruntimes.trainer.kubeflow.org",
+    "get clustertrainingruntimes.trainer.kubeflow.org/torch-distributed",
     "list pods",
     "get pods --subresource=log",
-    "list events",
     "list nodes",
 ]
 MAY_NOT = [
@@ -28,6 +31,7 @@ MAY_NOT = [
     "delete pods",
     "create pods --subresource=exec",
     "patch trainjobs.trainer.kubeflow.org",
+    "patch clustertrainingruntimes.trainer.kubeflow.org",
     "create jobsets.jobset.x-k8s.io",
     "create jobs.batch",
     "patch nodes",

@@ -4,33 +4,20 @@ from typing import Any
 
 import pytest
 
-from components.image import IMAGE
 from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import GPU
+from tests.cluster.steps import LOCKED, pod
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("overlay")]
-LOCKED = {
-    "allowPrivilegeEscalation": False,
-    "runAsNonRoot": True,
-    "runAsUser": 1000,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-def pod(name: str, namespace: str, command: str = "sleep 600", gpus: int = 0, **spec: Any) -> dict[str, Any]:
-    """A pod that the rules of both namespaces let in."""
-    container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", command], "securityContext": LOCKED}
-    if gpus:
-        container["resources"] = {"limits": {"nvidia.com/gpu": str(gpus)}}
-    meta = {"name": name, "namespace": namespace}
-    spec = {"containers": [container], "restartPolicy": "Never", "terminationGracePeriodSeconds": 1} | spec
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.usefixtures("overlay"),
+    pytest.mark.parametrize("overlay", ["gpu"], indirect=True),
+]
 
 
 def on_gpus(name: str, gpus: int = 1, **spec: Any) -> dict[str, Any]:
     """A step with GPUs of the on-demand pool."""
-    return pod(name, "kubeflow", gpus=gpus, nodeSelector={"maskx/pool": "gpu"}, **spec)
+    return pod(name, "kubeflow", ["sleep", "600"], gpus, nodeSelector={"maskx/pool": "gpu"}, **spec)
 
 
 def why_pending(cluster: Cluster, name: str) -> str:
@@ -55,7 +42,7 @@ def node_of(cluster: Cluster, name: str) -> str:
     ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
 )
 def test_a_pod_with_more_rights_is_refused(cluster: Cluster, change: dict[str, Any], said: str) -> None:
-    wrong = pod("wrong", "maskx")
+    wrong = pod("wrong", "maskx", ["true"])
     wrong["spec"]["containers"][0]["securityContext"] = LOCKED | change
     refused = cluster.create(wrong, check=False)
     assert 'violates PodSecurity "restricted:latest"' in refused.stderr
@@ -63,18 +50,17 @@ def test_a_pod_with_more_rights_is_refused(cluster: Cluster, change: dict[str, A
 
 
 def test_a_pod_without_limits_gets_them_and_the_quota_counts_it(cluster: Cluster) -> None:
-    cluster.create(pod("plain", "maskx", "true", priorityClassName="maskx-service"))
+    cluster.create(pod("plain", "maskx", ["true"], priorityClassName="maskx-service"))
     made = cluster.get("pod", "plain", "--namespace=maskx")
     assert made["spec"]["priority"] == 100_000
     resources = made["spec"]["containers"][0]["resources"]
     assert resources == {"limits": {"memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "256Mi"}}
-    much = pod("much", "maskx")
+    much = pod("much", "maskx", ["true"])
     much["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "17"}}
     assert "exceeded quota: platform, requested: requests.cpu=17" in cluster.create(much, check=False).stderr
 
 
-@pytest.mark.parametrize("overlay", ["gpu"], indirect=True)
-def test_a_pod_gets_a_gpu_only_with_the_toleration_and_the_second_waits(cluster: Cluster, overlay: str) -> None:
+def test_a_pod_gets_a_gpu_only_with_the_toleration_and_the_second_waits(cluster: Cluster) -> None:
     tolerations = [{"key": GPU["key"], "operator": "Exists", "effect": GPU["effect"]}]
     cluster.create(on_gpus("intolerant"))
     said = cluster.wait_for("the scheduler's reason", lambda: why_pending(cluster, "intolerant"))
@@ -87,9 +73,3 @@ def test_a_pod_gets_a_gpu_only_with_the_toleration_and_the_second_waits(cluster:
     cluster.kubectl("delete", "pod", "first", "--namespace=kubeflow")
     assert cluster.wait_for("a node", lambda: node_of(cluster, "second")) == "gpu-0"
     cluster.kubectl("delete", "pod", "second", "intolerant", "--namespace=kubeflow")
-
-
-@pytest.mark.parametrize(("overlay", "gpus"), [("dev", 1), ("gpu", 9), ("spot", 17)], indirect=["overlay"])
-def test_more_gpus_than_the_quota_are_refused(cluster: Cluster, overlay: str, gpus: int) -> None:
-    refused = cluster.create(on_gpus("greedy", gpus), check=False)
-    assert f"exceeded quota: maskx-gpus, requested: requests.nvidia.com/gpu={gpus}" in refused.stderr

@@ -1,6 +1,6 @@
 """The manifests: what kubectl renders fits Kubernetes' schemas, and holds to the rules of their README.
 
-No API server is asked: names that only a cluster knows (storage classes, labels of KFP's pods) are not checked.
+`tests/cluster` applies them to an API server. Names that only a cloud knows (its drivers of volumes) are not checked.
 """
 
 from typing import Any
