@@ -81,9 +81,12 @@ class Cluster:
         return self.kubectl("create", "--filename=-", given=as_list(objects), check=check)
 
     def wait_for(self, what: str, happened: Callable[[], Any], seconds: float = SECONDS) -> Any:
-        """What the function returns once that is true. Raises TimeoutError with the ends of all logs."""
+        """What the function returns once that is true.
+
+        Raises TimeoutError with the ends of all logs, at once if a program has ended.
+        """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and all(program.poll() is None for program in self.programs.values()):
             if found := happened():
                 return found
             time.sleep(0.2)

@@ -49,6 +49,7 @@ def _apply(cluster: Cluster, folder: Path, port: int) -> None:
     manifests = yaml.load_all(made, yaml.CSafeLoader)  # of 33,000 lines
     objects = [_on_this_machine(each, port) for each in manifests if each["kind"] != "Deployment"]
     cluster.kubectl("apply", "--server-side", "--filename=-", given=as_list(objects))
+    cluster.kubectl("wait", "crd", "--all", "--for=condition=Established")
 
 
 def _on_this_machine(manifest: dict[str, Any], port: int) -> dict[str, Any]:
