@@ -156,7 +156,7 @@ def shared(module: nn.Module) -> nn.Module:
     group = distributed.new_group()  # apart from the gradients', whose sums come in another order
 
     def sum_over_ranks(values: Tensor) -> Tensor:
-        distributed.all_reduce(values, group=group)
+        distributed.all_reduce(values, group=group)  # type: ignore[arg-type]  # this process is one of the group
         return values
 
     synchronize_batch_norms(module, sum_over_ranks)

@@ -102,15 +102,16 @@ def batch_norm_over_ranks(first: int) -> str:
         own = slice(0, first) if current_world().is_first else slice(first, 8)
         results = []
         for part in (slice(0, 8), own):
-            layer = nn.Sequential(nn.BatchNorm2d(6))
-            nn.init.uniform_(layer[0].weight, generator=torch.Generator().manual_seed(1))
+            norm = nn.BatchNorm2d(6)
+            nn.init.uniform_(norm.weight, generator=torch.Generator().manual_seed(1))
+            layer = nn.Sequential(norm)
             over_ranks = shared(layer) if part is own else layer
             given = (3 * features[part] + 2).requires_grad_()
             normalized = over_ranks(given)
             normalized.backward(gradient[part])
-            of_weights = [each.grad * (2 if part is own else 1) for each in layer.parameters()]  # ranks have the mean
-            statistics = [layer[0].running_mean, layer[0].running_var]
-            results.append([normalized, given.grad, *of_weights, *statistics])
+            ranks = 2 if part is own else 1  # of which gradients of weights are the mean
+            of_weights = [ranks * each.grad for each in norm.parameters() if each.grad is not None]
+            results.append([normalized, given.grad, *of_weights, norm.running_mean, norm.running_var])
         whole = [each[own] if each.dim() == 4 else each for each in results[0]]
         pairs = zip(whole, results[1], strict=True)
         if all(torch.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in pairs):
