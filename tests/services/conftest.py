@@ -9,7 +9,7 @@ import pytest
 from benchmarks.local_services import state_folder
 from tests.services.local_services import LocalServices, local_services
 from tests.services.object_storage import ACCESS_KEY, SECRET_KEY, FlakyWay, flaky_way, seaweedfs
-from tests.services.pipeline_runs import WHOLE, Ran, content_of, new_run
+from tests.services.pipeline_runs import WHOLE, Ran, Whole, content_of, new_run
 
 BUCKET = "tests"
 _numbers = itertools.count()
@@ -92,14 +92,20 @@ def services(
 
 
 @pytest.fixture(scope="session")
-def ran(running_services: LocalServices, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The whole pipeline against those services, three times."""
+def whole(running_services: LocalServices, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The whole pipeline against those services."""
     run = new_run(running_services, tmp_path_factory.mktemp("run"), WHOLE)
-    first = run.start()
+    shown = run.start()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in running_services.environment.items():
             patch.setenv(name, value)
         forget_endpoint()
         content = content_of(run.root)
     forget_endpoint()
-    return Ran(run, first, content, run.start(), run.start(["evaluation.max_images=6"]))
+    return Whole(run, shown, content)
+
+
+@pytest.fixture(scope="session")
+def ran(whole: Whole) -> Ran:
+    """The same twice more."""
+    return Ran(whole.run, whole.shown, whole.run.start(), whole.run.start(["evaluation.max_images=6"]))

@@ -59,13 +59,21 @@ class PipelineRun:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A run that nothing disturbs: what was shown below each step, and what lay below the root after it."""
+
+    run: PipelineRun
+    shown: dict[str, list[str]]
+    content: dict[str, bytes]
+
+
+@dataclass(frozen=True)
 class Ran:
     """Three runs of one pipeline: as it is, the same again, and with another option of the evaluation; what was shown
-    below each step, and what lay below the root after the first."""
+    below each step."""
 
     run: PipelineRun
     first: dict[str, list[str]]
-    content: dict[str, bytes]
     again: dict[str, list[str]]
     measured_otherwise: dict[str, list[str]]
 

@@ -17,7 +17,7 @@ from maskx_model.registry.mlflow_run import client_of
 from tests.processes import descendants
 from tests.readme import ROOT
 from tests.services.local_services import LocalServices
-from tests.services.pipeline_runs import SMALL, PipelineRun, Ran, content_of, new_run
+from tests.services.pipeline_runs import SMALL, PipelineRun, Whole, content_of, new_run
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
@@ -62,7 +62,7 @@ def targets(run: PipelineRun, client: Any) -> dict[str, Callable[[int], int | No
 def run_struck(run: PipelineRun, kind: signal.Signals, client: Any) -> list[str]:
     """Run the pipeline, again where it fails, and strike each step once; returns the steps that were struck."""
     arguments = {"root": run.root, "preset": "toy", "overrides": SMALL, "registered_name": run.name}
-    arguments |= {"tracking_uri": run.environment["MLFLOW_TRACKING_URI"], "accelerator_count": "0"}
+    arguments |= {"tracking_uri": run.environment["MLFLOW_TRACKING_URI"], "accelerator_count": "0", "estimate": False}
     file = run.folder / "arguments.json"
     file.write_text(json.dumps(arguments))
     command = [sys.executable, "-m", "tests.services.with_retries", str(file), str(run.out)]
@@ -90,12 +90,12 @@ def strike(find: Callable[[int], int | None], pipeline: int, kind: signal.Signal
 
 
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
-def test_every_step_struck_once(kind: signal.Signals, ran: Ran, services: LocalServices, tmp_path: Path) -> None:
+def test_every_step_struck_once(kind: signal.Signals, whole: Whole, services: LocalServices, tmp_path: Path) -> None:
     client = client_of(services.tracking_uri)
     run = new_run(services, tmp_path, kind.name.lower())
     struck = run_struck(run, kind, client)
     assert sorted(struck) == sorted([*WRITES, "register", "finish"])
-    assert content_of(run.root) == ran.content
+    assert content_of(run.root) == whole.content
     assert len(client.search_model_versions(f"name = '{run.name}'")) == 1
     found = client.search_runs([client.get_experiment_by_name(run.name).experiment_id])
     runs = [each for each in found if "FAILED" not in each.data.tags.get("pipeline_ended", "")]
