@@ -64,6 +64,8 @@ ALSO_FOR = {
     # It reads people's annotation files and writes them again, on the engines that prepare them.
     "maskx_model/annotate": ("data_prep/sources", "data_prep/plan", "data_prep/beam"),
     "maskx_model/cli": ("data_prep/beam",),
+    # Its ranks are processes of their own, which show the log as commands do.
+    "maskx_model/launch": ("data_prep",),
     # It looks at the original files before they are prepared.
     "maskx_model/preflight": ("data_prep/prepare", "data_prep/sources", "data_prep/toy_world"),
 }

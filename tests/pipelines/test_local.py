@@ -53,5 +53,5 @@ def test_what_is_wrong_in_five_ways_is_told_in_five_lines_by_the_first_step(
         run_locally(arguments, tmp_path)
     assert sum(line.startswith("- ") for line in str(error.value).splitlines()) == 5
     steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
-    assert steps == ["[1/8] preflight", "[2/8] finish"]
+    assert steps == ["[1/9] preflight", "[2/9] finish"]
     assert list(root.iterdir()) == []

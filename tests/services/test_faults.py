@@ -61,7 +61,7 @@ def targets(run: PipelineRun, client: Any) -> dict[str, Callable[[int], int | No
 
 def run_struck(run: PipelineRun, kind: signal.Signals, client: Any) -> list[str]:
     """Run the pipeline, again where it fails, and strike each step once; returns the steps that were struck."""
-    arguments = {"root": run.root, "preset": "toy", "overrides": SMALL, "registered_name": run.name}
+    arguments: dict[str, Any] = {"root": run.root, "preset": "toy", "overrides": SMALL, "registered_name": run.name}
     arguments |= {"tracking_uri": run.environment["MLFLOW_TRACKING_URI"], "accelerator_count": "0", "estimate": False}
     file = run.folder / "arguments.json"
     file.write_text(json.dumps(arguments))

@@ -104,11 +104,14 @@ def test_the_pipelines_steps_are_followed(toy_dataset: Dataset, uri: str, client
     detector, masks = (f"{tmp_path}/run/{name}" for name in ("detector", "masks"))
     changes = ["stage1.steps=1", "stage1.images_per_batch=1", "stage2.steps=1", "stage2.learning_rates=0.001"]
     steps: list[Callable[..., str]] = [train_detector_step.python_func, train_masks_step.python_func]
-    tracking = (uri, "steps")
+    followed = {"tracking_uri": uri, "experiment": "steps"}
+    here = {"nodes": "1", "node_cpu": "1", "node_memory": "4Gi", "node_accelerators": "0"}
+    pool = {"accelerator_kind": "nvidia.com/gpu", "node_selector": {}, "tolerations": []}
     config = tmp_path / "config.yaml"
     config.write_text(to_yaml(choose_named("toy", [*changes, "mask_classes=random:30:0"])))
-    assert steps[0](toy_dataset.uri, detector, str(config), *tracking) == detector
-    steps[1](toy_dataset.uri, detector, masks, str(config), *tracking, "class_agnostic")
+    asked = {"dataset": toy_dataset.uri, "config": str(config), **followed, **here, **pool}
+    assert steps[0](out=detector, **asked) == detector
+    steps[1](detector=detector, out=masks, kind="class_agnostic", **asked)
     runs = runs_of(client, "steps")
     assert set(runs) == {"run", "detector", "masks"}
     assert all(curve(client, runs[name], "loss") for name in ("detector", "masks"))
