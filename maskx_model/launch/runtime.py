@@ -65,10 +65,12 @@ def runtime_for(name: str, base: dict[str, Any], pod: dict[str, Any], machines: 
 
 
 def _resources(machines: Machines) -> dict[str, Any]:
-    """As the pipeline's steps have them (`pipelines/pods.py`): CPUs may be exceeded, memory may not."""
-    limits = {"memory": machines.memory}
-    if int(machines.count):
-        limits[machines.kind] = machines.count
+    """As the pipeline's steps have them (`pipelines/pods.py`): CPUs may be exceeded, memory may not.
+
+    Without accelerators CPUs have a limit too: the SDK refuses pods whose limits name no device.
+    """
+    device = {machines.kind: machines.count} if int(machines.count) else {"cpu": machines.cpu}
+    limits = {"memory": machines.memory, **device}
     return {"requests": {"cpu": machines.cpu, **limits}, "limits": limits}
 
 

@@ -89,7 +89,7 @@ class Cluster:
         while time.monotonic() < deadline and all(program.poll() is None for program in self.programs.values()):
             if found := happened():
                 return found
-            time.sleep(0.2)
+            time.sleep(0.5)
         logs = [f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in self.folder.glob("*.log")]
         raise TimeoutError("\n".join([f"{what}: not in {seconds} seconds", *logs]))
 

@@ -69,6 +69,7 @@ def overlay(
     cluster.create(*volumes)
     cluster.kubectl("apply", "--kustomize", folder)
     yield request.param
+    cluster.kubectl("delete", "pods", "--all", "--namespace=kubeflow")  # a claim stays as long as a pod names it
     cluster.kubectl("delete", "--kustomize", folder)
     assert cluster.kubectl("get", "--kustomize", folder, "--ignore-not-found").stdout == ""
     cluster.kubectl("delete", "--filename=-", given=as_list(volumes))

@@ -73,10 +73,3 @@ def test_a_step_that_is_cancelled_takes_its_train_job_along(cluster: Cluster, da
     cluster.wait_for("the end of the TrainJob", lambda: not train_jobs(cluster))
     cluster.wait_for("the end of its pods", lambda: not ranks(cluster))
     assert not (data / "cancelled" / "model.safetensors").exists()
-
-
-def test_a_step_fails_with_the_reason_of_the_rank_that_failed(cluster: Cluster, data: Path) -> None:
-    cluster.create(training_step("uneven", data, STEPS, batch=3))
-    assert end_of(cluster, "uneven") == "Failed"
-    assert "3 in a batch cannot be shared evenly by 2 ranks" in log(cluster, "uneven").splitlines()[-1]
-    assert train_jobs(cluster) == []
