@@ -96,7 +96,7 @@ class Pod:
             "lastState": last_state or {},
         }
         conditions = [{"type": kind, "status": str(running)} for kind in ("Ready", "ContainersReady")]
-        report = {"phase": phase, "podIP": ADDRESS, "hostIP": ADDRESS, "startTime": self.created}
+        report: dict[str, Any] = {"phase": phase, "podIP": ADDRESS, "hostIP": ADDRESS, "startTime": self.created}
         report |= {"conditions": conditions, "containerStatuses": [status]}
         self._tell(self.api.patch_namespaced_pod_status, body={"status": report})
 

@@ -74,7 +74,7 @@ class PodSpec:
             return Path(self.api.read_persistent_volume(claim.spec.volume_name).spec.host_path.path)
         if kind == "hostPath":
             return Path(source["path"])
-        folder = self.folder / volume["name"]
+        folder: Path = self.folder / volume["name"]
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777)
         if kind in ("configMap", "secret"):

@@ -31,7 +31,7 @@ def training_step(name: str, folder: Path, steps: int, **changes: Any) -> dict[s
 
     `folder` is what it sees at /data; a dataset lies there. `changes` are other arguments of the component.
     """
-    pool = {"nodes": "2", "node_memory": "2Gi", "node_selector": {"maskx/pool": "cpu"}}
+    pool: dict[str, Any] = {"nodes": "2", "node_memory": "2Gi", "node_selector": {"maskx/pool": "cpu"}}
     asked = arguments(folder, "/data/dataset", name, steps, **pool, **changes)
     asked |= {"out": f"/data/{name}", "config": "/data/config.yaml"}
     step = pod(name, "kubeflow", ["python", "-m", "tests.components.small_training", json.dumps(asked)])

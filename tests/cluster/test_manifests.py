@@ -1,5 +1,7 @@
 """The manifests of infra/, applied to a real API server as the guide says."""
 
+from functools import partial
+
 import pytest
 import yaml
 
@@ -23,7 +25,7 @@ def test_the_api_server_has_an_overlay_as_it_is_written(cluster: Cluster, overla
 @OVERLAYS
 def test_every_service_has_its_pods(cluster: Cluster, overlay: str) -> None:
     for name in pods(f"overlays/{overlay}"):
-        cluster.wait_for(f"a pod of {name}", lambda app=name: cluster.get("pods", MASKX, f"--selector=app={app}"))
+        cluster.wait_for(f"a pod of {name}", partial(cluster.get, "pods", MASKX, f"--selector=app={name}"))
 
 
 @pytest.mark.parametrize("overlay", ["gpu", "spot"], indirect=True)
