@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import msgspec
 import torch
@@ -154,10 +156,23 @@ def shared(module: nn.Module) -> nn.Module:
     Its batch norms become those of the whole batch.
     """
     group = distributed.new_group()  # apart from the gradients', whose sums come in another order
-
-    def sum_over_ranks(values: Tensor) -> Tensor:
-        distributed.all_reduce(values, group=group)  # type: ignore[arg-type]  # this process is one of the group
-        return values
-
-    synchronize_batch_norms(module, sum_over_ranks)
+    synchronize_batch_norms(module, partial(_SumOverRanks.apply, group))
     return DistributedDataParallel(module, forward_sync_buffers=False)
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """The sum over all ranks; the gradient is the sum of the ranks' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, group: Any, values: Tensor) -> Tensor:
+        ctx.group = group
+        total = values.clone()
+        distributed.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        (total,) = gradients
+        total = total.clone()
+        distributed.all_reduce(total, group=ctx.group)
+        return None, total
