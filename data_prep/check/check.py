@@ -20,8 +20,8 @@ from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.images import SourceImage
 from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import ConfigError
+from data_prep.storage.own_files import read_own
 from data_prep.storage.scratch import scratch_folder
-from data_prep.storage.storage import read
 
 _SHARD_BYTES = 128 << 20
 
@@ -73,7 +73,7 @@ def _check(options: CheckOptions, out: str) -> Checked:
     del contents
     write_shards(out, Engine(None, (), options.workers))
     results = [read_summary(plan, number) for number in range(len(plan.shards))]
-    scanned = msgspec.json.decode(read(counts_uri(out)), type=Counts)
+    scanned = read_own(counts_uri(out), Counts)
     total = total_counts(planned, scanned, results)
     classes = count_classes(results)
     note_classes(total, planned.classes, classes)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from data_prep.format.exif_rule import ExifRule
 from data_prep.plan.merge import MergedImage
 from data_prep.sources.json_files import ByteRange, map_file, quote_constants
-from data_prep.storage.storage import create, local_copy, read, read_range, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import create, local_copy, read_range, write
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
@@ -121,7 +122,7 @@ def _read_npy(uri: str) -> npt.NDArray[Any]:
 
 def read_plan(out: str) -> Plan:
     """Read the plan of the dataset that is being made at `out`."""
-    return msgspec.json.decode(read(f"{work_folder(out)}/plan.json"), type=Plan)
+    return read_own(f"{work_folder(out)}/plan.json", Plan, delete=work_folder(out))
 
 
 def read_planned_images(out: str, shard: int) -> list[PlannedImage]:

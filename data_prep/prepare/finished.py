@@ -18,8 +18,9 @@ from data_prep.plan.plan import Contents, Plan, work_folder
 from data_prep.plan.planning import Planned
 from data_prep.prepare.publish import Parameters
 from data_prep.storage.errors import DataError
+from data_prep.storage.own_files import read_own
 from data_prep.storage.scratch import is_in_scratch
-from data_prep.storage.storage import absolute, exists, finder, is_folder, is_on_disk, list_files, read, remove, write
+from data_prep.storage.storage import absolute, exists, finder, is_folder, is_on_disk, list_files, remove, write
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def _folders(contents: Contents) -> dict[str, list[str]]:
 
 def read_run(out: str) -> RunRecord | None:
     """Read `run.json`; None where a dataset has none, as a copy of it need not."""
-    return msgspec.json.decode(read(run_uri(out)), type=RunRecord) if exists(run_uri(out)) else None
+    return read_own(run_uri(out), RunRecord) if exists(run_uri(out)) else None
 
 
 def write_run(plan: Plan, run: RunRecord) -> None:

@@ -22,7 +22,8 @@ from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import exists, is_folder, list_files, read, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import exists, is_folder, list_files, write
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     del contents  # the workers read it from the plan
     with _progress(out, shards):
         write_shards(out, options.engine)
-    scanned = msgspec.json.decode(read(counts_uri(out)), type=Counts)
+    scanned = read_own(counts_uri(out), Counts)
     write_run(planned.plan, run)
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
 

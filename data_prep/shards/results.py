@@ -8,7 +8,8 @@ from data_prep.plan.plan import Plan, work_folder
 from data_prep.shards.build_record import ShardContent
 from data_prep.shards.held_out import pictures_path
 from data_prep.sources.counts import Counts
-from data_prep.storage.storage import exists, read, sha256, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import exists, sha256, write
 
 
 class ShardSummary(msgspec.Struct, frozen=True):
@@ -57,17 +58,17 @@ def write_result(plan: Plan, number: int, result: ShardResult) -> None:
 
 def read_summary(plan: Plan, number: int) -> ShardSummary:
     """Read what became of a finished shard."""
-    return msgspec.json.decode(read(result_path(plan, number)), type=ShardSummary)
+    return read_own(result_path(plan, number), ShardSummary)
 
 
 def read_rows(plan: Plan, number: int) -> list[IndexRow]:
     """Read a finished shard's index rows."""
-    return msgspec.json.decode(read(result_path(plan, number)), type=ShardResult).rows
+    return read_own(result_path(plan, number), ShardResult).rows
 
 
 def read_contents(plan: Plan, number: int) -> list[tuple[str, str, str]]:
     """A finished shard's images: key, canonical source and hash of the file's bytes."""
-    result = msgspec.json.decode(read(result_path(plan, number)), type=_Contents)
+    result = read_own(result_path(plan, number), _Contents)
     return [(row.key, next(iter(row.ids)), each) for row, each in zip(result.rows, result.digests, strict=True)]
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.beam.part_files import PartFiles
-from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.errors import DataError
+from data_prep.storage.own_files import read_own
 from data_prep.storage.storage import exists, info, read, write
 from maskx_model.artifacts.origin import Origin
 
@@ -84,9 +85,9 @@ def write_plan(out: str, plan: Plan, images: list[BoxedImage], objects: Objects)
 
 
 def read_plan(out: str) -> Plan | None:
-    """The plan of a run that has begun; None where none has."""
+    """The plan of a run that has begun; None where none has. Raises DataError if it is damaged."""
     uri = f"{work_folder(out)}/plan.json"
-    return msgspec.json.decode(read(uri), type=Plan) if exists(uri) else None
+    return read_own(uri, Plan) if exists(uri) else None
 
 
 def plan_version(out: str) -> int | str:
@@ -99,7 +100,7 @@ def plan_version(out: str) -> int | str:
 
 def read_images(out: str) -> list[BoxedImage]:
     """All images with objects to segment."""
-    return msgspec.json.decode(read(f"{work_folder(out)}/images.json"), type=list[BoxedImage])
+    return read_own(f"{work_folder(out)}/images.json", list[BoxedImage], delete=work_folder(out))
 
 
 def read_objects(out: str) -> Objects:
@@ -115,8 +116,4 @@ def part_files(out: str) -> PartFiles:
 
 def read_part(out: str, part: int) -> PartResult:
     """The result of a part; raises DataError if it is damaged."""
-    uri = part_files(out).uri(part)
-    try:
-        return msgspec.json.decode(read(uri), type=PartResult)
-    except JSON_ERRORS as error:
-        raise DataError(f"{uri}: damaged ({error}); delete it and give the command again") from None
+    return read_own(part_files(out).uri(part), PartResult)

@@ -6,7 +6,8 @@ import msgspec
 
 from data_prep.beam.part_files import PartFiles, cut
 from data_prep.storage.errors import DataError
-from data_prep.storage.storage import exists, info, read, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import exists, info, write
 from maskx_model.artifacts.origin import Origin
 from maskx_model.batch_prediction.images import DatasetImages, FileImages, Images
 
@@ -54,8 +55,8 @@ def write_plan(out: str, plan: Plan) -> None:
 
 
 def read_plan(out: str) -> Plan | None:
-    """The plan of a run that has begun; None where none has."""
-    return msgspec.json.decode(read(_plan_uri(out)), type=Plan) if exists(_plan_uri(out)) else None
+    """The plan of a run that has begun; None where none has. Raises DataError if it is damaged."""
+    return read_own(_plan_uri(out), Plan) if exists(_plan_uri(out)) else None
 
 
 def opened_plan(out: str) -> tuple[Plan, Images]:
