@@ -27,11 +27,12 @@ from benchmarks.settings import print_settings
 from benchmarks.small_world import small_dataset
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.model_folder import LoadedModel, save_model
-from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, ModelConfig
+from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.model.detector import build_detector
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.presets import get_preset
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import MaskSchedule
 from maskx_model.training.metric_sink import Observers
 from maskx_model.training.stages import train_detector, train_masks
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import Compute, DetectorConfig, MaskConfig, MaskSchedule, Schedule
+from maskx_model.config import Compute, DetectorConfig, MaskConfig
 from maskx_model.run_config import ONLY_SOURCE, DataConfig, Passes, RunConfig
+from maskx_model.schedules import MaskSchedule, Schedule
 
 ON_GPU = Compute(precision="auto")
 

@@ -4,17 +4,9 @@
 from dataclasses import dataclass
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import (
-    PLAIN,
-    Compute,
-    DetectorConfig,
-    MaskConfig,
-    MaskSchedule,
-    ProtocolName,
-    Schedule,
-    check_seed,
-)
+from maskx_model.config import PLAIN, Compute, DetectorConfig, MaskConfig, ProtocolName, check_seed
 from maskx_model.ranges import DATA, EVALUATION, GATES, PASSES, check_ranges
+from maskx_model.schedules import MaskSchedule, Schedule
 
 ONLY_SOURCE = "only"
 """In place of a source's name: the only one that the dataset has."""

@@ -9,9 +9,10 @@ from tyro.conf import UseAppendAction, arg
 from data_prep.arguments import BeamOptions, Number, Runner, named, optional
 from data_prep.beam.engine import Engine
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import ClassificationLossKind, Schedule
+from maskx_model.config import ClassificationLossKind
 from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import Schedule
 
 Scheduled = TypeVar("Scheduled", bound=Schedule)
 

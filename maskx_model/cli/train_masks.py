@@ -12,7 +12,7 @@ from maskx_model.cli.arguments import (
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
 from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
-from maskx_model.config import MaskSchedule, MaskTargets, RoiKind
+from maskx_model.schedules import MaskSchedule, MaskTargets, RoiKind
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Literal
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import Schedule
 from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import Schedule
 
 logger = logging.getLogger(__name__)
 

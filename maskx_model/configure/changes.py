@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import Schedule
 from maskx_model.configure.fields import find_field, leaves
 from maskx_model.configure.values import Text, allowed, parse
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import Schedule
 
 STAGES = ("stage1", "stage2", "joint")
 """The fields of RunConfig that are schedules."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import Schedule
 from maskx_model.configure.batch import Stage
 from maskx_model.data.training_images import SPLIT
 from maskx_model.run_config import ONLY_SOURCE, RunConfig
+from maskx_model.schedules import Schedule
 
 logger = logging.getLogger(__name__)
 

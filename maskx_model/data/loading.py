@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from maskx_model.config import Schedule
+from maskx_model.schedules import Schedule
 
 
 class NetworkSize(NamedTuple):

@@ -10,10 +10,10 @@ import torch
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle
-from maskx_model.config import MaskTargets
 from maskx_model.data.samples import Sample
 from maskx_model.data.windows import with_masks_of_image
 from maskx_model.model.crowds import CROWD_LABEL
+from maskx_model.schedules import MaskTargets
 
 Box = tuple[float, float, float, float]
 """xyxy in pixels."""

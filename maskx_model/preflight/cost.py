@@ -1,7 +1,7 @@
 """What a run costs, before it begins: GPU-hours by the steps of its configuration and a measured speed."""
 
-from maskx_model.config import Schedule
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import Schedule
 
 IMAGES_PER_SECOND = 56
 SOURCE = "one H200, ResNet-50, 3,001 classes, bfloat16, batches of 8: maskx_model/model/README.md"

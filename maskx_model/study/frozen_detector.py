@@ -16,7 +16,7 @@ from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
-from maskx_model.config import MaskConfig, MaskTargets, ModelConfig, RoiKind
+from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.ground_truth import GroundTruth
@@ -24,6 +24,7 @@ from maskx_model.evaluation.predictions import ground_truth_boxes
 from maskx_model.evaluation.protocols import exhaustive_classes
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import MaskTargets, RoiKind
 from maskx_model.study.box_features import box_features
 from maskx_model.study.cache import Tensors, cached_tensors
 from maskx_model.study.measured_images import MeasuredImages

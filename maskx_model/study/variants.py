@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.config import MaskConfig, RoiKind
+from maskx_model.config import MaskConfig
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import RoiKind
 
 BASELINE = "class_agnostic"
 """The variant that others must beat on classes without masks (§3.3)."""

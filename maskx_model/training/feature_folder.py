@@ -15,8 +15,9 @@ from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import local_path
 from maskx_model.artifacts.code_versions import code_versions
 from maskx_model.artifacts.origin import PACKAGES
-from maskx_model.config import Compute, MaskSchedule
+from maskx_model.config import Compute
 from maskx_model.model.compute import in_precision_of
+from maskx_model.schedules import MaskSchedule
 from maskx_model.training.feature_cache import FeatureCache
 from maskx_model.training.feature_room import check_room, room_for
 from maskx_model.training.frozen_image import frozen_image

@@ -8,10 +8,10 @@ import msgspec
 import torch
 from torch import Tensor
 
-from maskx_model.config import MaskSchedule
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.schedules import MaskSchedule
 from maskx_model.training.loop import DivergedError, train
 from maskx_model.training.roi_sampling import RoiBatch
 from maskx_model.training.sitting import BY_ITSELF, Session

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from data_prep.storage.errors import ConfigError, MaskxError
-from maskx_model.config import Schedule
 from maskx_model.data.seeds import step_seed
 from maskx_model.model.compute import in_precision_of, repeatable
+from maskx_model.schedules import Schedule
 from maskx_model.training.average import MovingAverage
 from maskx_model.training.module_state import capture, restore
 from maskx_model.training.optimizer import build_optimizer, learning_rate_factor

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from maskx_model.config import Schedule
+from maskx_model.schedules import Schedule
 
 
 def build_optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from data_prep.format.index import IndexRow
 from data_prep.storage.errors import DataError
-from maskx_model.config import MaskSchedule, RoiKind
 from maskx_model.data.input_checks import check_features
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.seeds import step_seed
+from maskx_model.schedules import MaskSchedule, RoiKind
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from maskx_model.training.world import current_world
 

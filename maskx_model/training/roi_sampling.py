@@ -9,12 +9,12 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from torchvision.ops import clip_boxes_to_image
 
-from maskx_model.config import RoiKind
 from maskx_model.data.input_checks import check_features, check_sample
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.roi_heads import MatchedRois
+from maskx_model.schedules import RoiKind
 from maskx_model.training.frozen_image import FrozenFeatures, FrozenImage, frozen_image
 
 JITTER = 0.1

@@ -11,7 +11,7 @@ from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
 from maskx_model.artifacts.model_folder import LoadedModel
-from maskx_model.config import MaskSchedule, ModelConfig
+from maskx_model.config import ModelConfig
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.loading import loading_of
 from maskx_model.data.reader import MadeMasks, SampleReader
@@ -22,6 +22,7 @@ from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.sampling import begin_at_image
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import MaskSchedule
 from maskx_model.training.feature_cache import FeatureCache
 from maskx_model.training.feature_folder import FeatureFolder, opened_cache, telling
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate

@@ -7,12 +7,12 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.rows import Rows
-from maskx_model.config import Schedule
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.loading import loading_of
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.sampling import begin_at_image
+from maskx_model.schedules import Schedule
 from maskx_model.training.loop import train
 from maskx_model.training.sitting import Session
 from maskx_model.training.task import Measured, Task

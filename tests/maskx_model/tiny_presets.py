@@ -3,8 +3,9 @@
 import sys
 from dataclasses import replace
 
-from maskx_model.config import DetectorConfig, MaskConfig, MaskSchedule, Schedule
+from maskx_model.config import DetectorConfig, MaskConfig
 from maskx_model.run_config import DataConfig, RunConfig
+from maskx_model.schedules import MaskSchedule, Schedule
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 
 DETECTOR = DetectorConfig(

@@ -33,6 +33,7 @@ ORDER = (
     "data_prep",
     "maskx_model/ranges.py",
     "maskx_model/config.py",
+    "maskx_model/schedules.py",
     "maskx_model/model/cpu",
     "maskx_model/model",
     "maskx_model/masks",

@@ -17,11 +17,12 @@ from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import LoadedModel
-from maskx_model.config import MaskTargets, ModelConfig
+from maskx_model.config import ModelConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.masks.grabcut import grabcut_masks
 from maskx_model.report.evaluate import evaluate
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import MaskTargets
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import fit_masks

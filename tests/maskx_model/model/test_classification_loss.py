@@ -14,7 +14,7 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig, Schedule
+from maskx_model.config import ClassificationLossKind, Compute, DetectorConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import mirrored
 from maskx_model.model.classification_loss import (
@@ -28,6 +28,7 @@ from maskx_model.model.classification_loss import (
 )
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
+from maskx_model.schedules import Schedule
 from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.provenance import settings_hash
 from maskx_model.training.stages import train_masks

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from maskx_model.config import Schedule
 from maskx_model.report.evaluate import evaluate
+from maskx_model.schedules import Schedule
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
 from maskx_model.training.sitting import Session

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.artifacts.origin import Origin
-from maskx_model.config import Schedule
+from maskx_model.schedules import Schedule
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
 from maskx_model.training.sitting import Session

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.storage.errors import ConfigError, DataError, MaskxError
-from maskx_model.config import Schedule
+from maskx_model.schedules import Schedule
 from maskx_model.training.checkpoint import load_training_state
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train

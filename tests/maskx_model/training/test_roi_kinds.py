@@ -12,12 +12,13 @@ from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
 from maskx_model.artifacts.model_folder import LoadedModel
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.config import MaskSchedule, ModelConfig, RoiKind
+from maskx_model.config import ModelConfig
 from maskx_model.data.reader import SampleReader
 from maskx_model.masks.targets import mask_targets
 from maskx_model.model.roi_heads import MatchedRois
 from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
+from maskx_model.schedules import MaskSchedule, RoiKind
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
 from maskx_model.training.sitting import Session

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from maskx_model.config import RoiKind
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
@@ -18,6 +17,7 @@ from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_branch import MASK_SIZE, MaskBranch
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.transfer import class_embeddings
+from maskx_model.schedules import RoiKind
 from maskx_model.training.roi_cache import cache_rois
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
