@@ -1,7 +1,7 @@
 """A training on several ranks of this machine, processes that torchrun's agent starts and watches.
 
 `python -m maskx_model.launch.ranks TRAINING` is one node of several, as torchrun's own variables (PET_…) say: the
-command of a TrainJob's pods.
+command of a TrainJob's pods. It exits with REFUSED where trying again would be refused again.
 """
 
 import signal
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from data_prep.log import show_log
-from data_prep.storage.errors import MaskxError
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError, MaskxError
+from maskx_model.launch.runtime import REFUSED
 from maskx_model.launch.training import StageTraining
 from maskx_model.training.termination import EXIT_CODE, TerminatedError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 OTHERS = {"MaskxError", "RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError"}
 """What a rank raises because another one is gone."""
+REFUSALS = (ConfigError, DataError, CheckpointError)
+"""What a rank raises because of what it was given."""
 
 
 def train_on_ranks(training: StageTraining, ranks: int | None = None) -> None:
@@ -29,7 +32,7 @@ def train_on_ranks(training: StageTraining, ranks: int | None = None) -> None:
 
     Raises:
         TerminatedError: after SIGTERM.
-        MaskxError: a rank has failed; the message is its own.
+        MaskxError: a rank has failed; the message is its own, and of REFUSALS so is the class.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -43,19 +46,29 @@ def train_on_ranks(training: StageTraining, ranks: int | None = None) -> None:
     except ChildFailedError as error:
         if all(failure.exitcode in (EXIT_CODE, -signal.SIGTERM) for failure in error.failures.values()):
             raise TerminatedError from None
-        raise MaskxError(_reason(error)) from None
+        raise _error_of(error) from None
 
 
-def _reason(error: "ChildFailedError") -> str:
-    """The message of the rank that failed first, and not because another one had."""
+def _error_of(error: "ChildFailedError") -> MaskxError:
+    """The error of the rank that failed first, and not because another one had."""
     told = []
     for rank, failure in error.failures.items():
         message = failure.message if isinstance(failure.message, str) else str(failure.message["message"])
         kind = message.partition(":")[0]
-        told.append((kind in OTHERS, failure.timestamp, f"rank {rank}: {message}"))
-    return min(told)[-1]
+        told.append((kind in OTHERS, failure.timestamp, f"rank {rank}: {message}", kind))
+    *_, message, kind = min(told)
+    return {each.__name__: each for each in REFUSALS}.get(kind, MaskxError)(message)
+
+
+def main() -> None:
+    """Train on this node's ranks the stage that the argument describes."""
+    show_log()
+    try:
+        train_on_ranks(msgspec.json.decode(sys.argv[1], type=StageTraining))
+    except REFUSALS as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":
-    show_log()
-    train_on_ranks(msgspec.json.decode(sys.argv[1], type=StageTraining))
+    main()

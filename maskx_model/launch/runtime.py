@@ -19,6 +19,8 @@ NODE = "node"
 """Kubeflow Trainer's name for the jobs, and for the container, in which ranks run."""
 STEP = "main"
 """Argo's name for the container of a step."""
+REFUSED = 2
+"""What a rank's pod exits with where the training is refused; its Job then ends, and does not try again."""
 TAKEN_OVER = (
     "serviceAccountName",
     "imagePullSecrets",
@@ -38,7 +40,10 @@ def runtime_for(name: str, base: dict[str, Any], pod: dict[str, Any], machines: 
     step = the(STEP, pod["spec"]["containers"])
     spec = copy.deepcopy(base["spec"])
     spec["mlPolicy"]["torch"] = {"numProcPerNode": machines.ranks_of_a_node}
-    template = the(NODE, spec["template"]["spec"]["replicatedJobs"])["template"]["spec"]["template"]
+    job = the(NODE, spec["template"]["spec"]["replicatedJobs"])["template"]["spec"]
+    refused = {"containerName": NODE, "operator": "In", "values": [REFUSED]}
+    job["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onExitCodes": refused}]}
+    template = job["template"]
     template["metadata"] = {"labels": {LABEL: name}}
     # Kubernetes makes a token's volume for each pod anew; the ranks do not call its API.
     volumes = [each for each in pod["spec"].get("volumes", []) if "projected" not in each]

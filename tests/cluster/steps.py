@@ -26,13 +26,15 @@ def pod(name: str, namespace: str, command: list[str], gpus: int = 0, **spec: An
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
-def training_step(name: str, folder: Path, steps: int, **changes: Any) -> dict[str, Any]:
+def training_step(
+    name: str, folder: Path, steps: int, dataset: str = "/data/dataset", **changes: Any
+) -> dict[str, Any]:
     """The step that trains a tiny detector on two nodes into /data/NAME, under the account of the pipeline's steps.
 
     `folder` is what it sees at /data; a dataset lies there. `changes` are other arguments of the component.
     """
     pool: dict[str, Any] = {"nodes": "2", "node_memory": "2Gi", "node_selector": {"maskx/pool": "cpu"}}
-    asked = arguments(folder, "/data/dataset", name, steps, **pool, **changes)
+    asked = arguments(folder, dataset, name, steps, **pool, **changes)
     asked |= {"out": f"/data/{name}", "config": "/data/config.yaml"}
     step = pod(name, "kubeflow", ["python", "-m", "tests.components.small_training", json.dumps(asked)])
     step["spec"] |= {

@@ -66,6 +66,17 @@ def test_a_training_that_loses_a_pod_ends_in_the_same_weights(cluster: Cluster, 
         assert (data / "disturbed" / file).read_bytes() == (data / "undisturbed" / file).read_bytes(), file
 
 
+def test_a_training_that_is_refused_is_not_tried_again(cluster: Cluster, data: Path) -> None:
+    shutil.copytree(data / "dataset", data / "damaged")
+    (data / "damaged" / "manifest.json").write_text("{")
+    cluster.create(training_step("refused", data, STEPS, dataset="/data/damaged"))
+    assert end_of(cluster, "refused") == "Failed"
+    told = log(cluster, "refused")
+    assert "PodFailurePolicy" in told or "FailedJobs" in told, told
+    assert "/data/damaged/manifest.json" in told
+    assert train_jobs(cluster) == []
+
+
 def test_a_step_that_is_cancelled_takes_its_train_job_along(cluster: Cluster, data: Path) -> None:
     cluster.create(training_step("cancelled", data, 2000))
     wait_for_checkpoint(cluster, data / "cancelled")
