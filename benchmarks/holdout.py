@@ -29,9 +29,6 @@ from maskx_model.study.holdout import HoldoutOptions, holdout
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import BASELINE, variants_of
 
-STEPS = 2000
-"""Of the detector: twice the preset's."""
-
 VARIANTS = ("cls", "cls+box", "randn", "box", "1-layer", "mlp-light", "gt-rois")
 
 
@@ -160,12 +157,6 @@ def print_world(world: World) -> None:
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
 
 
-def better_detector(preset: RunConfig) -> RunConfig:
-    """The preset with a detector of twice its box AP: three times the RoIs, box losses in full, and `STEPS`."""
-    detector = replace(preset.detector, rois_per_image=48, box_loss_weight=1.0)
-    return replace(preset, detector=detector, stage1=replace(preset.stage1, steps=STEPS))
-
-
 def sized(preset: RunConfig, images: int | None, val_images: int | None, steps: int | None) -> RunConfig:
     """The preset on so many images, with so many steps; a small world keeps its size."""
     if images is not None:
@@ -174,7 +165,7 @@ def sized(preset: RunConfig, images: int | None, val_images: int | None, steps: 
         preset = replace(preset, data=replace(preset.data, toy_val_images=val_images))
     if steps is not None:
         stages = replace(preset.stage1, steps=steps), replace(preset.stage2, steps=steps)
-        preset = replace(preset, stage1=stages[0], stage2=stages[1])
+        preset = replace(preset, crops=replace(preset.crops, steps=steps), stage1=stages[0], stage2=stages[1])
     return preset
 
 
@@ -200,7 +191,7 @@ def main() -> None:
         folds=options.folds,
         val_images=options.val_images,
     )
-    preset = sized(better_detector(get_preset("toy")), options.images, options.val_images, options.steps)
+    preset = sized(get_preset("toy"), options.images, options.val_images, options.steps)
     worlds = []
     for style in options.worlds:
         for seed in options.seeds:

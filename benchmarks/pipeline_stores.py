@@ -22,7 +22,7 @@ from benchmarks.settings import print_settings
 from data_prep.storage.storage import read, sha256
 
 WAYS = ("folders", "services")
-SMALL = ("data.toy_images=400", "data.toy_val_images=40", "stage1.steps=40", "stage2.steps=20")
+SMALL = ("data.toy_images=400", "data.toy_val_images=40", "crops.steps=40", "stage1.steps=40", "stage2.steps=20")
 MODELS = ("detector", "masks-transfer", "masks-class-agnostic")
 FINISHED = b"finished already, nothing to do"
 """What the log says of each training and the evaluation where there is nothing to do."""

@@ -36,8 +36,8 @@ class DetectorConfig:
     """Anchor side in pixels for each pyramid level."""
     box_dim: int = 1024
     """Width of the box head: w_cls has this many numbers per class, w_box four times as many."""
-    box_head: Literal["mlp", "pooled"] = "mlp"
-    """`mlp`: two fully connected layers. `pooled`: ours, for small detectors trained from scratch."""
+    box_head: Literal["mlp", "single"] = "mlp"
+    """`mlp`: two fully connected layers. `single`: one, with batch norm, for small detectors trained from scratch."""
     rois_per_image: int = 512
     """Proposals of each image that train the box head."""
     positive_fraction: float = 0.25

@@ -11,7 +11,7 @@ from typing import Any
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import Compute, DetectorConfig, MaskConfig
 from maskx_model.run_config import ONLY_SOURCE, DataConfig, Passes, RunConfig
-from maskx_model.schedules import MaskSchedule, Schedule
+from maskx_model.schedules import CropSchedule, MaskSchedule, Schedule
 
 ON_GPU = Compute(precision="auto")
 
@@ -20,9 +20,11 @@ def toy() -> RunConfig:
     """The embedded default: the generated world, on two cores in minutes. It shows transfer, and compares with nobody's
     figures."""
     stage1 = Schedule(
-        steps=1000,
+        steps=600,
         images_per_batch=8,
-        learning_rates=(0.04,),
+        learning_rates=(3e-3,),
+        optimizer="adamw",
+        weight_decay=0.01,
         warmup_steps=100,
         decay="cosine",
         clip_norm=10.0,
@@ -46,6 +48,7 @@ def toy() -> RunConfig:
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="toy",
+        crops=CropSchedule(steps=700),
     )
 
 
@@ -157,10 +160,10 @@ def _slim(size: int, anchors: tuple[int, int, int]) -> DetectorConfig:
         fpn_channels=64,
         anchor_sizes=anchors,
         box_dim=128,
-        box_head="pooled",
-        rois_per_image=16,
+        box_head="single",
+        rois_per_image=48,
         positive_fraction=0.6,
-        box_loss_weight=0.3,
+        box_loss_weight=2.0,
         rpn_proposals_train=300,
         rpn_proposals_test=150,
         detections_per_image=30,

@@ -50,6 +50,13 @@ MASK_SCHEDULE = {
     "cached_proposals": Range(0, math.inf, "0 is the ground-truth box alone"),
     "rois_per_batch": Range(1, math.inf, "a step needs a RoI"),
 }
+CROPS = {
+    "steps": Range(0, math.inf, "0 is none"),
+    "crops_per_batch": Range(2, math.inf, "batch norm cannot train on a single crop"),
+    "size": Range(32, math.inf, "the coarsest level of the feature pyramid sees one cell for 32 pixels"),
+    "learning_rate": Range(0, math.inf, "a negative one would raise the loss"),
+    "weight_decay": Range(0, math.inf, "a negative decay lets weights grow without end"),
+}
 PASSES = {"least_steps": Range(1, math.inf, "it is a number of steps")}
 DATA = {
     "classes": Range(1, math.inf, "a detector needs a class to tell from background"),

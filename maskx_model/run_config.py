@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import PLAIN, Compute, DetectorConfig, MaskConfig, ProtocolName, check_seed
 from maskx_model.ranges import DATA, EVALUATION, GATES, PASSES, check_ranges
-from maskx_model.schedules import MaskSchedule, Schedule
+from maskx_model.schedules import NO_CROPS, CropSchedule, MaskSchedule, Schedule
 
 ONLY_SOURCE = "only"
 """In place of a source's name: the only one that the dataset has."""
@@ -117,6 +117,8 @@ class RunConfig:
     `only` is the one that the dataset has."""
     mask_classes: str
     """A: `voc`, `non-voc`, `coco`, `toy`, `random:N:seed`, `figure3:N:trial`, or a file with a class name per line."""
+    crops: CropSchedule = NO_CROPS
+    """What a new detector learns before stage 1, or before a training end to end."""
     passes: Passes = Passes()
     """Steps by the number of images."""
     seed: int = 0

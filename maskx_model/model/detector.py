@@ -1,6 +1,5 @@
 """Stage 1's model: torchvision's Faster R-CNN with FPN around our RPN and our RoI heads."""
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -55,10 +54,10 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
         nms_thresh=config.nms_threshold,
         detections_per_img=config.detections_per_image,
     )
-    if config.box_head == "pooled":
-        for layer in (predictor.cls_score, predictor.bbox_pred):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+    if config.box_head == "single":
+        # Not the classifier: from zero it learns hues and, for long, no textures.
+        nn.init.zeros_(predictor.bbox_pred.weight)
+        nn.init.zeros_(predictor.bbox_pred.bias)
     return detector
 
 
@@ -85,40 +84,20 @@ BOX_ROI_SIZE = 7
 
 def build_box_head(config: DetectorConfig) -> nn.Module:
     """Builds the box head: RoI features [R, fpn_channels, 7, 7] → vectors [R, box_dim]."""
-    if config.box_head == "pooled":
-        return PooledBoxHead(config.fpn_channels, config.box_dim)
+    if config.box_head == "single":
+        return SingleLayerHead(config.fpn_channels, config.box_dim)
     head: nn.Module = TwoMLPHead(config.fpn_channels * BOX_ROI_SIZE**2, config.box_dim)
     return head
 
 
-class PooledBoxHead(nn.Module):
-    """A box head for small detectors trained from scratch (not in the paper): a fully connected layer for where, and
-    convolutions averaged over the RoI for what. It learns textures once for all positions, in a fraction of the steps.
-    """
+class SingleLayerHead(nn.Sequential):
+    """A box head for small detectors trained from scratch (not in the paper): one fully connected layer with batch
+    norm. With each further layer it takes more steps to learn textures."""
 
     def __init__(self, in_channels: int, box_dim: int) -> None:
-        super().__init__()
-        self.where = nn.Sequential(
+        super().__init__(
             nn.Flatten(),
             nn.Linear(in_channels * BOX_ROI_SIZE**2, box_dim, bias=False),
             nn.BatchNorm1d(box_dim),
-        )
-        self.what = nn.Sequential(
-            nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(in_channels),
             nn.ReLU(inplace=True),
-            nn.Conv2d(in_channels, box_dim, 3, padding=1, bias=False),
-            nn.BatchNorm2d(box_dim),
-            nn.ReLU(inplace=True),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.BatchNorm1d(box_dim),
         )
-        self.both = nn.Sequential(
-            nn.Linear(box_dim, box_dim, bias=False), nn.BatchNorm1d(box_dim), nn.ReLU(inplace=True)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[R, C, 7, 7] → [R, box_dim]."""
-        vector: Tensor = self.both(torch.relu(self.where(features) + self.what(features)))
-        return vector

@@ -20,6 +20,7 @@ from maskx_model.model.mask_branch import mask_roi_pool
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
+from maskx_model.training.crops import learn_crops
 from maskx_model.training.detector_step import detector_step
 from maskx_model.training.roi_sampling import rois_with_masks
 from maskx_model.training.sitting import Session
@@ -42,8 +43,8 @@ def fit_joint(
     """A whole model trained on the boxes of every class and the masks of `classes` (A, 0-based positions), and the
     metric lines of its training.
 
-    `start`: a trained detector to continue; None begins with ImageNet weights, or the random ones that the
-    configuration asks for. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
+    `start`: a trained detector to continue; None begins with ImageNet weights, or with what the preset's crops teach
+    random ones. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
     image shows a class of A.
     """
     reader = SampleReader(data, preset.stage2_source, frozenset(classes))
@@ -63,6 +64,8 @@ def fit_joint(
     def loss(batch: list[Sample]) -> Measured:
         return measured_joint_losses(model, batch, config.detector.box_loss_weight, classify)
 
+    if start is None:
+        learn_crops(detector, reader, rows, preset.crops, seed, session)
     metrics = train_on_images(model, detector, reader, rows, loss, preset.joint, seed, "end to end", session)
     return model.eval(), metrics
 

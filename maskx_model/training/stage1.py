@@ -13,6 +13,7 @@ from maskx_model.model.classification_loss import choose_loss
 from maskx_model.model.compute import compile_backbone
 from maskx_model.model.detector import build_detector
 from maskx_model.run_config import RunConfig
+from maskx_model.training.crops import learn_crops
 from maskx_model.training.detector_step import detector_step
 from maskx_model.training.sitting import Session
 from maskx_model.training.task import Measured
@@ -29,8 +30,8 @@ def fit_detector(
 ) -> tuple[FasterRCNN, bytes]:
     """A trained detector and the metric lines of its training.
 
-    `load`: makes the detector to begin with; None for a new one with ImageNet weights. Raises DataError where
-    the training images have nothing to learn from.
+    `load`: makes the detector to begin with; None for a new one with ImageNet weights, or what the preset's crops teach
+    it. Raises DataError where the training images have nothing to learn from.
     """
     rows = training_images(data, preset.stage1_source)
     torch.manual_seed(seed)
@@ -45,5 +46,7 @@ def fit_detector(
         return detector_step(detector, batch, preset.detector.box_loss_weight, classify).measured
 
     reader = SampleReader(data, preset.stage1_source)
+    if load is None:
+        learn_crops(detector, reader, rows, preset.crops, seed, session)
     metrics = train_on_images(detector, detector, reader, rows, loss, schedule, seed, "stage 1", session)
     return detector, metrics

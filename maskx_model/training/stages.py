@@ -17,7 +17,7 @@ from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.run_config import RunConfig
 from maskx_model.training.metric_sink import NOBODY, Observers
-from maskx_model.training.provenance import finished, training_origin
+from maskx_model.training.provenance import finished, settings_hash, training_origin
 from maskx_model.training.trained_detector import load_detector
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def train_detector(
     if start is not None:
         made_from["weights"] = start.sha256
     else:
-        made_from |= _weights_file(preset)
+        made_from |= _beginning(preset)
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage1")
@@ -164,7 +164,7 @@ def train_joint(
     made_from = training_origin(data, config, preset.joint, preset.stage2_source, seed)
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if detector is None:
-        made_from |= _weights_file(preset)
+        made_from |= _beginning(preset)
     if embedding is not None:
         made_from["embedding"] = sha256(embedding)
     if finished(out, made_from):
@@ -185,7 +185,9 @@ def _check_embedding(preset: RunConfig, embedding: str | None) -> None:
         raise ConfigError("transfer_input embedding: needs the file of word vectors, and no other input takes one")
 
 
-def _weights_file(preset: RunConfig) -> Origin:
-    """The hash of the file that the backbone begins with, if it is one: the file at a path may be replaced."""
+def _beginning(preset: RunConfig) -> Origin:
+    """What a new detector begins with: the hash of the backbone's file, if it is one (the file at a path may be
+    replaced), and the crops' settings, if it learns them."""
     weights = preset.detector.weights
-    return {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}
+    file: Origin = {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}
+    return file | ({"crops": settings_hash(preset.crops)} if preset.crops.steps else {})

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from maskx_model.config import DetectorConfig, MaskConfig
 from maskx_model.run_config import DataConfig, RunConfig
-from maskx_model.schedules import MaskSchedule, Schedule
+from maskx_model.schedules import CropSchedule, MaskSchedule, Schedule
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 
 DETECTOR = DetectorConfig(
@@ -16,7 +16,7 @@ DETECTOR = DetectorConfig(
     fpn_channels=8,
     anchor_sizes=(16, 28, 44),
     box_dim=16,
-    box_head="pooled",
+    box_head="single",
     rois_per_image=16,
     positive_fraction=0.5,
     rpn_proposals_train=40,
@@ -55,6 +55,7 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
         stage1_source="vg",
         stage2_source="coco",
         mask_classes="random:30:0",
+        crops=CropSchedule(steps=3, crops_per_batch=8, size=32),
     )
 
 

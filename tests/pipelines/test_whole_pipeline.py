@@ -14,6 +14,7 @@ SMALL = [
     "data.classes=none",
     "data.max_rejected=0.5",
     "detector.score_threshold=0",
+    "crops.steps=4",
     "stage1.steps=4",
     "stage2.steps=2",
 ]

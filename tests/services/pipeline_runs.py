@@ -17,6 +17,7 @@ SMALL = (
     "data.classes=none",
     "data.max_rejected=0.5",
     "detector.score_threshold=0",
+    "crops.steps=4",
     "stage1.steps=6",
     "stage1.checkpoint_every=2",
     "stage2.steps=6",

@@ -102,7 +102,13 @@ def test_the_commands_are_followed(
 
 def test_the_pipelines_steps_are_followed(toy_dataset: Dataset, uri: str, client: Any, tmp_path: Path) -> None:
     detector, masks = (f"{tmp_path}/run/{name}" for name in ("detector", "masks"))
-    changes = ["stage1.steps=1", "stage1.images_per_batch=1", "stage2.steps=1", "stage2.learning_rates=0.001"]
+    changes = [
+        "crops.steps=2",
+        "stage1.steps=1",
+        "stage1.images_per_batch=1",
+        "stage2.steps=1",
+        "stage2.learning_rates=0.001",
+    ]
     steps: list[Callable[..., str]] = [train_detector_step.python_func, train_masks_step.python_func]
     followed = {"tracking_uri": uri, "experiment": "steps"}
     here = {"nodes": "1", "node_cpu": "1", "node_memory": "4Gi", "node_accelerators": "0"}
