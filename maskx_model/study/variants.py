@@ -35,6 +35,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "randn": {"transfer_input": "randn"},
     "1-layer": {"transfer_layers": 1},
     "3-layer": {"transfer_layers": 3},
+    "unscaled": {"transfer_scale": "none"},
     "unit": {"transfer_scale": "unit"},
     "standard": {"transfer_scale": "standard"},
     "dropout": {"transfer_dropout": 0.3},
