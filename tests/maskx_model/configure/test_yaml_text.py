@@ -43,7 +43,7 @@ def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
 
 def test_other_readers_of_yaml_see_the_same() -> None:
     tree = yaml.safe_load(to_yaml(get_preset("toy")))
-    assert tree["stage1"]["steps"] == 1000 and tree["stage1"]["learning_rates"] == [0.04]
+    assert tree["stage1"]["steps"] == 600 and tree["stage1"]["learning_rates"] == [0.003]
     assert tree["detector"]["weights"] is None and tree["stage2"]["cache_rois"] is True
     assert tree["mask"]["mlp"] == "none" and tree["mask_classes"] == "toy"
 

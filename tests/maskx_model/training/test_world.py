@@ -45,7 +45,7 @@ def assert_learned_alike(a: Path, b: Path) -> None:
         torch.testing.assert_close(value, others[name], rtol=1e-3, atol=2e-5, msg=name)
 
 
-@pytest.mark.parametrize("stage", ["detector", "masks", "masks_cached", "joint"])
+@pytest.mark.parametrize("stage", ["detector", "crops", "masks", "masks_cached", "joint"])
 def test_two_ranks_learn_what_one_does(toy_dataset: Dataset, detector: str, tmp_path: Path, stage: str) -> None:
     one, two = (trained(ranks, stage, toy_dataset, detector, tmp_path / str(ranks)) for ranks in (1, 2))
     assert_learned_alike(one, two)
