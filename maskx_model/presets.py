@@ -55,7 +55,7 @@ def toy() -> RunConfig:
 def real_sample() -> RunConfig:
     """A few hundred real images on two cores: shows that the path runs, too small to learn much."""
     small = toy()
-    stage1 = replace(small.stage1, steps=600, images_per_batch=4, learning_rates=(0.02,))
+    stage1 = replace(small.stage1, images_per_batch=4, learning_rates=(2e-3,))
     return replace(
         small,
         name="real_sample",
@@ -66,6 +66,7 @@ def real_sample() -> RunConfig:
         joint=stage1,
         stage1_source="coco",
         mask_classes="voc",
+        crops=replace(small.crops, steps=300),
     )
 
 

@@ -63,6 +63,9 @@ def sampled_rois(
     for sample in samples:
         check_sample(sample, classes)
     images = [features(s) if features else frozen_image(detector, s, kind == "proposals") for s in samples]
+    for sample, image in zip(samples, images, strict=True):
+        if image.proposals is not None and len(image.proposals) == 0:  # so it is where features are not finite
+            check_features(next(iter(image.pyramid.values())), [sample])
     chosen = _chosen(detector, samples, images, cached_proposals, kind)
     rois, labels, wanted, objects = rois_with_masks(samples, chosen, [image.size for image in images])
     pooled = torch.cat(

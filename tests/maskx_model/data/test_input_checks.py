@@ -156,17 +156,17 @@ def test_a_detector_that_diverged_is_found_out_by_its_features_and_the_images_na
 ) -> None:
     model = new_model()
     freeze(model.detector)
-    model.detector.backbone.fpn.layer_blocks[0][0].weight.fill_(float("inf"))
-    with pytest.raises(DataError, match="coco-000000000000, coco-000000000001: the detector's RoI features are not"):
+    model.detector.backbone.merge.lateral[0][0].weight.fill_(float("inf"))
+    with pytest.raises(DataError, match="coco-000000000000: the detector's RoI features are not"):
         sampled_rois(model.detector, busy_samples(0), cached_proposals)
 
 
 def test_features_too_large_for_half_precision_are_not_cached() -> None:
     model = new_model()
     freeze(model.detector)
-    model.detector.backbone.fpn.layer_blocks[0][0].weight.mul_(1e6)
+    model.detector.backbone.merge.lateral[0][0].weight.mul_(1e7)
     with pytest.raises(DataError, match=r"RoI features are not finite \(float16\)"):
-        cache_rois(model.detector, iter([busy_samples(0)]), per_object=0)
+        cache_rois(model.detector, iter([busy_samples(0)]), per_object=0, kind="gt")
 
 
 def test_a_model_folder_whose_weights_do_not_fit_its_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`data` with 10 images, and the models `transfer` and `detector` with equal detectors; A is cup."""
     folder = tmp_path_factory.mktemp("world")
     write_dataset(folder / "data", random_world(0, 10, NAMES)[0], NAMES)
-    write_model(folder / "transfer", NAMES, "transfer")
-    write_model(folder / "detector", NAMES, None)
+    write_model(folder / "transfer", NAMES, "transfer", seed=3)
+    write_model(folder / "detector", NAMES, None, seed=3)
     return folder
 
 

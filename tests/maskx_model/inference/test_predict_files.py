@@ -22,7 +22,7 @@ NAMES = ["cup", "chair"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer")
+    return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer", seed=3)
 
 
 def predict_files(model: str, inputs: list[Path], out: Path, **options: Any) -> int:
