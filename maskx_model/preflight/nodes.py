@@ -28,6 +28,8 @@ def check_numbers(asked: Machines) -> bool:
 def check_ranks(run: RunConfig, asked: Machines) -> None:
     """Raises ConfigError where the ranks (nodes times accelerators) cannot share a stage's batch evenly."""
     batches = {"stage1.images_per_batch": run.stage1.images_per_batch}
+    if run.crops.steps:
+        batches["crops.crops_per_batch"] = run.crops.crops_per_batch
     of_stage2 = "rois_per_batch" if run.stage2.cache_rois else "images_per_batch"
     batches[f"stage2.{of_stage2}"] = getattr(run.stage2, of_stage2)
     for field, batch in batches.items():

@@ -1,6 +1,7 @@
 """Whether the cluster has the GPUs that are asked for, by what its API server answers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,13 @@ def test_ranks_that_cannot_share_a_batch_are_a_mistake(nodes: str, count: str, m
 
 def test_the_batch_of_cached_rois_is_shared_too() -> None:
     check_ranks(get_preset("toy"), Machines(nodes="2", count="4"))
+
+
+def test_the_batch_of_crops_is_shared_too() -> None:
+    toy = get_preset("toy")
+    odd = replace(toy, crops=replace(toy.crops, crops_per_batch=60))
+    with pytest.raises(ConfigError, match=r"8 ranks cannot share crops.crops_per_batch 60 evenly"):
+        check_ranks(odd, Machines(nodes="2", count="4"))
 
 
 @pytest.mark.parametrize("answer", [(403, {"kind": "Status", "reason": "Forbidden"})])
