@@ -14,6 +14,7 @@ from torch import nn
 
 from benchmarks.throughput.profiles import show_profile
 from maskx_model.presets import get_preset
+from maskx_model.schedules import NO_CROPS
 from maskx_model.training.stages import train_detector
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -95,7 +96,9 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
     assert [each["variant"] for each in worlds[0]["variants"]] == ["class_agnostic", "cls"]
     preset = get_preset("toy")
     stage1 = replace(preset.stage1, steps=2)
-    train_detector(f"{tmp_path}/pairs-10/dataset", f"{tmp_path}/detector", replace(preset, stage1=stage1))
+    train_detector(
+        f"{tmp_path}/pairs-10/dataset", f"{tmp_path}/detector", replace(preset, crops=NO_CROPS, stage1=stage1)
+    )
     a = "pairs-10/original/mask_classes/without_group_0.txt"
     options = f"--dataset pairs-10/dataset --detector detector --mask-classes {a} --out tables --jobs 1"
     report = last_line("table_causes", f"{options} --heads class_agnostic --steps 2 --learning-rates 0.001", tmp_path)
