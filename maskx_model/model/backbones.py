@@ -107,7 +107,7 @@ class SlimPyramid(nn.Module):
 
 class MergedPyramid(nn.Module):
     """FPN's top-down path without its 3×3 convolutions and with batch norm: all stages meet at the finest stride, and
-    coarser levels are averages of that. It costs a fifth of an FPN, and from scratch it learns in fewer steps."""
+    coarser levels are averages of that. It costs less than an FPN, and from scratch it learns in fewer steps."""
 
     def __init__(self, in_channels: Sequence[int], out_channels: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Before a detector without ImageNet weights learns to detect, it learns to classify crops of annotated boxes.
 
 Not in the paper, whose detectors begin with ImageNet weights (§4.1): this stands in for them. A step of detection shows
-a few dozen objects among hundreds of anchors and RoIs; a step here shows 64, at a third of the cost.
+a few dozen objects among hundreds of anchors and RoIs; a step here shows 64, at less than half the cost.
 """
 
 import logging
