@@ -31,6 +31,9 @@ from maskx_model.training.world import current_world
 
 logger = logging.getLogger(__name__)
 
+REHEARSED_IMAGES = 64
+"""Images that a rehearsal reads at most: crops are made before the first step."""
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -59,7 +62,7 @@ def learn_crops(
     if schedule.steps == 0 or (session.checkpoints is not None and session.checkpoints.latest() is not None):
         return
     own = replace(session.below("crops", {"crops": settings_hash(schedule)}), observers=NOBODY)
-    crops = read_crops(reader, rows, schedule, seed)
+    crops = read_crops(reader, rows[:REHEARSED_IMAGES] if session.rehearsal else rows, schedule, seed)
     classifier = CropClassifier(detector)
     device = next(classifier.parameters()).device
 

@@ -12,7 +12,7 @@ from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.training_images import training_images
@@ -132,7 +132,7 @@ def test_a_detector_that_is_under_way_does_not_learn_them_again(toy_dataset: Dat
 def test_other_crops_are_another_training(toy_dataset: Dataset, tmp_path: Path) -> None:
     train_detector(toy_dataset.uri, str(tmp_path), tiny(2))
     longer = replace(tiny(2), crops=replace(tiny(2).crops, steps=4))
-    with pytest.raises(Exception, match="a training with another crops"):
+    with pytest.raises(CheckpointError, match="a training with another crops"):
         train_detector(toy_dataset.uri, str(tmp_path), longer)
 
 

@@ -49,8 +49,7 @@ def computed(preset: RunConfig, compute: Compute) -> RunConfig:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_losses_in_bfloat16_are_float32_and_nearly_those_of_float32(device: str) -> None:
-    """Nearly: other proposals are found, and other RoIs drawn."""
-    model, samples = tiny_model(device).train(), busy_samples(0)
+    model, samples = tiny_model(device).train(), busy_samples(1)  # where the same RoIs are drawn
     found = {}
     for precision in ("float32", "bf16"):
         torch.manual_seed(0)
@@ -58,7 +57,7 @@ def test_losses_in_bfloat16_are_float32_and_nearly_those_of_float32(device: str)
             found[precision] = joint_losses(model, samples, 1.0)
     for name, loss in found["bf16"].items():
         assert loss.dtype == torch.float32
-        assert loss.item() == pytest.approx(found["float32"][name].item(), rel=0.15, abs=0.02)
+        assert loss.item() == pytest.approx(found["float32"][name].item(), rel=0.05, abs=0.02)
         assert loss.item() != found["float32"][name].item()
 
 
