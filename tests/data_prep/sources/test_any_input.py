@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import DataError
@@ -128,6 +128,7 @@ def test_any_lvis_file(folder: Path, images: Any, annotations: Any) -> None:
 
 
 @given(genome, genome_images)
+@example([{"image_id": "1", "objects": [{}]}], [])
 @a_folder_is_reused
 def test_any_visual_genome_files(folder: Path, genome: Any, images: Any) -> None:
     (folder / "vg/object_synsets.json").write_text('{"tree": "tree.n.01", "dog": "dog.n.01"}')
@@ -138,10 +139,13 @@ def test_any_visual_genome_files(folder: Path, genome: Any, images: Any) -> None
 
 
 def _is_a_record(record: Any) -> bool:
-    """Whether an item of `objects.json` names an image and lists objects; what does not is rejected as a whole."""
+    """Whether an item of `objects.json` names an image, by a number or its text, and lists objects; what does not is
+    rejected as a whole."""
     if not isinstance(record, dict) or not isinstance(record.get("objects"), list):
         return False
     image_id = record.get("id") if record.get("image_id") is None else record["image_id"]
+    if isinstance(image_id, str) and image_id.isdecimal():
+        image_id = int(image_id)
     return type(image_id) is int and 0 <= image_id <= 2**53
 
 
