@@ -198,7 +198,8 @@ def main(options: Options) -> None:
     if options.oracle is not None:
         oracle = made_by(options.oracle, options, rows)
         report["oracle_mask_ap_B"] = round(mask_ap(truths, oracle, b), 1)
-        report["of_the_oracle"] = round(report["mask_ap_B"] / report["oracle_mask_ap_B"], 3)
+        if report["oracle_mask_ap_B"] > 0:
+            report["of_the_oracle"] = round(report["mask_ap_B"] / report["oracle_mask_ap_B"], 3)
         compared = compare(truths, oracle, in_a)
         report["oracle_mean_iou_B"] = round(float(compared.ious[compared.in_b].mean()), 3)
     for name, value in report.items():

@@ -121,11 +121,12 @@ def speed_in_process(dataset: str, policy: str, options: Options) -> Speed:
 def print_speed(dataset: str, warm_up: int, steps: int) -> None:
     """Train stage 1 for `warm_up` steps, then for `steps`, and print the speed of the latter as JSON."""
     from maskx_model.presets import toy
+    from maskx_model.schedules import NO_CROPS
     from maskx_model.training.stages import train_detector
 
     for counted in (warm_up, steps):
         preset = toy()
-        preset = replace(preset, stage1=replace(preset.stage1, steps=counted))
+        preset = replace(preset, crops=NO_CROPS, stage1=replace(preset.stage1, steps=counted))
         wall, cpu = time.perf_counter(), time.process_time()
         with TemporaryDirectory() as out:
             train_detector(dataset, out, preset)

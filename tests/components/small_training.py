@@ -13,9 +13,13 @@ from tests.maskx_model.tiny_presets import tiny
 
 
 def arguments(folder: Path, dataset: str, out: str, steps: int, batch: int = 4, **changes: Any) -> dict[str, Any]:
-    """The component's arguments for a training of so many steps; its configuration is written to the folder."""
+    """The component's arguments for a training of so many steps; its configuration is written to the folder.
+
+    Crops hardly train: AdamW's first steps are signs, which the rounding of a sum over ranks turns around.
+    """
     run = tiny(steps)
-    run = replace(run, name="toy", stage1=replace(run.stage1, images_per_batch=batch))
+    crops, stage1 = replace(run.crops, learning_rate=1e-7), replace(run.stage1, images_per_batch=batch)
+    run = replace(run, name="toy", crops=crops, stage1=stage1)
     write(folder / "config.yaml", to_yaml(run).encode())
     asked = {
         "dataset": dataset,
