@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.pages import run_page, runs_page, version_page
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
+from maskx_model.run_config import GatesConfig
 from tests.browser import chromium
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -44,6 +45,8 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
     folder = tmp_path_factory.mktemp("pages")
     data = write_dataset(folder / "data", random_world(0, 6, NAMES)[0], NAMES)
     detector = write_model(folder / "detector", NAMES, None)
+    first_stays = GatesConfig(over_baseline=None, b_gain=100.0)
+    preset = replace(get_preset("toy"), gates=first_stays)
     with mlflow_server(tmp_path_factory.mktemp("server")) as url:
         for seed, pipeline in enumerate(("first", "second")):
             root = folder / pipeline
@@ -51,7 +54,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
             name_parents(Path(model), detector, data)
             baseline = write_model(root / "masks-class-agnostic", NAMES, "class_agnostic", seed=seed)
             evaluate(model, data, f"{root}/evaluation", baseline, stages=[detector])
-            register(model, f"{root}/evaluation", "maskx", url, (detector,), data, get_preset("toy"))
+            register(model, f"{root}/evaluation", "maskx", url, (detector,), data, preset)
         with connected(url) as client:
             experiment = client.get_experiment_by_name("maskx")
             runs = tuple(client.search_runs([experiment.experiment_id]))
