@@ -76,7 +76,7 @@ def learn_crops(
         value = F.cross_entropy(classifier(batch.pixels), batch.labels)
         return Measured({"loss_crops": value}, {"loss_crops": len(batch)})
 
-    task = Task("crops", classifier, batches, loss)
+    task = Task("crops", classifier, batches, loss, "crops")
     train(task, schedule.schedule(), schedule.learning_rate, seed, own)
 
 

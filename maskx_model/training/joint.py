@@ -66,7 +66,7 @@ def fit_joint(
 
     if start is None:
         learn_crops(detector, reader, rows, preset.crops, seed, session)
-    metrics = train_on_images(model, detector, reader, rows, loss, preset.joint, seed, "end to end", session)
+    metrics = train_on_images(model, detector, reader, rows, loss, preset.joint, seed, "joint", session)
     return model.eval(), metrics
 
 

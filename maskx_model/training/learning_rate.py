@@ -72,7 +72,7 @@ def _train(
     def loss(batch: RoiBatch) -> Measured:
         return Measured({"loss_mask": _loss(branch, batch, embeddings)}, {"loss_mask": len(batch)})
 
-    task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss, shapes=shapes)
+    task = Task(f"stage 2, learning rate {learning_rate:g}", branch, rois, loss, "stage2", shapes=shapes)
     name = f"rate-{learning_rate:g}"
     own = session.below(name, {"rate": learning_rate})
     if session.observers.sink is not None and len(schedule.learning_rates) > 1:

@@ -20,6 +20,7 @@ from maskx_model.training.average import MovingAverage
 from maskx_model.training.module_state import capture, restore
 from maskx_model.training.optimizer import build_optimizer, learning_rate_factor
 from maskx_model.training.progress import Progress, memory_text
+from maskx_model.training.remedies import against_divergence, against_memory
 from maskx_model.training.sitting import BY_ITSELF, Session
 from maskx_model.training.stall import EXCHANGING, StallWatch
 from maskx_model.training.step import NotFiniteError, check_weights, make_step
@@ -212,15 +213,12 @@ class _Training:
 
     def _diverged(self, step: int, keys: str, error: FloatingPointError) -> DivergedError:
         images = f" (images {keys})" if keys else ""
-        return DivergedError(
-            f"{self.task.title}, step {step}{images}: {error}; lower the learning rate (--learning-rate)"
-        )
+        return DivergedError(f"{self.task.title}, step {step}{images}: {error}; {against_divergence(self.task.group)}")
 
     def _out_of_memory(self, step: int, error: BaseException) -> OutOfMemoryError:
         return OutOfMemoryError(
-            f"{self.task.title}, step {step}: {str(error).splitlines()[0]}; lower --images-per-batch "
-            f"({self.schedule.images_per_batch}), or take the batch in parts (--set "
-            f"STAGE.accumulate={2 * self.schedule.accumulate}), or lower --min-size"
+            f"{self.task.title}, step {step}: {str(error).splitlines()[0]}; "
+            f"{against_memory(self.task.group, self.schedule)}"
         )
 
     def _tell_costs(self, machine: Mapping[str, float]) -> None:

@@ -48,5 +48,5 @@ def fit_detector(
     reader = SampleReader(data, preset.stage1_source)
     if load is None:
         learn_crops(detector, reader, rows, preset.crops, seed, session)
-    metrics = train_on_images(detector, detector, reader, rows, loss, schedule, seed, "stage 1", session)
+    metrics = train_on_images(detector, detector, reader, rows, loss, schedule, seed, "stage1", session)
     return detector, metrics

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
+from maskx_model.training.remedies import Group
+
 Batch = TypeVar("Batch")
 Losses = dict[str, Tensor]
 """Scalars by name; their sum is minimized."""
@@ -36,14 +38,16 @@ def _no_keys(_: Any) -> Sequence[str]:
 class Task(Generic[Batch]):
     """What a training trains.
 
-    `batches(step)` yields this rank's part of the batches from that step on. `keys`: the images of a batch, for errors.
-    `shapes`: what a batch is, in words. `part`: some neighbors of a batch, where its gradients are accumulated.
+    `batches(step)` yields this rank's part of the batches from that step on. `group`: of the configuration, whose
+    options help where the training cannot go on. `keys`: the images of a batch, for errors. `shapes`: what a batch is,
+    in words. `part`: some neighbors of a batch, where its gradients are accumulated.
     """
 
     title: str
     module: nn.Module
     batches: Callable[[int], Iterable[Batch]]
     loss: Callable[[Batch], Measured]
+    group: Group = "stage1"
     keys: Callable[[Batch], Sequence[str]] = _no_keys
     shapes: Callable[[Batch], str] = _length
     part: Callable[[Batch, slice], Batch] = _neighbors

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from torch import nn
 from torchvision.models.detection import FasterRCNN
@@ -18,6 +19,8 @@ from maskx_model.training.sitting import Session
 from maskx_model.training.task import Measured, Task
 from maskx_model.training.world import current_world
 
+TITLES = {"stage1": "stage 1", "joint": "end to end"}
+
 
 def train_on_images(
     module: nn.Module,
@@ -27,12 +30,12 @@ def train_on_images(
     loss: Callable[[list[Sample]], Measured],
     schedule: Schedule,
     seed: int,
-    title: str,
+    group: Literal["stage1", "joint"],
     session: Session,
 ) -> bytes:
     """Train on those rows' images at the schedule's first learning rate; returns the metric lines (`train`).
 
-    `detector`: the one within the module that samples anchors and RoIs.
+    `detector`: the one within the module that samples anchors and RoIs. `group`: of the configuration, `schedule`'s.
     """
     world = current_world()
     begin_at_image(detector, world.part(schedule.images_per_batch).start)
@@ -45,7 +48,7 @@ def train_on_images(
     def batches(start: int) -> Iterable[list[Sample]]:
         return load_batches(samples, range(start, schedule.steps), device)
 
-    task = Task(title, module, batches, loss, keys, shapes)
+    task = Task(TITLES[group], module, batches, loss, group, keys, shapes)
     return train(task, schedule, schedule.learning_rates[0], seed, session)
 
 

@@ -46,7 +46,7 @@ class World:
         if count % self.size:
             raise ConfigError(
                 f"{count} in a batch cannot be shared evenly by {self.size} ranks; choose a multiple of {self.size} "
-                "(--images-per-batch)"
+                "(--images-per-batch, or of crops --set crops.crops_per_batch)"
             )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)

@@ -200,9 +200,7 @@ def test_a_step_that_does_not_fit_into_memory_names_what_to_lower() -> None:
     def loss(_: Tensor) -> Losses:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB\nand more")
 
-    message = (
-        r"test, step 0: CUDA out of memory.*; lower --images-per-batch \(16\), or take the batch in parts .*2\), or"
-    )
+    message = r"test, step 0: CUDA out of memory.*; lower --images-per-batch \(16\), or .*accumulate=2\), or --min-size"
     with pytest.raises(MaskxError, match=message):
         train(task(net, loss), schedule_of(3), 0.05, 0)
 
