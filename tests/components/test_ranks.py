@@ -58,6 +58,7 @@ def test_a_step_fails_with_the_error_of_its_rank(toy_dataset: Dataset, tmp_path:
         run(asked)
 
 
+@pytest.mark.slow
 def test_sigterm_reaches_the_ranks_and_no_step_is_lost(toy_dataset: Dataset, tmp_path: Path) -> None:
     asked = arguments(tmp_path, toy_dataset.uri, "out", 400, node_accelerators="2")
     command = [sys.executable, "-m", "tests.components.small_training", json.dumps(asked)]

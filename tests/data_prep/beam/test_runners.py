@@ -111,6 +111,7 @@ def slow_command(tmp_path: Path, toy_original: Path) -> list[str]:
     return [*command, "--shard-bytes=1500", "--workers=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
     tmp_path: Path, slow_command: list[str]

@@ -74,6 +74,7 @@ def test_a_disk_that_fills_up(share: float, tmp_path: Path, prepare: Prepare, wh
     assert contents(tmp_path / "disk.completed/data") == whole
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files(tmp_path: Path, prepare: Prepare, whole: dict[str, bytes]) -> None:
     """As a quota does, for machines where nobody may mount anything; here two processes write."""
     command = [*prepare(tmp_path / "data"), "--workers=2"]

@@ -128,6 +128,7 @@ def test_a_finished_import_is_not_done_again(folder: Path, imported: str, caplog
     assert set(read_model_manifest(imported).made_from) == {"weights", "vocabulary", "settings"}
 
 
+@pytest.mark.slow
 def test_stage_2_trains_masks_on_it(folder: Path, imported: str) -> None:
     train_masks(f"{folder}/data", imported, f"{folder}/masks", small_coco_r50(), device="cpu")
     assert load_model(f"{folder}/masks", "cpu").config.mask is not None

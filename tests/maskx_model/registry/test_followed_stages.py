@@ -86,7 +86,7 @@ def test_the_commands_are_followed(
 ) -> None:
     """With a server that an option names, and with that of the environment."""
     detector, masks, joint = (f"{tmp_path}/run/{name}" for name in ("detector", "masks", "joint"))
-    options = ["--dataset", toy_dataset.uri, "--preset", "toy", "--steps", "1"]
+    options = ["--dataset", toy_dataset.uri, "--preset", "toy", "--steps", "1", "--set", "crops.steps=0"]
     options += ["--set", "mask_classes=random:30:0", "--device", "cpu", "--experiment", "mine"]
     main(["train", "detector", *options, "--out", detector, "--tracking-uri", uri])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

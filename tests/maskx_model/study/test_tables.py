@@ -102,6 +102,7 @@ def test_they_are_written_as_json_csv_and_a_page(result: Tables, out: str) -> No
     assert all(row.name in table for row in result.rows)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_keeps_its_rows(
     result: Tables, toy_dataset: Dataset, detector: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from data_prep.format.reader import Dataset
 from tests.readme import ROOT
 
@@ -13,6 +15,7 @@ LIMIT = 50_000
 """Bytes of a file at most, fewer than the weights have; as a quota does, for machines where nobody may mount a disk."""
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_finds_no_room_is_named_and_the_training_goes_on_later(
     toy_dataset: Dataset, tmp_path: Path
 ) -> None:
