@@ -12,7 +12,7 @@ def build_optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimi
     """SGD or AdamW on the parameters that require gradients; the learning rate is set at each step."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=schedule.weight_decay)
+        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=schedule.weight_decay, fused=True)
     return torch.optim.SGD(parameters, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
 
 
