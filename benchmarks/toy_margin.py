@@ -1,7 +1,7 @@
 """What weight transfer gains on classes without masks, in generated worlds: transfer against class-agnostic.
 
 For each seed a world is made, a detector trained on its boxes, and one group of twelve classes (seed modulo five)
-loses its masks: B. On the same frozen detector, with equal steps and learning rates to choose from, these heads are
+loses its masks: B. On the same frozen detector, with equal steps and an equal learning rate, these heads are
 trained: class-agnostic, transfer (the toy preset's), transfer from random vectors, and the oracle, which sees all
 masks. `shuffled` is the transfer head with w_det exchanged among the classes of B.
 

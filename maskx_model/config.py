@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.ranges import DETECTOR, check_ranges
+from maskx_model.ranges import COMPUTE, DETECTOR, check_ranges
 
 MaskKind = Literal["transfer", "class_agnostic", "class_specific"]
 TransferInput = Literal["cls", "box", "cls+box", "randn", "embedding"]
@@ -153,6 +153,12 @@ class Compute:
     compile_backbone: bool = False
     """Compile the backbone (torch.compile), which fuses what is not a convolution. It takes a minute at the beginning,
     and needs a C compiler."""
+    threads: int | None = None
+    """Threads that a CPU computes with; None for a thread for each core. A small network gains little by the second
+    one. With their number fixed, machines with any number of cores train the same weights."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, COMPUTE)
 
 
 PLAIN = Compute()

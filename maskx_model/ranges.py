@@ -57,6 +57,7 @@ CROPS = {
     "learning_rate": Range(0, math.inf, "a negative one would raise the loss"),
     "weight_decay": Range(0, math.inf, "a negative decay lets weights grow without end"),
 }
+COMPUTE = {"threads": Range(1, math.inf, _COUNT)}
 PASSES = {"least_steps": Range(1, math.inf, "it is a number of steps")}
 DATA = {
     "classes": Range(1, math.inf, "a detector needs a class to tell from background"),

@@ -110,7 +110,8 @@ class ComputeOptions:
 
     def of(self, preset: Compute) -> Compute:
         """The preset's with these changes."""
-        return Compute(self.precision or preset.precision, self.compile_backbone or preset.compile_backbone)
+        compiled = self.compile_backbone or preset.compile_backbone
+        return replace(preset, precision=self.precision or preset.precision, compile_backbone=compiled)
 
 
 @dataclass(frozen=True)

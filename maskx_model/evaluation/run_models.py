@@ -18,7 +18,7 @@ from maskx_model.evaluation.options import EvaluationOptions, MasksFrom
 from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes, predict_grabcut
 from maskx_model.evaluation.protocols import PROTOCOLS, Protocol
 from maskx_model.evaluation.ranks import own_share, shared_predictions
-from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device
+from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device, threads_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.training.world import current_world
 
@@ -43,7 +43,7 @@ def evaluate_models(
     own = own_share(rows, world)
     progress = tqdm(map(data.pixels, own), "evaluate", len(own), unit="image", mininterval=1, disable=world.rank > 0)
     images = zip(progress, own_share(ground_truth, world), strict=True)
-    with in_precision_of(options.compute, device):
+    with threads_of(options.compute), in_precision_of(options.compute, device):
         predictions = _predict(images, models, protocol, masks, options.compute)
     predictions = shared_predictions(predictions, len(rows), world)
     mask_classes = frozenset(models[next(iter(models))].mask_classes)

@@ -1,4 +1,5 @@
-"""How a model is computed: on which device, in which precision, and with or without torch's compiler (`Compute`)."""
+"""How a model is computed: on which device, in which precision, with how many threads, and with or without torch's
+compiler (`Compute`)."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +32,18 @@ def in_precision_of(compute: Compute, device: str | torch.device) -> AbstractCon
     has_bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     wanted = compute.precision == "bf16" or (compute.precision == "auto" and has_bf16)
     return torch.autocast(kind, torch.bfloat16, enabled=wanted)
+
+
+@contextmanager
+def threads_of(compute: Compute) -> Iterator[None]:
+    """Until the block ends, a CPU computes with as many threads as `compute` asks for."""
+    before = torch.get_num_threads()
+    if compute.threads is not None:
+        torch.set_num_threads(compute.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -71,10 +71,11 @@ def train_detector(
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage1")
+    from maskx_model.model.compute import threads_of
     from maskx_model.training.sitting import sitting
     from maskx_model.training.stage1 import fit_detector
 
-    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.stage1.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
         model, metrics = fit_detector(data, preset, seed, now.device, now.session, start.load if start else None)
         now.save(LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), metrics)
 
@@ -120,12 +121,13 @@ def train_masks(
         return
     tell_other_batch(preset, "stage2")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.model.compute import threads_of
     from maskx_model.training.feature_folder import FeatureFolder
     from maskx_model.training.sitting import sitting
     from maskx_model.training.stage2 import fit_masks
 
     cache = FeatureFolder(cache_features, str(made_from["detector"])) if cache_features is not None else None
-    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.stage2.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
         trained = load_detector(detector, data, preset, now.device)
         config = replace(config, detector=trained.config.detector)
         load = features.load if features else None
@@ -171,10 +173,11 @@ def train_joint(
         return
     tell_other_batch(preset, "joint")
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.model.compute import threads_of
     from maskx_model.training.joint import fit_joint
     from maskx_model.training.sitting import sitting
 
-    with sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.joint.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
         start = load_detector(detector, data, preset, now.device) if detector else None
         model, metrics = fit_joint(data, start, config, classes, preset, seed, now.device, now.session, vectors)
         now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)
