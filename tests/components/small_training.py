@@ -12,13 +12,16 @@ from maskx_model.configure.yaml_text import to_yaml
 from tests.maskx_model.tiny_presets import tiny
 
 
-def arguments(folder: Path, dataset: str, out: str, steps: int, batch: int = 4, **changes: Any) -> dict[str, Any]:
+def arguments(
+    folder: Path, dataset: str, out: str, steps: int, batch: int = 4, validate_every: int | None = None, **changes: Any
+) -> dict[str, Any]:
     """The component's arguments for a training of so many steps; its configuration is written to the folder.
 
     Crops hardly train: AdamW's first steps are signs, which the rounding of a sum over ranks turns around.
     """
     run = tiny(steps)
     crops, stage1 = replace(run.crops, learning_rate=1e-7), replace(run.stage1, images_per_batch=batch)
+    stage1 = replace(stage1, validate_every=validate_every, validate_images=4)
     run = replace(run, name="toy", crops=crops, stage1=stage1)
     write(folder / "config.yaml", to_yaml(run).encode())
     asked = {

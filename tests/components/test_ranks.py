@@ -52,6 +52,19 @@ def test_they_learn_what_one_process_does_and_the_first_is_followed(
         run(arguments(tmp_path, toy_dataset.uri, "two", 4, node_accelerators="2"))
 
 
+@pytest.mark.slow  # two trainings of two ranks, and MLflow
+def test_the_first_rank_looks_at_validation_images_and_changes_nothing(toy_dataset: Dataset, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    plain = run(arguments(tmp_path, toy_dataset.uri, "plain", 4, node_accelerators="2"))
+    watched = {"validate_every": 2, "tracking_uri": uri, "node_accelerators": "2"}
+    assert losses(run(arguments(tmp_path, toy_dataset.uri, "watched", 4, **watched))) == losses(plain)
+    with connected(uri) as client:
+        (experiment,) = client.search_experiments(filter_string="name = 'maskx'")
+        runs = client.search_runs([experiment.experiment_id])
+        looks = [client.get_metric_history(each.info.run_id, "val/box_ap_a") for each in runs]
+    assert [[look.step for look in each] for each in looks if each] == [[2, 4]]
+
+
 def test_a_step_fails_with_the_error_of_its_rank(toy_dataset: Dataset, tmp_path: Path) -> None:
     asked = arguments(tmp_path, toy_dataset.uri, "out", 3, batch=3, node_accelerators="2")
     with pytest.raises(MaskxError, match=r"^rank \d: ConfigError: 3 in a batch cannot be shared evenly by 2 ranks"):
