@@ -72,10 +72,12 @@ def runtime_for(name: str, base: dict[str, Any], pod: dict[str, Any], machines: 
 def _resources(machines: Machines) -> dict[str, Any]:
     """As the pipeline's steps have them (`pipelines/pods.py`): CPUs may be exceeded, memory may not.
 
-    Without accelerators CPUs have a limit too: the SDK refuses pods whose limits name no device.
+    Without accelerators of NVIDIA's, CPUs have a limit too: the SDK refuses pods whose limits name no device that it
+    knows.
     """
-    device = {machines.kind: machines.count} if int(machines.count) else {"cpu": machines.cpu}
-    limits = {"memory": machines.memory, **device}
+    accelerators = {machines.kind: machines.count} if int(machines.count) else {}
+    cpus = {} if any(kind.startswith("nvidia.com/") for kind in accelerators) else {"cpu": machines.cpu}
+    limits = {"memory": machines.memory, **accelerators, **cpus}
     return {"requests": {"cpu": machines.cpu, **limits}, "limits": limits}
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(asked:
     assert container["securityContext"] == {"runAsUser": 1000, "runAsNonRoot": True}
     limits = {"memory": "64Gi", "nvidia.com/gpu": "4"}
     assert container["resources"] == {"requests": {"cpu": "8", **limits}, "limits": limits}
+
+
+def test_accelerators_that_the_sdk_does_not_know_are_requested_too(asked: Recorder) -> None:
+    launch(TRAINING, replace(MACHINES, kind="amd.com/gpu"))
+    assert posted(asked, JOBS)["spec"]["trainer"]["numNodes"] == 2
+    (job,) = posted(asked, RUNTIMES)["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = job["template"]["spec"]["template"]["spec"]["containers"]
+    limits = {"memory": "64Gi", "amd.com/gpu": "4", "cpu": "8"}
+    assert container["resources"] == {"requests": limits, "limits": limits}
 
 
 def test_the_step_shows_the_first_nodes_log_once_and_leaves_nothing(
