@@ -25,14 +25,11 @@ from maskx_model.schedules import CropSchedule
 from maskx_model.training.loop import train
 from maskx_model.training.metric_sink import NOBODY
 from maskx_model.training.provenance import settings_hash
-from maskx_model.training.sitting import Session
+from maskx_model.training.sitting import REHEARSED_IMAGES, Session
 from maskx_model.training.task import Measured, Task
 from maskx_model.training.world import current_world
 
 logger = logging.getLogger(__name__)
-
-REHEARSED_IMAGES = 64
-"""Images that a rehearsal reads at most: crops are made before the first step."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.metric_sink import NOBODY, Observers
 from maskx_model.training.world import check_agreement, current_world, joined_world
 
+REHEARSED_IMAGES = 64
+"""Images that a rehearsal reads at most, where something is made of all of them before the first step."""
+
 
 @dataclass(frozen=True)
 class Session:

@@ -28,11 +28,9 @@ from maskx_model.training.feature_folder import FeatureFolder, opened_cache, tel
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from maskx_model.training.sitting import Session
+from maskx_model.training.sitting import REHEARSED_IMAGES, Session
 from maskx_model.training.world import current_world
 
-REHEARSED_IMAGES = 64
-"""Images that a rehearsal reads at most: where RoIs are cached they are computed before the first step."""
 HELD_OUT = 10
 """With several learning rates to choose from, every tenth image is held out to choose by."""
 
