@@ -69,8 +69,8 @@ def test_a_version_carries_its_card_numbers_parents_example_and_environment(
     assert all(mask["size"] == [480, 640] for mask in found["masks"])
 
 
-def test_the_experiment_is_of_the_kind_for_training(world: Path, uri: str, client: Any) -> None:
-    client.create_experiment("kind")
+def test_the_experiment_is_of_the_kind_for_training(world: Path, uri: str, client: Any, tmp_path: Path) -> None:
+    client.create_experiment("kind", artifact_location=str(tmp_path))
     register(f"{world}/one", f"{world}/evaluation-one", "kind", uri)
     assert client.get_experiment_by_name("kind").tags["mlflow.experimentKind"] == "custom_model_development"
 
@@ -88,10 +88,12 @@ def test_another_evaluation_of_the_same_model_is_another_version(world: Path, ur
         assert register(model, evaluation, "measured-twice", uri) == f"models:/measured-twice/{number}"
 
 
-def test_what_a_killed_registration_has_left_is_cleared_away(world: Path, uri: str, client: Any) -> None:
+def test_what_a_killed_registration_has_left_is_cleared_away(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
     """Killed while it logs, and between the version and the end of its run."""
     model, evaluation, name = f"{world}/two", f"{world}/evaluation-two", "killed"
-    experiment = client.create_experiment(name)
+    experiment = client.create_experiment(name, artifact_location=str(tmp_path))
     tags = {"model_sha256": model_hash(model)}
     half = client.create_run(experiment, tags=tags).info.run_id
     logged = client.create_logged_model(experiment, source_run_id=half).model_id
