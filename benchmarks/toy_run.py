@@ -28,7 +28,7 @@ from maskx_model.study.heads import of_classes
 from maskx_model.training.learning_rate import choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.stage2 import cached, freeze, split_rows
+from maskx_model.training.stage2 import cached, freeze
 from maskx_model.training.stages import train_detector
 
 GROUPS = 5
@@ -87,27 +87,21 @@ class ToyRun:
         return frozenset(exhaustive_classes(self.data, "coco").values())
 
     @cached_property
-    def rois(self) -> tuple[RoiBatch, RoiBatch]:
-        """RoIs with masks of all classes, to train on and held out; a head gets its part by `of_classes`."""
-        schedule = self.preset.stage2
+    def rois(self) -> RoiBatch:
+        """RoIs with masks of all classes; a head gets its part by `of_classes`."""
         reader = SampleReader(self.data, "coco", self.classes)
-        training, held_out = split_rows(self.data.select("train", "coco"), schedule)
-        return (
-            cached(self.detector, reader, training, schedule),
-            cached(self.detector, reader, held_out, schedule),
-        )
+        return cached(self.detector, reader, self.data.select("train", "coco"), self.preset.stage2)
 
     def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
         """A mask head trained as the toy preset does, on the masks of those classes only."""
         preset = self.preset
-        training, held_out = (of_classes(part, classes) for part in self.rois)
 
         def new_model() -> MaskXRCNN:
             torch.manual_seed(self.seed)
             return MaskXRCNN(ModelConfig(preset.detector, mask), len(self.data.vocabulary), self.detector)
 
-        source = CachedRois(training, preset.stage2, self.seed)
-        model, _ = choose_learning_rate(new_model, source, held_out, preset.stage2, self.seed)
+        source = CachedRois(of_classes(self.rois, classes), preset.stage2, self.seed)
+        model, _ = choose_learning_rate(new_model, source, None, preset.stage2, self.seed)
         return model
 
     def measure(self, models: Mapping[str, MaskXRCNN], mask_classes: Collection[int]) -> Evaluation:
