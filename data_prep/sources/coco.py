@@ -77,10 +77,10 @@ def read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
             return source_image(lists, image, offset)
     except JSON_ERRORS:
         pass
-    return _read_leniently(lists, record_fields(data), offset)
+    return read_leniently(lists, record_fields(data), offset)
 
 
-def _read_leniently(lists: Lists, fields: dict[str, Any], offset: int) -> SourceImage:
+def read_leniently(lists: Lists, fields: dict[str, Any], offset: int) -> SourceImage:
     """An image record that is written in another way than COCO does."""
     repairs: list[Repair] = []
     number, original = image_id(fields, repairs)

@@ -18,6 +18,7 @@ from data_prep.sources.coco import (
     Number,
     list_coco,
     read_image,
+    read_leniently,
     source_image,
 )
 from data_prep.sources.coercions import Id, shown, to_id
@@ -54,21 +55,28 @@ def _read_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
     try:
         found = _image.decode(data)
     except JSON_ERRORS:
-        return _read_own_image(lists, data, offset)
-    if not found.coco_url:
-        return _read_own_image(lists, data, offset)
+        return _read_leniently(lists, data, offset)
+    if not found.coco_url or min(found.width, found.height) < 1:
+        return _read_leniently(lists, data, offset)
     name = name_in_url(found.coco_url)
     listed = Image(found.id, found.width, found.height, name, found.flickr_url, found.license)
     image = msgspec.structs.replace(source_image(lists, listed, offset), coco_id=found.id)
     return _with_classes(image, found.neg_category_ids, found.not_exhaustive_category_ids, lists)
 
 
-def _read_own_image(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
-    """An image that is not COCO's: its record has a `file_name` in place of the `coco_url`."""
+def _read_leniently(lists: Lists, data: msgspec.Raw, offset: int) -> SourceImage:
+    """An image record that is written in another way than LVIS does, or of an image that is not COCO's: it has a
+    `file_name` in place of the `coco_url`."""
     fields = record_fields(data)
-    if "file_name" not in fields:
-        raise BrokenError("malformed", f"{shown('coco_url', fields.get('coco_url'))}: coco_url or file_name is needed")
-    image = read_image(lists, data, offset)
+    url = fields.get("coco_url")
+    if isinstance(url, str) and url:
+        image = read_leniently(lists, fields | {"file_name": name_in_url(url)}, offset)
+        if image.original_id is None:
+            image = msgspec.structs.replace(image, coco_id=image.id)
+    elif "file_name" in fields:
+        image = read_image(lists, data, offset)
+    else:
+        raise BrokenError("malformed", f"{shown('coco_url', url)}: coco_url or file_name is needed")
     return _with_classes(image, fields.get("neg_category_ids"), fields.get("not_exhaustive_category_ids"), lists)
 
 

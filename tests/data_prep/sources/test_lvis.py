@@ -55,6 +55,21 @@ def test_its_objects_join_cocos_image_with_its_lists(tmp_path: Path) -> None:
     assert manifest.counts["train"]["coco+lvis"]["lvis_masks"] == 1
 
 
+@pytest.mark.parametrize("width", [-1, 0, None, "wide"])
+def test_a_size_that_is_none_is_taken_from_the_file(tmp_path: Path, width: object) -> None:
+    image = lvis_image(1)
+    write_lvis(tmp_path / "lvis", [image], [lvis_object(8, 1)])
+    listed = tmp_path / "lvis/lvis_v1_train.json"
+    document = json.loads(listed.read_bytes())
+    document["images"][0]["width"] = width
+    listed.write_text(json.dumps(document))
+    manifest, records = prepared(tmp_path)
+    (record,) = records.values()
+    assert (record.width, record.height) == (image["width"], image["height"])
+    assert record.objects["lvis"][0].mask is not None
+    assert manifest.repaired["lvis"]["size_from_file"] == 1
+
+
 @pytest.mark.parametrize("images", ["", "images/"])
 def test_a_file_alone_is_looked_for_cocos_folders_near_it(tmp_path: Path, images: str) -> None:
     write_lvis(tmp_path, [lvis_image(1), lvis_image(2, "val2017")], [lvis_object(8, 1, category_id=2)], "val")
