@@ -56,8 +56,10 @@ def test_they_learn_what_one_process_does_and_the_first_is_followed(
 def test_the_first_rank_looks_at_validation_images_and_changes_nothing(toy_dataset: Dataset, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     plain = run(arguments(tmp_path, toy_dataset.uri, "plain", 4, node_accelerators="2"))
-    watched = {"validate_every": 2, "tracking_uri": uri, "node_accelerators": "2"}
-    assert losses(run(arguments(tmp_path, toy_dataset.uri, "watched", 4, **watched))) == losses(plain)
+    watched = arguments(
+        tmp_path, toy_dataset.uri, "watched", 4, validate_every=2, node_accelerators="2", tracking_uri=uri
+    )
+    assert losses(run(watched)) == losses(plain)
     with connected(uri) as client:
         (experiment,) = client.search_experiments(filter_string="name = 'maskx'")
         runs = client.search_runs([experiment.experiment_id])
