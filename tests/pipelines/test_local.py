@@ -23,6 +23,7 @@ def broken_data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_a_failing_step_ends_the_run_in_its_own_sentence(broken_data: Path, tmp_path: Path) -> None:
     words = ["pipeline", "run", "--preset", "real_sample", "--data", str(broken_data), "--out", "out"]
     command = [sys.executable, "-m", "pipelines.cli", *words]

@@ -261,6 +261,7 @@ def test_data_and_checkpoints_cross_as_uris_and_artifacts_are_for_people(documen
     assert kinds == {"system.HTML", "system.Markdown", "system.Metrics"}
 
 
+@pytest.mark.slow
 def test_without_retries_a_failure_is_told_at_once() -> None:
     tasks = tasks_of(next(yaml.safe_load_all(compiled(on_cluster=False))))
     assert not any("retryPolicy" in task for task in tasks.values())

@@ -34,6 +34,7 @@ def test_two_processes_give_the_same_bytes(tmp_path: Path, toy_dataset: Path, pr
     assert contents(tmp_path / "again") == contents(toy_dataset)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_is_completed_to_the_same_bytes(tmp_path: Path, toy_original: Path) -> None:
     sources = [f"--source=coco=coco:{toy_original}/coco", f"--source=vg=vg:{toy_original}/visual_genome"]
     options = ["--max-rejected=0.1", "--shard-bytes=20000"]

@@ -97,6 +97,7 @@ def test_a_head_that_diverges_is_named_and_the_others_are_kept(
     assert [path.name.split("-")[0] for path in (tmp_path / "rows").iterdir()] == ["cls"]
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_rows(
     result: Holdout, toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_the_command_line_changes_what_the_preset_says() -> None:
     assert {get_preset(name).stage2.compute.precision for name in ("coco_r50", "vg3000_r101")} == {"auto"}
 
 
+@pytest.mark.slow
 def test_batches_made_ahead_are_those_made_in_turn(toy_dataset: Dataset) -> None:
     samples = TrainingBatches(
         SampleReader(toy_dataset, "coco"), toy_dataset.select("train", "coco"), 2, seed=0, flip=True

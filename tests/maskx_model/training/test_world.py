@@ -107,6 +107,7 @@ def test_ranks_share_an_evaluation(toy_dataset: Dataset, detector: str, tmp_path
         assert (one / file).read_bytes() == (two / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_sigterm_ends_all_ranks_after_their_step_and_no_step_is_lost(tmp_path: Path) -> None:
     process = torchrun(2, "tests.maskx_model.training.rank_tasks", "slow", f"{tmp_path}/part", "2000")
     wait_for(tmp_path / "part" / "checkpoint", process)
