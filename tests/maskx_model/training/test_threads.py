@@ -11,6 +11,7 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.model_options import ComputeOptions
 from maskx_model.config import Compute
+from maskx_model.report.evaluate import evaluate
 from maskx_model.training.metric_sink import Observers
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from tests.maskx_model.tiny_presets import tiny
@@ -56,6 +57,18 @@ def test_each_training_has_the_threads_that_it_asks_for(toy_dataset: Dataset, tm
     assert torch.get_num_threads() == 3
     train_detector(toy_dataset.uri, f"{tmp_path}/other", run, observers=Observers(count))
     assert count.seen == {2, 3}
+
+
+def test_an_evaluation_has_the_threads_that_it_asks_for(
+    toy_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    count = "maskx_model.evaluation.run_models.compile_backbone"
+    monkeypatch.setattr(count, lambda *_: seen.append(torch.get_num_threads()))
+    train_detector(toy_dataset.uri, f"{tmp_path}/detector", tiny(1))
+    train_masks(toy_dataset.uri, f"{tmp_path}/detector", f"{tmp_path}/masks", tiny(1))
+    evaluate(f"{tmp_path}/masks", toy_dataset.uri, f"{tmp_path}/evaluation", compute=Compute(threads=2))
+    assert (seen, torch.get_num_threads()) == ([2], 3)
 
 
 def test_options_of_a_training_leave_the_threads_as_the_preset_has_them() -> None:
