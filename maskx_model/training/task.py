@@ -47,7 +47,7 @@ class Task(Generic[Batch]):
     module: nn.Module
     batches: Callable[[int], Iterable[Batch]]
     loss: Callable[[Batch], Measured]
-    group: Group = "stage1"
+    group: Group
     keys: Callable[[Batch], Sequence[str]] = _no_keys
     shapes: Callable[[Batch], str] = _length
     part: Callable[[Batch, slice], Batch] = _neighbors

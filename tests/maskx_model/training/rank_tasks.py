@@ -77,7 +77,9 @@ def fit_line(how: str, out: str, steps: int) -> str:
         def keys(_: Tensor) -> list[str]:
             return [f"image-of-rank-{world.rank}"]
 
-        train(Task("lines", net, batches, loss, keys=keys), schedule, 0.01, 0, Session(Checkpoints(out, {"line": 1})))
+        train(
+            Task("lines", net, batches, loss, "stage1", keys), schedule, 0.01, 0, Session(Checkpoints(out, {"line": 1}))
+        )
         return str(net.weight.tolist())
 
 

@@ -47,7 +47,7 @@ def task(
         losses = loss(batch)
         return Measured(losses, dict.fromkeys(losses, len(batch)))
 
-    return Task(title, net, source, measured)
+    return Task(title, net, source, measured, "stage1")
 
 
 def schedule_of(steps: int, optimizer: str = "sgd", checkpoint_every: int = 3) -> Schedule:
