@@ -71,12 +71,7 @@ def fit_masks(
             "by it; prepare more images, or set one learning rate (--learning-rate)"
         )
     rois = roi_source(detector, reader, training, preset.stage2, seed, frozen)
-    held_out_rois = cached(detector, reader, held_out, preset.stage2) if held_out else None
-    if held_out_rois is not None and len(held_out_rois) == 0:
-        raise DataError(
-            f"{data.uri}: no object of A with a mask is in the {len(held_out)} images held out to choose a "
-            "learning rate by; prepare more images, or set one learning rate (--learning-rate)"
-        )
+    held_out_rois = rois_to_choose_by(data, detector, reader, held_out, preset.stage2)
 
     def new_model() -> MaskXRCNN:
         torch.manual_seed(seed)
@@ -117,6 +112,21 @@ def split_rows(rows: Rows, schedule: MaskSchedule) -> tuple[Rows, Rows]:
     if len(schedule.learning_rates) == 1:
         return rows, rows[:0]
     return rows.take(np.flatnonzero(np.arange(len(rows)) % HELD_OUT)), rows[::HELD_OUT]
+
+
+def rois_to_choose_by(
+    data: Dataset, detector: FasterRCNN, reader: SampleReader, held_out: Rows, schedule: MaskSchedule
+) -> RoiBatch | None:
+    """The RoIs of the images held out, None without such images; raises DataError if none of them has a mask of A."""
+    if not held_out:
+        return None
+    rois = cached(detector, reader, held_out, schedule)
+    if len(rois) == 0:
+        raise DataError(
+            f"{data.uri}: no object of A with a mask is in the {len(held_out)} images held out to choose a "
+            "learning rate by; prepare more images, or set one learning rate (--learning-rate)"
+        )
+    return rois
 
 
 def roi_source(

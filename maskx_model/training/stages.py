@@ -113,10 +113,7 @@ def train_masks(
     classes = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     made_from = training_origin(data, config, preset.stage2, preset.stage2_source, seed)
     made_from |= {"detector": model_hash(detector), "mask_classes": ",".join(map(str, classes))}
-    if embedding is not None:
-        made_from["embedding"] = sha256(embedding)
-    if features is not None:
-        made_from["weights"] = features.sha256
+    made_from |= _hash_of_vectors(embedding) | ({"weights": features.sha256} if features else {})
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage2")
@@ -154,8 +151,7 @@ def train_joint(
 
     `detector`: a folder of stage 1 to continue; by default training begins with ImageNet weights, as the paper's
     does. `embedding`, and what is written: as with `train_masks`; `observers`, `rehearsal`: as with `train_detector`.
-    Raises DataError, ConfigError, or CheckpointError if
-    the detector does not match the dataset or the preset.
+    Raises DataError, ConfigError, or CheckpointError if the detector does not match the dataset or the preset.
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "joint")
@@ -167,8 +163,7 @@ def train_joint(
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if detector is None:
         made_from |= _beginning(preset)
-    if embedding is not None:
-        made_from["embedding"] = sha256(embedding)
+    made_from |= _hash_of_vectors(embedding)
     if finished(out, made_from):
         return
     tell_other_batch(preset, "joint")
@@ -186,6 +181,10 @@ def train_joint(
 def _check_embedding(preset: RunConfig, embedding: str | None) -> None:
     if (embedding is None) != (preset.mask.embedding_dim is None):
         raise ConfigError("transfer_input embedding: needs the file of word vectors, and no other input takes one")
+
+
+def _hash_of_vectors(embedding: str | None) -> Origin:
+    return {"embedding": sha256(embedding)} if embedding is not None else {}
 
 
 def _beginning(preset: RunConfig) -> Origin:
