@@ -43,8 +43,8 @@ class LiveRun:
         self._thread.start()
 
     def begin(self, part: str) -> None:
-        """What follows is of that part of the training: its numbers are called `PART/loss`."""
-        self._part = f"{part}/"
+        """What follows is of that part of the training: its numbers are called `PART/loss`, or `loss` without one."""
+        self._part = f"{part}/" if part else ""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers after that step, with the machine's; a number that is not finite has no point."""

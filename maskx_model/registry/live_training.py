@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIELDS: dict[Stage, tuple[str, ...]] = {
-    "stage1": ("name", "detector", "stage1", "passes"),
+    "stage1": ("name", "detector", "crops", "stage1", "passes"),
     "stage2": ("name", "detector", "mask", "stage2", "mask_classes", "passes"),
-    "joint": ("name", "detector", "mask", "joint", "mask_classes", "passes"),
+    "joint": ("name", "detector", "mask", "crops", "joint", "mask_classes", "passes"),
 }
 """What of a configuration a stage is made of; other fields may change before it is started again."""
 

@@ -23,7 +23,7 @@ from maskx_model.data.samples import Sample
 from maskx_model.data.seeds import step_seed
 from maskx_model.schedules import CropSchedule
 from maskx_model.training.loop import train
-from maskx_model.training.metric_sink import NOBODY
+from maskx_model.training.metric_sink import Observers
 from maskx_model.training.provenance import settings_hash
 from maskx_model.training.sitting import REHEARSED_IMAGES, Session
 from maskx_model.training.task import Measured, Task
@@ -58,7 +58,8 @@ def learn_crops(
     """
     if schedule.steps == 0 or (session.checkpoints is not None and session.checkpoints.latest() is not None):
         return
-    own = replace(session.below("crops", {"crops": settings_hash(schedule)}), observers=NOBODY)
+    sink = session.observers.sink
+    own = replace(session.below("crops", {"crops": settings_hash(schedule)}), observers=Observers(sink))
     crops = read_crops(reader, rows[:REHEARSED_IMAGES] if session.rehearsal else rows, schedule, seed)
     classifier = CropClassifier(detector)
     device = next(classifier.parameters()).device
@@ -74,7 +75,11 @@ def learn_crops(
         return Measured({"loss_crops": value}, {"loss_crops": len(batch)})
 
     task = Task("crops", classifier, batches, loss, "crops")
+    if sink is not None:
+        sink.begin("crops")
     train(task, schedule.schedule(), schedule.learning_rate, seed, own)
+    if sink is not None:
+        sink.begin("")
 
 
 def read_crops(reader: SampleReader, rows: Sequence[IndexRow], schedule: CropSchedule, seed: int) -> Crops:

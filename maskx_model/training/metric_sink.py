@@ -16,7 +16,8 @@ class MetricSink(Protocol):
     """Where numbers go as they are made."""
 
     def begin(self, part: str) -> None:
-        """What follows is of that part of the training, which makes the steps of other parts once more."""
+        """What follows is of that part of the training, which counts its steps from 1 as other parts do; with an empty
+        name, of the training itself."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers after that step: losses, the learning rate, and what the machine did under `system/`

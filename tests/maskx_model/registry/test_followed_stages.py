@@ -121,4 +121,6 @@ def test_the_pipelines_steps_are_followed(toy_dataset: Dataset, uri: str, client
     runs = runs_of(client, "steps")
     assert set(runs) == {"run", "detector", "masks"}
     assert all(curve(client, runs[name], "loss") for name in ("detector", "masks"))
+    assert [step for step, _ in curve(client, runs["detector"], "crops/loss")] == [2]
+    assert runs["detector"].data.params["preset.crops.steps"] == "2"
     assert runs["masks"].data.params["kind"] == "class_agnostic"
