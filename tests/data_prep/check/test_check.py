@@ -17,7 +17,7 @@ from data_prep.check.text import describe
 from data_prep.sources.counts import numbers
 from data_prep.sources.reasons import EXCLUDED, LOST_MASKS, NOTED, REJECTED, REPAIRED
 from pipelines.cli import main
-from tests.data_prep.prepare.test_odd_sources import made, write
+from tests.data_prep.prepare.own_source import made, write
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 
 

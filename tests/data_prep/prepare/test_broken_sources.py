@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from data_prep.format.manifest import manifest_uri
 from data_prep.inspect.verify import find_problems
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists
+from tests.data_prep.prepare.own_source import write
 from tests.data_prep.prepare.test_small_datasets import both, records
 from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import (
@@ -75,6 +78,18 @@ def test_too_many_broken_records_publish_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"source coco: 12 of 13 objects are broken.*zero_size 12×.*--max-rejected"):
         prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco", max_rejected=0.5)
     assert not exists(manifest_uri(f"{tmp_path}/out"))
+
+
+def test_a_refused_dataset_leaves_its_rejects_and_the_next_run_works(tmp_path: Path) -> None:
+    source = write(
+        tmp_path, [coco_image(1)], [coco_object(n, 1, bbox=[1, 1, 0, 2], segmentation=[]) for n in range(1, 9)]
+    )
+    options = PrepareOptions((f"mine=coco:{source}",), f"{tmp_path}/out")
+    with pytest.raises(DataError, match=r"own\.json: annotation 1, bbox: .*out/rejects\.parquet lists all of them"):
+        prepare(options)
+    assert {reject.reason for reject in read_rejects(f"{tmp_path}/out/rejects.parquet")} == {"zero_size"}
+    write(tmp_path, [coco_image(1)], [coco_object(1, 1)])
+    assert prepare(options).rejected == {}
 
 
 @pytest.mark.parametrize("name", ["images", "annotations", "categories"])

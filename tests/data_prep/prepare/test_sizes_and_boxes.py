@@ -1,0 +1,65 @@
+"""Sizes of images that are wrong, and boxes of another kind: settled, noted, rejected or refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
+from data_prep.storage.errors import DataError
+from tests.data_prep.prepare.own_source import made, write
+from tests.data_prep.prepare.test_small_datasets import records
+from tests.data_prep.rejects import read_rejects
+from tests.data_prep.small_sources import coco_image, coco_object, jpeg
+
+
+@pytest.mark.parametrize("size", [{"width": None}, {"width": 0, "height": 0}, {"width": "wide"}, {"height": 31}])
+def test_the_size_of_the_file_is_taken_where_the_list_lacks_it_or_is_wrong(
+    tmp_path: Path, size: dict[str, Any]
+) -> None:
+    source = write(tmp_path, [coco_image(1)], [coco_object(1, 1)])
+    document = json.loads((tmp_path / "own.json").read_text())
+    document["images"][0].update(size)
+    (tmp_path / "own.json").write_text(json.dumps(document))
+    manifest = made(tmp_path, f"mine=coco:{source}")
+    (record,) = records(tmp_path / "out").values()
+    assert (record.width, record.height) == (40, 30)
+    assert record.objects["mine"][0].mask is not None
+    assert manifest.repaired == {"mine": {"size_from_file": 1}}
+
+
+@pytest.mark.parametrize("size", [(30, 40), (80, 60), (12, 30)])
+def test_annotations_of_other_pixels_are_rejected_with_both_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+    images = [coco_image(number) for number in range(1, 6)]
+    source = write(tmp_path, images, [coco_object(n, n, bbox=[20, 3, 18, 5], segmentation=[]) for n in range(1, 6)])
+    (tmp_path / "images/000000000005.jpg").write_bytes(jpeg(5, size))
+    made(tmp_path, f"mine=coco:{source}")
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert (reject.id, reject.reason) == (5, "size_mismatch")
+    assert f"{size[0]}×{size[1]} pixels, listed as 40×30" in reject.excerpt
+
+
+@pytest.mark.parametrize(
+    ("box", "look"),
+    [([20, 15, 38, 28], "look like x1 y1 x2 y2"), ([0.2, 0.1, 0.5, 0.4], "look like fractions of the image")],
+)
+def test_boxes_of_another_kind_are_refused_with_what_they_look_like(
+    tmp_path: Path, box: list[float], look: str
+) -> None:
+    images = [coco_image(number) for number in range(1, 11)]
+    source = write(tmp_path, images, [coco_object(n, n, bbox=box, segmentation=[]) for n in range(1, 11)])
+    with pytest.raises(DataError, match=look):
+        made(tmp_path, f"mine=coco:{source}")
+
+
+def test_boxes_within_the_first_pixel_are_noted_and_most_of_them_refused(tmp_path: Path) -> None:
+    boxes = [[2, 3, 10, 5], [4, 3, 10, 5], [6, 3, 10, 5], [0.1, 0.2, 0.5, 0.5]]
+    objects = [coco_object(n, 1, bbox=box, segmentation=[]) for n, box in enumerate(boxes)]
+    manifest = made(tmp_path / "few", f"mine=coco:{write(tmp_path / 'few', [coco_image(1)], objects)}")
+    assert manifest.noted["mine"]["box_of_fractions"] == 1
+    most = [coco_object(n, 1, bbox=[n / 9, 0.2, 0.1, 0.5], segmentation=[]) for n in range(4)]
+    source = write(tmp_path / "most", [coco_image(1)], most)
+    with pytest.raises(DataError, match=r"4 of 4 boxes lie between 0 and 1"):
+        prepare(PrepareOptions((f"mine=coco:{source}",), f"{tmp_path}/refused"))
