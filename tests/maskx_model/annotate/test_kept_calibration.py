@@ -1,0 +1,65 @@
+"""Scores that are calibrated on known masks, and the calibration that a model keeps."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.storage.errors import DataError
+from data_prep.storage.storage import sha256
+from maskx_model.annotate.calibration import Calibration
+from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration
+from maskx_model.artifacts.model_folder import model_hash
+from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
+from tests.maskx_model.annotate.small_runs import annotated, run
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset
+
+
+def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> None:
+    records, _ = random_world(3, 70, NAMES)
+    write_dataset(tmp_path / "data", records, NAMES)
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    plain = run(model, tmp_path / "plain", source)
+    own = str(shutil.copytree(model, tmp_path / "model"))
+    summary = run(own, tmp_path / "calibrated", source, calibrate=f"{tmp_path}/data")
+    assert plain.calibration is None
+    assert summary.calibration is not None
+    sure = np.array([a["score"] for a in annotated(tmp_path / "plain")])
+    scores = [a["score"] for a in annotated(tmp_path / "calibrated")]
+    assert scores == pytest.approx(summary.calibration.score(sure), abs=1e-3)
+    assert [a["provenance"]["score"] for a in annotated(tmp_path / "calibrated")] == scores
+    few, _ = random_world(3, 8, NAMES)
+    write_dataset(tmp_path / "few", few, NAMES)
+    with pytest.raises(DataError, match=r"few: \d+ known masks"):
+        run(own, tmp_path / "other", source, calibrate=f"{tmp_path}/few")
+
+
+def test_a_model_keeps_its_calibration_for_later_runs(
+    model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_dataset(tmp_path / "data", random_world(3, 70, NAMES)[0], NAMES)
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    own = shutil.copytree(model, tmp_path / "model")
+    kept = own / "calibration.json"
+    first = run(str(own), tmp_path / "first", source, calibrate=f"{tmp_path}/data")
+    written = kept.stat().st_mtime_ns
+    assert json.loads(kept.read_text())["dataset"] == sha256(f"{tmp_path}/data/manifest.json")
+    later = run(str(own), tmp_path / "later", source)
+    again = run(str(own), tmp_path / "again", source, calibrate=f"{tmp_path}/data")
+    assert first.calibration == later.calibration == again.calibration is not None
+    assert annotated(tmp_path / "first") == annotated(tmp_path / "later")
+    assert kept.stat().st_mtime_ns == written  # the same data: nothing is fitted again
+    kept.write_text(kept.read_text().replace(model_hash(str(own)), "0" * 64))
+    assert run(str(own), tmp_path / "replaced", source).calibration is None
+    assert "calibration.json: is of another model, and is not used" in caplog.text
+    kept.write_text("{}")
+    with pytest.raises(DataError, match=r"calibration\.json: not a calibration .*delete it"):
+        run(str(own), tmp_path / "damaged", source)
+
+
+def test_a_folder_that_takes_no_calibration_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    keep_calibration("/proc/self", KeptCalibration("a", "b", Calibration((0.0,), (0.0,), 50)))
+    assert "/proc/self/calibration.json: cannot be written" in caplog.text

@@ -1,0 +1,42 @@
+"""What cannot be annotated is refused before anything is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.beam.engine import Engine
+from data_prep.storage.errors import CheckpointError, ConfigError
+from maskx_model.annotate.annotate import AnnotateOptions
+from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
+from tests.maskx_model.annotate.small_runs import run
+from tests.maskx_model.synthetic_dataset import write_model
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "name what to annotate"),
+        ({"source": "a=coco:b,c", "dataset": "d", "source_name": "coco"}, "name what to annotate"),
+        ({"dataset": "d"}, "--source-name NAME go together"),
+        ({"source": "a=coco:b,c", "tolerance": -1.0}, "--tolerance -1.0"),
+        ({"source": "a=coco:/b,c", "engine": Engine("FlinkRunner")}, "as a whole path"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        AnnotateOptions("model", "s3://bucket/out", **options)
+
+
+def test_what_cannot_be_annotated_is_said_before_anything_is_written(model: str, tmp_path: Path) -> None:
+    source = write_boxes(tmp_path, [annotation(1)])
+    detector = write_model(tmp_path / "detector", NAMES, None)
+    (tmp_path / "vg").mkdir()
+    out = tmp_path / "out"
+    with pytest.raises(CheckpointError, match="a detector without masks"):
+        run(detector, out, source)
+    with pytest.raises(CheckpointError, match=r"no manifest\.json"):
+        run(f"{tmp_path}/nowhere", out, source)
+    with pytest.raises(ConfigError, match="Visual Genome's files have no place for masks"):
+        run(model, out, f"a=vg:{tmp_path}/vg")
+    assert not out.exists()

@@ -1,0 +1,64 @@
+"""The same file comes out, whoever makes it and however often it is interrupted; a finished one is kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from data_prep.beam.engine import Engine
+from data_prep.storage.errors import ConfigError
+from maskx_model.annotate.summary import read_summary
+from maskx_model.annotate.work import part_files, read_part
+from tests.maskx_model.annotate.small_boxes import annotation, write_boxes
+from tests.maskx_model.annotate.small_runs import annotated, run
+from tests.maskx_model.killing import REPOSITORY
+
+
+@pytest.mark.slow
+def test_workers_of_an_engine_make_the_same_file(model: str, tmp_path: Path) -> None:
+    source = write_boxes(tmp_path, [annotation(i, i) for i in range(1, 7)], images=6)
+    run(model, tmp_path / "alone", source)
+    run(model, tmp_path / "workers", source, engine=Engine(workers=2))
+    alone, workers = ((tmp_path / each / "boxes.json").read_bytes() for each in ("alone", "workers"))
+    assert alone == workers
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_gives_the_same(model: str, tmp_path: Path) -> None:
+    images = 160
+    source = write_boxes(tmp_path, [annotation(i, i) for i in range(1, images + 1)], images=images)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipelines.cli", "annotate", model, "--source", source, "--out", str(out)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not part_files(str(out)).finished() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert read_summary(str(out)) is None
+    kept = min(part_files(str(out)).finished())
+    result = read_part(str(out), kept)
+    doctored = msgspec.structs.replace(result, masks=result.masks[1:])
+    Path(part_files(str(out)).uri(kept)).write_bytes(msgspec.json.encode(doctored))
+    run(model, out, source)
+    run(model, tmp_path / "whole", source)
+    resumed, whole = annotated(out), annotated(tmp_path / "whole")
+    without = [i for i, (one, other) in enumerate(zip(resumed, whole, strict=True)) if one != other]
+    assert without == [result.masks[0].number]  # the finished part was used as it was, the others are the same
+
+
+def test_a_finished_run_is_not_made_twice_nor_overwritten_by_another(model: str, tmp_path: Path) -> None:
+    source = write_boxes(tmp_path, [annotation(1)])
+    first = run(model, tmp_path / "out", source)
+    before = (tmp_path / "out/boxes.json").stat().st_mtime_ns
+    assert run(model, tmp_path / "out", source) == first
+    assert (tmp_path / "out/boxes.json").stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match=r"holds a run with another replace, tolerance"):
+        run(model, tmp_path / "out", source, tolerance=1.0, replace="all")
+    with pytest.raises(ConfigError, match=r"boxes\.json there is the file to annotate"):
+        run(model, tmp_path, source)
