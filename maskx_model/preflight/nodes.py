@@ -62,10 +62,10 @@ def check_accelerators(asked: Machines) -> str:
     Raises:
         ConfigError: the pool has nodes and none of them has as many GPUs of this kind.
     """
-    from kubernetes import client
-
     if int(asked.count) == 0:
         return "none asked for: CPUs"
+    from kubernetes import client  # its import takes half a second
+
     wanted = f"{asked.nodes} × {asked.count} × {asked.kind}" if asked.several_nodes else f"{asked.count} × {asked.kind}"
     nodes, hidden = _seen(lambda: client.CoreV1Api().list_node(_request_timeout=SECONDS).items)
     if nodes is None:
