@@ -1,12 +1,16 @@
 """The run's places: the folder or prefix that it writes to, the tracking server, the backbone's weights."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import sqlite3
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from data_prep.format.manifest import manifest_uri
 from data_prep.storage.errors import ConfigError, MaskxError, StorageError
@@ -17,6 +21,12 @@ from maskx_model.run_config import RunConfig
 
 SECONDS = 10
 """How long a server may take to answer."""
+
+
+class _Experiments(msgspec.Struct):
+    """What MLflow's server answers; without any experiment it leaves the list out."""
+
+    experiments: list[dict[str, Any]] = []
 
 
 def check_root(root: str) -> None:
@@ -68,16 +78,35 @@ def check_tracking(uri: str) -> None:
         raise ConfigError("tracking_uri: is empty; name MLflow's tracking server, or sqlite:///FILE")
     if uri.startswith(SQLITE):
         return _check_database(Path(uri.removeprefix(SQLITE)))
-    if uri.startswith(("http://", "https://")):
-        try:
-            urllib.request.urlopen(f"{shown(uri).rstrip('/')}/health", timeout=SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # somebody answers; whether it lets us in, MLflow's client finds out
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"tracking_uri {shown(uri)}: no answer ({error}); is the server there?") from None
+    if uri.startswith(("http://", "https://")) and _lists_experiments(uri) and not _has_credentials(uri):
+        return None
     with connected(uri) as client:
         client.search_experiments(max_results=1)
     return None
+
+
+def _lists_experiments(uri: str) -> bool:
+    """Whether the server lists an experiment to whoever asks, by MLflow's REST API; its client's import takes seconds.
+
+    Raises ConfigError if nobody answers.
+    """
+    address = f"{shown(uri).rstrip('/')}/api/2.0/mlflow/experiments/search"
+    headers = {"Content-Type": "application/json"}
+    try:
+        request = urllib.request.Request(address, b'{"max_results": 1}', headers)
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            msgspec.json.decode(answer.read(), type=_Experiments)
+    except (urllib.error.HTTPError, msgspec.DecodeError):
+        return False  # somebody answers; what is wrong, MLflow's client finds out
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"tracking_uri {shown(uri)}: no answer ({error}); is the server there?") from None
+    return True
+
+
+def _has_credentials(uri: str) -> bool:
+    """Whether MLflow's client asks with more than the address: with a user's name or token, or a certificate."""
+    settings = [name for name in os.environ if name.startswith("MLFLOW_TRACKING_") and name != "MLFLOW_TRACKING_URI"]
+    return shown(uri) != uri or bool(settings)
 
 
 def _check_database(file: Path) -> None:

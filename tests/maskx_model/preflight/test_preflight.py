@@ -17,7 +17,7 @@ from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.preflight import preflight
 from maskx_model.preflight.request import Request
 from maskx_model.run_config import RunConfig
-from tests.recording_server import recording_server
+from tests.recording_server import Answer, Asked, recording_server
 
 Requested = Callable[..., Request]
 
@@ -165,10 +165,37 @@ def test_a_file_that_is_no_database_is_told(requested: Requested, tmp_path: Path
 def test_a_tracking_server_is_asked_for_an_experiment(requested: Requested, coco: str) -> None:
     with recording_server(lambda _: (200, {"experiments": []})) as server:
         preflight(requested(tracking_uri=server.url, sources=(coco,)))
-    assert [request.path.partition("?")[0] for request in server.asked][:2] == [
-        "/health",
-        "/api/2.0/mlflow/experiments/search",
-    ]
+    (asked,) = server.asked
+    assert (asked.path, asked.json()) == ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
+
+
+def test_a_tracking_server_that_wants_credentials_gets_those_that_there_are(
+    requested: Requested, coco: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        return (200, {"experiments": []}) if asked.headers.get("authorization") == "Bearer good" else (401, {})
+
+    with recording_server(answer) as server:
+        request = requested(tracking_uri=server.url, sources=(coco,))
+        (line,) = problems(request)
+        assert line.startswith(f"{server.url}: MLflow refuses")
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "good")
+        preflight(request)
+
+
+def test_a_server_that_needs_no_credentials_may_refuse_wrong_ones(
+    requested: Requested, coco: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "wrong")
+    with recording_server(lambda asked: (401 if "authorization" in asked.headers else 200, {})) as server:
+        (line,) = problems(requested(tracking_uri=server.url, sources=(coco,)))
+    assert line.startswith(f"{server.url}: MLflow refuses")
+
+
+def test_a_server_that_is_not_mlflows_is_told(requested: Requested) -> None:
+    with recording_server(lambda _: (200, b"<html>")) as server:
+        (line,) = problems(requested(tracking_uri=server.url))
+    assert line.startswith(f"{server.url}: MLflow refuses")
 
 
 def test_weights_that_are_in_the_cache_or_in_a_file_will_do(
