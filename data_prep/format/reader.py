@@ -1,22 +1,27 @@
-"""A finished dataset, open for reading: manifest, vocabulary, index, and any sample by its row."""
+"""A finished dataset, open for reading: manifest, vocabulary, index, and any sample by its row.
+
+What finds that its work is done needs the manifest and the vocabulary alone: Arrow, NumPy and Pillow, whose imports
+take half a second, are imported when the index or an image is read.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from data_prep.format.images import decode_rgb
-from data_prep.format.index import IndexRow, index_rows
 from data_prep.format.manifest import Manifest, read_manifest
-from data_prep.format.mapped_index import MappedIndex, map_index
 from data_prep.format.records import Record, decode_record
-from data_prep.format.rows import Rows
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import read_range
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from data_prep.format.index import IndexRow
+    from data_prep.format.mapped_index import MappedIndex
+    from data_prep.format.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -41,26 +46,34 @@ class Dataset:
         return read_vocabulary(f"{self.uri}/vocabulary.json")
 
     @cached_property
-    def mapped_index(self) -> MappedIndex:
+    def mapped_index(self) -> "MappedIndex":
         """The index as columns in memory that all processes of this machine share."""
+        from data_prep.format.mapped_index import map_index
+
         return map_index(f"{self.uri}/index.parquet")
 
     @property
-    def index(self) -> pa.Table:
+    def index(self) -> "pa.Table":
         """All images in the order of the shards, as a table (`index.SCHEMA`)."""
         return self.mapped_index.table
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> "Rows":
         """All images, in the order of the shards."""
+        from data_prep.format.rows import Rows
+
         return Rows.of(self.mapped_index)
 
-    def find(self, key: str) -> IndexRow | None:
+    def find(self, key: str) -> "IndexRow | None":
         """The image with this key; None if there is none."""
+        import pyarrow.compute as pc
+
+        from data_prep.format.index import index_rows
+
         position = pc.index(self.index["key"], key).as_py()
         return None if position < 0 else index_rows(self.index.slice(position, 1))[0]
 
-    def select(self, split: str, source: str | None = None) -> Rows:
+    def select(self, split: str, source: str | None = None) -> "Rows":
         """The images of a split, those that `source` has annotated if it is named; raises DataError with the splits and
         sources there are if none."""
         rows = self.rows.of_split(split, source)
@@ -90,30 +103,32 @@ class Dataset:
             for split, names in sorted(sources.items())
         )
 
-    def read_image(self, row: IndexRow) -> bytes:
+    def read_image(self, row: "IndexRow") -> bytes:
         """The image's bytes, as the source has them."""
         return read_range(f"{self.uri}/{row.shard}", row.image_offset, row.image_length)
 
-    def pixels(self, row: IndexRow) -> npt.NDArray[np.uint8]:
+    def pixels(self, row: "IndexRow") -> "npt.NDArray[np.uint8]":
         """The image as its record means it, uint8 [H, W, 3] RGB; raises DataError if it cannot be decoded."""
         return self.read_both(row)[0]
 
-    def read_record(self, row: IndexRow) -> Record:
+    def read_record(self, row: "IndexRow") -> Record:
         """The image's annotations; raises DataError if the shard is damaged there."""
         return self.decode(row, read_range(f"{self.uri}/{row.shard}", row.record_offset, row.record_length))
 
-    def read_both(self, row: IndexRow) -> tuple[npt.NDArray[np.uint8], Record]:
+    def read_both(self, row: "IndexRow") -> "tuple[npt.NDArray[np.uint8], Record]":
         """The image as its record means it, uint8 [H, W, 3] RGB, and the record, which stands beside it: one read."""
+        from data_prep.format.images import decode_rgb
+
         image, record = self.read_encoded(row)
         return decode_rgb(image, f"{self.uri}/{row.shard}: {row.key}", upright=record.upright), record
 
-    def read_encoded(self, row: IndexRow) -> tuple[bytes, Record]:
+    def read_encoded(self, row: "IndexRow") -> tuple[bytes, Record]:
         """The image's bytes and the record: one read."""
         end = row.record_offset + row.record_length
         data = read_range(f"{self.uri}/{row.shard}", row.image_offset, end - row.image_offset)
         return data[: row.image_length], self.decode(row, data[-row.record_length :])
 
-    def decode(self, row: IndexRow, data: bytes) -> Record:
+    def decode(self, row: "IndexRow", data: bytes) -> Record:
         """The record whose bytes stand where the row says; raises DataError if they are damaged."""
         try:
             return decode_record(data)

@@ -1,19 +1,24 @@
 """The images that a training reads, refused before it begins where nothing can be learned from them."""
 
+from typing import TYPE_CHECKING
+
 from data_prep.format.reader import Dataset
-from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
-from maskx_model.data.shard_check import check_shards
+
+if TYPE_CHECKING:
+    from data_prep.format.rows import Rows
 
 SPLIT = "train"
 
 
-def training_images(data: Dataset, source: str) -> Rows:
+def training_images(data: Dataset, source: str) -> "Rows":
     """The training images of a source, in the order of the shards.
 
     Raises DataError if there are none, if none shows an object of the vocabulary's classes, if all objects are
     crowds, which are never positives, or if the shards are not those of the manifest.
     """
+    from maskx_model.data.shard_check import check_shards
+
     rows = data.select(SPLIT, source)
     check_shards(data, rows)
     known = data.vocabulary.index(source).keys()

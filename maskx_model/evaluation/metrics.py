@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from maskx_model.artifacts.origin import Origin
-from maskx_model.evaluation.instance_checks import check_instances
 
 if TYPE_CHECKING:
     from maskx_model.config import ProtocolName
@@ -78,6 +77,7 @@ def measure(
     """
     from maskx_model.evaluation.coco_ap import average_precision
     from maskx_model.evaluation.ground_truth import fingerprint
+    from maskx_model.evaluation.instance_checks import check_instances
     from maskx_model.evaluation.protocols import PROTOCOLS
 
     def table(kind: str, iou_type: "IouType", on_ground_truth_boxes: bool = False) -> "APTable":

@@ -14,7 +14,6 @@ from maskx_model.config import MaskKind, ModelConfig
 from maskx_model.configure.batch import tell_other_batch
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.data.word_vectors import class_vectors
 from maskx_model.run_config import RunConfig
 from maskx_model.training.metric_sink import NOBODY, Observers
 from maskx_model.training.provenance import finished, settings_hash, training_origin
@@ -117,12 +116,13 @@ def train_masks(
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage2")
-    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of
     from maskx_model.training.feature_folder import FeatureFolder
     from maskx_model.training.sitting import sitting
     from maskx_model.training.stage2 import fit_masks
 
+    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     cache = FeatureFolder(cache_features, str(made_from["detector"])) if cache_features is not None else None
     with threads_of(preset.stage2.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
         trained = load_detector(detector, data, preset, now.device)
@@ -167,11 +167,12 @@ def train_joint(
     if finished(out, made_from):
         return
     tell_other_batch(preset, "joint")
-    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
+    from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of
     from maskx_model.training.joint import fit_joint
     from maskx_model.training.sitting import sitting
 
+    vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     with threads_of(preset.joint.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
         start = load_detector(detector, data, preset, now.device) if detector else None
         model, metrics = fit_joint(data, start, config, classes, preset, seed, now.device, now.session, vectors)

@@ -201,6 +201,14 @@ def test_presets_and_command_files_need_no_heavy_library() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_finds_its_work_done_needs_no_heavy_library() -> None:
+    modules = ["maskx_model.launch.launch", "maskx_model.report.evaluate", "maskx_model.preflight.outcome"]
+    heavy = {"PIL", "boto3", "cv2", "kubernetes", "mlflow", "numpy", "pandas", "pyarrow", "torch", "torchvision"}
+    program = BLOCKED_IMPORTS.format(blocked=heavy, modules=modules)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+
+
 def test_files_on_disk_need_no_library_for_object_storage() -> None:
     modules = [
         "data_prep.prepare.prepare",
