@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SERVICES := .services/.installed
 FLINK := .services/.flink-installed
+BOM := .services/bom
 JOBS ?= 2
 OUT ?= runs/demo
 
@@ -31,13 +32,19 @@ test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 services: $(SERVICES)  ## Start MLflow on PostgreSQL and an S3 store here, tell how to use them, until Ctrl-C
 	$(BIN)/python infra/services/local_services.py
 
-test-services: $(SERVICES) $(FLINK)  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
+test-services: $(SERVICES) $(FLINK) $(BOM)/.installed  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m services
 
 $(SERVICES): $(STAMP) infra/services/install.sh
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,services]'
 	infra/services/install.sh
 	mkdir -p $(@D)
+	touch $@
+
+# An environment of its own: beside cyclonedx-bom every import of kfp or kubernetes takes 2.5 seconds longer (jsonschema).
+$(BOM)/.installed: constraints.txt
+	$(PYTHON) -m venv $(BOM)
+	$(BOM)/bin/python -m pip install --quiet --constraint constraints.txt cyclonedx-bom
 	touch $@
 
 $(FLINK): $(STAMP) infra/flink/install.sh infra/flink/pom.xml
@@ -48,7 +55,7 @@ test-cluster: $(STAMP)  ## Tests on a Kubernetes cluster, built from source once
 	if command -v go >/dev/null; then infra/cluster/install.sh; else echo 'no Go on PATH: these tests skip'; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
-test-images: $(SERVICES)  ## Builds and starts the image for serving, which holds torch (20 GB, buildah, root)
+test-images: $(SERVICES) $(BOM)/.installed  ## Builds and starts the image for serving, which holds torch (20 GB, buildah, root)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -m images
 
 test-scale: $(STAMP)  ## Prepare, verify and show 226,000 small real images (needs MASKX_REAL_SAMPLE)
@@ -72,8 +79,9 @@ pipeline: $(STAMP)  ## Compile the pipelines to the YAML beside them
 	$(BIN)/maskx pipeline compile --pipeline coco_split_study --out pipelines/coco_split_study.yaml
 	$(BIN)/maskx pipeline compile --pipeline maskx_predict --out pipelines/maskx_predict.yaml
 
-constraints: $(STAMP)  ## Pin what is installed now
-	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude uv > constraints.txt
+constraints: $(STAMP) $(BOM)/.installed  ## Pin what is installed now
+	{ $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude uv; \
+	  $(BOM)/bin/python -m pip freeze; } | LC_ALL=C sort -fu > constraints.txt
 
 clean:  ## Remove the environment, the runs and all caches
 	rm -rf $(VENV) .services runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@
 #   buildah push maskx:0.1.0 docker://REGISTRY/maskx:0.1.0
 #
 # What is in an image is listed in dist/images: Python's packages as a CycloneDX SBOM, Debian's as text. For that, PYTHON
-# names a Python with the package cyclonedx-bom, such as .venv/bin/python after `make test-services`.
+# names a Python with the package cyclonedx-bom, such as .services/bom/bin/python after `make .services/bom/.installed`.
 # The host's certificates and pip settings hold during the build (mirrors, proxies) and do not stay in the image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

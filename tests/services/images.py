@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+BOM = REPOSITORY / ".services" / "bom" / "bin" / "python"
 SECRET = "planted-not-to-be-found"
 ENVIRONMENT = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 NEEDS_BUILDAH = pytest.mark.skipif(
@@ -35,7 +35,7 @@ def buildah(*words: str) -> str:
 
 def build(targets: Sequence[str]) -> dict[str, str]:
     """Target → image, built while a secret is in the environment."""
-    environment = os.environ | ENVIRONMENT | {"PYTHON": sys.executable, "AWS_SECRET_ACCESS_KEY": SECRET}
+    environment = os.environ | ENVIRONMENT | {"PYTHON": str(BOM), "AWS_SECRET_ACCESS_KEY": SECRET}
     command = [str(REPOSITORY / "infra" / "images" / "build.sh"), *targets]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
