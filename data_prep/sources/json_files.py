@@ -148,6 +148,7 @@ def byte_ranges(
 _BRACKET_OR_COMMA = re.compile(rb"[][{},]")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},]', re.DOTALL)
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
+_NEXT_ITEM = re.compile(rb"[^ \t\r\n,]")
 _DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
@@ -190,10 +191,10 @@ def _as_array(buffer: mmap.mmap, begin: int, end: int) -> bytes:
     return b"".join((b"[", memoryview(buffer)[begin:end], b"]"))
 
 
-def _next(buffer: mmap.mmap, start: int) -> int:
-    """Where the next character other than white space is."""
-    found = _NOT_SPACE.search(buffer, start)
-    return found.start() if found else len(buffer)
+def _next(data: mmap.mmap | bytes, start: int, wanted: re.Pattern[bytes] = _NOT_SPACE) -> int:
+    """Where the next character other than white space is, or one that is `wanted`."""
+    found = wanted.search(data, start)
+    return found.start() if found else len(data)
 
 
 def _previous(buffer: mmap.mmap, end: int) -> int:
@@ -220,12 +221,21 @@ def read_items(buffer: mmap.mmap, byte_range: ByteRange) -> Items:
     """Read the items of a byte range."""
     data = _as_array(buffer, byte_range.start, byte_range.end)
     raw = msgspec.json.decode(data, type=list[msgspec.Raw])
-    lengths = np.fromiter((memoryview(item).nbytes for item in raw), np.int64, len(raw))
-    begin = _address(data) - (byte_range.start - 1)  # of the file, as if all of it were in memory
-    offsets = np.fromiter((_address(item) - begin for item in raw), np.int64, len(raw))
-    return Items(data, raw, offsets, lengths)
+    lengths = [memoryview(item).nbytes for item in raw]
+    begin = byte_range.start - 1  # of the file, as `data` has a bracket first
+    return Items(data, raw, np.array(_offsets(data, lengths), np.int64) + begin, np.array(lengths, np.int64))
 
 
-def _address(data: mmap.mmap | msgspec.Raw | bytes) -> int:
+def _offsets(data: bytes, lengths: list[int]) -> list[int]:
+    """Where the items of a JSON array begin: nothing but white space and a comma stands between two."""
+    offsets = []
+    end = 1
+    for length in lengths:
+        offsets.append(_next(data, end, _NEXT_ITEM))
+        end = offsets[-1] + length
+    return offsets
+
+
+def _address(data: mmap.mmap | msgspec.Raw) -> int:
     """Where a view begins in memory: the difference to the buffer it views is its offset in the file."""
     return int(np.frombuffer(data, np.uint8).__array_interface__["data"][0])
