@@ -11,7 +11,6 @@ them, true AP is as much luck as its estimate.
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -19,10 +18,9 @@ import msgspec
 import torch
 
 from benchmarks.settings import print_settings
-from benchmarks.toy_run import GROUPS, ToyRun
+from benchmarks.toy_run import GROUPS, ToyRun, sized
 from data_prep.toy_world.classes import STYLES, class_groups
 from maskx_model.presets import get_preset
-from maskx_model.run_config import RunConfig
 from maskx_model.study.estimate import Holdout, VariantResult
 from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.holdout import HoldoutOptions, holdout
@@ -155,18 +153,6 @@ def print_world(world: World) -> None:
             f"{each.estimate_given:31.1f}{each.true_given:8.1f} {mark}"
         )
     print(f"the picked variant loses {world.regret:.1%} of the best one's AP on B", flush=True)
-
-
-def sized(preset: RunConfig, images: int | None, val_images: int | None, steps: int | None) -> RunConfig:
-    """The preset on so many images, with so many steps; a small world keeps its size."""
-    if images is not None:
-        preset = replace(preset, data=replace(preset.data, classes=None, max_rejected=0.5, toy_images=images))
-    if val_images is not None:
-        preset = replace(preset, data=replace(preset.data, toy_val_images=val_images))
-    if steps is not None:
-        stages = replace(preset.stage1, steps=steps), replace(preset.stage2, steps=steps)
-        preset = replace(preset, crops=replace(preset.crops, steps=steps), stage1=stages[0], stage2=stages[1])
-    return preset
 
 
 def main() -> None:

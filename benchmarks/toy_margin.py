@@ -19,30 +19,31 @@ import msgspec
 
 from benchmarks.settings import print_settings
 from maskx_model.presets import get_preset
+from maskx_model.run_config import RunConfig
 
 HEADS = ("class_agnostic", "transfer", "oracle", "randn", "shuffled")
 Row = dict[str, object]
 
 
-def measured_seed(folder: Path, world: str, seed: int) -> Row:
+def measured_seed(folder: Path, world: str, seed: int, preset: RunConfig) -> Row:
     """The row of one world: measured, or read from the file of an earlier run with the same settings."""
     file = folder / f"{world}-{seed}" / "margin.json"
-    settings = hashlib.sha256(msgspec.json.encode(get_preset("toy"))).hexdigest()
+    settings = hashlib.sha256(msgspec.json.encode(preset)).hexdigest()
     if file.exists() and (document := msgspec.json.decode(file.read_bytes()))["settings"] == settings:
         return dict(document["row"])
-    row = measure_seed(folder, world, seed)
+    row = measure_seed(folder, world, seed, preset)
     file.write_bytes(msgspec.json.encode({"settings": settings, "row": row}))
     return row
 
 
-def measure_seed(folder: Path, world: str, seed: int) -> Row:
+def measure_seed(folder: Path, world: str, seed: int, preset: RunConfig) -> Row:
     """Mask AP on B (and A) of every head, for one world."""
     import torch
 
     from benchmarks.toy_run import GROUPS, ShuffledClasses, ToyRun, transfer_config
 
     torch.set_num_threads(1)
-    run = ToyRun(folder / f"{world}-{seed}", world, seed)  # type: ignore[arg-type]
+    run = ToyRun(folder / f"{world}-{seed}", world, seed, preset)  # type: ignore[arg-type]
     in_b = run.group(seed % GROUPS)
     mask_classes = run.classes - in_b
     transfer = run.head(transfer_config(kind="transfer"), mask_classes)
@@ -66,16 +67,16 @@ def measure_seed(folder: Path, world: str, seed: int) -> Row:
 
 
 def summary(rows: list[Row]) -> dict[str, object]:
-    """Ratio of the means on B, wins over seeds, and each head's mean."""
+    """Ratio of the means on B (None to an AP of 0), wins over seeds, and each head's mean."""
     means = {
         part: {head: mean(row[part][head] for row in rows) for head in HEADS}  # type: ignore[index]
         for part in ("B", "A", "B_gt_boxes")
     }
     on_b = means["B"]
     return {
-        "ratio": on_b["transfer"] / on_b["class_agnostic"],
+        "ratio": on_b["transfer"] / on_b["class_agnostic"] if on_b["class_agnostic"] else None,
         "wins": sum(row["B"]["transfer"] > row["B"]["class_agnostic"] for row in rows),  # type: ignore[index]
-        "class_agnostic_of_oracle": on_b["class_agnostic"] / on_b["oracle"],
+        "class_agnostic_of_oracle": on_b["class_agnostic"] / on_b["oracle"] if on_b["oracle"] else None,
         "means": means,
         "rows": rows,
     }
@@ -92,12 +93,18 @@ def main() -> None:
     parser.add_argument("--world", choices=("hues", "pairs"), default="hues")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/toy"), help="worlds and detectors, reused")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="seeds at once, one thread each")
+    parser.add_argument("--images", type=int, help="images of a world, if not the toy preset's")
+    parser.add_argument("--val-images", type=int, help="to measure on, if not the toy preset's")
+    parser.add_argument("--steps", type=int, help="steps of each stage, to try it out")
     options = parser.parse_args()
+    from benchmarks.toy_run import sized
+
+    preset = sized(get_preset("toy"), options.images, options.val_images, options.steps)
     print_settings(world=options.world, seeds=options.seeds)
     print(f"{'mask AP':24}" + "".join(f"{head:>16}" for head in HEADS))
     rows: list[Row] = []
     with concurrent.futures.ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:
-        tasks = [pool.submit(measured_seed, options.out, options.world, seed) for seed in options.seeds]
+        tasks = [pool.submit(measured_seed, options.out, options.world, seed, preset) for seed in options.seeds]
         for task in tasks:
             rows.append(row := task.result())
             print_row(f"seed {row['seed']}, B", row["B"])  # type: ignore[arg-type]

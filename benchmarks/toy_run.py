@@ -113,6 +113,18 @@ class ToyRun:
         return measure(ground_truth, predictions, self.classes, mask_classes, self.data.vocabulary.names, {})
 
 
+def sized(preset: RunConfig, images: int | None, val_images: int | None, steps: int | None) -> RunConfig:
+    """The preset on so many images, with so many steps; a small world keeps its size."""
+    if images is not None:
+        preset = replace(preset, data=replace(preset.data, classes=None, max_rejected=0.5, toy_images=images))
+    if val_images is not None:
+        preset = replace(preset, data=replace(preset.data, toy_val_images=val_images))
+    if steps is not None:
+        stages = replace(preset.stage1, steps=steps), replace(preset.stage2, steps=steps)
+        preset = replace(preset, crops=replace(preset.crops, steps=steps), stage1=stages[0], stage2=stages[1])
+    return preset
+
+
 class ShuffledClasses(MaskXRCNN):
     """The same model, with w_det exchanged at random among some classes: T must then point at the wrong appearance."""
 

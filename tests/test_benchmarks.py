@@ -108,6 +108,23 @@ def test_studies_of_a_generated_world_end_with_their_figures(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_heads_in_a_generated_world_are_compared(tmp_path: Path) -> None:
+    report = last_line("toy_margin", "--seeds 1 --out . --jobs 1 --images 160 --val-images 20 --steps 2", tmp_path)
+    assert {"ratio", "wins", "class_agnostic_of_oracle", "means"} <= report.keys()
+    assert (tmp_path / "hues-1" / "margin.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", ["resnet50", "toy"])
+def test_ranks_are_compared_with_processes_apart(detector: str, tmp_path: Path) -> None:
+    options = f"--detector {detector} --steps 3 --warm-up 1 --images-per-batch 2 --min-size 64 --images 20 --rounds 1"
+    report = last_line("ranks", options, tmp_path)
+    seconds = report["seconds"]
+    assert isinstance(seconds, list)
+    assert all(value > 0 for value in seconds[0].values())
+
+
+@pytest.mark.slow
 def test_masks_made_of_boxes_are_measured(tmp_path: Path) -> None:
     records, _ = random_world(0, 160, ["cup", "chair"])
     write_dataset(tmp_path / "data", records, ["cup", "chair"])
