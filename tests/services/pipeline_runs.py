@@ -46,7 +46,7 @@ class PipelineRun:
 
     def start(self, overrides: Sequence[str] = ()) -> dict[str, list[str]]:
         """Run the pipeline to its end; returns the lines below each step. Fails if it fails."""
-        words = ["pipeline", "run", "--preset", "toy", "--out", str(self.out), "--root", self.root]
+        words = ["pipeline", "run", "--preset", "toy", "--estimate", "--out", str(self.out), "--root", self.root]
         words += ["--registered-name", self.name]
         words += [word for each in (*SMALL, *overrides) for word in ("--set", each)]
         command = [sys.executable, "-m", "pipelines.cli", *words]

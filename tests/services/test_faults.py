@@ -27,6 +27,7 @@ WRITES = {
     "detector": ("train_detector", "detector/"),
     "masks-transfer": ("train_masks", "masks-transfer/"),
     "masks-class-agnostic": ("train_masks", "masks-class-agnostic/"),
+    "estimate": ("estimate", "estimate/"),
     "evaluate": ("evaluate", "evaluation/"),
 }
 """Step → its component, and what it writes below the root."""
@@ -62,7 +63,7 @@ def targets(run: PipelineRun, client: Any) -> dict[str, Callable[[int], int | No
 def run_struck(run: PipelineRun, kind: signal.Signals, client: Any) -> list[str]:
     """Run the pipeline, again where it fails, and strike each step once; returns the steps that were struck."""
     arguments: dict[str, Any] = {"root": run.root, "preset": "toy", "overrides": SMALL, "registered_name": run.name}
-    arguments |= {"tracking_uri": run.environment["MLFLOW_TRACKING_URI"], "accelerator_count": "0", "estimate": False}
+    arguments |= {"tracking_uri": run.environment["MLFLOW_TRACKING_URI"], "accelerator_count": "0"}
     file = run.folder / "arguments.json"
     file.write_text(json.dumps(arguments))
     command = [sys.executable, "-m", "tests.services.with_retries", str(file), str(run.out)]
