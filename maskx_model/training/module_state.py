@@ -28,12 +28,19 @@ def capture(
 def restore(
     state: TrainingState, module: nn.Module, optimizer: torch.optim.Optimizer, average: MovingAverage | None = None
 ) -> None:
-    """Load what `capture` took from an equal module and optimizer."""
+    """Load what `capture` took from an equal module and optimizer.
+
+    A slot gets its parameter's memory format, which a file does not keep: AdamW's fused kernel goes through both as
+    they lie in memory.
+    """
     module.load_state_dict(_below("model/", state))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _below("optimizer/", state).items():
         index, slot = name.split("/")
-        slots.setdefault(int(index), {})[slot] = tensor
+        parameter = parameters[int(index)]
+        alike = tensor.shape == parameter.shape
+        slots.setdefault(int(index), {})[slot] = torch.empty_like(parameter).copy_(tensor) if alike else tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     if average is not None:
         average.restore(_below("average/", state))
