@@ -36,7 +36,7 @@ class Options:
     `worker` is what a rank is called with."""
 
     detector: Literal["resnet50", "toy"] = "resnet50"
-    steps: int = 10
+    steps: int = 6
     warm_up: int = 2
     images_per_batch: int = 4
     min_size: int = 256
