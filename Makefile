@@ -33,7 +33,7 @@ services: $(SERVICES)  ## Start MLflow on PostgreSQL and an S3 store here, tell 
 	$(BIN)/python infra/services/local_services.py
 
 test-services: $(SERVICES) $(FLINK) $(BOM)/.installed  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m services
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m services
 
 $(SERVICES): $(STAMP) infra/services/install.sh
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,services]'
