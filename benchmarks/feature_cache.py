@@ -32,7 +32,7 @@ from maskx_model.model.detector import build_detector
 from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.presets import get_preset
 from maskx_model.run_config import RunConfig
-from maskx_model.schedules import MaskSchedule
+from maskx_model.schedules import NO_CROPS, MaskSchedule
 from maskx_model.training.metric_sink import Observers
 from maskx_model.training.stages import train_detector, train_masks
 
@@ -91,7 +91,7 @@ def slim(dataset: str, detector: str, options: Options) -> RunConfig:
     """The toy preset, with stage 2 on images; trains its detector."""
     steps, images, before = options.slim
     toy = get_preset("toy")
-    run = replace(toy, stage1=toy.stage1.of_steps(before), stage2=schedule_of(steps, images))
+    run = replace(toy, crops=NO_CROPS, stage1=toy.stage1.of_steps(before), stage2=schedule_of(steps, images))
     train_detector(dataset, detector, run, device="cpu")
     return run
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOOKS = 50
+"""How often a process's open files are looked at before the processes are searched for again."""
+
 
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -22,7 +25,8 @@ def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150
     """Return the descendant with `words` in its command line that first has a file of the folder open."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for worker in descendants(process, words):
+        # A file is open for milliseconds, and the search for descendants reads every thread of a JVM: look often.
+        for worker in descendants(process, words) * LOOKS:
             if any(path.startswith(f"{folder}/") for path in _open_files(worker)):
                 return worker
     raise TimeoutError(f"{folder}: nobody has written there in {seconds} seconds")
