@@ -5,6 +5,7 @@ import mmap
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -57,12 +58,16 @@ def started(name: str, command: Sequence[str], *options: str, log: Path) -> Iter
     """A command that runs in the container until the block ends."""
     with log.open("w") as file:
         process = subprocess.Popen(
-            ["buildah", "run", *options, name, "--", *command], env=os.environ | ENVIRONMENT, stdout=file, stderr=file
+            ["buildah", "run", *options, name, "--", *command],
+            env=os.environ | ENVIRONMENT,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     try:
         yield process
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # buildah does not pass it on to all that the command has started
         process.wait(30)
 
 
