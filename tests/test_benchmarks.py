@@ -31,8 +31,8 @@ SMALL = {
     "mask_targets": "--height 80 --width 120 --objects 3 --rois 6 --repeats 1",
     "pasting": "--objects 5 --height 60 --width 80 --repeats 1",
     "train_step": "--height 64 --width 64 --objects 2 --rois 8 --proposals 20 --classes 5 9 --rounds 1 --no-mlp",
-    "throughput": "--images 1 --min-size 32 --max-size 64 --rois 8 --proposals 20 --classes 81 --warm-up 0 --steps 1 "
-    "--no-compiled --no-profile",
+    "throughput": "--images 1 --min-size 32 --max-size 64 --rois 8 --proposals 20 --classes 81 --detections 5 "
+    "--warm-up 0 --steps 1 --no-compiled --no-profile",
     "metadata": "--fraction 0.002 --folder files --out records --runs parse_and_encode records-1 straightforward-1",
 }
 

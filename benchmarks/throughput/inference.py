@@ -20,7 +20,7 @@ from maskx_model.results.predict import predict
 def inference_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:
     """The model, and what finds the objects of the next image: ours as run lengths, torchvision's as bitmaps."""
     height, width = SHAPES[0]
-    plan = inference.Options(height, width, options.min_size, device=options.device)
+    plan = inference.Options(height, width, options.min_size, detections=options.detections, device=options.device)
     ours = inference.our_model(way.classes, plan)
     following = cycle([inference.noise_image(inference.Options(height, width)) for height, width in SHAPES])
     if way.model == "ours":

@@ -14,8 +14,8 @@ SHAPES = ((480, 640), (640, 480), (427, 640), (640, 427), (375, 500), (500, 375)
 @dataclass(frozen=True)
 class Options:
     """Images of COCO's usual shapes, scaled to `min_size` pixels at their shorter side; `images` in a batch of
-    training, with `proposals` and `rois` for each, and one at a time at inference; `classes` with the background.
-    `warm_up` batches come before the `steps` that are measured."""
+    training, with `proposals` and `rois` for each, and one at a time at inference, with at most `detections`; `classes`
+    with the background. `warm_up` batches come before the `steps` that are measured."""
 
     images: int = 8
     objects: int = 10
@@ -23,6 +23,7 @@ class Options:
     max_size: int = 1333
     proposals: int = 2000
     rois: int = 512
+    detections: int = 100
     classes: tuple[int, ...] = (81, 3001)
     warm_up: int = 8
     steps: int = 16
