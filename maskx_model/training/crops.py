@@ -6,6 +6,7 @@ a few dozen objects among hundreds of anchors and RoIs; a step here shows 64, at
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from data_prep.format.index import IndexRow
 from data_prep.storage.errors import DataError
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
+from maskx_model.data.samples_ahead import samples_ahead
 from maskx_model.data.seeds import step_seed
 from maskx_model.schedules import CropSchedule
 from maskx_model.training.loop import train
@@ -92,16 +94,18 @@ def read_crops(reader: SampleReader, rows: Sequence[IndexRow], schedule: CropSch
     pixels: list[Tensor] = []
     labels: list[Tensor] = []
     order = np.random.default_rng(seed).permutation(len(rows))
-    for number in tqdm(order, desc="crops", unit="image", mininterval=1, disable=not current_world().is_first):
-        try:
-            sample = reader.sample(rows[int(number)])
-        except DataError as error:
-            logger.warning("%s; crops are made of the other images", error)
-            continue
-        pixels += crops_of(sample, schedule.size)
-        labels.append(sample.labels[sample.labels > 0])
-        if len(pixels) >= needed:
-            break
+    samples = samples_ahead(reader, (rows[int(number)] for number in order))
+    quiet = not current_world().is_first
+    with closing(samples), tqdm(desc="crops", total=len(order), unit="image", mininterval=1, disable=quiet) as progress:
+        for sample in samples:
+            progress.update()
+            if isinstance(sample, DataError):
+                logger.warning("%s; crops are made of the other images", sample)
+                continue
+            pixels += crops_of(sample, schedule.size)
+            labels.append(sample.labels[sample.labels > 0])
+            if len(pixels) >= needed:
+                break
     if not pixels:
         raise DataError(f"{reader.dataset.uri}: no training image of source {reader.source!r} gives a crop")
     return Crops(torch.stack(pixels), torch.cat(labels))

@@ -1,7 +1,9 @@
 """RoIs of a frozen detector in memory: computed once, drawn from at every step."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields, replace
+from itertools import islice
 
 import torch
 from torchvision.models.detection import FasterRCNN
@@ -12,6 +14,7 @@ from data_prep.storage.errors import DataError
 from maskx_model.data.input_checks import check_features
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
+from maskx_model.data.samples_ahead import samples_ahead
 from maskx_model.data.seeds import step_seed
 from maskx_model.schedules import MaskSchedule, RoiKind
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
@@ -23,12 +26,18 @@ IMAGES_AT_ONCE = 8
 
 
 def read_groups(reader: SampleReader, rows: Sequence[IndexRow], title: str = "RoI features") -> Iterator[list[Sample]]:
-    """The samples of those rows, several at once, with a progress bar."""
-    with tqdm(desc=title, total=len(rows), unit="image", mininterval=1) as progress:
-        for start in range(0, len(rows), IMAGES_AT_ONCE):
-            samples = [reader.sample(row) for row in rows[start : start + IMAGES_AT_ONCE]]
-            yield samples
-            progress.update(len(samples))
+    """The samples of those rows, several at once, with a progress bar. Raises DataError for one that is damaged."""
+    samples = samples_ahead(reader, rows)
+    with closing(samples), tqdm(desc=title, total=len(rows), unit="image", mininterval=1) as progress:
+        while group := list(map(_whole, islice(samples, IMAGES_AT_ONCE))):
+            yield group
+            progress.update(len(group))
+
+
+def _whole(sample: Sample | DataError) -> Sample:
+    if isinstance(sample, DataError):
+        raise sample
+    return sample
 
 
 def cache_rois(

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch.nn import functional as F
 from torchvision.models.detection import FasterRCNN
 
-from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
+from data_prep.format.records import Record
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
@@ -78,11 +79,11 @@ class Damaged(SampleReader):
 
     every = 2
 
-    def sample(self, row: IndexRow) -> Sample:
+    def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
         self.read = getattr(self, "read", 0) + 1
         if self.read % self.every == 0:
-            raise DataError(f"{row.key}: truncated")
-        return super().sample(row)
+            raise DataError(f"{record.key}: truncated")
+        return super().from_record(image, record)
 
 
 def test_damaged_images_are_told_and_others_give_crops(toy_dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,47 @@
+"""Samples of some rows, each once and in a given order: their bytes are read ahead, those of neighbors at once."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from data_prep.format.index import IndexRow
+from data_prep.format.stretches import Stretch, stretches
+from data_prep.storage.errors import DataError
+from maskx_model.data.decode import Decoder
+from maskx_model.data.loading import PLAIN
+from maskx_model.data.read_blocks import RawSample, read_stretch
+from maskx_model.data.reader import SampleReader
+from maskx_model.data.samples import Sample
+
+AHEAD = 16
+"""So many reads are on their way: an object store answers one in some 30 ms."""
+AT_ONCE = 8
+"""So many neighbors at most come with one read."""
+
+
+def samples_ahead(reader: SampleReader, rows: Iterable[IndexRow]) -> Generator[Sample | DataError]:
+    """For each row its sample, as `reader.sample` gives it, or the error of one that is damaged.
+
+    Close it where not all are taken: nothing more is read then. Storage that fails or refuses raises StorageError or
+    ConfigError.
+    """
+    decoder = Decoder(reader, seed=0, flip=False, loading=PLAIN)
+    threads = ThreadPoolExecutor(AHEAD)
+    waiting: deque[Future[list[RawSample | DataError]]] = deque()
+    try:
+        for stretch in _short_stretches(rows):
+            numbers = list(range(len(stretch.rows)))
+            waiting.append(threads.submit(read_stretch, reader.dataset, stretch, numbers))
+            if len(waiting) > AHEAD:
+                yield from map(decoder.decode, waiting.popleft().result())
+        while waiting:
+            yield from map(decoder.decode, waiting.popleft().result())
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _short_stretches(rows: Iterable[IndexRow]) -> Iterator[Stretch]:
+    left = iter(rows)
+    while some := list(islice(left, AT_ONCE)):
+        yield from stretches(some)
