@@ -32,6 +32,7 @@ test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
 services: $(SERVICES)  ## Start MLflow on PostgreSQL and an S3 store here, tell how to use them, until Ctrl-C
 	$(BIN)/python infra/services/local_services.py
 
+# Files in alphabetical order, which starts with the two longest; pytest-xdist would start with those of the most tests.
 test-services: $(SERVICES) $(FLINK) $(BOM)/.installed  ## Tests against real services: S3, Flink (needs Java and Maven), MLflow in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m services
 

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data_prep.format.index import IndexRow
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle
 from maskx_model.data.samples import Sample
@@ -40,7 +39,7 @@ LIKE_PEOPLES = MadeMasks()
 
 
 class SampleReader:
-    """Turns rows of a dataset's index into samples of one source, with labels of its vocabulary.
+    """Turns a dataset's images and records into samples of one source, with labels of its vocabulary.
 
     Masks are dropped here for every class that is not in `mask_classes` (0-based positions): no mask of B
     passes the loader. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
@@ -61,10 +60,6 @@ class SampleReader:
         self.targets = targets
         self.made = made
         self.index = dataset.vocabulary.index(source)
-
-    def sample(self, row: IndexRow) -> Sample:
-        """The sample of that row's image; raises DataError if the shard is damaged there."""
-        return self.from_record(*self.dataset.read_both(row))
 
     def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:
         """The image, uint8 [H, W, 3] RGB, with its record's annotations: boxes clipped to the image, classes mapped to

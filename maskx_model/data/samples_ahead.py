@@ -21,7 +21,7 @@ AT_ONCE = 8
 
 
 def samples_ahead(reader: SampleReader, rows: Iterable[IndexRow]) -> Generator[Sample | DataError]:
-    """For each row its sample, as `reader.sample` gives it, or the error of one that is damaged.
+    """For each row its sample, or the error of one that is damaged.
 
     Close it where not all are taken: nothing more is read then. Storage that fails or refuses raises StorageError or
     ConfigError.

@@ -9,7 +9,9 @@ from pycocotools import mask as rle_codec
 from torch import nn
 from torchvision.models.detection import FasterRCNN
 
+from data_prep.format.index import IndexRow
 from data_prep.format.records import Rle
+from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.detector import build_detector
 from maskx_model.training.stage2 import freeze
@@ -26,6 +28,11 @@ def bitmap(mask: Rle) -> npt.NDArray[np.bool_]:
     """The inverse of `rle`."""
     decoded: npt.NDArray[np.uint8] = rle_codec.decode({"size": list(mask.size), "counts": mask.counts})
     return decoded.astype(bool)
+
+
+def read_sample(reader: SampleReader, row: IndexRow) -> Sample:
+    """The sample of that row's image, read alone."""
+    return reader.from_record(*reader.dataset.read_both(row))
 
 
 def sample(

@@ -21,6 +21,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample, mirrored
 from maskx_model.data.seeds import numbered_generator
 from maskx_model.data.training_order import BLOCK, POOL, training_order
+from tests.maskx_model.samples import read_sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 
@@ -57,7 +58,7 @@ def test_a_batch_is_read_image_by_image_in_the_order_of_its_epoch(data: Dataset)
     expected = []
     for number in range(step * 7, step * 7 + 7):
         epoch, position = divmod(number, IMAGES)
-        sample = reader.sample(rows[int(training_order(IMAGES, 3, epoch)[position])])
+        sample = read_sample(reader, rows[int(training_order(IMAGES, 3, epoch)[position])])
         expected.append(mirrored(sample) if numbered_generator(3, number).random() < 0.5 else sample)
     assert all_equal(batches(data)[step], expected)
 

@@ -15,7 +15,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample, mirrored, to_tensor
 from maskx_model.data.training_order import POOL, training_order
 from maskx_model.model.crowds import CROWD_LABEL
-from tests.maskx_model.samples import bitmap, busy_samples, rle
+from tests.maskx_model.samples import bitmap, busy_samples, read_sample, rle
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 
@@ -159,7 +159,7 @@ def test_a_source_has_its_own_objects_and_names(toy_dataset: Dataset) -> None:
     names = toy_dataset.vocabulary.names
     record = toy_dataset.read_record(row)
     for source in ("coco", "vg"):
-        sample = SampleReader(toy_dataset, source).sample(row)
+        sample = read_sample(SampleReader(toy_dataset, source), row)
         objects = [a for a in record.objects[source] if not a.iscrowd]
         expected = [toy_dataset.vocabulary.find(a.category) for a in objects]
         assert [label - 1 for label in sample.labels.tolist() if label > 0] == expected
@@ -199,4 +199,4 @@ def test_a_shard_that_was_cut_is_named(synthetic: Dataset, tmp_path: Path) -> No
         (cut / name).write_bytes(Path(synthetic.uri, name).read_bytes())
     (cut / row.shard).write_bytes(Path(synthetic.uri, row.shard).read_bytes()[: row.image_offset + 10])
     with pytest.raises(DataError, match=r"coco-000000.tar: ends at byte \d+"):
-        SampleReader(Dataset.open(str(cut)), "coco").sample(row)
+        read_sample(SampleReader(Dataset.open(str(cut)), "coco"), row)

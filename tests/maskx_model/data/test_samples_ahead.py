@@ -13,6 +13,7 @@ from maskx_model.data.read_blocks import RawSample, read_stretch
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples_ahead import AHEAD, AT_ONCE, samples_ahead
 from tests.maskx_model.data.test_loader import NAMES, all_equal, damaged
+from tests.maskx_model.samples import read_sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 
@@ -28,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.mark.parametrize("order", [range(IMAGES), np.random.default_rng(0).permutation(IMAGES).tolist(), []])
 def test_they_are_those_read_one_by_one(data: Dataset, order: list[int]) -> None:
     rows, reader = data.select("train", "coco"), SampleReader(data, "coco", frozenset({0, 1}))
-    expected = [reader.sample(rows[number]) for number in order]
+    expected = [read_sample(reader, rows[number]) for number in order]
     found = list(samples_ahead(reader, (rows[number] for number in order)))
     assert all_equal([each for each in found if not isinstance(each, DataError)], expected)
 

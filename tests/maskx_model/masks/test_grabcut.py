@@ -26,7 +26,7 @@ from maskx_model.schedules import MaskTargets
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import fit_masks
-from tests.maskx_model.samples import bitmap, new_detector
+from tests.maskx_model.samples import bitmap, new_detector, read_sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.maskx_model.tiny_presets import DETECTOR, tiny, tiny_cached
@@ -158,8 +158,8 @@ def test_targets_are_made_of_boxes_of_all_classes(world: Path) -> None:
     data = Dataset.open(f"{world}/train")
     overlaps = []
     for row in data.rows:
-        annotated = SampleReader(data, "coco", frozenset(range(3))).sample(row)
-        made = SampleReader(data, "coco", frozenset({0}), "grabcut").sample(row)
+        annotated = read_sample(SampleReader(data, "coco", frozenset(range(3))), row)
+        made = read_sample(SampleReader(data, "coco", frozenset({0}), "grabcut"), row)
         assert [mask is None for mask in made.masks] == (made.labels < 1).tolist()  # crowds alone have none
         pairs = [(a, b) for a, b in zip(made.masks, annotated.masks, strict=True) if a and b]
         overlaps += [(bitmap(a) & bitmap(b)).sum() / (bitmap(a) | bitmap(b)).sum() for a, b in pairs]

@@ -33,7 +33,7 @@ from maskx_model.training.detector_step import detector_losses
 from maskx_model.training.provenance import settings_hash
 from maskx_model.training.stages import train_masks
 from pipelines.cli import main
-from tests.maskx_model.samples import busy_samples, new_detector, sample
+from tests.maskx_model.samples import busy_samples, new_detector, read_sample, sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.tiny_presets import tiny
@@ -170,7 +170,7 @@ def test_what_a_record_lists_reaches_the_target(tmp_path: Path) -> None:
         msgspec.structs.replace(records[1], not_exhaustive={"coco": ["tree"], "vg": ["cup"]}),
     ]
     data = Dataset.open(write_dataset(tmp_path, records, names, "train", claimed=told))
-    first, second = (SampleReader(data, "coco").sample(row) for row in data.select("train", "coco"))
+    first, second = (read_sample(SampleReader(data, "coco"), row) for row in data.select("train", "coco"))
     assert (first.negative, first.not_exhaustive) == ((1, 3), ())
     assert (second.negative, second.not_exhaustive) == ((), (2,))
     seen = mirrored(first).target()

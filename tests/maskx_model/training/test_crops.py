@@ -24,6 +24,7 @@ from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.crops import CropClassifier, Crops, crops_of, draw_crops, learn_crops, read_crops
 from maskx_model.training.sitting import BY_ITSELF, Session
 from maskx_model.training.stages import train_detector
+from tests.maskx_model.samples import read_sample
 from tests.maskx_model.tiny_presets import DETECTOR, tiny
 
 SHORT = CropSchedule(steps=40, crops_per_batch=16, size=32)
@@ -69,7 +70,7 @@ def test_no_more_crops_are_read_than_the_steps_can_show(toy_dataset: Dataset) ->
     few = read_crops(reader, rows, replace(SHORT, steps=1), seed=0)
     every = read_crops(reader, rows, replace(SHORT, steps=10_000), seed=0)
     assert 16 <= len(few) < 32
-    objects = sum(int((reader.sample(row).labels > 0).sum()) for row in rows)
+    objects = sum(int((read_sample(reader, row).labels > 0).sum()) for row in rows)
     assert len(every) == objects
     assert torch.equal(every.pixels[: len(few)], few.pixels)
 

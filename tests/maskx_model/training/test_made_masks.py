@@ -18,7 +18,7 @@ from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stages import train_detector, train_masks
-from tests.maskx_model.samples import busy_samples, frozen_detector
+from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
@@ -68,7 +68,7 @@ def test_a_reader_weighs_made_masks_and_leaves_uncertain_ones_out(world: Path) -
     reader = SampleReader(data, "coco", frozenset((0, 1)), made=MadeMasks(0.5, 0.4))
     scores = set()
     for row in data.rows:
-        record, sample = data.read_record(row), reader.sample(row)
+        record, sample = data.read_record(row), read_sample(reader, row)
         for a, mask, weight in zip(record.objects["coco"], sample.masks, sample.mask_weights, strict=True):
             if a.iscrowd:
                 assert mask is None
@@ -78,7 +78,7 @@ def test_a_reader_weighs_made_masks_and_leaves_uncertain_ones_out(world: Path) -
                 scores.add(a.mask_score >= 0.4)
                 assert (mask, weight) == ((a.mask, 0.5) if a.mask_score >= 0.4 else (None, 0.0))
     assert scores == {False, True}
-    assert SampleReader(data, "coco", frozenset((0, 1))).sample(data.rows[0]).mask_weights == ()
+    assert read_sample(SampleReader(data, "coco", frozenset((0, 1))), data.rows[0]).mask_weights == ()
 
 
 def test_made_masks_weigh_in_training_as_the_schedule_says(world: Path) -> None:

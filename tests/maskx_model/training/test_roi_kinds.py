@@ -25,7 +25,7 @@ from maskx_model.training.sitting import Session
 from maskx_model.training.stage2 import fit_masks
 from maskx_model.training.stages import train_detector, train_masks
 from pipelines.cli import main
-from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector, rle, sample
+from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector, read_sample, rle, sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.tiny_presets import DETECTOR, tiny, tiny_cached
@@ -156,7 +156,7 @@ def test_no_weight_depends_on_a_mask_of_b(world: World, preset: RunConfig, kind:
 
 def test_the_absurd_masks_were_there_to_be_seen(world: World) -> None:
     plain, absurd = (
-        [mask for row in data.rows for mask in SampleReader(data, "coco", frozenset(range(4))).sample(row).masks]
+        [mask for row in data.rows for mask in read_sample(SampleReader(data, "coco", frozenset(range(4))), row).masks]
         for data in (Dataset.open(world.plain), Dataset.open(world.absurd))
     )
     different = sum(a != b for a, b in zip(plain, absurd, strict=True))

@@ -20,7 +20,7 @@ from maskx_model.model.transfer import class_embeddings
 from maskx_model.schedules import RoiKind
 from maskx_model.training.roi_cache import cache_rois
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from tests.maskx_model.samples import busy_samples, frozen_detector, rle, sample
+from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample, rle, sample
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 
 BOTH_WAYS = pytest.mark.parametrize("cached_proposals", [None, 1])
@@ -64,7 +64,7 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
 
     def batch(of: set[str]) -> RoiBatch:
         samples = [
-            reader.from_record(reader.sample(row).image, with_other_masks(record, of))
+            reader.from_record(read_sample(reader, row).image, with_other_masks(record, of))
             for row, record in zip(rows, records, strict=True)
         ]
         return rois_of(samples, cached_proposals, len(names), kind)
@@ -81,7 +81,7 @@ def test_no_mask_of_b_reaches_a_gradient(toy_dataset: Dataset, cached_proposals:
 
 def test_the_planted_masks_were_there_to_be_seen(toy_dataset: Dataset) -> None:
     reader = SampleReader(toy_dataset, "coco", frozenset(range(0, len(toy_dataset.vocabulary), 2)))
-    samples = [reader.sample(row) for row in toy_dataset.select("train", "coco")]
+    samples = [read_sample(reader, row) for row in toy_dataset.select("train", "coco")]
     seen = [mask is not None for s in samples for mask in s.masks]
     mask_classes = [label > 0 and label % 2 == 1 for s in samples for label in s.labels.tolist()]
     assert seen == mask_classes and 0 < sum(mask_classes) < len(mask_classes)
