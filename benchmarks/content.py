@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.bursts import Movement, first_frame, frame
 from benchmarks.real_sample import Pixels, RealImage, cropped, jpeg, real_images, resized
 from benchmarks.settings import print_settings
-from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, describe
+from data_prep.content.search import LEAST_SIDE, HeldOutPictures, describe
 from data_prep.format.images import decode_luminance
 
 CROP = 0.05

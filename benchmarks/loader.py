@@ -39,8 +39,8 @@ from maskx_model.data.samples import Sample
 from maskx_model.model.detector import build_detector
 from maskx_model.presets import get_preset
 from maskx_model.training.detector_step import detector_step
+from maskx_model.training.distributed import ALONE
 from maskx_model.training.step import make_step
-from maskx_model.training.world import ALONE
 
 CPU = torch.device("cpu")
 

@@ -23,12 +23,12 @@ import msgspec
 from benchmarks.real_sample import real_images
 from benchmarks.settings import print_settings
 from benchmarks.shard_sources import write_sources
-from data_prep.content.held_out import HeldOutPictures
+from data_prep.content.search import HeldOutPictures
 from data_prep.format.images import decode_rgb
-from data_prep.plan.merge import TRAIN
+from data_prep.plan.held_out_rule import TRAIN
 from data_prep.plan.plan import Contents, MappedFiles, Plan, PlannedImage, read_table, write_plan
 from data_prep.plan.planning import Planned, make_plan
-from data_prep.shards.held_out import HeldOutGalleries
+from data_prep.shards.held_out_copies import HeldOutGalleries
 from data_prep.shards.locate import locate, pack
 from data_prep.shards.write import write_shard
 from data_prep.sources.options import parse_sources

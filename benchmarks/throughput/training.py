@@ -13,10 +13,10 @@ from benchmarks.way import Way
 from maskx_model.data.samples import Sample
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.training.distributed import ALONE
 from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.step import make_step
 from maskx_model.training.task import Losses, Measured
-from maskx_model.training.world import ALONE
 
 
 def training_step(way: Way, options: Options) -> tuple[nn.Module, Callable[[], object]]:

@@ -19,9 +19,9 @@ from apache_beam.transforms.window import GlobalWindows
 
 from data_prep.beam.engine import Engine
 from data_prep.beam.runners import hide_known_errors, job_name, run_graph
-from data_prep.plan.merge import TRAIN
+from data_prep.plan.held_out_rule import TRAIN
 from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table
-from data_prep.shards.held_out import HeldOutGalleries
+from data_prep.shards.held_out_copies import HeldOutGalleries
 from data_prep.shards.locate import References, locate, pack
 from data_prep.shards.results import is_finished
 from data_prep.shards.write import write_shard

@@ -12,9 +12,9 @@ from data_prep.check.statistics import SourceStatistics, source_statistics
 from data_prep.format.exif_rule import ExifRule
 from data_prep.plan.plan import PlannedFile, PlannedImage, counts_uri, write_plan
 from data_prep.plan.planning import make_plan
-from data_prep.prepare.ceiling import check_ceiling
 from data_prep.prepare.notes import note_classes, note_objects, note_same_images
 from data_prep.prepare.publish import count_classes, total_counts
+from data_prep.prepare.rejects_limit import check_ceiling
 from data_prep.shards.results import read_summary
 from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.images import SourceImage

@@ -2,7 +2,7 @@
 
 Only the training images are taken from the dataset: each is decoded again and compared with the held-out files in their
 own folder. What is a leak and what is kept on purpose is decided by the rule that `prepare` follows
-(`data_prep.plan.leaks`).
+(`data_prep.plan.held_out_rule`).
 """
 
 import re
@@ -17,10 +17,9 @@ from data_prep.format.image_kinds import KINDS_READ, SUFFIXES
 from data_prep.format.reader import Dataset
 from data_prep.inspect.compare import TrainingImage, describe_images, find_copies, processes
 from data_prep.inspect.show import table
+from data_prep.plan.held_out_rule import COCO, TRAIN, is_kept
 from data_prep.plan.image_files import ImageFiles
-from data_prep.plan.leaks import is_kept
 from data_prep.plan.listing import list_sources
-from data_prep.plan.merge import COCO, TRAIN
 from data_prep.sources.images import SourceImage
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, Pictures
-from data_prep.content.held_out import describe as describe_picture
+from data_prep.content.search import LEAST_SIDE, HeldOutPictures, Pictures
+from data_prep.content.search import describe as describe_picture
 from data_prep.format.images import decode_luminance
 from data_prep.format.orientation import AS_STORED
 from data_prep.format.records import decode_record

@@ -14,10 +14,9 @@ import msgspec
 
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.format.records import image_key
+from data_prep.plan.held_out_rule import COCO, TRAIN, why_not_in_training
 from data_prep.sources.images import SourceImage
 
-COCO = "coco"
-TRAIN = "train"
 ASPECT_RATIO_TOLERANCE = 0.01
 
 
@@ -107,8 +106,7 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
 
     COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they have its size, as masks cannot be scaled;
     where there is none they are canonical themselves. One whose file another source lists before it joins that image in
-    the same way. An image of which any id names an image held out of training is
-    never in training.
+    the same way. An image of which any id names an image held out of training is never in training.
     """
     merged, joined = Merged(), _Joined()
     ordered = sorted(others, key=lambda image: image.identity)
@@ -173,13 +171,9 @@ def _why_excluded(
 ) -> str | None:
     if not matches:
         return None
+    if reason := why_not_in_training(image, matches):
+        return reason
     first = matches[0]
-    if first.split == TRAIN and any(match.split != TRAIN for match in matches):
-        return "also_in_val"
-    if first.split == TRAIN and image.split != TRAIN:
-        return "val_in_train"
-    if first.source == image.source and first.path == image.path:
-        return "val_in_train"
     if not fits(image, first):
         return "aspect_ratio_val" if first.split != TRAIN else None
     return "duplicate" if any(other.source == image.source for other in already) else None

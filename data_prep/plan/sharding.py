@@ -8,8 +8,8 @@ import msgspec
 
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import FORMAT_VERSION
+from data_prep.plan.held_out_rule import COCO, TRAIN
 from data_prep.plan.listing import Listing
-from data_prep.plan.merge import COCO, TRAIN
 from data_prep.plan.plan import PlannedImage, PlannedShard
 
 # Readers assign shards to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of

@@ -14,10 +14,10 @@ from data_prep.format.manifest import Manifest, manifest_uri
 from data_prep.format.rejects import write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
-from data_prep.prepare.ceiling import check_ceiling
 from data_prep.prepare.finished import describe_run, finished_dataset, write_run
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.publish import Parameters, publish
+from data_prep.prepare.rejects_limit import check_ceiling
 from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.options import parse_sources

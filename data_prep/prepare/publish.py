@@ -9,8 +9,8 @@ from data_prep.format.rejects import write_rejects
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan.plan import work_folder
 from data_prep.plan.planning import Planned
-from data_prep.prepare.ceiling import check_ceiling, check_nothing_lost
 from data_prep.prepare.notes import note_classes, note_objects, note_same_images
+from data_prep.prepare.rejects_limit import check_ceiling, check_nothing_lost
 from data_prep.prepare.vocabulary import build_vocabulary
 from data_prep.shards.results import ShardSummary, read_rows, read_summary
 from data_prep.sources.counts import Counts, RefusedError, increase, numbers, top_rejects

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.content.held_out import LEAST_SIDE
+from data_prep.content.search import LEAST_SIDE
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.image_kinds import KINDS_READ, describe, extension
 from data_prep.format.images import Luminance, decode_luminance

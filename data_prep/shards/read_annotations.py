@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from data_prep.format.records import Annotation
-from data_prep.plan.merge import COCO, MergedImage
+from data_prep.plan.held_out_rule import COCO
+from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import Plan, PlannedFile
 from data_prep.shards.locate import REFERENCE, References
 from data_prep.sources.coco_annotations import add_coco_annotation

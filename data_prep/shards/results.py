@@ -6,7 +6,7 @@ from data_prep.format.index import IndexRow
 from data_prep.format.manifest import HeldOut, Shard
 from data_prep.plan.plan import Plan, work_folder
 from data_prep.shards.build_record import ShardContent
-from data_prep.shards.held_out import pictures_path
+from data_prep.shards.held_out_copies import pictures_path
 from data_prep.sources.counts import Counts
 from data_prep.storage.own_files import read_own
 from data_prep.storage.storage import exists, sha256, write

@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 import msgspec
 
-from data_prep.content.held_out import Pictures, describe
+from data_prep.content.search import Pictures, describe
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut, ToldBy
-from data_prep.plan.merge import TRAIN, MergedImage
+from data_prep.plan.held_out_rule import TRAIN
+from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
-from data_prep.shards.held_out import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
+from data_prep.shards.held_out_copies import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
 from data_prep.shards.listed_size import check_boxes_fit, size_finding, turned_as, with_size_of_file
 from data_prep.shards.locate import References, unpack

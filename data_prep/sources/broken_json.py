@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import ijson
 import msgspec
 
-from data_prep.sources.other_kinds import HEAD, kind_of_bytes
+from data_prep.sources.unsupported_files import HEAD, kind_of_bytes
 from data_prep.storage.errors import DataError
 
 _PIECE = 1 << 16

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from data_prep.format.rejects import excerpt
 from data_prep.sources import converted
 from data_prep.sources.broken_json import broken_json_error
-from data_prep.sources.other_kinds import HEAD, kind_of_items, kind_of_object
+from data_prep.sources.unsupported_files import HEAD, kind_of_items, kind_of_object
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
 

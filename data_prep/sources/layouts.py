@@ -10,8 +10,8 @@ from typing import NamedTuple
 from data_prep.sources.broken_json import BrokenJsonError
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.open_coco import open_coco
-from data_prep.sources.other_kinds import HEAD, kind_of_bytes
 from data_prep.sources.splits import split_of
+from data_prep.sources.unsupported_files import HEAD, kind_of_bytes
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import exists, info, is_folder, list_files, read_range

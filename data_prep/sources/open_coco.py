@@ -6,7 +6,7 @@ import msgspec
 
 from data_prep.sources.json_files import read_items
 from data_prep.sources.layout import Layout, open_object
-from data_prep.sources.other_kinds import kind_of_annotations
+from data_prep.sources.unsupported_files import kind_of_annotations
 from data_prep.storage.errors import JSON_ERRORS, DataError
 
 _LOOKED_AT = 16

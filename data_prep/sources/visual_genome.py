@@ -10,7 +10,7 @@ from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange, read_items
 from data_prep.sources.layout import open_array
 from data_prep.sources.options import VisualGenomeFolder
-from data_prep.sources.other_kinds import kind_of_visual_genome
+from data_prep.sources.unsupported_files import kind_of_visual_genome
 from data_prep.sources.visual_genome_images import ITEMS, image_folders, list_images
 from data_prep.sources.visual_genome_records import lack_synsets, plain_name
 from data_prep.sources.zips import published_in, unpacked

@@ -31,7 +31,7 @@ def lineage(
     import msgspec
 
     from maskx_model.registry.lineage import as_text
-    from maskx_model.registry.traced import lineage as run
+    from maskx_model.registry.lineage_of_model import lineage as run
 
     chain = run(model, stages, dataset, tracking_uri)
     print(msgspec.json.format(msgspec.json.encode(chain), indent=1).decode() if json else "\n".join(as_text(chain)))

@@ -9,12 +9,12 @@ from torch.utils.data import Dataset as TorchDataset
 from data_prep.format.images import decode_rgb
 from data_prep.format.records import Record
 from data_prep.storage.errors import DataError
+from maskx_model.data.crop_and_resize import Window, random_window, through
 from maskx_model.data.loading import Loading
 from maskx_model.data.read_blocks import Coming, RawSample
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample, mirrored
 from maskx_model.data.seeds import numbered_generator
-from maskx_model.data.windows import Window, random_window, through
 
 _REDUCED = (1, 2, 4, 8)
 """What libjpeg divides sides by."""

@@ -9,8 +9,8 @@ import torch
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record, Rle
+from maskx_model.data.crop_and_resize import with_masks_of_image
 from maskx_model.data.samples import Sample
-from maskx_model.data.windows import with_masks_of_image
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.schedules import MaskTargets
 

@@ -9,7 +9,7 @@ import numpy as np
 from data_prep.format.records import Rle
 from maskx_model.evaluation.predictions import Predictions
 from maskx_model.results.instances import Instances
-from maskx_model.training.world import World
+from maskx_model.training.distributed import World
 
 Item = TypeVar("Item")
 

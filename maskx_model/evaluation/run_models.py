@@ -20,7 +20,7 @@ from maskx_model.evaluation.protocols import PROTOCOLS, Protocol
 from maskx_model.evaluation.ranks import own_share, shared_predictions
 from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device, threads_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.training.world import current_world
+from maskx_model.training.distributed import current_world
 
 
 def evaluate_models(

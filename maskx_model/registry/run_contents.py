@@ -14,7 +14,7 @@ from data_prep.storage.errors import DataError
 from data_prep.storage.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import Origin
-from maskx_model.evaluation.estimate_of_b import EstimateOfB, estimate_of
+from maskx_model.evaluation.estimate_file import EstimateOfB, estimate_of
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.run_config import RunConfig
 

@@ -60,7 +60,7 @@ def evaluate(
         return finished
     from maskx_model.evaluation.run_models import evaluate_models
     from maskx_model.report.folder import check_replaceable, write_evaluation
-    from maskx_model.training.world import check_agreement, current_world, joined_world
+    from maskx_model.training.distributed import check_agreement, current_world, joined_world
 
     check_replaceable(out)
     if masks == "grabcut" and baseline is not None:

@@ -9,7 +9,7 @@ from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
-from maskx_model.evaluation.estimate_of_b import FILE, EstimateOfB, head_hash, read_estimate, write_estimate
+from maskx_model.evaluation.estimate_file import FILE, EstimateOfB, head_hash, read_estimate, write_estimate
 from maskx_model.run_config import RunConfig
 from maskx_model.training.provenance import training_origin
 

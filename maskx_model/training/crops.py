@@ -24,12 +24,12 @@ from maskx_model.data.samples import Sample
 from maskx_model.data.samples_ahead import samples_ahead
 from maskx_model.data.seeds import step_seed
 from maskx_model.schedules import CropSchedule
+from maskx_model.training.distributed import current_world
 from maskx_model.training.loop import train
 from maskx_model.training.metric_sink import Observers
 from maskx_model.training.provenance import settings_hash
-from maskx_model.training.sitting import REHEARSED_IMAGES, Session
+from maskx_model.training.session import REHEARSED_IMAGES, Session
 from maskx_model.training.task import Measured, Task
-from maskx_model.training.world import current_world
 
 logger = logging.getLogger(__name__)
 

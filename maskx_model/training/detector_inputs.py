@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from maskx_model.data.input_checks import check_sample
 from maskx_model.data.samples import Sample
-from maskx_model.training.world import current_world
+from maskx_model.training.distributed import current_world
 
 
 def detector_inputs(detector: FasterRCNN, samples: Sequence[Sample]) -> tuple[ImageList, list[dict[str, Tensor]]]:

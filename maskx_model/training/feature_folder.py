@@ -18,12 +18,12 @@ from maskx_model.artifacts.origin import PACKAGES
 from maskx_model.config import Compute
 from maskx_model.model.compute import in_precision_of
 from maskx_model.schedules import MaskSchedule
+from maskx_model.training.distributed import current_world
 from maskx_model.training.feature_cache import FeatureCache
 from maskx_model.training.feature_room import check_room, room_for
 from maskx_model.training.frozen_image import frozen_image
 from maskx_model.training.learning_rate import RoiSource
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.world import current_world
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import torch
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.storage.errors import ConfigError
+from maskx_model.training.distributed import current_world
 from maskx_model.training.feature_cache import SUFFIX
-from maskx_model.training.world import current_world
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from maskx_model.run_config import RunConfig
 from maskx_model.training.crops import learn_crops
 from maskx_model.training.detector_step import detector_step
 from maskx_model.training.roi_sampling import rois_with_masks
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.stage2 import rows_with_masks
 from maskx_model.training.task import Losses, Measured
 from maskx_model.training.train_on_images import train_on_images

@@ -14,7 +14,7 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.schedules import MaskSchedule
 from maskx_model.training.loop import DivergedError, train
 from maskx_model.training.roi_sampling import RoiBatch
-from maskx_model.training.sitting import BY_ITSELF, Session
+from maskx_model.training.session import BY_ITSELF, Session
 from maskx_model.training.task import Measured, Task
 
 logger = logging.getLogger(__name__)

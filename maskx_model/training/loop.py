@@ -17,16 +17,16 @@ from maskx_model.data.seeds import step_seed
 from maskx_model.model.compute import in_precision_of, repeatable
 from maskx_model.schedules import Schedule
 from maskx_model.training.average import MovingAverage
+from maskx_model.training.distributed import check_same_step, current_world, shared
 from maskx_model.training.module_state import capture, restore
 from maskx_model.training.optimizer import build_optimizer, learning_rate_factor
 from maskx_model.training.progress import Progress, memory_text
 from maskx_model.training.remedies import against_divergence, against_memory
-from maskx_model.training.sitting import BY_ITSELF, Session
+from maskx_model.training.session import BY_ITSELF, Session
 from maskx_model.training.stall import EXCHANGING, StallWatch
 from maskx_model.training.step import NotFiniteError, check_weights, make_step
 from maskx_model.training.task import Batch, Losses, Measured, Task
 from maskx_model.training.termination import TerminatedError, noticed_termination
-from maskx_model.training.world import check_same_step, current_world, shared
 
 logger = logging.getLogger(__name__)
 

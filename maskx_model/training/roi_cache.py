@@ -17,8 +17,8 @@ from maskx_model.data.samples import Sample
 from maskx_model.data.samples_ahead import samples_ahead
 from maskx_model.data.seeds import step_seed
 from maskx_model.schedules import MaskSchedule, RoiKind
+from maskx_model.training.distributed import current_world
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from maskx_model.training.world import current_world
 
 CACHE_SEED = 7
 """What is cached does not depend on the training's seed."""

@@ -15,7 +15,7 @@ from maskx_model.model.detector import build_detector
 from maskx_model.run_config import RunConfig
 from maskx_model.training.crops import learn_crops
 from maskx_model.training.detector_step import detector_step
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.task import Measured
 from maskx_model.training.train_on_images import train_on_images
 

@@ -23,13 +23,13 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.sampling import begin_at_image
 from maskx_model.run_config import RunConfig
 from maskx_model.schedules import MaskSchedule
+from maskx_model.training.distributed import current_world
 from maskx_model.training.feature_cache import FeatureCache
 from maskx_model.training.feature_folder import FeatureFolder, opened_cache, telling
 from maskx_model.training.learning_rate import RoiSource, choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois, cache_rois, read_groups
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from maskx_model.training.sitting import REHEARSED_IMAGES, Session
-from maskx_model.training.world import current_world
+from maskx_model.training.session import REHEARSED_IMAGES, Session
 
 HELD_OUT = 10
 """With several learning rates to choose from, every tenth image is held out to choose by."""

@@ -71,10 +71,10 @@ def train_detector(
         return
     tell_other_batch(preset, "stage1")
     from maskx_model.model.compute import threads_of
-    from maskx_model.training.sitting import sitting
+    from maskx_model.training.session import rank_session
     from maskx_model.training.stage1 import fit_detector
 
-    with threads_of(preset.stage1.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.stage1.compute), rank_session(out, made_from, preset, device, observers, rehearsal) as now:
         model, metrics = fit_detector(data, preset, seed, now.device, now.session, start.load if start else None)
         now.save(LoadedModel(model, ModelConfig(preset.detector), data.vocabulary, ()), metrics)
 
@@ -119,12 +119,12 @@ def train_masks(
     from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of
     from maskx_model.training.feature_folder import FeatureFolder
-    from maskx_model.training.sitting import sitting
+    from maskx_model.training.session import rank_session
     from maskx_model.training.stage2 import fit_masks
 
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
     cache = FeatureFolder(cache_features, str(made_from["detector"])) if cache_features is not None else None
-    with threads_of(preset.stage2.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.stage2.compute), rank_session(out, made_from, preset, device, observers, rehearsal) as now:
         trained = load_detector(detector, data, preset, now.device)
         config = replace(config, detector=trained.config.detector)
         load = features.load if features else None
@@ -170,10 +170,10 @@ def train_joint(
     from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of
     from maskx_model.training.joint import fit_joint
-    from maskx_model.training.sitting import sitting
+    from maskx_model.training.session import rank_session
 
     vectors = class_vectors(embedding, data.vocabulary) if embedding is not None else None
-    with threads_of(preset.joint.compute), sitting(out, made_from, preset, device, observers, rehearsal) as now:
+    with threads_of(preset.joint.compute), rank_session(out, made_from, preset, device, observers, rehearsal) as now:
         start = load_detector(detector, data, preset, now.device) if detector else None
         model, metrics = fit_joint(data, start, config, classes, preset, seed, now.device, now.session, vectors)
         now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)

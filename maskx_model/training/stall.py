@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from maskx_model.training.world import World, common_store
+from maskx_model.training.distributed import World, common_store
 
 logger = logging.getLogger(__name__)
 

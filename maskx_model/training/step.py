@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from maskx_model.model.synced_batch_norm import SyncedBatchNorm
+from maskx_model.training.distributed import World
 from maskx_model.training.task import Losses, Measured
-from maskx_model.training.world import World
 
 Forward = Callable[[], Measured]
 

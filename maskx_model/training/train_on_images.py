@@ -14,10 +14,10 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.sampling import begin_at_image
 from maskx_model.schedules import Schedule
+from maskx_model.training.distributed import current_world
 from maskx_model.training.loop import train
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.task import Measured, Task
-from maskx_model.training.world import current_world
 
 TITLES = {"stage1": "stage 1", "joint": "end to end"}
 

@@ -13,11 +13,11 @@ from data_prep.format.manifest import Manifest
 from data_prep.format.records import Record
 from data_prep.plan.plan import MappedFiles, read_plan, read_table, write_plan
 from data_prep.plan.planning import make_plan
-from data_prep.prepare.ceiling import check_nothing_lost
 from data_prep.prepare.publish import publish
+from data_prep.prepare.rejects_limit import check_nothing_lost
 from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.shards.build_record import ShardContent, build_record
-from data_prep.shards.held_out import HeldOutGalleries
+from data_prep.shards.held_out_copies import HeldOutGalleries
 from data_prep.shards.locate import REFERENCE, References, locate, pack
 from data_prep.shards.read_annotations import ObjectReader, by_image
 from data_prep.shards.write import write_shard

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskx_model.evaluation.estimate_of_b import read_estimate
+from maskx_model.evaluation.estimate_file import read_estimate
 from maskx_model.registry.mlflow_run import connected
 from pipelines.local import run_locally
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_prep.content.comparison import has_texture, same_picture
-from data_prep.content.held_out import LEAST_SIDE, HeldOutPictures, describe
+from data_prep.content.search import LEAST_SIDE, HeldOutPictures, describe
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.images import decode_luminance
 from tests.data_prep.pictures import CROPS, Picture, burst, copied, encoded, gradient, scene

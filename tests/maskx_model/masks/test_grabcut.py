@@ -24,7 +24,7 @@ from maskx_model.report.evaluate import evaluate
 from maskx_model.run_config import RunConfig
 from maskx_model.schedules import MaskTargets
 from maskx_model.training.checkpoints import Checkpoints
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.stage2 import fit_masks
 from tests.maskx_model.samples import bitmap, new_detector, read_sample
 from tests.maskx_model.synthetic import random_world

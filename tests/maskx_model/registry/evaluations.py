@@ -8,7 +8,7 @@ import msgspec
 
 from maskx_model.artifacts.model_folder import read_model_manifest
 from maskx_model.config import MaskConfig
-from maskx_model.evaluation.estimate_of_b import SHARED, EstimateOfB, head_hash, write_estimate
+from maskx_model.evaluation.estimate_file import SHARED, EstimateOfB, head_hash, write_estimate
 from maskx_model.evaluation.metrics import Evaluation
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from maskx_model.registry.live_training import followed
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.task import Losses
 from tests.maskx_model.registry.live import training
 from tests.maskx_model.training.small_training import ORIGIN, schedule_of, small_net, task

@@ -15,8 +15,8 @@ from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.cli.lineage import lineage as command
 from maskx_model.registry.lineage import Node, as_text, read_lineage, trace
+from maskx_model.registry.lineage_of_model import lineage
 from maskx_model.registry.registry import register
-from maskx_model.registry.traced import lineage
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.tiny_presets import tiny_cached
 

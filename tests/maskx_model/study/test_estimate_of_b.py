@@ -8,7 +8,7 @@ import tyro
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
-from maskx_model.evaluation.estimate_of_b import EstimateOfB, estimate_of, read_estimate
+from maskx_model.evaluation.estimate_file import EstimateOfB, estimate_of, read_estimate
 from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
 from maskx_model.study.cli.estimate import estimate

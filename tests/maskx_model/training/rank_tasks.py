@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from maskx_model.report.evaluate import evaluate
 from maskx_model.schedules import NO_CROPS, Schedule
 from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.distributed import current_world, joined_world, shared
 from maskx_model.training.loop import train
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.stall import EXCHANGING, StallWatch
 from maskx_model.training.task import Measured, Task
-from maskx_model.training.world import current_world, joined_world, shared
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 
 

@@ -10,7 +10,7 @@ from maskx_model.artifacts.origin import Origin
 from maskx_model.schedules import Schedule
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.task import Losses, Measured, Task
 
 ORIGIN: Origin = {"dataset": "abc", "seed": 0, "rate": 0.003}

@@ -22,7 +22,7 @@ from maskx_model.model.detector import build_detector
 from maskx_model.schedules import CropSchedule
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.crops import CropClassifier, Crops, crops_of, draw_crops, learn_crops, read_crops
-from maskx_model.training.sitting import BY_ITSELF, Session
+from maskx_model.training.session import BY_ITSELF, Session
 from maskx_model.training.stages import train_detector
 from tests.maskx_model.samples import read_sample
 from tests.maskx_model.tiny_presets import DETECTOR, tiny

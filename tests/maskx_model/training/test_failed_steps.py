@@ -14,7 +14,7 @@ from maskx_model.schedules import Schedule
 from maskx_model.training.checkpoint import load_training_state
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.loop import train
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.task import Losses
 from tests.maskx_model.training.small_training import ORIGIN, batches, schedule_of, small_net, task
 

@@ -20,11 +20,11 @@ from maskx_model.presets import get_preset
 from maskx_model.report.evaluate import evaluate
 from maskx_model.results.predict import predict
 from maskx_model.run_config import RunConfig
+from maskx_model.training.distributed import ALONE
 from maskx_model.training.joint import joint_losses, measured_joint_losses
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.step import make_step
 from maskx_model.training.task import Measured
-from maskx_model.training.world import ALONE
 from tests.maskx_model.samples import busy_samples, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR, MASK, tiny
 

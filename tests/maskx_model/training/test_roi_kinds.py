@@ -21,7 +21,7 @@ from maskx_model.run_config import RunConfig
 from maskx_model.schedules import MaskSchedule, RoiKind
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.roi_sampling import JITTER, jittered, rois_with_masks, sampled_rois
-from maskx_model.training.sitting import Session
+from maskx_model.training.session import Session
 from maskx_model.training.stage2 import fit_masks
 from maskx_model.training.stages import train_detector, train_masks
 from pipelines.cli import main

@@ -1,8 +1,7 @@
 """Keep copies of held-out images out of training by what they show, whatever their ids say.
 
 A shard held out of training leaves descriptions of its images in the work folder. Training images are compared with
-them when they are written. `data_prep.plan.leaks` has the rule: those of COCO, and of the held-out image's own source,
-stay.
+them when they are written. Those of COCO, and of the held-out image's own source, stay: `plan.held_out_rule`.
 """
 
 import hashlib
@@ -13,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.content.comparison import same_picture
-from data_prep.content.held_out import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
+from data_prep.content.search import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import decode_luminance
-from data_prep.plan.leaks import is_kept
-from data_prep.plan.merge import TRAIN, MergedImage
+from data_prep.plan.held_out_rule import TRAIN, is_kept
+from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder
 from data_prep.shards.frame import is_upright
 from data_prep.sources.images import SourceImage
@@ -41,7 +40,7 @@ def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> st
 
 
 class HeldOutGalleries(dict[str, HeldOutPictures]):
-    """The held-out images that a source's training images must not be copies of (`data_prep.plan.leaks`).
+    """The held-out images that a source's training images must not be copies of (`data_prep.plan.held_out_rule`).
 
     Each is read at its first use; every held-out shard must be finished by then.
     """

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import DataError
-from maskx_model.evaluation.estimate_of_b import EstimateOfB, read_estimate, write_estimate
+from maskx_model.evaluation.estimate_file import EstimateOfB, read_estimate, write_estimate
 
 PERCENT = st.floats(0, 100)
 ESTIMATES = st.builds(

@@ -1,4 +1,7 @@
-"""One sitting of a training: its ranks, its checkpoints, who follows it. The trained model does not depend on it."""
+"""One session of a training, from a start or resume to its end or stop: its ranks, its checkpoints, who follows it.
+
+The trained model does not depend on it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +11,8 @@ from maskx_model.artifacts.model_folder import LoadedModel, save_model
 from maskx_model.artifacts.origin import Origin
 from maskx_model.run_config import RunConfig
 from maskx_model.training.checkpoints import Checkpoints
+from maskx_model.training.distributed import check_agreement, current_world, joined_world
 from maskx_model.training.metric_sink import NOBODY, Observers
-from maskx_model.training.world import check_agreement, current_world, joined_world
 
 REHEARSED_IMAGES = 64
 """Images that a rehearsal reads at most, where something is made of all of them before the first step."""
@@ -17,7 +20,7 @@ REHEARSED_IMAGES = 64
 
 @dataclass(frozen=True)
 class Session:
-    """What the loop knows of a sitting. `rehearsal`: make three steps, tell what they cost, and keep nothing."""
+    """What the loop knows of a session. `rehearsal`: make three steps, tell what they cost, and keep nothing."""
 
     checkpoints: Checkpoints | None = None
     observers: Observers = NOBODY
@@ -32,8 +35,8 @@ BY_ITSELF = Session()
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """A sitting on this rank: the device it computes on, and where the model is written in the end."""
+class RankSession:
+    """A session on this rank: the device it computes on, and where the model is written in the end."""
 
     device: str
     session: Session
@@ -49,13 +52,13 @@ class Sitting:
 
 
 @contextmanager
-def sitting(
+def rank_session(
     out: str, made_from: Origin, run: RunConfig, device: str | None, observers: Observers, rehearsal: bool
-) -> Iterator[Sitting]:
+) -> Iterator[RankSession]:
     """Join the ranks of a training and have them agree on its inputs.
 
     Raises ConfigError for a device that is not there, or ranks that were started with different inputs.
     """
     with joined_world(device) as own:
         check_agreement(out, made_from)
-        yield Sitting(own, Session(Checkpoints(out, made_from, run), observers, rehearsal), out, made_from)
+        yield RankSession(own, Session(Checkpoints(out, made_from, run), observers, rehearsal), out, made_from)

@@ -13,11 +13,11 @@ from data_prep.format.images import decode_rgb
 from data_prep.format.reader import Dataset
 from data_prep.format.rle import mask_box
 from data_prep.storage.errors import ConfigError
+from maskx_model.data.crop_and_resize import EDGE, Window, random_window, through
 from maskx_model.data.loader import TrainingBatches
 from maskx_model.data.loading import PLAIN, Loading, NetworkSize, loading_of
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
-from maskx_model.data.windows import EDGE, Window, random_window, through
 from maskx_model.model.detector import build_detector
 from maskx_model.schedules import MaskSchedule, Schedule
 from tests.maskx_model.samples import bitmap, busy_samples
