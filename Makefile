@@ -26,7 +26,7 @@ demo: $(STAMP)  ## The whole path on the toy world: data, detector, masks, repor
 test: $(STAMP)  ## All tests but the slow ones; with MASKX_REAL_SAMPLE=DIR also those on real images
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m 'not slow and not services and not cluster and not scale and not images'
 
-test-slow: $(STAMP)  ## A model of full size, and every benchmark in small
+test-slow: $(STAMP)  ## A model of full size, and most benchmarks in small
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
 
 services: $(SERVICES)  ## Start MLflow on PostgreSQL and an S3 store here, tell how to use them, until Ctrl-C

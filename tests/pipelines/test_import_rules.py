@@ -86,7 +86,7 @@ OWNERS = {
     "boto3": ("data_prep/storage/s3",),
     "botocore": ("data_prep/storage/s3",),
     "s3transfer": ("data_prep/storage/s3",),
-    "apache_beam": ("data_prep/beam/", "data_prep/shards/"),
+    "apache_beam": ("data_prep/beam/",),
     "torch": ("maskx_model/",),
     "torchvision": ("maskx_model/",),
 }
