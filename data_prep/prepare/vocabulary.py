@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -35,9 +35,17 @@ def read_synset_table(path: str | None) -> dict[str, str]:
     return table
 
 
-def synset_of(category: Category, table: Mapping[str, str]) -> str:
-    """The synset of a COCO-format class: its file's, else the table's, else the first sense of its name."""
-    return category.synset or table.get(category.name) or f"{category.name.replace(' ', '_')}.n.01"
+def synsets_of(categories: Sequence[Category], table: Mapping[str, str]) -> dict[str, str]:
+    """Class name → synset, for a COCO-format source: its file's, else the table's, else the first sense of its name.
+
+    What is only guessed joins no two classes of one source: `plant` beside `potted plant` has its name for a synset.
+    """
+    synsets = {c.name: synset for c in reversed(categories) if (synset := c.synset or table.get(c.name))}
+    for category in categories:
+        if category.name not in synsets:
+            first_sense = f"{category.name.replace(' ', '_')}.n.01"
+            synsets[category.name] = category.name if first_sense in synsets.values() else first_sense
+    return synsets
 
 
 def most_frequent(synsets: Mapping[str, int], classes: int | None) -> list[str]:
@@ -91,15 +99,16 @@ class _Listed:
     def add(self, source: str, categories: tuple[Category, ...], table: Mapping[str, str]) -> None:
         """Add a source's classes."""
         self.own[source] = {category.name: category for category in reversed(categories)}
+        synsets = synsets_of(categories, table)
         for category in categories:
-            synset = synset_of(category, table)
+            synset = synsets[category.name]
             own = self.names.setdefault(synset, {}).setdefault(source, [])
             if category.name not in own:
                 own.append(category.name)
             if synset not in self.displayed:
                 taken = category.name in self.displayed.values()
                 self.displayed[synset] = f"{category.name} ({synset})" if taken else category.name
-        self._add_ids({synset_of(c, table): c.id for c in reversed(categories)})
+        self._add_ids({synsets[c.name]: c.id for c in reversed(categories)})
 
     def _add_ids(self, found: dict[str, int]) -> None:
         """Add a source's ids by synset, unless one is another class's already: then the source lends none."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.prepare.vocabulary import build_vocabulary, most_frequent, read_synset_table, synset_of
+from data_prep.prepare.vocabulary import build_vocabulary, most_frequent, read_synset_table, synsets_of
 from data_prep.sources.categories import Category
 from data_prep.storage.errors import ConfigError, DataError
 
@@ -63,13 +63,27 @@ def test_one_concept_of_two_sources_is_one_class() -> None:
     assert suitcase.category_id == 33
 
 
-def test_two_names_of_one_concept_in_one_source_are_one_class() -> None:
-    vocabulary = build_vocabulary({"mine": (Category(1, "big cat"), Category(2, "big_cat"))}, {}, {}, {}, None)
-    assert [c.sources["mine"].names for c in vocabulary.classes] == [("big cat", "big_cat")]
+def test_two_names_of_one_source_are_one_class_only_where_its_file_or_the_table_says_so() -> None:
+    names = ("suitcase", "bag", "big cat", "big_cat", "cat", "tomcat", "lion", "lioness")
+    mine = tuple(Category(number, name) for number, name in enumerate(names, 1))
+    given = (Category(9, "wolf", synset="wolf.n.01"), Category(10, "gray wolf", synset="wolf.n.01"))
+    table = {"suitcase": "bag.n.01", "cat": "cat.n.01", "tomcat": "cat.n.01"}
+    vocabulary = build_vocabulary({"mine": (*mine, *given)}, table, {}, {}, None)
+    assert {c.synset: c.sources["mine"].names for c in vocabulary.classes} == {
+        "bag.n.01": ("suitcase",),
+        "bag": ("bag",),
+        "big_cat.n.01": ("big cat",),
+        "big_cat": ("big_cat",),
+        "cat.n.01": ("cat", "tomcat"),
+        "lion.n.01": ("lion",),
+        "lioness.n.01": ("lioness",),
+        "wolf.n.01": ("wolf", "gray wolf"),
+    }
 
 
 def test_each_sources_own_ids_are_kept() -> None:
-    mine = (Category(9, "big cat"), Category(4, "big_cat"), Category(1, "suitcase"))
+    cats = Category(9, "big cat", synset="cat.n.01"), Category(4, "big_cat", synset="cat.n.01")
+    mine = (*cats, Category(1, "suitcase"))
     vocabulary = build_vocabulary(
         {"coco": COCO, "mine": mine}, TABLE, {"bag.n.06": 1}, {"vg": {"bag.n.06": (7, 0)}}, None
     )
@@ -93,8 +107,11 @@ def test_the_table_agrees_with_the_papers_names(real_sample: Path) -> None:
 def test_a_table_of_ones_own_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("category_id,name,synset\n1,person,somebody.n.01\n")
-    assert synset_of(Category(1, "person"), read_synset_table(str(path))) == "somebody.n.01"
-    assert synset_of(Category(11, "fire hydrant"), read_synset_table(str(path))) == "fire_hydrant.n.01"
+    categories = Category(1, "person"), Category(11, "fire hydrant")
+    assert synsets_of(categories, read_synset_table(str(path))) == {
+        "person": "somebody.n.01",
+        "fire hydrant": "fire_hydrant.n.01",
+    }
 
 
 @pytest.mark.parametrize(
