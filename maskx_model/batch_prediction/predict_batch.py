@@ -14,6 +14,7 @@ from maskx_model.batch_prediction.options import BatchOptions
 from maskx_model.batch_prediction.plan import Plan, part_files, read_plan, work_folder, write_plan
 from maskx_model.batch_prediction.work import LoadSegmenter, Predict, ReadImages, WriteRows
 from maskx_model.inference.find_images import find_images
+from maskx_model.inference.foreign_files import check_coco_files
 from maskx_model.inference.segmenter import model_folder, require_masks
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ def predict_batch(options: BatchOptions) -> Manifest:
     `manifest.json`.
 
     Given again, a finished run is returned, and an unfinished one goes on: parts that are done stay. Raises ConfigError
-    if `out` holds another run's work, CheckpointError or TrackingError for a model that cannot be used, and DataError
-    without images, or if too many cannot be read.
+    if `out` holds another run's work, or COCO files that are not maskx's, CheckpointError or TrackingError for a model
+    that cannot be used, and DataError without images, or if too many cannot be read.
     """
     out = options.out.rstrip("/")
     with model_folder(options.model, options.tracking_uri) as named:
@@ -42,6 +43,7 @@ def predict_batch(options: BatchOptions) -> Manifest:
             logger.info("%s: finished already, nothing to do", out)
             return finished
         if begun is None:
+            check_coco_files(out)
             write_plan(out, plan)
         vocabulary = read_vocabulary(f"{folder}/vocabulary.json")
         _predict_parts(options, out, plan, folder)

@@ -10,6 +10,9 @@ from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.storage import create, write
 from maskx_model.results.coco_results import category_ids
 
+COCO_FILES = ("results.json", "images.json")
+INFO = {"made_by": "maskx"}
+"""COCO's `info` in `images.json`: both files are maskx's."""
 Add = Callable[[dict[str, Any], Iterable[dict[str, Any]]], None]
 """Takes an image's entry, which has its `id`, and its results, as `to_results` gives them without `image_id`."""
 
@@ -41,5 +44,5 @@ def _describe(images: list[dict[str, Any]], vocabulary: Vocabulary) -> bytes:
         {"id": number, "name": c.name, "synset": c.synset}
         for number, c in zip(category_ids(vocabulary), vocabulary.classes, strict=True)
     ]
-    document = {"images": images, "annotations": [], "categories": categories}
+    document = {"info": INFO, "images": images, "annotations": [], "categories": categories}
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"

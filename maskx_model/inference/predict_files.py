@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
 from data_prep.format.images import decode_rgb
@@ -17,10 +18,11 @@ from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.read_ahead import read_ahead
 from data_prep.storage.storage import remove, sha256, write
 from maskx_model.config import PLAIN, Compute
-from maskx_model.inference.coco_files import coco_files
+from maskx_model.inference.coco_files import COCO_FILES, coco_files
 from maskx_model.inference.find_images import InputImage, find_images
+from maskx_model.inference.foreign_files import SOFTWARE, check_coco_files, check_overlays
 from maskx_model.inference.one_size import Pixels, batches_of_one_size
-from maskx_model.inference.progress import Progress, Settings
+from maskx_model.inference.progress import Progress, Settings, has_begun
 from maskx_model.inference.segmenter import Segmenter, model_folder
 from maskx_model.results.coco_results import category_ids, to_results
 from maskx_model.results.drawing import draw_instances
@@ -68,13 +70,17 @@ def predict_files(
     list in COCO's results format of *all* detections: `COCO("images.json").loadRes("results.json")`. Inputs and `out`
     may be `s3://…`. Files that are passed over are logged.
 
-    Raises DataError without an input image, ConfigError for an unknown class, CheckpointError or TrackingError for a
+    Raises DataError without an input image, ConfigError for an unknown class, or if a file in `out` that maskx did not
+    write would be replaced, CheckpointError or TrackingError for a
     model that cannot be loaded, and DataError at the end, when all others are done, if images cannot be read.
     """
     options, out = options or PredictOptions(), out.rstrip("/")
     found = find_images(inputs, out)
     if words := found.describe_passed_over():
         logger.warning("%s", words)
+    check_overlays(out, found.images)
+    if not has_begun(out):
+        check_coco_files(out)
     with model_folder(model, tracking_uri) as folder:
         segmenter = Segmenter.load(folder, options.compute)
         settings = Settings(
@@ -82,7 +88,7 @@ def predict_files(
         )
     job = _Job(segmenter, options, out, _drawn(segmenter.vocabulary, options.classes))
     progress = Progress(out, settings, options.resume)
-    for stale in ("results.json", "images.json"):
+    for stale in COCO_FILES:
         remove(f"{out}/{stale}")
     unreadable = job.run(found.images, progress)
     done = [image for image in found.images if image.uri not in unreadable]
@@ -171,6 +177,7 @@ def _write_results(out: str, images: Sequence[InputImage], progress: Progress, v
 
 
 def _png(picture: Pixels) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "png")
+    file, texts = io.BytesIO(), PngInfo()
+    texts.add_text(*SOFTWARE)
+    Image.fromarray(picture).save(file, "png", pnginfo=texts)
     return file.getvalue()

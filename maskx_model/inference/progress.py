@@ -33,15 +33,20 @@ class Done(msgspec.Struct, frozen=True):
     results: list[dict[str, Any]]
 
 
+def has_begun(out: str) -> bool:
+    """Whether a run into `out` has begun and not finished."""
+    return exists(_settings(out))
+
+
 class Progress:
     """The images done below `out`. Raises ConfigError if a run with other settings is to be resumed."""
 
     def __init__(self, out: str, settings: Settings, resume: bool) -> None:
-        self._folder = f"{out}/.predict"
+        self._folder = _folder(out)
         if not resume:
             remove_folder(self._folder)
         self._resume = resume and is_folder(self._folder)
-        path = f"{self._folder}/settings.json"
+        path = _settings(out)
         if self._resume and exists(path) and msgspec.json.decode(read(path), type=Settings) != settings:
             raise ConfigError(f"{out}: --resume: the run there has another model or other options; leave out --resume")
         write(path, msgspec.json.encode(settings))
@@ -70,3 +75,11 @@ class Progress:
 
     def _path(self, image: InputImage) -> str:
         return f"{self._folder}/{image.overlay}.json"
+
+
+def _folder(out: str) -> str:
+    return f"{out}/.predict"
+
+
+def _settings(out: str) -> str:
+    return f"{_folder(out)}/settings.json"

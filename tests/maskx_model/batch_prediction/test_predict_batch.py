@@ -59,6 +59,14 @@ def test_results_are_those_of_predict_to_the_byte(model: str, tmp_path: Path, ba
     assert images["images"] == [{k: v for k, v in each.items() if k != "overlay"} for each in with_overlays["images"]]
 
 
+def test_results_that_are_not_maskxs_are_not_replaced(model: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/results.json").write_text("[1]")
+    with pytest.raises(ConfigError, match=r"results\.json is no earlier run's.*choose another folder"):
+        run(model, tmp_path / "out", write_images(tmp_path / "photos", 1, SIZES))
+    assert (tmp_path / "out/results.json").read_text() == "[1]"
+
+
 def test_the_table_says_the_same_as_the_results_with_synsets(model: str, tmp_path: Path) -> None:
     manifest = run(model, tmp_path / "out", write_images(tmp_path / "photos", 3, SIZES))
     results = COCO(f"{tmp_path}/out/images.json").loadRes(f"{tmp_path}/out/results.json")

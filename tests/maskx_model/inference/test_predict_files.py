@@ -12,27 +12,14 @@ from pycocotools.coco import COCO
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.inference.find_images import find_images
-from maskx_model.inference.predict_files import PredictOptions
-from maskx_model.inference.predict_files import predict_files as run
 from maskx_model.inference.segmenter import Segmenter
+from tests.maskx_model.inference.small_predictions import NAMES, image_file, predict_files
 from tests.maskx_model.synthetic_dataset import write_model
-
-NAMES = ["cup", "chair"]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer", seed=3)
-
-
-def predict_files(model: str, inputs: list[Path], out: Path, **options: Any) -> int:
-    return run(model, [str(each) for each in inputs], str(out), PredictOptions(**options))
-
-
-def image_file(path: Path, width: int = 100, height: int = 80) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.linear_gradient("L").resize((width, height)).convert("RGB").save(path)
-    return path
 
 
 def test_folders_are_searched_for_images_of_any_depth_and_spelling(tmp_path: Path) -> None:
