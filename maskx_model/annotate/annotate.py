@@ -11,7 +11,6 @@ import msgspec
 from data_prep.beam.engine import Engine
 from data_prep.format.manifest import manifest_uri
 from data_prep.sources.layout import cached_sha256
-from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import absolute, exists, read, remove_folder, sha256, write
 from maskx_model.annotate.boxes import Replace
@@ -95,7 +94,8 @@ def annotate(options: AnnotateOptions) -> Summary:
     with model_folder(options.model, options.tracking_uri) as named:
         folder = absolute(named)
         kept = read_kept_calibration(folder, model_hash(folder))
-        made_from = _origin(options, folder, kept)
+        sources = [] if options.source is None else _source_inputs(options.source, out)
+        made_from = _origin(options, folder, kept, sources)
         if (finished := read_summary(out)) is not None:
             check_same_run(out, finished.made_from, made_from)
             logger.info("%s: finished already, nothing to do", out)
@@ -104,7 +104,7 @@ def annotate(options: AnnotateOptions) -> Summary:
         if planned is not None:
             check_same_run(out, planned.made_from, made_from)
         segmenter = Segmenter.load(folder, options.compute)
-        inputs = _inputs(options, out, begun=planned is not None)
+        inputs = sources or [_dataset_input(options, out, begun=planned is not None)]
         if planned is None:
             planned, images, objects = make_plan(inputs, segmenter.vocabulary, options.replace, made_from)
             write_plan(out, planned, images, objects)
@@ -115,17 +115,17 @@ def annotate(options: AnnotateOptions) -> Summary:
     return _finish(out, planned, inputs, mark, segmenter)
 
 
-def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None) -> Origin:
+def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None, sources: Sequence[Input]) -> Origin:
     """What the output is made from: hashes of its inputs, and all options that change it; `kept` is the calibration
-    that the model folder has."""
+    that the model folder has, `sources` are the files of `--source`."""
     if options.source is not None:
-        files = [f for f in parse_sources((options.source,)) if isinstance(f, CocoFiles)]
-        given = ",".join(cached_sha256(f.annotations) for f in files)
+        given = ",".join(cached_sha256(source.uri) for source in sources)
     else:
         given = f"{sha256(manifest_uri(str(options.dataset)))} {options.split} {options.source_name}"
     return {
         "model": model_hash(model),
         "given": given,
+        "images": ",".join(source.images_hash for source in sources),
         "replace": options.replace,
         "tolerance": options.tolerance,
         "calibrate": _calibrated_on(options, kept),
@@ -139,10 +139,12 @@ def _calibrated_on(options: AnnotateOptions, kept: KeptCalibration | None) -> st
     return None if kept is None else kept.dataset
 
 
-def _inputs(options: AnnotateOptions, out: str, begun: bool) -> list[Input]:
-    if options.source is None:
-        return [read_dataset(str(options.dataset), options.split, str(options.source_name), out, begun)]
-    inputs = read_source(options.source)
+def _dataset_input(options: AnnotateOptions, out: str, begun: bool) -> Input:
+    return read_dataset(str(options.dataset), options.split, str(options.source_name), out, begun)
+
+
+def _source_inputs(source: str, out: str) -> list[Input]:
+    inputs = read_source(source)
     for given in inputs:
         if absolute(f"{out}/{given.name}") == absolute(given.uri):
             raise ConfigError(f"--out {out}: {given.name} there is the file to annotate; choose another folder")

@@ -1,5 +1,6 @@
 """Which objects of which images are segmented: read the annotation files once, and cut the images into parts."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from data_prep.beam.part_files import cut
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.plan.image_files import ImageFiles
 from data_prep.sources.coco import CocoListing, list_coco
+from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import map_file
 from data_prep.sources.lvis import list_lvis
 from data_prep.sources.options import CocoFiles, parse_sources, tell
@@ -27,12 +29,14 @@ PART = 50
 @dataclass(frozen=True)
 class Input:
     """A COCO-format file to complete: what it lists, where it is, its name in the output folder, and its images' files,
-    in the order of the listing."""
+    in the order of the listing. `images_hash` changes when an image's file is another one, comes, goes, or is written
+    again; it is empty where the images are a dataset's."""
 
     listing: CocoListing
     uri: str
     name: str
     images: Sequence[BoxedImage]
+    images_hash: str = ""
 
 
 def read_source(option: str) -> list[Input]:
@@ -50,9 +54,10 @@ def read_source(option: str) -> list[Input]:
             )
         tell(files)
         listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
-        located = ImageFiles().locate(listing.images).images
+        image_files = ImageFiles()
+        located = image_files.locate(listing.images).images
         images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]
-        inputs.append(Input(listing, files.annotations, files.label, images))
+        inputs.append(Input(listing, files.annotations, files.label, images, _hash(located, image_files)))
     return inputs
 
 
@@ -81,6 +86,16 @@ def make_plan(
     images = [listed[position] for position in used.tolist()]
     plan = Plan(made_from, tuple(files), tuple(cut(len(images), PART)), dict(outcomes), dict(unknown.most_common()))
     return plan, images, objects
+
+
+def _hash(images: Sequence[SourceImage], files: ImageFiles) -> str:
+    """Of the images' paths, and of the sizes and versions of those whose files were found."""
+    digest = hashlib.sha256()
+    for image in images:
+        found = files.as_written(image)
+        state = "" if found is None else f"{found.info.bytes}\0{found.info.version}"
+        digest.update(f"{_whole(image.path)}\0{state}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _whole(path: str) -> str:

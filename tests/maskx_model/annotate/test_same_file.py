@@ -62,3 +62,18 @@ def test_a_finished_run_is_not_made_twice_nor_overwritten_by_another(model: str,
         run(model, tmp_path / "out", source, tolerance=1.0, replace="all")
     with pytest.raises(ConfigError, match=r"boxes\.json there is the file to annotate"):
         run(model, tmp_path, source)
+
+
+def test_a_finished_run_on_other_images_is_not_returned(model: str, tmp_path: Path) -> None:
+    """A wrong folder that was put right, and a missing file that has come, are told of."""
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    (tmp_path / "empty").mkdir()
+    wrong = f"mine=coco:{tmp_path}/boxes.json,{tmp_path}/empty"
+    assert run(model, tmp_path / "wrong", wrong).outcomes == {"no_image": 2}
+    with pytest.raises(ConfigError, match="holds a run with another images; choose another folder, or delete"):
+        run(model, tmp_path / "wrong", source)
+    (tmp_path / "images/2.png").rename(tmp_path / "away.png")
+    assert run(model, tmp_path / "missing", source).outcomes == {"segmented": 1, "no_image": 1}
+    (tmp_path / "away.png").rename(tmp_path / "images/2.png")
+    with pytest.raises(ConfigError, match="another images"):
+        run(model, tmp_path / "missing", source)
