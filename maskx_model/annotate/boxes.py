@@ -12,6 +12,7 @@ import numpy as np
 
 from data_prep.sources.coco import CocoListing
 from data_prep.sources.coco_annotations import add_coco_annotation, annotation_image_id
+from data_prep.sources.coercions import Id
 from data_prep.sources.coordinates import CoordinateTransform
 from data_prep.sources.json_files import Items, read_items
 from data_prep.sources.objects import ImageObjects, RawRecord
@@ -34,8 +35,8 @@ UNLISTED = 1 << 20
 
 
 class _Boxed(msgspec.Struct, gc=False):
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     bbox: tuple[float, float, float, float]
     iscrowd: int = 0
     segmentation: msgspec.Raw = NOTHING

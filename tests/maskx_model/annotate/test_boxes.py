@@ -19,6 +19,10 @@ from tests.maskx_model.annotate.small_boxes import MASK, annotation, write_boxes
 
 def read(folder: Path, annotations: list[Any]) -> Boxes:
     write_boxes(folder, annotations)
+    return read_written(folder)
+
+
+def read_written(folder: Path) -> Boxes:
     path = f"{folder}/boxes.json"
     listing = list_coco(CocoFiles("mine", "train", str(folder), path, f"{folder}/images"), 0)
     known = {"Cup": 0, "chair": 1}
@@ -50,6 +54,18 @@ def test_a_box_is_read_however_it_is_written(fields: dict[str, Any], segmented: 
     objects = [(*row[:4], list(row[4])) for group in boxes.objects for row in group.tolist()]
     assert objects == ([(0, 3, 0, 0, [20.5, 15.0, 60.0, 50.0])] if segmented else [])
     assert sum(boxes.outcomes.values()) == 1 - segmented
+
+
+@pytest.mark.parametrize("number", [-5, 2**53 + 1, 2**60 + 1])
+def test_an_id_that_is_mapped_is_found(number: int, tmp_path: Path) -> None:
+    """Its listing knows negative and very large ids by another number."""
+    write_boxes(tmp_path, [])
+    document = json.loads((tmp_path / "boxes.json").read_text())
+    document["images"][1]["id"] = document["categories"][1]["id"] = number
+    document["annotations"] = [annotation(1, number, category_id=number), annotation(2)]
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    boxes = read_written(tmp_path)
+    assert [row[:4] for group in boxes.objects for row in group.tolist()] == [(1, 3, 0, 1), (0, 3, 1, 0)]
 
 
 @pytest.fixture(scope="module")
