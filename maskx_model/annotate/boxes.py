@@ -10,10 +10,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.coco import CocoListing
 from data_prep.sources.coco_annotations import add_coco_annotation, annotation_image_id
 from data_prep.sources.coercions import Id
 from data_prep.sources.coordinates import CoordinateTransform
+from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import Items, read_items
 from data_prep.sources.objects import ImageObjects, RawRecord
 from data_prep.sources.provenance import read_mark
@@ -56,12 +58,14 @@ _masked = msgspec.json.Decoder(_Masked)
 @dataclass
 class Boxes:
     """What a file asks for: its number of annotations, the objects to segment (`OBJECT`) with images as the listing
-    counts them, the number of all others by outcome, and of those of classes that the model does not know by class."""
+    counts them, the number of all others by outcome, and of those of classes that the model does not know by class.
+    `look`: what the boxes of listed images look like as a whole."""
 
     annotations: int = 0
     objects: list[Objects] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     unknown_classes: Counter[str] = field(default_factory=Counter)
+    look: BoxCounts = field(default_factory=BoxCounts)
 
 
 class BoxesReader:
@@ -69,7 +73,7 @@ class BoxesReader:
 
     def __init__(self, buffer: mmap, listing: CocoListing, number: int, find: Find, replace: Replace) -> None:
         self._buffer, self._listing, self._number, self._replace = buffer, listing, number, replace
-        self._images = _first_positions([image.id for image in listing.images])
+        self._images = _positions(listing.images)
         self._names = {c.id: c.name for c in listing.categories}
         self._labels = {c.id: find(c.name, c.synset) for c in listing.categories}
 
@@ -85,6 +89,7 @@ class BoxesReader:
                     boxes.outcomes[outcome] += 1
                 if isinstance(boxed, str):
                     continue
+                self._look_at(boxed, boxes.look)
                 if outcome is None:
                     label = self._labels[boxed.category_id]
                     rows.append((self._images[boxed.image_id], self._number, number, label, boxed.bbox))
@@ -93,6 +98,12 @@ class BoxesReader:
             boxes.objects.append(np.array(rows, OBJECT))
             boxes.annotations += len(items.raw)
         return boxes
+
+    def _look_at(self, boxed: _Boxed, look: BoxCounts) -> None:
+        position = self._images.get(boxed.image_id)
+        if position is not None and _has_area(boxed.bbox):
+            image = self._listing.images[position]
+            look.add(boxed.bbox, image.width or UNLISTED, image.height or UNLISTED)
 
     def _decoded(self, items: Items) -> Iterator[_Boxed | str]:
         """Every annotation, or why it is not segmented: all at once, or where one is not as COCO has it, one by one."""
@@ -134,8 +145,7 @@ class BoxesReader:
             return CROWD
         if self._labels.get(boxed.category_id) is None:
             return UNKNOWN_CLASS
-        _, _, width, height = boxed.bbox
-        return None if width > 0 and height > 0 and all(map(math.isfinite, boxed.bbox)) else NO_BOX
+        return None if _has_area(boxed.bbox) else NO_BOX
 
     def _is_replaced(self, provenance: msgspec.Raw) -> bool:
         return self._replace == "all" or (self._replace == "made" and read_mark(provenance) is not None)
@@ -153,9 +163,15 @@ def has_mask(segmentation: msgspec.Raw, bbox: Sequence[float]) -> bool:
         return False
 
 
-def _first_positions(ids: list[int]) -> Mapping[int, int]:
-    """Id → position; the first where two have one id."""
+def _has_area(bbox: Sequence[float]) -> bool:
+    return bbox[2] > 0 and bbox[3] > 0 and all(map(math.isfinite, bbox))
+
+
+def _positions(images: Sequence[SourceImage]) -> Mapping[int, int]:
+    """Id → position, the first where one file is listed again; an id of several files names none."""
     positions: dict[int, int] = {}
-    for position, identity in enumerate(ids):
-        positions.setdefault(identity, position)
-    return positions
+    several = set()
+    for position, image in enumerate(images):
+        if images[positions.setdefault(image.id, position)].path != image.path:
+            several.add(image.id)
+    return {number: position for number, position in positions.items() if number not in several}

@@ -14,7 +14,7 @@ OUTCOMES = {
     CROWD: "is a crowd: a region of many objects, of which a model of single ones knows nothing",
     UNKNOWN_CLASS: "its class is none of the model's",
     NO_BOX: "has no box that can be read, or none within its image",
-    NO_IMAGE: "its image is not listed, missing, damaged, or of another size than listed",
+    NO_IMAGE: "its image is not listed or no single file, missing, damaged, or of another size than listed",
     EMPTY: "the model finds nothing in its box",
 }
 """Each outcome in words, in the order in which people read them."""

@@ -10,12 +10,13 @@ import numpy as np
 from data_prep.beam.part_files import cut
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.plan.image_files import ImageFiles
+from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.coco import CocoListing, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import map_file
 from data_prep.sources.lvis import list_lvis
 from data_prep.sources.options import CocoFiles, parse_sources, tell
-from data_prep.storage.errors import ConfigError
+from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import absolute, is_on_disk
 from maskx_model.annotate.boxes import BoxesReader, Replace
 from maskx_model.annotate.class_names import class_finder
@@ -64,10 +65,14 @@ def read_source(option: str) -> list[Input]:
 def make_plan(
     inputs: Sequence[Input], vocabulary: Vocabulary, replace: Replace, made_from: Origin
 ) -> tuple[Plan, list[BoxedImage], Objects]:
-    """The plan of a run, its images and its objects; only images with objects to segment take part."""
+    """The plan of a run, its images and its objects; only images with objects to segment take part.
+
+    Raises DataError if the boxes as a whole are not COCO's, as `maskx data prepare` does.
+    """
     find = class_finder(vocabulary)
     outcomes: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
+    look = BoxCounts()
     files, everything = [], []
     first = 0
     for number, given in enumerate(inputs):
@@ -75,10 +80,13 @@ def make_plan(
         files.append(AnnotatedFile(given.uri, given.name, boxes.annotations))
         outcomes += boxes.outcomes
         unknown += boxes.unknown_classes
+        look.join(boxes.look)
         objects = np.concatenate([np.zeros(0, OBJECT), *boxes.objects])
         objects["image"] += first
         everything.append(objects)
         first += len(given.images)
+    if trouble := look.trouble():
+        raise DataError(f"{', '.join(given.uri for given in inputs)}: {trouble}; write them anew")
     objects = np.concatenate([np.zeros(0, OBJECT), *everything])
     objects = objects[np.argsort(objects["image"], kind="stable")]
     used, objects["image"] = np.unique(objects["image"], return_inverse=True)

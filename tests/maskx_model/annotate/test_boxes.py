@@ -68,6 +68,16 @@ def test_an_id_that_is_mapped_is_found(number: int, tmp_path: Path) -> None:
     assert [row[:4] for group in boxes.objects for row in group.tolist()] == [(1, 3, 0, 1), (0, 3, 1, 0)]
 
 
+def test_an_id_of_several_files_names_no_image(tmp_path: Path) -> None:
+    write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    document = json.loads((tmp_path / "boxes.json").read_text())
+    document["images"] += [{**document["images"][0], "file_name": "3.png"}, document["images"][1]]
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    boxes = read_written(tmp_path)
+    assert boxes.outcomes == {"no_image": 1}
+    assert [row[:3] for group in boxes.objects for row in group.tolist()] == [(1, 3, 1)]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("boxes")

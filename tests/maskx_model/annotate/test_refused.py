@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from data_prep.beam.engine import Engine
-from data_prep.storage.errors import CheckpointError, ConfigError
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.annotate.annotate import AnnotateOptions
 from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import run
@@ -40,3 +40,14 @@ def test_what_cannot_be_annotated_is_said_before_anything_is_written(model: str,
     with pytest.raises(ConfigError, match="Visual Genome's files have no place for masks"):
         run(model, out, f"a=vg:{tmp_path}/vg")
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("bbox", "words"),
+    [([100, 80, 150, 110], "look like x1 y1 x2 y2"), ([0.3, 0.3, 0.4, 0.4], "look like fractions of the image")],
+)
+def test_boxes_that_prepare_refuses_are_refused(bbox: list[float], words: str, model: str, tmp_path: Path) -> None:
+    source = write_boxes(tmp_path, [annotation(number, bbox=bbox) for number in range(10)])
+    with pytest.raises(DataError, match=words):
+        run(model, tmp_path / "out", source)
+    assert not (tmp_path / "out").exists()
