@@ -1,6 +1,7 @@
 """What a cache of features will take on disk, and whether there is room for it."""
 
 import logging
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -16,8 +17,6 @@ from maskx_model.training.feature_cache import SUFFIX
 
 logger = logging.getLogger(__name__)
 
-FINEST_STRIDE = 4
-"""Pixels of the network's image to a position of the pyramid's finest level; each next level has twice as many."""
 PADDED_TO = 32
 """The network's image is padded to a multiple of this."""
 
@@ -44,9 +43,8 @@ def image_bytes(detector: FasterRCNN, width: int, height: int, precision: torch.
     resized, _ = detector.transform.resize(torch.empty(3, height, width, device="meta"))
     padded = [-(-side // PADDED_TO) * PADDED_TO for side in resized.shape[-2:]]
     positions = 0
-    for level in range(len(detector.roi_heads.box_roi_pool.featmap_names)):
-        stride = FINEST_STRIDE * 2**level
-        positions += -(-padded[0] // stride) * -(-padded[1] // stride)
+    for scale in detector.roi_heads.box_roi_pool.scales:
+        positions += math.ceil(padded[0] * scale) * math.ceil(padded[1] * scale)
     channels: int = detector.backbone.out_channels
     proposals: int = detector.rpn.post_nms_top_n()
     return positions * channels * precision.itemsize + proposals * 4 * 4

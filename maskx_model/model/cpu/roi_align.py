@@ -13,12 +13,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.poolers import _setup_scales
+from torchvision.ops.poolers import initLevelMapper
+
+FINEST_LEVEL = 2
+"""A position of the pyramid's finest level stands for 2^2 = 4 pixels of the network's image, of the next for 2^3."""
 
 
 class RowRoIAlign(MultiScaleRoIAlign):
     """RoIAlign over a pyramid: `roi_align_rows` for float32 on a CPU, else torchvision's. The sampling ratio is above
-    0."""
+    0.
+
+    The levels' scales are the pyramid's own. torchvision infers them from the height before and after padding, which
+    for a low strip gives twice the scale and more: features of another place.
+    """
+
+    def __init__(self, featmap_names: list[str], output_size: int, sampling_ratio: int) -> None:
+        """`featmap_names`: all levels that RoIs come from, finest first."""
+        super().__init__(featmap_names, output_size, sampling_ratio)
+        numbers = range(FINEST_LEVEL, FINEST_LEVEL + len(featmap_names))
+        self.scales = [1 / 2**number for number in numbers]
+        self.map_levels = initLevelMapper(numbers[0], numbers[-1], self.canonical_scale, self.canonical_level)
 
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pyramid levels [N, C, H, W], boxes xyxy [R_n, 4] of each image in its pixels → [R, C, *output_size]."""
@@ -26,14 +40,13 @@ class RowRoIAlign(MultiScaleRoIAlign):
         if levels[0].device.type != "cpu" or levels[0].dtype != torch.float32:
             result: Tensor = super().forward(x, boxes, image_shapes)
             return result
-        scales, level_of_boxes = _setup_scales(levels, image_shapes, self.canonical_scale, self.canonical_level)
         rois = torch.cat(list(boxes))
         images = torch.repeat_interleave(torch.tensor([len(each) for each in boxes]))
-        level_of = level_of_boxes(list(boxes)) if len(levels) > 1 else torch.zeros(len(rois), dtype=torch.int64)
+        level_of = self.map_levels(list(boxes))
         members = [(level_of == level).nonzero()[:, 0] for level in range(len(levels))]
         parts = [
             roi_align_rows(level, rois[rows] * scale, images[rows], self.output_size, self.sampling_ratio)
-            for level, scale, rows in zip(levels, scales, members, strict=True)
+            for level, scale, rows in zip(levels, self.scales, members, strict=True)
         ]
         return torch.cat(parts)[torch.cat(members).argsort()]
 

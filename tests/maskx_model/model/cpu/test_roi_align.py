@@ -57,3 +57,16 @@ def test_a_pyramid_gives_torchvisions_numbers_and_gradients(memory_format: torch
 def test_no_boxes_give_an_empty_result() -> None:
     pooled = RowRoIAlign(["0", "1"], 7, 2)(pyramid(torch.channels_last), [torch.zeros(0, 4)] * 2, [(256, 320)] * 2)
     assert pooled.shape == (0, 6, 7, 7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # by rows, and by torchvision
+@pytest.mark.parametrize("height", [1, 22, 33, 45, 65, 67, 800])
+def test_features_of_a_box_come_from_where_it_is_however_low_the_image(height: int, dtype: torch.dtype) -> None:
+    """The features are where they lie along x, in the image's pixels; the image is padded to a multiple of 32."""
+    levels = OrderedDict()
+    for level, stride in enumerate((4, 8, 16, 32)):
+        ramp = torch.arange(1344 // stride, dtype=dtype) * stride
+        levels[str(level)] = ramp.expand(1, 1, -(-height // 32) * 32 // stride, -1)
+    boxes = torch.tensor([[380.0, 0.0, 420.0, height], [240.0, 0.0, 560.0, height]], dtype=dtype)
+    middle = RowRoIAlign(list(levels), 7, 2)(levels, [boxes], [(height, 1333)])[:, 0, :, 3]
+    torch.testing.assert_close(middle, torch.full_like(middle, 400.0))
