@@ -1,11 +1,12 @@
 """Stage 1's model: torchvision's Faster R-CNN with FPN around our RPN and our RoI heads."""
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 
 from maskx_model.config import DetectorConfig
 from maskx_model.model.backbones import build_backbone
@@ -62,13 +63,28 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
 
 
 class OneSizeTransform(GeneralizedRCNNTransform):
-    """torchvision's scaling, normalizing and padding, which draws no random number: for each image torchvision draws
-    one of several sizes, and ranks with parts of a batch would then draw other RoIs than one process."""
+    """torchvision's scaling, normalizing and padding, with two changes.
+
+    It draws no random number: for each image torchvision draws one of several sizes, and ranks with parts of a batch
+    would then draw other RoIs than one process. And it takes images so thin that nothing would be left of their shorter
+    side, where torchvision raises.
+    """
 
     def torch_choice(self, k: list[int]) -> int:
         """Returns the only size."""
         (size,) = k
         return size
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Image [C, H, W] and boxes xyxy [N, 4] in its pixels → both scaled, to one pixel at least along each side."""
+        size = image.shape[-2:]
+        shortest = max(size) // self.max_size + 1
+        if min(size) < shortest:
+            image = F.interpolate(image[None], [max(side, shortest) for side in size])[0]
+            if target is not None:
+                target = {**target, "boxes": resize_boxes(target["boxes"], size, image.shape[-2:])}
+        resized: tuple[Tensor, dict[str, Tensor] | None] = super().resize(image, target)
+        return resized
 
 
 def class_weights(detector: FasterRCNN) -> tuple[Tensor, Tensor]:

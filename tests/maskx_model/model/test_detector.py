@@ -11,7 +11,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from data_prep.storage.errors import ConfigError
 from maskx_model.config import DetectorConfig
 from maskx_model.model.detections import Detections, select_detections
-from maskx_model.model.detector import build_detector, class_weights
+from maskx_model.model.detector import OneSizeTransform, build_detector, class_weights
 from maskx_model.model.roi_heads import SparseRoIHeads, in_groups
 from maskx_model.training.detector_step import detector_losses
 from tests.maskx_model.recorder import Recorder
@@ -189,3 +189,23 @@ def test_the_papers_detectors_are_built_as_configured(backbone: Literal["resnet5
     frozen = {name.split(".")[1] for name, p in detector.backbone.named_parameters() if not p.requires_grad}
     assert frozen == {"conv1", "layer1"}
     assert detector.transform.min_size == (800,) and detector.transform.max_size == 1333
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1400), (2, 2700), (3, 4032), (49, 49 * 1333), (1500, 1)])
+def test_an_image_is_scaled_to_a_pixel_at_least_and_its_boxes_with_it(height: int, width: int) -> None:
+    transform = OneSizeTransform(800, 1333, [0.5] * 3, [0.2] * 3).eval()
+    target = {"boxes": torch.tensor([[0.0, 0.0, width, height]])}
+    resized, scaled = transform.resize(torch.full((3, height, width), 0.25), target)
+    assert scaled is not None and min(resized.shape) >= 1
+    assert scaled["boxes"].tolist() == [pytest.approx([0, 0, resized.shape[2], resized.shape[1]])]
+    torch.testing.assert_close(resized, torch.full_like(resized, 0.25))
+
+
+def test_a_thin_image_is_detected_in_and_trained_on() -> None:
+    thin = sample([(0, 0, 300, 1)], [1], size=(1, 1400))
+    detector = new_detector()
+    losses = detector_losses(detector, [thin], 1.0)
+    assert all(loss.isfinite() for loss in losses.values())
+    with torch.no_grad():
+        (found,) = detector.eval()([thin.image_tensor(torch.device("cpu"))])
+    assert (found["boxes"] <= torch.tensor([1400, 1, 1400, 1])).all()
