@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
@@ -16,6 +17,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.detector import build_detector
 from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.model.synced_batch_norm import SyncedBatchNorm
 from maskx_model.presets import get_preset
 from maskx_model.report.evaluate import evaluate
 from maskx_model.results.predict import predict
@@ -171,3 +173,12 @@ def test_batches_made_ahead_are_those_made_in_turn(toy_dataset: Dataset) -> None
         assert [sample.key for sample in one] == [sample.key for sample in other]
         assert all(np.array_equal(a.image, b.image) for a, b in zip(one, other, strict=True))
         assert all(torch.equal(a.boxes, b.boxes) for a, b in zip(one, other, strict=True))
+
+
+def test_a_synced_batch_norm_takes_the_statistics_of_bfloat16_in_float32() -> None:
+    means = torch.tensor([0.0, 3.3, 10.1, 30.7])[:, None, None]
+    features = (torch.randn(8, 4, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2 + means).bfloat16()
+    plain, synced = nn.BatchNorm2d(4), SyncedBatchNorm(nn.BatchNorm2d(4), lambda own: own)
+    torch.testing.assert_close(synced(features).float(), plain(features.float()), rtol=0, atol=1e-4)
+    torch.testing.assert_close(synced.running_mean, plain.running_mean)
+    torch.testing.assert_close(synced.running_var, plain.running_var)
