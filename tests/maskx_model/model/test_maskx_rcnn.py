@@ -57,3 +57,15 @@ def test_w_seg_of_another_precision_is_not_taken_from_the_cache() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.w_seg().dtype == torch.bfloat16
     assert torch.equal(model.w_seg(), expected)
+
+
+def test_many_boxes_are_segmented_in_groups_with_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of()
+    encoded = model.encode(IMAGES)
+    boxes, labels = [each.repeat(4, 1) for each in BOXES], [each.repeat(4) for each in LABELS]
+    expected = model.segment(encoded, boxes, labels)
+    calls = count_calls(model.mask_branch.features)
+    monkeypatch.setattr("maskx_model.model.maskx_rcnn.ROIS_AT_ONCE", 5)
+    masks = model.segment(encoded, boxes, labels)
+    assert calls == [5, 5, 2]
+    torch.testing.assert_close(masks, expected)
