@@ -2,8 +2,7 @@
 
 In each world one group of twelve classes (seed modulo five) loses its masks: B. The study holds out the four other
 groups in turn, and estimates each variant's mask AP on B. Then the variants are trained on all of A and measured on B.
-The detector is a better one than the preset's, and many images are measured on: where little is found in few of
-them, true AP is as much luck as its estimate.
+Many images are measured on: where little is found in few of them, true AP is as much luck as its estimate.
 
     python -m benchmarks.holdout --seeds 23 24 25 --worlds hues pairs
 """

@@ -1,4 +1,4 @@
-"""Every benchmark runs: in small, for its last line is what the README quotes and scripts read."""
+"""Most benchmarks run, in small: their last lines are what the README quotes and scripts read."""
 
 import json
 import os
