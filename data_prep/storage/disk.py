@@ -16,6 +16,8 @@ from data_prep.storage.errors import ConfigError, DataError, StorageError
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _HERE = Path()
+_BEGINNING = 50
+"""Characters, of up to four bytes each."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -69,8 +71,11 @@ def create(uri: str) -> Iterator[BinaryIO]:
 
 
 def _partial(path: Path) -> Path:
-    """A name for the time being that no other writer takes, be it on another machine that shares the disk."""
-    return path.with_name(f".{path.name}.{secrets.randbelow(10**12)}.partial")
+    """A name for the time being that no other writer takes, be it on another machine that shares the disk.
+
+    It holds the beginning of the name only: a file's name has 255 bytes at most.
+    """
+    return path.with_name(f".{path.name[:_BEGINNING]}.{secrets.randbelow(10**12)}.partial")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from data_prep.storage.storage import FileInfo, absolute, finder, info, is_folde
 
 _AT_ONCE = 16
 _NAMED = 3
+_NOT_UTF_8 = "file whose name is not UTF-8, which results cannot name: rename it"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class InputImage:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file in a folder that is no image of a kind that is read: what it is instead."""
+    """A file that is no image of a kind that is read, or cannot be named: what it is instead."""
 
     uri: str
     what: str
@@ -55,8 +56,9 @@ def find_images(inputs: Sequence[str], out: str) -> FoundImages:
     """Find the images among the inputs, each once: files, and folders with everything below them, on disk or `s3://`.
 
     Folders are read in alphabetical order, without hidden files and without `out`. In a folder, a file is an image by
-    its name (`.jpg`, `.webp`, …) or else by its first bytes; one that is named itself is always taken. Overlays get
-    distinct names. Raises DataError for an input that does not exist, and without an image.
+    its name (`.jpg`, `.webp`, …) or else by its first bytes; one that is named itself is always taken. A name that is
+    not UTF-8 is passed over. Overlays get distinct names. Raises DataError for an input that does not exist, and
+    without an image.
     """
     if not inputs:
         raise DataError("no images were named; name files, or folders of them")
@@ -67,7 +69,7 @@ def find_images(inputs: Sequence[str], out: str) -> FoundImages:
         for uri, below, found, what in _list(each.rstrip("/") or each, out):
             identity = absolute(uri)
             if what is not None:
-                passed_over.setdefault(identity, PassedOver(uri, what))
+                passed_over.setdefault(identity, PassedOver(uri.encode(errors="backslashreplace").decode(), what))
             elif identity not in images:
                 images[identity] = InputImage(uri, _free_name(below, taken), found)
     result = FoundImages(list(images.values()), list(passed_over.values()))
@@ -83,7 +85,7 @@ _Listed = tuple[str, str, FileInfo, str | None]
 
 def _list(given: str, out: str) -> Iterator[_Listed]:
     if (found := info(given)) is not None:
-        yield given, PurePosixPath(given).name, found, None
+        yield given, PurePosixPath(given).name, found, None if _is_utf_8(given) else _NOT_UTF_8
         return
     if not is_folder(given):
         raise DataError(f"{given}: no such file or folder")
@@ -102,10 +104,21 @@ def _list(given: str, out: str) -> Iterator[_Listed]:
 def _what_instead(listed: tuple[str, str, FileInfo]) -> str | None:
     """What a file is that is no image; None for an image."""
     uri, name, found = listed
+    if not _is_utf_8(name):
+        return _NOT_UTF_8
     if PurePosixPath(name).suffix.lower() in SUFFIXES:
         return None
     head = read_range(uri, 0, min(HEAD, found.bytes))
     return None if extension(head) is not None else describe(head).partition(" (first bytes")[0].partition(" ('")[0]
+
+
+def _is_utf_8(name: str) -> bool:
+    """Whether a file's name can be written as text: bytes of it that are not UTF-8 are surrogates in Python."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _free_name(below: str, taken: set[str]) -> str:

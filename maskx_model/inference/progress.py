@@ -3,6 +3,7 @@
 The files lie in `.predict` below the output folder, and are removed when the run is finished.
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -74,7 +75,7 @@ class Progress:
         remove_folder(self._folder)
 
     def _path(self, image: InputImage) -> str:
-        return f"{self._folder}/{image.overlay}.json"
+        return f"{self._folder}/{hashlib.sha256(image.overlay.encode()).hexdigest()}.json"
 
 
 def _folder(out: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,23 @@ def test_overlays_of_images_with_one_name_have_different_names(tmp_path: Path) -
     inputs = [str(image_file(tmp_path / name)) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
     found = find_images(inputs, f"{tmp_path}/out").images
     assert [each.overlay for each in found] == ["x.png", "x-2.png", "x-3.png", "X-4.png"]
+
+
+def test_an_image_whose_name_is_as_long_as_names_can_be_is_predicted_on(tmp_path: Path, model: str) -> None:
+    for name in (f"{'x' * 251}.png", f"{'画' * 83}.png"):
+        image_file(tmp_path / "in" / name)
+    assert predict_files(model, [tmp_path / "in"], tmp_path / "out") == 2
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_an_image_whose_name_is_not_utf_8_is_passed_over_and_named(tmp_path: Path) -> None:
+    image_file(tmp_path / "x.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    image_file(tmp_path / "y.png")
+    found = find_images([str(tmp_path)], f"{tmp_path}/out")
+    assert [each.overlay for each in found.images] == ["y.png"]
+    words = found.describe_passed_over()
+    assert "1 × file whose name is not UTF-8" in words
+    assert rf"{tmp_path}/caf\udce9.png" in words
 
 
 def test_an_image_named_twice_is_read_once(tmp_path: Path) -> None:
