@@ -27,7 +27,10 @@ S3_KEYS = (
 )
 MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 RETRIES = 3
-BACKOFF, BACKOFF_FACTOR, LONGEST_BACKOFF = "60s", 2.0, "1800s"
+BACKOFF, BACKOFF_FACTOR = "60s", 2.0
+RETRY_WINDOW = "8760h"
+"""A year: no step lasts so long. Argo counts it from the beginning of the first try, starts no try when it is over, and
+ends one that runs then; KFP's default is an hour. It does not bound a pause."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,11 @@ class Pool:
 
 
 def retry(task: Any) -> None:
-    """Try a step again that fails, after growing pauses: spot machines are taken away, and each step resumes."""
-    task.set_retry(RETRIES, BACKOFF, BACKOFF_FACTOR, LONGEST_BACKOFF)
+    """Try a step again that fails, after growing pauses: spot machines are taken away, and each step resumes.
+
+    How long the step has run does not matter.
+    """
+    task.set_retry(RETRIES, BACKOFF, BACKOFF_FACTOR, RETRY_WINDOW)
 
 
 def fail_at_once(task: Any) -> None:

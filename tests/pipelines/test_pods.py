@@ -9,8 +9,8 @@ import yaml
 
 from components.image import IMAGE
 from data_prep.storage.errors import ConfigError
-from pipelines.compiling import compiled
-from tests.pipelines.product_pipeline import reads
+from pipelines.compiling import compiled, steps_of
+from tests.pipelines.product_pipeline import BESIDE, reads
 
 
 def test_no_step_installs_anything(documents: list[dict[str, Any]]) -> None:
@@ -93,6 +93,15 @@ def test_every_step_says_what_it_needs(documents: list[dict[str, Any]]) -> None:
     for executor in documents[0]["deploymentSpec"]["executors"].values():
         resources = executor["container"]["resources"]
         assert {"resourceCpuRequest", "resourceMemoryRequest", "resourceMemoryLimit"} <= set(resources)
+
+
+@pytest.mark.parametrize("pipeline", ["maskx_vg3000", "coco_split_study", "maskx_predict"])
+def test_a_step_that_is_lost_after_weeks_is_tried_again(pipeline: str) -> None:
+    """Argo counts the longest duration from the beginning of the first try, and ends a later try when it is over."""
+    spec = next(yaml.safe_load_all(BESIDE.with_stem(pipeline).read_text(encoding="utf-8")))
+    policies = [step["retryPolicy"] for step in steps_of(spec).values() if "retryPolicy" in step]
+    windows = {each["backoffMaxDuration"] for each in policies if each.get("maxRetryCount", 0) > 0}
+    assert windows == {f"{365 * 24 * 3600}s"}
 
 
 def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
