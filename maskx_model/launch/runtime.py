@@ -19,6 +19,8 @@ NODE = "node"
 """Kubeflow Trainer's name for the jobs, and for the container, in which ranks run."""
 STEP = "main"
 """Argo's name for the container of a step."""
+API_TOKEN = "kube-api-access-"
+"""How the name of the volume begins that Kubernetes adds to each pod for its API, which the ranks do not call."""
 REFUSED = 2
 """What a rank's pod exits with where the training is refused; its Job then ends, and does not try again."""
 TAKEN_OVER = (
@@ -45,8 +47,7 @@ def runtime_for(name: str, base: dict[str, Any], pod: dict[str, Any], machines: 
     job["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onExitCodes": refused}]}
     template = job["template"]
     template["metadata"] = {"labels": {LABEL: name}}
-    # Kubernetes makes a token's volume for each pod anew; the ranks do not call its API.
-    volumes = [each for each in pod["spec"].get("volumes", []) if "projected" not in each]
+    volumes = [each for each in pod["spec"].get("volumes", []) if not each["name"].startswith(API_TOKEN)]
     named = {each["name"] for each in volumes}
     template["spec"] |= {field: pod["spec"][field] for field in TAKEN_OVER if field in pod["spec"]}
     template["spec"] |= {

@@ -17,6 +17,8 @@ TRAINER = "/apis/trainer.kubeflow.org/v1alpha1"
 JOBS = f"{TRAINER}/namespaces/default/trainjobs"
 RUNTIMES = f"{TRAINER}/namespaces/default/trainingruntimes"
 PODS = "/api/v1/namespaces/default/pods"
+IDENTITY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
+"""Where EKS gives a pod the token by which S3 knows its role."""
 BASE: dict[str, Any] = {
     "apiVersion": "trainer.kubeflow.org/v1alpha1",
     "kind": "ClusterTrainingRuntime",
@@ -66,19 +68,28 @@ STEP: dict[str, Any] = {
                             "secretKeyRef": {"name": "maskx-s3", "key": "AWS_SECRET_ACCESS_KEY", "optional": True}
                         },
                     },
+                    {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": f"{IDENTITY}/token"},
                 ],
                 "securityContext": {"runAsUser": 1000, "runAsNonRoot": True},
                 "volumeMounts": [
                     {"name": "maskx", "mountPath": "/data"},
                     {"name": "shared-memory", "mountPath": "/dev/shm"},
-                    {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
+                    {"name": "aws-iam-token", "mountPath": IDENTITY, "readOnly": True},
+                    {"name": "kube-api-access-7xq2v", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
                 ],
             },
         ],
         "volumes": [
             {"name": "maskx", "persistentVolumeClaim": {"claimName": "maskx"}},
             {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}},
-            {"name": "token", "projected": {"sources": []}},
+            {
+                "name": "aws-iam-token",
+                "projected": {"sources": [{"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}}]},
+            },
+            {
+                "name": "kube-api-access-7xq2v",
+                "projected": {"sources": [{"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}]},
+            },
         ],
     },
 }

@@ -17,7 +17,7 @@ from maskx_model.launch.runtime import FRAMEWORK
 from maskx_model.launch.train_job import job_name
 from maskx_model.launch.training import StageTraining
 from maskx_model.training.termination import TerminatedError
-from tests.maskx_model.launch.small_cluster import BASE, JOBS, RUNTIMES, SmallCluster, small_cluster
+from tests.maskx_model.launch.small_cluster import BASE, IDENTITY, JOBS, RUNTIMES, SmallCluster, small_cluster
 from tests.recording_server import Answer, Recorder
 
 TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -69,14 +69,22 @@ def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(asked:
     assert pod["tolerations"] == [TAINT]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("maskx-step", False)
     assert (pod["priorityClassName"], pod["terminationGracePeriodSeconds"]) == ("maskx-training", 110)
-    assert [each["name"] for each in pod["volumes"]] == ["maskx", "shared-memory"]
     (container,) = pod["containers"]
-    assert [each["mountPath"] for each in container["volumeMounts"]] == ["/data", "/dev/shm"]
-    assert [each["name"] for each in container["env"]] == ["MASKX_SCRATCH", "AWS_SECRET_ACCESS_KEY"]
-    assert container["env"][1]["valueFrom"]["secretKeyRef"]["name"] == "maskx-s3"
+    environment = {each["name"]: each for each in container["env"]}
+    assert set(environment) == {"MASKX_SCRATCH", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"}
+    assert environment["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "maskx-s3"
     assert container["securityContext"] == {"runAsUser": 1000, "runAsNonRoot": True}
     limits = {"memory": "64Gi", "nvidia.com/gpu": "4"}
     assert container["resources"] == {"requests": {"cpu": "8", **limits}, "limits": limits}
+
+
+def test_its_pods_keep_the_token_of_a_cloud_role_but_not_that_of_kubernetes_api(asked: Recorder) -> None:
+    launch(TRAINING, MACHINES)
+    (job,) = posted(asked, RUNTIMES)["spec"]["template"]["spec"]["replicatedJobs"]
+    pod = job["template"]["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["volumes"]] == ["maskx", "shared-memory", "aws-iam-token"]
+    (container,) = pod["containers"]
+    assert [each["mountPath"] for each in container["volumeMounts"]] == ["/data", "/dev/shm", IDENTITY]
 
 
 def test_accelerators_that_the_sdk_does_not_know_are_requested_too(asked: Recorder) -> None:
