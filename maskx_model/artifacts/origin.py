@@ -34,7 +34,7 @@ def check_same_run(out: str, before: Origin, made_from: Origin) -> None:
     different = sorted(name for name in made_from if before.get(name) != made_from[name])
     if different:
         raise ConfigError(
-            f"{out}: holds a run with another {', '.join(different)}; choose another folder, or delete this one"
+            f"{out}: holds a run that differs in {', '.join(different)}; choose another folder, or delete this one"
         )
 
 

@@ -58,7 +58,7 @@ def test_a_finished_run_is_not_made_twice_nor_overwritten_by_another(model: str,
     before = (tmp_path / "out/boxes.json").stat().st_mtime_ns
     assert run(model, tmp_path / "out", source) == first
     assert (tmp_path / "out/boxes.json").stat().st_mtime_ns == before
-    with pytest.raises(ConfigError, match=r"holds a run with another replace, tolerance"):
+    with pytest.raises(ConfigError, match=r"holds a run that differs in replace, tolerance"):
         run(model, tmp_path / "out", source, tolerance=1.0, replace="all")
     with pytest.raises(ConfigError, match=r"boxes\.json there is the file to annotate"):
         run(model, tmp_path, source)
@@ -70,10 +70,10 @@ def test_a_finished_run_on_other_images_is_not_returned(model: str, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     wrong = f"mine=coco:{tmp_path}/boxes.json,{tmp_path}/empty"
     assert run(model, tmp_path / "wrong", wrong).outcomes == {"no_image": 2}
-    with pytest.raises(ConfigError, match="holds a run with another images; choose another folder, or delete"):
+    with pytest.raises(ConfigError, match="holds a run that differs in images; choose another folder, or delete"):
         run(model, tmp_path / "wrong", source)
     (tmp_path / "images/2.png").rename(tmp_path / "away.png")
     assert run(model, tmp_path / "missing", source).outcomes == {"segmented": 1, "no_image": 1}
     (tmp_path / "away.png").rename(tmp_path / "images/2.png")
-    with pytest.raises(ConfigError, match="another images"):
+    with pytest.raises(ConfigError, match="differs in images"):
         run(model, tmp_path / "missing", source)

@@ -185,10 +185,10 @@ def test_a_finished_run_is_not_made_twice_nor_overwritten_by_another(model: str,
     before = (tmp_path / "out/results.json").stat().st_mtime_ns
     assert run(model, tmp_path / "out", photos) == first
     assert (tmp_path / "out/results.json").stat().st_mtime_ns == before
-    with pytest.raises(ConfigError, match=r"holds a run with another batch;"):
+    with pytest.raises(ConfigError, match=r"holds a run that differs in batch;"):
         run(model, tmp_path / "out", photos, batch=2)
     (tmp_path / "photos/new.png").write_bytes(png(3))
-    with pytest.raises(ConfigError, match=r"holds a run with another images;"):
+    with pytest.raises(ConfigError, match=r"holds a run that differs in images;"):
         run(model, tmp_path / "out", photos)
 
 
