@@ -47,15 +47,16 @@ def cache_rois(
     kind: RoiKind = "proposals",
     rois_at_most: int | None = None,
 ) -> RoiBatch:
-    """The RoIs of those images in memory, features as float16; images are read until there are `rois_at_most`.
+    """The RoIs of those images in the CPU's memory, wherever the detector is, features as float16.
 
-    `per_object` and `kind`: as `sampled_rois` takes them. Raises DataError for features that are not finite in float16.
+    Images are read until there are `rois_at_most`. `per_object` and `kind`: as `sampled_rois` takes them.
+    Raises DataError for features that are not finite in float16.
     """
     torch.manual_seed(CACHE_SEED)
     parts: list[RoiBatch] = []
     for samples in groups:
         part = sampled_rois(detector, samples, per_object, kind)
-        parts.append(replace(part, features=part.features.half()))
+        parts.append(replace(part, features=part.features.half()).to(torch.device("cpu")))
         check_features(parts[-1].features, samples)
         if rois_at_most is not None and sum(map(len, parts)) >= rois_at_most:
             break

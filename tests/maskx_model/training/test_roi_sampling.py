@@ -153,6 +153,13 @@ def test_cached_rois_are_the_sampled_ones_in_half_precision() -> None:
     assert torch.equal(picked.labels, cache.labels[[3, 0]]) and torch.equal(picked.targets, cache.targets[[3, 0]])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_cached_rois_of_a_detector_on_a_gpu_are_in_the_cpus_memory() -> None:
+    cache = cache_rois(frozen_detector().to("cuda"), iter([busy_samples(0)]), per_object=0)
+    columns = (cache.features, cache.labels, cache.targets, cache.weights)
+    assert len(cache) > 0 and {each.device.type for each in columns} == {"cpu"}
+
+
 @EVERY_WAY
 def test_the_rois_of_an_image_do_not_depend_on_the_images_beside_it(
     cached_proposals: int | None, kind: RoiKind
