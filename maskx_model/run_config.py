@@ -129,4 +129,9 @@ class RunConfig:
     """What makes the registered version the champion."""
 
     def __post_init__(self) -> None:
+        for stage, schedule in (("stage1", self.stage1), ("joint", self.joint)):
+            if len(schedule.learning_rates) > 1:
+                raise ConfigError(
+                    f"{stage}.learning_rates: only stage 2 tries several, give one, got {schedule.learning_rates}"
+                )
         check_seed(self.seed)

@@ -21,8 +21,8 @@ class Schedule:
     images_per_batch: int = 16
     """Images of one step."""
     learning_rates: tuple[float, ...] = (0.02,)
-    """The highest learning rate, after the warm-up. More than one: each is tried, and the one with the lowest loss on
-    images of A held back is kept."""
+    """The highest learning rate, after the warm-up. Stage 2 takes more than one: each is tried, and the one with the
+    lowest loss on images of A held back is kept."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """What turns gradients into updates."""
     momentum: float = 0.9

@@ -69,7 +69,7 @@ def learn_crops(
     def batches(start: int) -> Iterator[Crops]:
         for step in range(start, schedule.steps):
             drawn = draw_crops(crops, schedule.crops_per_batch, step_seed(seed, step))
-            part = current_world().part(schedule.crops_per_batch)
+            part = current_world().part(schedule.crops_per_batch, "--set crops.crops_per_batch")
             yield Crops(drawn.pixels[part].to(device), drawn.labels[part].to(device))
 
     def loss(batch: Crops) -> Measured:

@@ -41,12 +41,13 @@ class World:
         """Whether this rank writes what is written once: checkpoints, metrics, the model."""
         return self.rank == 0
 
-    def part(self, count: int) -> slice:
-        """This rank's items of `count` that the ranks share evenly, as neighbors. Raises ConfigError if they cannot."""
+    def part(self, count: int, option: str) -> slice:
+        """This rank's items of `count` that the ranks share evenly, as neighbors. Raises ConfigError, which names the
+        option that sets `count`, if they cannot."""
         if count % self.size:
             raise ConfigError(
                 f"{count} in a batch cannot be shared evenly by {self.size} ranks; choose a multiple of {self.size} "
-                "(--images-per-batch, or of crops --set crops.crops_per_batch)"
+                f"({option})"
             )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)

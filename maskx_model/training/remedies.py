@@ -18,5 +18,7 @@ def against_memory(group: Group, schedule: Schedule) -> str:
         return f"lower --set crops.crops_per_batch ({schedule.images_per_batch})"
     if isinstance(schedule, MaskSchedule) and schedule.cache_rois:
         return f"lower --set stage2.rois_per_batch ({schedule.rois_per_batch})"
-    parts = f", or take the batch in parts (--set {group}.accumulate={2 * schedule.accumulate})"
-    return f"lower --images-per-batch ({schedule.images_per_batch}){'' if group == 'stage2' else parts}, or --min-size"
+    fewer = f"lower --images-per-batch ({schedule.images_per_batch})"
+    if group == "stage2":  # its images have the detector's size, and its RoIs are taken at once
+        return fewer
+    return f"{fewer}, or take the batch in parts (--set {group}.accumulate={2 * schedule.accumulate}), or --min-size"

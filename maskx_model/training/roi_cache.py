@@ -79,4 +79,4 @@ class CachedRois:
         for step in range(start, self.schedule.steps):
             generator = torch.Generator().manual_seed(step_seed(self.seed, step))
             rows = torch.randint(len(self.rois), (self.schedule.rois_per_batch,), generator=generator)
-            yield self.rois.select(rows[current_world().part(len(rows))])
+            yield self.rois.select(rows[current_world().part(len(rows), "--set stage2.rois_per_batch")])

@@ -142,7 +142,7 @@ def roi_source(
     if schedule.cache_rois:
         return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
     world = current_world()
-    begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    begin_at_image(detector, world.part(schedule.images_per_batch, "--images-per-batch").start)
     loading = loading_of(schedule, detector)
     samples = TrainingBatches(
         reader, rows, schedule.images_per_batch, seed, schedule.flip, world.rank, world.size, loading

@@ -38,7 +38,7 @@ def train_on_images(
     `detector`: the one within the module that samples anchors and RoIs. `group`: of the configuration, `schedule`'s.
     """
     world = current_world()
-    begin_at_image(detector, world.part(schedule.images_per_batch).start)
+    begin_at_image(detector, world.part(schedule.images_per_batch, "--images-per-batch").start)
     loading = loading_of(schedule, detector)
     samples = TrainingBatches(
         reader, rows, schedule.images_per_batch, seed, schedule.flip, world.rank, world.size, loading

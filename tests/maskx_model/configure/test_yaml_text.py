@@ -28,8 +28,8 @@ def test_any_configuration_reads_back(
     rates: tuple[float, ...], decay: float, clip: float | None, classes: str, source: str
 ) -> None:
     toy = get_preset("toy")
-    stage1 = replace(toy.stage1, learning_rates=rates, weight_decay=decay, clip_norm=clip)
-    run = replace(toy, stage1=stage1, mask_classes=classes, stage1_source=source)
+    stage2 = replace(toy.stage2, learning_rates=rates, weight_decay=decay, clip_norm=clip)
+    run = replace(toy, stage2=stage2, mask_classes=classes, stage1_source=source)
     assert changed(toy, read_changes(to_yaml(run).encode(), "a")) == run
 
 

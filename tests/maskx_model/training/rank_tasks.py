@@ -66,7 +66,7 @@ def fit_line(how: str, out: str, steps: int) -> str:
             for step in range(start, steps):
                 if how == "slow":
                     time.sleep(0.02)
-                points = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))[world.part(4)]
+                points = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))[world.part(4, "--points")]
                 yield points * torch.nan if how == "not finite" and wrong and step == 3 else points
 
         def loss(points: Tensor) -> Measured:

@@ -88,7 +88,7 @@ def test_ranks_that_were_started_differently_are_told_apart(toy_dataset: Dataset
 
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path) -> None:
     assert all(
-        "4 in a batch cannot be shared evenly by 3 ranks" in each
+        "4 in a batch cannot be shared evenly by 3 ranks; choose a multiple of 3 (--points)" in each
         for each in on_ranks(3, fit_line, "", str(tmp_path), 1)
     )
 

@@ -13,7 +13,7 @@ def test_what_needs_less_memory_depends_on_what_a_batch_is_made_of() -> None:
         "lower --images-per-batch (16), or take the batch in parts (--set stage1.accumulate=2), or --min-size"
     )
     assert "--set joint.accumulate=8" in against_memory("joint", replace(COCO.joint, accumulate=4))
-    assert against_memory("stage2", COCO.stage2) == "lower --images-per-batch (16), or --min-size"
+    assert against_memory("stage2", COCO.stage2) == "lower --images-per-batch (16)"
     assert against_memory("stage2", TOY.stage2) == "lower --set stage2.rois_per_batch (48)"
     assert against_memory("crops", TOY.crops.schedule()) == "lower --set crops.crops_per_batch (64)"
 
