@@ -119,15 +119,21 @@ def logged_run(
 
 
 def end_run(client: Any, run_id: str) -> None:
-    """Mark a registered version's run as finished, where the registration was killed just before that."""
-    if client.get_run(run_id).info.status == "RUNNING":
+    """Mark a registered version's run as finished, where the registration was killed just before that, or failed as the
+    server's answer was lost."""
+    if client.get_run(run_id).info.status != "FINISHED":
         client.set_terminated(run_id, "FINISHED")
 
 
 def _delete_unfinished(client: Any, experiment: str, model_sha256: str) -> None:
-    """Delete runs of that model which never finished, with what they hold; `mlflow gc` then removes the files."""
+    """Delete runs of that model which never finished, with what they hold; `mlflow gc` then removes the files.
+
+    A run that has become a version stays: `end_run` marks it as finished when the same is registered again.
+    """
     unfinished = f"tags.model_sha256 = '{model_sha256}' AND attributes.status != 'FINISHED'"
     for run in client.search_runs([experiment], unfinished):
+        if client.search_model_versions(f"run_id = '{run.info.run_id}'", max_results=1):
+            continue
         for model in client.search_logged_models([experiment], f"source_run_id = '{run.info.run_id}'"):
             client.delete_logged_model(model.model_id)
         client.delete_run(run.info.run_id)

@@ -106,6 +106,31 @@ def test_what_a_killed_registration_has_left_is_cleared_away(
     assert [run.info.status for run in client.search_runs([experiment])] == ["FINISHED"]
 
 
+def test_a_version_keeps_its_run_and_model_where_the_servers_answer_was_lost(
+    world: Path, uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run counts as failed until the same is registered again; another evaluation of the model may come first."""
+    model, name, create = f"{world}/one", "lost-answer", mlflow.MlflowClient.create_model_version
+
+    def lose_answer(*arguments: Any, **options: Any) -> None:
+        create(*arguments, **options)
+        raise mlflow.MlflowException("the connection was closed")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(mlflow.MlflowClient, "create_model_version", lose_answer)
+        with pytest.raises(TrackingError, match="the connection was closed"):
+            register(model, f"{world}/evaluation-one", name, uri)
+    run_id = client.get_model_version(name, "1").run_id
+    assert client.get_run(run_id).info.status == "FAILED"
+    evaluate(model, f"{world}/data", f"{tmp_path}/fewer", f"{world}/baseline-one", max_images=2)
+    assert register(model, f"{tmp_path}/fewer", name, uri) == f"models:/{name}/2"
+    with fetched_model(f"models:/{name}/1", uri) as folder:
+        assert (Path(folder) / "model.safetensors").exists()
+    assert register(model, f"{world}/evaluation-one", name, uri) == f"models:/{name}/1"
+    run = client.get_run(run_id)
+    assert (run.info.status, run.info.lifecycle_stage) == ("FINISHED", "active")
+
+
 def test_what_serving_says_where_there_is_no_champion(uri: str) -> None:
     """`infra/TROUBLES.md` quotes it."""
     with connected(uri) as client:
