@@ -84,7 +84,7 @@ def followed(options: Options, folder: Path, tracking_uri: str) -> tuple[Speed, 
     spool = Spool(
         folder, LiveDescription(name, str(folder), str(folder.parent), tracking_uri, "live", None, {}, dataset)
     )
-    run = LiveRun(spool)
+    run = LiveRun(spool, spool.description.tracking_uri)
     speed = speed_of(options, run)
     ended = time.perf_counter()
     run.end("FINISHED")
@@ -93,7 +93,7 @@ def followed(options: Options, folder: Path, tracking_uri: str) -> tuple[Speed, 
 
 def is_complete(options: Options, spool: Spool) -> bool:
     """Whether the server has every point once, when it has been sent what still waits."""
-    run_id = SpoolSender(spool).send_all()
+    run_id = SpoolSender(spool, spool.description.tracking_uri).send_all()
     points = client_of(spool.description.tracking_uri).get_metric_history(run_id, "loss_0")
     expected = list(range(options.log_every, options.steps + 1, options.log_every))
     return sorted(point.step for point in points) == expected

@@ -1,14 +1,8 @@
 """Markdown for the pages of Kubeflow Pipelines."""
 
-import re
 from collections.abc import Iterable, Mapping
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
-
-
-def shown(value: str) -> str:
-    """A text without the user's name and password that a URL in it may carry."""
-    return _CREDENTIALS.sub("", value)
+from maskx_model.registry.credentials import shown
 
 
 def table(rows: Mapping[str, str]) -> list[str]:

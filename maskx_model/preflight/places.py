@@ -15,7 +15,7 @@ import msgspec
 from data_prep.format.manifest import manifest_uri
 from data_prep.storage.errors import ConfigError, MaskxError, StorageError
 from data_prep.storage.storage import exists, info, is_on_disk, local_path, read, remove, write
-from maskx_model.preflight.markdown import shown
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.mlflow_run import SQLITE, connected
 from maskx_model.run_config import RunConfig
 
@@ -65,6 +65,17 @@ def check_space(root: str, dataset: str, wanted: int) -> int | None:
 def gigabytes(count: int) -> str:
     """A number of bytes for people."""
     return f"{count / 1e9:.1f} GB"
+
+
+def check_credentials(uri: str) -> None:
+    """Raise ConfigError for a server's URI that holds a user's name or password: the pages of a pipeline show its
+    parameters."""
+    if uri.startswith(("http://", "https://")) and shown(uri) != uri:
+        raise ConfigError(
+            f"tracking_uri {shown(uri)}: was given with a user's name or password, which everybody would see; put them "
+            "into the secret that the parameter mlflow_secret names, as MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
+        )
 
 
 def check_tracking(uri: str) -> None:

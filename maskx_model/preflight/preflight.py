@@ -15,12 +15,20 @@ from maskx_model.preflight.cost import gpu_hours
 from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.fingerprint import fingerprint
 from maskx_model.preflight.journal import Journal, journal_uri, write_journal
-from maskx_model.preflight.markdown import bullets, shown, table
+from maskx_model.preflight.markdown import bullets, table
 from maskx_model.preflight.nodes import check_accelerators, check_numbers, check_ranks, check_trainer
 from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
-from maskx_model.preflight.places import check_root, check_space, check_tracking, check_weights, gigabytes
+from maskx_model.preflight.places import (
+    check_credentials,
+    check_root,
+    check_space,
+    check_tracking,
+    check_weights,
+    gigabytes,
+)
 from maskx_model.preflight.request import CONFIG, Request
 from maskx_model.preflight.versions import version_made_of
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.versions import check_name
 from maskx_model.run_config import RunConfig
 
@@ -77,6 +85,7 @@ def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventor
     findings.attempt(exif_rule, request.exif)
     if request.registers:
         findings.attempt(check_name, request.registered_name)
+        findings.attempt(check_credentials, request.tracking_uri)
         findings.attempt(check_tracking, request.tracking_uri)
     inventories = check_sources(request.sources, run, findings)
     free = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_folder import leave, left_spool
 from maskx_model.registry.live_runs import PARENT, now, parent_of, run_of_environment, stage_runs, steps_of
 from maskx_model.registry.live_sender import SpoolSender
@@ -41,9 +42,9 @@ def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str]) -> Fo
     stages = tuple(dict.fromkeys(stages))
     for stage in stages:
         spool = left_spool(stage)
-        if spool is not None and spool.waits and spool.description.tracking_uri == tracking_uri:
+        if spool is not None and spool.waits and spool.description.tracking_uri == shown(tracking_uri):
             logger.info("%s: %d lines waited, and are sent now", spool.folder, spool.waiting())
-            SpoolSender(spool).send_all()
+            SpoolSender(spool, tracking_uri).send_all()
             leave(stage, spool)
     runs = stage_runs(client, stages)
     for stage, run_id in runs.items():

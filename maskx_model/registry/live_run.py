@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from data_prep.pages.drawing import Picture
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_machine import Machine
 from maskx_model.registry.live_runs import now
 from maskx_model.registry.live_sender import SpoolSender
@@ -29,9 +30,9 @@ WAIT = 20.0
 class LiveRun:
     """The sink of a training (`maskx_model.training.metric_sink.MetricSink`) that leads to MLflow."""
 
-    def __init__(self, spool: Spool) -> None:
-        """Begins to send, and what an earlier start has left in the spool first."""
-        self._spool, self._sender, self._machine = spool, SpoolSender(spool), Machine()
+    def __init__(self, spool: Spool, tracking_uri: str) -> None:
+        """Begins to send to that server, and what an earlier start has left in the spool first."""
+        self._spool, self._sender, self._machine = spool, SpoolSender(spool, tracking_uri), Machine()
         self._asked = threading.Event()
         self._changed = threading.Condition()
         self._begun = self._done = 0
@@ -131,4 +132,4 @@ def _reason(error: BaseException) -> str:
     reason, below = error, error
     while below := below.__cause__ or below.__context__:  # type: ignore[assignment]
         reason = below if isinstance(below, OSError) else reason
-    return (str(reason) or type(reason).__name__).splitlines()[0][:200]
+    return shown((str(reason) or type(reason).__name__).splitlines()[0])[:200]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data_prep.storage.storage import absolute
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_spool import LiveDescription
 from maskx_model.registry.mlflow_run import experiment_id, log_dataset, log_parameters
 
@@ -27,7 +28,7 @@ def hash_of(*texts: str) -> str:
 
 def run_of_environment(tracking_uri: str) -> str | None:
     """The run that this process was started in: MLFLOW_RUN_ID, where it is of this server."""
-    if os.environ.get("MLFLOW_TRACKING_URI", tracking_uri).rstrip("/") != tracking_uri.rstrip("/"):
+    if shown(os.environ.get("MLFLOW_TRACKING_URI", tracking_uri)).rstrip("/") != shown(tracking_uri).rstrip("/"):
         return None
     return os.environ.get("MLFLOW_RUN_ID") or None
 

@@ -23,8 +23,9 @@ class SpoolSender:
     it had sent before it was killed. What the server has is read when the sender begins, and after each failure.
     """
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    def __init__(self, spool: Spool, tracking_uri: str) -> None:
+        """`tracking_uri`: the server, with the credentials that the spool's description leaves out."""
+        self._spool, self._tracking_uri = spool, tracking_uri
         self._client: Any = None
         self._run_id, self._is_new = "", False
         self._steps: dict[str, set[int]] = {}
@@ -37,7 +38,7 @@ class SpoolSender:
             if self._client is None:
                 for name, value in PATIENCE.items():
                     os.environ.setdefault(name, value)
-                client = client_of(self._spool.description.tracking_uri)
+                client = client_of(self._tracking_uri)
                 self._run_id, self._is_new = training_run(client, self._spool.description)
                 self._client = client
             while self._spool.waits:

@@ -1,7 +1,8 @@
 """The spool of a live run: on disk, what goes to MLflow stays here until the server has it.
 
 A folder: `run.json` says what run it is, `events.jsonl` has a line for each event in the order of time, `sent.json` how
-many of its bytes are sent, `pictures/` what is to be shown. It is complete in itself: whoever finds it can send it.
+many of its bytes are sent, `pictures/` what is to be shown. It is complete in itself but for the
+server's credentials: whoever has these can send it.
 """
 
 import logging
@@ -27,8 +28,9 @@ class LiveDescription:
     """What is known of a training's run before it begins.
 
     `training`: a hash of its folder and inputs, by which a resumed training finds its run. `folder`, `root`: URIs of
-    the stage's folder and the one above, that of the pipeline. `parent_run`: the run that it was started in, if there
-    is one. `parameters`: flat (`preset.stage1.steps`).
+    the stage's folder and the one above, that of the pipeline. `tracking_uri` is without credentials, as it is written
+    beside the model. `parent_run`: the run that it was started in, if there is one. `parameters`: flat
+    (`preset.stage1.steps`).
     """
 
     training: str

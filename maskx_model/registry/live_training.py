@@ -15,6 +15,7 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.storage import absolute, exists, read
 from maskx_model.configure.batch import Stage
 from maskx_model.data.for_dataset import SOURCE_OF, source_in
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_folder import leave, left_spool, new_spool
 from maskx_model.registry.live_runs import hash_of, run_of_environment
 from maskx_model.registry.live_spool import LiveDescription
@@ -66,7 +67,7 @@ def followed(training: FollowedTraining, tracking_uri: str | None, experiment: s
     is_first = os.environ.get("RANK", "0") == "0"
     if exists(f"{training.out}/manifest.json"):
         if is_first:
-            _send_rest(training.out)
+            _send_rest(training.out, uri)
         yield NOBODY
         return
     if uri is None or not is_first:
@@ -75,7 +76,7 @@ def followed(training: FollowedTraining, tracking_uri: str | None, experiment: s
     from maskx_model.registry.live_run import LiveRun
 
     spool = new_spool(training.out, describe_training(training, uri, experiment))
-    live, status = LiveRun(spool), "FAILED"
+    live, status = LiveRun(spool, uri), "FAILED"
     try:
         yield Observers(live, _watch(training, live))
         status = "FINISHED"
@@ -99,7 +100,7 @@ def describe_training(training: FollowedTraining, tracking_uri: str, experiment:
     key = hash_of(out, dataset.sha256, *(f"{name}={value}" for name, value in sorted(parameters.items())))
     root = out.rpartition("/")[0]
     parent = run_of_environment(tracking_uri)
-    return LiveDescription(key, out, root, tracking_uri, experiment, parent, parameters, dataset)
+    return LiveDescription(key, out, root, shown(tracking_uri), experiment, parent, parameters, dataset)
 
 
 def _dataset(uri: str) -> DatasetReference:
@@ -108,17 +109,18 @@ def _dataset(uri: str) -> DatasetReference:
     return DatasetReference(uri, sha256, ("training",), counts)
 
 
-def _send_rest(out: str) -> None:
+def _send_rest(out: str, uri: str | None) -> None:
     """What a training that is finished has left goes to the server, if it answers."""
     spool = left_spool(out)
     if spool is None or not spool.waits:
         return
     from maskx_model.registry.live_sender import SpoolSender
 
+    server = spool.description.tracking_uri
     try:
-        SpoolSender(spool).send_all()
+        SpoolSender(spool, uri if uri is not None and shown(uri) == server else server).send_all()
     except Exception as error:  # whatever MLflow or its store raises
-        logger.warning("%s: %s still takes no metrics (%s)", spool.folder, spool.description.tracking_uri, error)
+        logger.warning("%s: %s still takes no metrics (%s)", spool.folder, server, shown(str(error)))
     leave(out, spool)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from data_prep.storage.errors import MaskxError
 from data_prep.storage.storage import absolute, is_on_disk
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.run_contents import Curve, DatasetReference, RunContents
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def connected(tracking_uri: str) -> Iterator[Any]:
         yield mlflow.MlflowClient()
     except mlflow.MlflowException as error:
         first_line = str(error).partition("\n")[0]
-        raise TrackingError(f"{tracking_uri}: MLflow refuses ({first_line}); check --tracking-uri") from error
+        raise TrackingError(shown(f"{tracking_uri}: MLflow refuses ({first_line}); check --tracking-uri")) from error
     finally:
         mlflow.set_tracking_uri(before)
 

@@ -2,6 +2,8 @@
 
 import logging
 
+from maskx_model.registry.credentials import shown
+
 logger = logging.getLogger(__name__)
 
 FOR_TRAINING = "workflowType=machine_learning"
@@ -12,10 +14,11 @@ training`, or follows a link that does."""
 def tell_pages(tracking_uri: str, experiment: str, run_id: str, name: str, version: str) -> None:
     """Log the addresses of the runs, this run and the version, where the store is a server and so has pages."""
     if tracking_uri.startswith("http"):
-        logger.info("runs to compare: %s", runs_page(tracking_uri, experiment))
-        logger.info("run: %s", run_page(tracking_uri, experiment, run_id))
-        logger.info("report: %s", run_page(tracking_uri, experiment, run_id, "evaluation/report.html"))
-        logger.info("version: %s", version_page(tracking_uri, name, version))
+        server = shown(tracking_uri)
+        logger.info("runs to compare: %s", runs_page(server, experiment))
+        logger.info("run: %s", run_page(server, experiment, run_id))
+        logger.info("report: %s", run_page(server, experiment, run_id, "evaluation/report.html"))
+        logger.info("version: %s", version_page(server, name, version))
 
 
 def runs_page(server: str, experiment: str) -> str:

@@ -54,6 +54,7 @@ def run_pipeline(
     check_packages()
     from maskx_model.configure.yaml_text import to_yaml
     from maskx_model.preflight.request import CONFIG
+    from maskx_model.registry.credentials import to_environment
     from pipelines.local import run_locally
     from pipelines.plan import arguments_of
     from pipelines.summary import table, write_summary
@@ -65,6 +66,7 @@ def run_pipeline(
     out.mkdir(parents=True, exist_ok=True)
     write(out / CONFIG, to_yaml(chosen).encode())
     tracking = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve()}/mlflow.db"
+    tracking = to_environment(tracking)
     arguments |= {"root": (root or str(out)).rstrip("/"), "registered_name": registered_name, "tracking_uri": tracking}
     model_uri = run_locally(arguments, out)
     print(f"\n{table(write_summary(out, arguments['root'], model_uri))}")

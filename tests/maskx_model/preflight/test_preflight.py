@@ -231,13 +231,12 @@ def test_the_cost_is_told_with_the_source_of_the_figure(requested: Requested, co
     assert "21.4 GPU-hours at 56 images/s (one H200" in plan.markdown
 
 
-def test_a_password_in_a_url_is_shown_nowhere(
-    requested: Requested, coco: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_password_in_a_servers_url_is_refused_and_shown_nowhere(requested: Requested, coco: str) -> None:
     with recording_server(lambda _: (200, {"experiments": []})) as server:
         uri = server.url.replace("://", "://user:planted@")
-        plan = preflight(requested(tracking_uri=uri, sources=(coco,)))
-    assert server.url in plan.markdown
-    assert "planted" not in plan.markdown + caplog.text
-    (line,) = problems(requested(tracking_uri="http://user:planted@127.0.0.1:9"))
-    assert "planted" not in line
+        (line,) = problems(requested(tracking_uri=uri, sources=(coco,)))
+    assert line.startswith(f"tracking_uri {server.url}: was given with a user's name or password")
+    assert "the parameter mlflow_secret names" in line
+    found = problems(requested(tracking_uri="http://user:with@planted@127.0.0.1:9"))
+    assert len(found) == 2
+    assert "planted" not in str(found)

@@ -1,6 +1,7 @@
 """A training whose server is down, silent, or comes back: the training waits for nothing, and nothing is lost."""
 
 import logging
+import os
 import shutil
 import socket
 import time
@@ -10,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from maskx_model.registry.credentials import to_environment
 from maskx_model.registry.live_folder import left_spool
 from maskx_model.registry.live_training import followed
-from maskx_model.registry.mlflow_run import client_of
+from maskx_model.registry.mlflow_run import TrackingError, client_of, connected
+from maskx_model.registry.pages import tell_pages
 from maskx_model.training.metric_sink import NOBODY
 from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, sink_of, training, write
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.recording_server import recording_server
 
 NAMES = ["cup", "chair"]
 
@@ -103,6 +107,37 @@ def test_the_log_says_when_the_server_answers_again(
         (tmp_path / "there").rename(folder)
         wait_for(lambda: "answers again" in caplog.text)
     assert caplog.text.count("takes no metrics") == 1
+
+
+def test_a_password_in_a_servers_url_is_used_and_stands_in_no_log_and_no_file(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    out = tmp_path / "run" / "detector"
+    with recording_server(lambda _: (500, {"message": "broken"})) as server:
+        uri = server.url.replace("://", "://user:planted@")
+        for _ in range(2):  # while the training runs, and when it is finished
+            with followed(training(world, out), uri):
+                pass
+            (out / "manifest.json").write_text("{}")
+        assert {asked.headers["authorization"] for asked in server.asked} == {"Basic dXNlcjpwbGFudGVk"}
+        with pytest.raises(TrackingError) as refused, connected(uri) as client:
+            client.search_experiments()
+    caplog.set_level(logging.INFO)
+    tell_pages(uri, "1", "2", "maskx", "3")
+    assert caplog.text.count(f"{server.url} still takes no metrics") == 1
+    files = "".join(file.read_text() for file in (out / "tracking").iterdir() if file.is_file())
+    assert server.url in files
+    assert "planted" not in files + caplog.text + str(refused.value)
+
+
+def test_a_local_runs_credentials_go_to_mlflows_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "before")
+    assert to_environment("https://user:p%40ss@host:5000/mlflow") == "https://host:5000/mlflow"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("user", "p@ss")
+    for other in ("https://host", "sqlite:////data/mlflow.db", "postgresql://user:password@host/mlflow"):
+        assert to_environment(other) == other
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
