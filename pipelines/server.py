@@ -61,17 +61,31 @@ def connected(host: str | None, namespace: str | None, token_file: str | None) -
 
 
 def _check(url: str, token: str | None) -> None:
-    """Ask whether a server of Kubeflow Pipelines is there: KFP's client would try for half a minute."""
+    """Ask whether a server of Kubeflow Pipelines is there: KFP's client would try for half a minute.
+
+    No redirect is followed: it would lead to a login's page, and urllib would take the token along to another host.
+    """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(f"{url}/apis/v2beta1/healthz", headers=headers)
     try:
-        urllib.request.urlopen(request, timeout=SECONDS).close()
+        urllib.request.build_opener(_NoRedirects).open(request, timeout=SECONDS).close()
     except urllib.error.HTTPError as error:
-        hint = "pass --token-file" if error.code in (401, 403) else "is it the server of Kubeflow Pipelines?"
+        if 300 <= error.code < 400:
+            to = error.headers.get("Location", "elsewhere").partition("?")[0]
+            hint = f"it sends to {to}, as a server does that asks for a login; pass --token-file, or name its new URL"
+        else:
+            hint = "pass --token-file" if error.code in (401, 403) else "is it the server of Kubeflow Pipelines?"
         raise ServerError(f"{url}: answers with {error.code} {error.reason}; {hint}") from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise ServerError(f"{url}: no server of Kubeflow Pipelines answers ({reason}); is it running?") from None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Makes an HTTPError of each redirect."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
 
 
 def _message(error: Any) -> str:

@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
 
 Answer = tuple[int, Any]
-"""HTTP status, and what the body holds as JSON; bytes are the body itself."""
+"""HTTP status, and what the body holds as JSON; bytes are the body itself. A redirect's is its location, a text."""
 
 
 class Recorder(NamedTuple):
@@ -47,6 +47,8 @@ def recording_server(answer: Callable[[Asked], Answer]) -> Iterator[Recorder]:
             status, content = answer(request)
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            if status in (301, 302, 303, 307, 308):
+                self.send_header("Location", content)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

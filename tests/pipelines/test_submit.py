@@ -114,6 +114,18 @@ def test_a_server_that_is_another_or_lets_nobody_in_is_told(
     assert hint in refused(["pipeline", "submit", *NEEDED])
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_login_on_another_host_is_told_and_never_gets_the_token(
+    server: Recorder, kept: Kept, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    with recording_server(lambda _: (200, b"<html>Sign in")) as login:
+        kept.refused["/healthz"] = (status, f"{login.url}/auth?state=1")
+        message = refused(["pipeline", "submit", *NEEDED, "--token-file", f"{tmp_path}/token"])
+    assert f"it sends to {login.url}/auth, as a server does that asks for a login; pass --token-file" in message
+    assert login.asked == []
+
+
 def test_what_the_server_refuses_is_told_in_its_words(server: Recorder, kept: Kept) -> None:
     kept.refused["/runs"] = (400, {"message": "the namespace has no such service account", "code": 3})
     message = refused(["pipeline", "submit", *NEEDED])
