@@ -75,7 +75,7 @@ def preflight(
         accelerator_count: Their number on each node, as text.
         gpu_node_selector: Labels of the nodes of their pool.
         gpu_tolerations: Tolerations of their pods.
-        sizes: CPU and memory of a light step and of each training, by the names of the pipeline's parameters.
+        sizes: CPU and memory of the steps, by the names of the pipeline's parameters.
         run_id: What the orchestrator calls the run.
         dated: Whether the run writes to a folder below `root` that is named by the time.
         only_if_changed: Whether the run ends early if a registered version was made of the same sources,
@@ -114,6 +114,7 @@ def preflight(
         weights=weights,
         registered_name=registered_name,
         machines=machines,
+        sizes=sizes,
         run_id=run_id,
         dated=dated,
         only_if_changed=only_if_changed,

@@ -115,14 +115,7 @@ def coco_split_study(
         "gpu_tolerations": gpu_tolerations,
     }
     cluster = Cluster(volume_claim, s3_secret, mlflow_secret)
-    sizes = {
-        "light_cpu": light_cpu,
-        "light_memory": light_memory,
-        "detector_cpu": cpu,
-        "detector_memory": memory,
-        "masks_cpu": cpu,
-        "masks_memory": memory,
-    }
+    sizes = {"light_cpu": light_cpu, "light_memory": light_memory, "cpu": cpu, "memory": memory}
     asked = {"preset": preset, "config": config, "overrides": overrides, "seed": seed, "weights": weights}
     checked = preflight(root=root, sources=sources, **asked, **FOR_A_STUDY, **pool, sizes=sizes)
     gpus = Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations)

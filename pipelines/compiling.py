@@ -1,17 +1,14 @@
 """The pipeline as the YAML that Kubeflow Pipelines takes. Same code, same text."""
 
 import importlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from components.image import IMAGE
-from data_prep.storage.errors import ConfigError
+from maskx_model.preflight.pods import check_memory
 from pipelines.pipeline_names import PipelineName
-
-SIZE = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
 
 
 def compiled(
@@ -35,7 +32,8 @@ def compiled(
     import yaml
     from kfp import compiler
 
-    _check_sizes(sizes or {})
+    for volume, size in (sizes or {}).items():
+        check_memory(f"--{volume}", size)
     function = getattr(importlib.import_module(f"pipelines.{pipeline}"), pipeline)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
@@ -76,9 +74,3 @@ def _tasks(component: Mapping[str, Any], components: Mapping[str, Any]) -> Itera
     for name, task in component.get("dag", {}).get("tasks", {}).items():
         yield name, task
         yield from _tasks(components[_component(task)], components)
-
-
-def _check_sizes(sizes: Mapping[str, str]) -> None:
-    for volume, size in sizes.items():
-        if not SIZE.fullmatch(size):
-            raise ConfigError(f"--{volume} {size}: write a size as Kubernetes does, such as 16Gi")

@@ -155,10 +155,14 @@ def maskx_vg3000(
     sizes = {
         "light_cpu": light_cpu,
         "light_memory": light_memory,
+        "prepare_cpu": prepare_cpu,
+        "prepare_memory": prepare_memory,
         "detector_cpu": detector_cpu,
         "detector_memory": detector_memory,
         "masks_cpu": masks_cpu,
         "masks_memory": masks_memory,
+        "evaluate_cpu": evaluate_cpu,
+        "evaluate_memory": evaluate_memory,
     }
     machines = {
         "nodes": nodes,

@@ -8,6 +8,8 @@ import yaml
 
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import read
+from maskx_model.preflight.findings import Findings
+from maskx_model.preflight.pods import check_pods
 
 KINDS = {
     "STRING": "a text",
@@ -18,6 +20,8 @@ KINDS = {
     "STRUCT": "an object, such as {name: value}",
 }
 """Type in a compiled pipeline → what people call it."""
+OTHER_LISTS = {"seeds": (int, "whole numbers"), "gpu_tolerations": (dict, "objects")}
+"""The lists whose items are no texts, which a compiled pipeline does not say: the items' type, and its name."""
 
 
 def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str]) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str
 
     Raises:
         ConfigError: a file that is no YAML mapping, or, a line each: a name that does not exist, a value of another
-            type, a parameter that is missing.
+            type, one that no pod can be asked for, a parameter that is missing.
         DataError: there is no such file.
     """
     known = spec["root"]["inputDefinitions"]["parameters"]
@@ -72,14 +76,20 @@ def _mapping(file: str) -> dict[str, Any]:
 def _take(
     values: dict[str, Any], known: Mapping[str, Any], name: str, value: Any, where: str, problems: list[str]
 ) -> None:
-    """Put a value of the right type among `values`, or else say among `problems` what is wrong with it."""
+    """Put a value among `values`, or else say among `problems` what is wrong with it."""
+    item, items = OTHER_LISTS.get(name, (str, "texts"))
     if name not in known:
         near = difflib.get_close_matches(name, known) or sorted(known)
         problems.append(f"{where}: there is no parameter {name!r}; do you mean {' or '.join(near)}?")
     elif not _fits(value, kind := known[name]["parameterType"]):
         problems.append(f"{where}: {name} is {KINDS[kind]}, not {value!r}")
+    elif kind == "LIST" and (others := [each for each in value if type(each) is not item]):
+        problems.append(f"{where}: {name} is a list of {items}, not {others[0]!r}; {known[name]['description']}")
     else:
         values[name] = float(value) if kind == "NUMBER_DOUBLE" else value
+        findings = Findings()
+        check_pods({name: value}, findings)
+        problems += [f"{where}: {problem}" for problem in findings.problems]
 
 
 def _fits(value: Any, kind: str) -> bool:

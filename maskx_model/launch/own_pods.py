@@ -23,11 +23,15 @@ class OwnPods(NamedTuple):
 
 
 def own_pods(machines: Machines, sizes: Mapping[str, str]) -> OwnPods:
-    """`sizes`: CPU and memory of a light step and of each training, by the names of the pipeline's parameters."""
+    """`sizes`: CPU and memory of the steps, by the names of the pipeline's parameters. Those of a training without its
+    own are `cpu` and `memory`."""
     one = str(min(1, int(machines.count)))
     if machines.several_nodes:
         light = (sizes["light_cpu"], sizes["light_memory"])
         return OwnPods(*light, *light, "0", {}, [], one)
-    stages = (sizes["detector_cpu"], sizes["detector_memory"], sizes["masks_cpu"], sizes["masks_memory"])
+    detector, masks = (
+        (sizes.get(f"{stage}_cpu") or sizes["cpu"], sizes.get(f"{stage}_memory") or sizes["memory"])
+        for stage in ("detector", "masks")
+    )
     pool = (dict(machines.node_selector), [dict(each) for each in machines.tolerations])
-    return OwnPods(*stages, machines.count, *pool, one)
+    return OwnPods(*detector, *masks, machines.count, *pool, one)

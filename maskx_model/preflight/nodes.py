@@ -16,15 +16,6 @@ T = TypeVar("T")
 SECONDS = 10
 
 
-def check_numbers(asked: Machines) -> bool:
-    """True; raises ConfigError where `nodes` or `accelerator_count` is no number."""
-    if not asked.nodes.isdecimal() or int(asked.nodes) == 0:
-        raise ConfigError(f'nodes {asked.nodes!r}: write a number as text, from "1"')
-    if not asked.count.isdecimal():
-        raise ConfigError(f'accelerator_count {asked.count!r}: write a number as text, such as "1"; "0" for CPUs')
-    return True
-
-
 def check_ranks(run: RunConfig, asked: Machines) -> None:
     """Raises ConfigError where the ranks (nodes times accelerators) cannot share a stage's batch evenly."""
     batches = {"stage1.images_per_batch": run.stage1.images_per_batch}

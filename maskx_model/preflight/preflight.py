@@ -16,7 +16,7 @@ from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.fingerprint import fingerprint
 from maskx_model.preflight.journal import Journal, journal_uri, write_journal
 from maskx_model.preflight.markdown import bullets, table
-from maskx_model.preflight.nodes import check_accelerators, check_numbers, check_ranks, check_trainer
+from maskx_model.preflight.nodes import check_accelerators, check_ranks, check_trainer
 from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
 from maskx_model.preflight.places import (
     check_credentials,
@@ -26,6 +26,7 @@ from maskx_model.preflight.places import (
     check_weights,
     gigabytes,
 )
+from maskx_model.preflight.pods import check_pods
 from maskx_model.preflight.request import CONFIG, Request
 from maskx_model.preflight.versions import version_made_of
 from maskx_model.registry.credentials import shown
@@ -93,6 +94,7 @@ def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventor
         wanted = sum(map(bytes_of, inventories.values()))
         free = findings.attempt(check_space, request.root, f"{root}/dataset", wanted)
     weights = None if run is None else findings.attempt(check_weights, run, f"{root}/detector")
+    check_pods(request.sizes, findings)
     machines = _machines(request.machines, run, findings)
     findings.raise_problems()
     assert run is not None, "without a problem there is a configuration"
@@ -106,11 +108,15 @@ def _checked(request: Request, root: str) -> tuple[RunConfig, dict[str, Inventor
 
 def _machines(asked: Machines, run: RunConfig | None, findings: Findings) -> dict[str, str]:
     """Check the trainings' machines; returns facts about them."""
-    if not findings.attempt(check_numbers, asked):
+    pool = {"gpu_node_selector": asked.node_selector, "gpu_tolerations": asked.tolerations}
+    pool_is_right = check_pods(pool, findings)
+    if not check_pods({"nodes": asked.nodes, "accelerator_count": asked.count}, findings):
         return {}
     if run is not None:
         findings.attempt(check_ranks, run, asked)
-    facts = {"accelerators": str(findings.attempt(check_accelerators, asked))}
+    facts = {}
+    if pool_is_right:
+        facts["accelerators"] = str(findings.attempt(check_accelerators, asked))
     if asked.several_nodes:
         facts["nodes"] = str(findings.attempt(check_trainer, asked))
     return facts

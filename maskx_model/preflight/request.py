@@ -1,6 +1,7 @@
 """What a pipeline is asked for: its parameters, as the first step gets them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from maskx_model.launch.machines import ON_CPUS, Machines
 
@@ -16,7 +17,8 @@ class Request:
 
     `root`: URI below which everything is written; `dated`: in a folder there that is named by the time. `sources`: as
     `maskx data prepare` takes them; empty for the preset's toy world. `classes`: 0 for all. `weights`: a file with the
-    backbone's weights. `machines`: those of each training. `run_id`: what the orchestrator calls the run.
+    backbone's weights. `machines`: those of each training. `sizes`: CPU and memory of the steps, by the names of the
+    pipeline's parameters. `run_id`: what the orchestrator calls the run.
     `only_if_changed`: end early if a registered version was made of the same. `registers`: whether a version is
     registered at the end, so that name and tracking server have to be right.
     """
@@ -35,6 +37,7 @@ class Request:
     weights: str = ""
     registered_name: str = "maskx"
     machines: Machines = ON_CPUS
+    sizes: Mapping[str, str] = field(default_factory=dict)
     run_id: str = "local"
     dated: bool = False
     only_if_changed: bool = False

@@ -1,8 +1,8 @@
 """The spool of a live run: on disk, what goes to MLflow stays here until the server has it.
 
 A folder: `run.json` says what run it is, `events.jsonl` has a line for each event in the order of time, `sent.json` how
-many of its bytes are sent, `pictures/` what is to be shown. It is complete in itself but for the
-server's credentials: whoever has these can send it.
+many of its bytes are sent, `pictures/` what is to be shown. It is complete in itself but for the server's
+credentials: whoever has these can send it.
 """
 
 import logging

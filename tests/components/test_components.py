@@ -159,6 +159,8 @@ def test_the_trainings_pods_are_large_where_they_train_and_small_where_they_foll
     assert trains == ("8", "64Gi", "6", "48Gi", "4", {"pool": "gpu"}, [{"key": "gpu"}], "1")
     follows = checked(tmp_path, **pool, nodes="2")[CONFIG + 3 :]
     assert follows == ("1", "4Gi", "1", "4Gi", "0", {}, [], "1")
+    shared = {"light_cpu": "1", "light_memory": "4Gi", "cpu": "8", "memory": "64Gi"}
+    assert checked(tmp_path, sizes=shared)[CONFIG + 3 :][:4] == ("8", "64Gi", "8", "64Gi")
 
 
 def test_an_estimate_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
@@ -175,9 +177,10 @@ def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:
 
 
 def test_what_no_retry_can_mend_fails_in_the_first_step(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="3 things are wrong") as error:
-        checked(tmp_path, seed=-4.0, registered_name="team/maskx", accelerator_count="many")
-    assert len(str(error.value).splitlines()) == 4
+    with pytest.raises(ConfigError, match="4 things are wrong") as error:
+        sizes = {**SIZES, "evaluate_memory": "32GB"}
+        checked(tmp_path, seed=-4.0, registered_name="team/maskx", accelerator_count="many", sizes=sizes)
+    assert len(str(error.value).splitlines()) == 5
     assert not (tmp_path / "plan.md").exists()
 
 

@@ -1,8 +1,10 @@
 """Parameters from files and from words, in the types that the compiled pipeline declares."""
 
+import importlib
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import ConfigError, DataError
-from pipelines.parameters import parameters_of
+from pipelines.parameters import OTHER_LISTS, parameters_of
+from pipelines.pipeline_names import PipelineName
 
 KINDS = ("STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT")
 SPEC = {
@@ -71,3 +74,32 @@ def test_a_file_that_holds_no_parameters_is_refused(text: str, tmp_path: Path) -
 def test_a_file_that_is_not_there_is_told() -> None:
     with pytest.raises(DataError, match=r"nowhere\.yaml"):
         parameters_of(SPEC, "nowhere.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("overrides: [{stage1.steps: 20000}]", "overrides is a list of texts, not {'stage1.steps': 20000}; Fields"),
+        ("sources: [{coco: /data/coco}]", "sources is a list of texts, not {'coco': '/data/coco'}; Original data"),
+        ("gpu_tolerations: [nvidia.com/gpu]", "gpu_tolerations is a list of objects, not 'nvidia.com/gpu'"),
+        ("evaluate_memory: 32GB", "evaluate_memory '32GB': write a size as Kubernetes does, such as 16Gi"),
+        ("nodes: two", "nodes 'two': write a number as text"),
+        ("gpu_node_selector: {spot: true}", "gpu_node_selector spot: True: labels are text; put it in quotes"),
+        ("gpu_tolerations: [{effect: NoScedule}]", "effect is one of NoSchedule"),
+    ],
+)
+def test_what_no_pod_and_no_step_can_take_is_refused(
+    text: str, message: str, documents: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "run.yaml").write_text(f"root: /data\ntracking_uri: http://mlflow:5000\n{text}\n")
+    with pytest.raises(ConfigError, match=rf"run\.yaml: .*{re.escape(message)}"):
+        parameters_of(documents[0], f"{tmp_path}/run.yaml", [])
+
+
+@pytest.mark.parametrize("name", get_args(PipelineName))
+def test_the_items_of_every_list_are_known(name: str) -> None:
+    function = getattr(importlib.import_module(f"pipelines.{name}"), name).pipeline_func
+    lists = {name: get_args(each) for name, each in get_type_hints(function).items() if get_origin(each) is list}
+    assert lists
+    for parameter, (item,) in lists.items():
+        assert OTHER_LISTS.get(parameter, (str,))[0] is (get_origin(item) or item), parameter

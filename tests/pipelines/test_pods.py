@@ -104,6 +104,14 @@ def test_a_step_that_is_lost_after_weeks_is_tried_again(pipeline: str) -> None:
     assert windows == {f"{365 * 24 * 3600}s"}
 
 
+@pytest.mark.parametrize("file", ["maskx_vg3000.yaml", "coco_split_study.yaml"])
+def test_the_preflight_checks_every_size(file: str) -> None:
+    spec = next(yaml.safe_load_all(BESIDE.with_name(file).read_text(encoding="utf-8")))
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    given = steps_of(spec)["preflight"]["inputs"]["parameters"]["sizes"]["runtimeValue"]["constant"]
+    assert set(given) == {name for name in parameters if name.endswith(("cpu", "memory"))}
+
+
 def test_every_step_sees_the_volume(documents: list[dict[str, Any]]) -> None:
     steps = set(documents[0]["deploymentSpec"]["executors"])
     executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
@@ -134,7 +142,7 @@ def test_volumes_have_the_sizes_that_were_asked_for() -> None:
 
 
 def test_a_size_that_kubernetes_would_refuse_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--scratch 50 GB: write a size as Kubernetes does"):
+    with pytest.raises(ConfigError, match="--scratch '50 GB': write a size as Kubernetes does"):
         compiled(sizes={"scratch": "50 GB"})
 
 

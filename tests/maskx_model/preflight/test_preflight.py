@@ -82,10 +82,22 @@ def test_what_is_wrong_in_five_ways_is_told_in_five_lines(requested: Requested, 
         ({"machines": Machines(count="two")}, "accelerator_count 'two'"),
         ({"machines": Machines(nodes="0")}, "nodes '0': write a number as text, from"),
         ({"machines": Machines(count="3")}, "3 ranks cannot share stage1.images_per_batch"),
+        ({"sizes": {"evaluate_memory": "32GB"}}, "evaluate_memory '32GB': write a size as Kubernetes does"),
+        ({"machines": Machines(node_selector={"spot": True})}, "gpu_node_selector spot: True: labels are text"),  # type: ignore[dict-item]
+        ({"machines": Machines(tolerations=({"key": "gpu", "effect": "No"},))}, "effect is one of NoSchedule"),
     ],
 )
 def test_each_mistake_is_told(requested: Requested, change: dict[str, object], message: str) -> None:
     assert any(message in line for line in problems(requested(**change)))
+
+
+def test_what_is_wrong_with_pods_hides_nothing_else(requested: Requested) -> None:
+    machines = Machines(count="3", tolerations=({"effect": "NoSchedule"},))
+    sizes = {"prepare_cpu": "many", "prepare_memory": "16", "evaluate_cpu": "8"}
+    found = problems(requested(machines=machines, sizes=sizes, registered_name="a b"))
+    assert len(found) == 5
+    for part in ("prepare_cpu", "prepare_memory", "gpu_tolerations", "3 ranks cannot share", "name 'a b'"):
+        assert any(part in line for line in found), part
 
 
 def test_every_wrong_override_has_a_line(requested: Requested) -> None:
