@@ -40,27 +40,35 @@ Pieces = Iterator[bytes]
 
 
 def readable(uri: str, path: Path) -> Path:
-    """The file at `path`, which is `uri`'s, or its copy in UTF-8 without a mark and without compression.
+    """The file at `path`, which is `uri`'s, or its copy in UTF-8 without a mark and without compression; where
+    `quote_constants` made one, the copy of that with constants as strings.
 
     Raises DataError if it is damaged where it is compressed or encoded.
     """
+    plain = unquoted(uri, path)
+    quoted = scratch_copy("quoted", plain, plain.name)
+    if not quoted.exists():
+        return plain
+    use(quoted.parent)
+    return quoted
+
+
+def unquoted(uri: str, path: Path) -> Path:
+    """The same with constants as the file writes them."""
     head = _head(path)
     if head.startswith(_GZIP):
-        return readable(uri, _made("unpacked", path, path.name.removesuffix(".gz"), lambda: _gunzip(uri, path)))
+        return unquoted(uri, _made("unpacked", path, path.name.removesuffix(".gz"), lambda: _gunzip(uri, path)))
     encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), None)
     if encoding is None:
-        mended = scratch_copy("quoted", path, path.name)
-        if mended.exists():
-            use(mended.parent)
-        return mended if mended.exists() else path
-    return readable(uri, _made("encoded", path, path.name, lambda: _encode(uri, path, encoding)))
+        return path
+    return unquoted(uri, _made("encoded", path, path.name, lambda: _encode(uri, path, encoding)))
 
 
 def quote_constants(path: Path) -> bool:
     """Make the copy in which `NaN` and `Infinity` are strings; False, and no copy, if the file has none outside
     strings."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        if not any(True for _ in _constants(buffer)):
+        if not any(True for _ in constants(buffer)):
             return False
         _made("quoted", path, path.name, lambda: _quoted(buffer))
     return True
@@ -116,13 +124,14 @@ def _encode(uri: str, path: Path, encoding: str) -> Pieces:
         raise DataError(f"{uri}: begins as {encoding} text and is not ({error}); save it as UTF-8") from None
 
 
-def _constants(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:
+def constants(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:
+    """Where `NaN`, `Infinity` and `-Infinity` stand outside strings, in their order."""
     return (token for token in _TOKEN.finditer(buffer) if not token.group().startswith(b'"'))
 
 
 def _quoted(buffer: mmap.mmap) -> Pieces:
     copied = 0
-    for token in _constants(buffer):
+    for token in constants(buffer):
         yield buffer[copied : token.start()]
         yield b'"%s"' % token.group()
         copied = token.end()

@@ -112,8 +112,8 @@ def _instead(data: mmap.mmap | msgspec.Raw) -> str:
     return f"and holds {'a list' if is_list else 'something else'}; is it the right file?"
 
 
-def byte_range_of(data: msgspec.Raw, buffer: mmap.mmap) -> tuple[int, int]:
-    """The member's bytes in the file: from …, to before …."""
+def byte_range_of(data: msgspec.Raw, buffer: mmap.mmap | bytes) -> tuple[int, int]:
+    """The member's bytes in what it was decoded from, a file or a record: from …, to before …."""
     start = _address(data) - _address(buffer)
     return start, start + memoryview(data).nbytes
 
@@ -236,6 +236,6 @@ def _offsets(data: bytes, lengths: list[int]) -> list[int]:
     return offsets
 
 
-def _address(data: mmap.mmap | msgspec.Raw) -> int:
+def _address(data: mmap.mmap | bytes | msgspec.Raw) -> int:
     """Where a view begins in memory: the difference to the buffer it views is its offset in the file."""
     return int(np.frombuffer(data, np.uint8).__array_interface__["data"][0])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
-from data_prep.sources.converted import readable, scratch_copy
+from data_prep.sources.converted import readable, scratch_copy, unquoted
 from data_prep.storage.errors import DataError
 from data_prep.storage.scratch import require_room, use
 from data_prep.storage.storage import create, exists, info, is_folder, local_copy
@@ -36,6 +36,12 @@ def unpacked(uri: str) -> Path:
     """
     with _one_at_a_time:
         return readable(uri, _found(uri))
+
+
+def unpacked_unquoted(uri: str) -> Path:
+    """The same with `NaN` and `Infinity` as the file writes them, which no JSON parser reads."""
+    with _one_at_a_time:
+        return unquoted(uri, _found(uri))
 
 
 def _found(uri: str) -> Path:

@@ -1,6 +1,7 @@
 """The job `maskx annotate`: boxes in, masks out. Plan, segment part by part, join, show."""
 
 import logging
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -146,8 +147,9 @@ def _dataset_input(options: AnnotateOptions, out: str, begun: bool) -> Input:
 def _source_inputs(source: str, out: str) -> list[Input]:
     inputs = read_source(source)
     for given in inputs:
-        if absolute(f"{out}/{given.name}") == absolute(given.uri):
-            raise ConfigError(f"--out {out}: {given.name} there is the file to annotate; choose another folder")
+        there = posixpath.join(posixpath.dirname(f"{out}/{given.name}"), posixpath.basename(given.uri))
+        if absolute(there) == absolute(given.uri):
+            raise ConfigError(f"--out {out}: {there} is the file to annotate; choose another folder")
     return inputs
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
-from typing import IO, BinaryIO
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.sources.as_written import AsWritten
 from data_prep.sources.json_files import ByteRange, map_file, read_items
 from data_prep.sources.provenance import Provenance
 from data_prep.storage.storage import create
@@ -54,24 +55,19 @@ class MadeMasks:
 def write_annotated(
     source: str, byte_ranges: Sequence[ByteRange], out: str, made: MadeMasks, mark: Mark
 ) -> npt.NDArray[np.float64]:
-    """Write the file `source` again, its annotations (in `byte_ranges`) with the masks made; returns each one's score,
-    NaN where no mask was made."""
-    buffer = map_file(source)
+    """Write the file `source` again, unpacked and in UTF-8, its annotations (in `byte_ranges`) with the masks made;
+    returns each one's score, NaN where no mask was made."""
+    buffer, written = map_file(source), AsWritten(source)
     scores = mark.scores(made.certainties)
     with create(out) as file:
         position = number = 0
         for byte_range in byte_ranges:
             for offset, item in read_items(buffer, byte_range):
                 if (segmentation := made.segmentation(number)) is not None:
-                    _copy(buffer, position, offset, file)
+                    file.writelines(written.pieces(position, offset))
                     position = offset + memoryview(item).nbytes
                     provenance = Provenance(MADE_BY, mark.model, mark.sha256, float(scores[number]))
-                    file.write(with_mask(bytes(item), segmentation, provenance))
+                    file.write(with_mask(bytes(item), segmentation, provenance, written.within(offset)))
                 number += 1
-        _copy(buffer, position, len(buffer), file)
+        file.writelines(written.pieces(position, len(buffer)))
     return scores
-
-
-def _copy(buffer: mmap, start: int, end: int, file: BinaryIO, piece: int = 1 << 20) -> None:
-    for position in range(start, end, piece):
-        file.write(buffer[position : min(position + piece, end)])

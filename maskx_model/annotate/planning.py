@@ -1,6 +1,7 @@
 """Which objects of which images are segmented: read the annotation files once, and cut the images into parts."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from maskx_model.artifacts.origin import Origin
 
 PART = 50
 """Images of a part: what a worker does at a time, and loses at most when it is killed."""
+_PACKED = re.compile(r"(?:\.json)?\.(?:gz|zip)$", re.IGNORECASE)
+"""The end of a packed file's name."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class Input:
 def read_source(option: str) -> list[Input]:
     """The files of a `--source` option (`NAME=coco:…` or `NAME=lvis:…`).
 
-    Raises ConfigError for Visual Genome's format, which has no masks, and as `parse_sources`; DataError for a file that
-    is not in COCO's format.
+    Raises ConfigError for Visual Genome's format, which has no masks, for two files that would come back under one
+    name, and as `parse_sources`; DataError for a file that is not in COCO's format.
     """
-    inputs = []
+    inputs: list[Input] = []
     for number, files in enumerate(parse_sources((option,))):
         if not isinstance(files, CocoFiles):
             raise ConfigError(
@@ -58,7 +61,13 @@ def read_source(option: str) -> list[Input]:
         image_files = ImageFiles()
         located = image_files.locate(listing.images).images
         images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]
-        inputs.append(Input(listing, files.annotations, files.label, images, _hash(located, image_files)))
+        name = _name_out(files.label)
+        if others := [other.uri for other in inputs if other.name == name]:
+            raise ConfigError(
+                f"--source {option}: {others[0]} and {files.annotations} would both come back as {name}; "
+                "move one of them away, or name one as ANNOTATIONS,IMAGES"
+            )
+        inputs.append(Input(listing, files.annotations, name, images, _hash(located, image_files)))
     return inputs
 
 
@@ -94,6 +103,11 @@ def make_plan(
     images = [listed[position] for position in used.tolist()]
     plan = Plan(made_from, tuple(files), tuple(cut(len(images), PART)), dict(outcomes), dict(unknown.most_common()))
     return plan, images, objects
+
+
+def _name_out(name: str) -> str:
+    """The name of the file that comes back, which is plain JSON: that of the given one without .gz or .zip."""
+    return _PACKED.sub(".json", name)
 
 
 def _hash(images: Sequence[SourceImage], files: ImageFiles) -> str:

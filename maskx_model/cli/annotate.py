@@ -17,7 +17,7 @@ class BoxesOptions:
 
     Attributes:
         source: `NAME=coco:ANNOTATIONS,IMAGES` or any other form that `maskx data prepare` takes, except vg. The files
-            come back completed, all else in them byte for byte.
+            come back completed, all else in them byte for byte; packed ones without .gz or .zip, all in UTF-8.
         dataset: A prepared dataset, on disk or in object storage. Its boxes and masks come back as a COCO-format file.
         split: The split of the dataset.
         source_name: The dataset's source whose boxes are segmented, by its name there.

@@ -60,7 +60,7 @@ def test_a_finished_run_is_not_made_twice_nor_overwritten_by_another(model: str,
     assert (tmp_path / "out/boxes.json").stat().st_mtime_ns == before
     with pytest.raises(ConfigError, match=r"holds a run that differs in replace, tolerance"):
         run(model, tmp_path / "out", source, tolerance=1.0, replace="all")
-    with pytest.raises(ConfigError, match=r"boxes\.json there is the file to annotate"):
+    with pytest.raises(ConfigError, match=r"boxes\.json is the file to annotate"):
         run(model, tmp_path, source)
 
 
