@@ -110,6 +110,14 @@ def decode_rgb(data: bytes, name: str, *, upright: bool = False, scale: float = 
         return _oriented(to_rgb(image), orientation, is_shown_when_loaded(image), upright)
 
 
+def decode_with_orientation(data: bytes, name: str) -> tuple[Pixels, int]:
+    """Decode a whole image as it is stored, as `decode_rgb` does, and give its orientation, 1 to 8: `turned` makes it
+    upright."""
+    with _open(data, name) as image:
+        orientation = load(image)
+        return _oriented(to_rgb(image), orientation, is_shown_when_loaded(image), upright=False), orientation
+
+
 def decode_luminance(data: bytes, name: str, least: int) -> Luminance:
     """Decode a whole image to luminance of at least `least` rows and columns, if it has as many.
 

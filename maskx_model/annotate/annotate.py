@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 import msgspec
 
 from data_prep.beam.engine import Engine
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import manifest_uri
 from data_prep.sources.layout import cached_sha256
 from data_prep.storage.errors import ConfigError
@@ -52,10 +53,10 @@ class AnnotateOptions:
     """What is annotated, and how.
 
     Either `source`, as `maskx data prepare` takes it, or `dataset` with `split` and `source_name`. `replace`: which
-    masks that stand there are made anew. `tolerance`: of polygons in pixels; None for run lengths. `calibrate`: a
-    prepared dataset with masks by which certainty becomes a score; None for the calibration that the model folder has,
-    or for certainty as it is. Raises ConfigError for options that do not go
-    together.
+    masks that stand there are made anew. `exif`: which images of `source` are read upright; a dataset's records say
+    that. `tolerance`: of polygons in pixels; None for run lengths. `calibrate`: a prepared dataset with masks by which
+    certainty becomes a score; None for the calibration that the model folder has, or for certainty as it is. Raises
+    ConfigError for options that do not go together.
     """
 
     model: str
@@ -65,6 +66,7 @@ class AnnotateOptions:
     split: str = "train"
     source_name: str | None = None
     replace: Replace = "none"
+    exif: ExifRule = "auto"
     tolerance: float | None = None
     calibrate: str | None = None
     engine: Engine = HERE
@@ -76,6 +78,8 @@ class AnnotateOptions:
             raise ConfigError("name what to annotate: either --source NAME=coco:BOXES.json,IMAGES or --dataset URI")
         if (self.dataset is None) != (self.source_name is None):
             raise ConfigError("--dataset and --source-name NAME go together: the source whose boxes are meant")
+        if self.dataset is not None and self.exif != "auto":
+            raise ConfigError("--exif: is for --source; a dataset's records say which of its images are upright")
         if self.tolerance is not None and not 0 <= self.tolerance < float("inf"):
             raise ConfigError(f"--tolerance {self.tolerance}: is a number of pixels, 0 or more")
         if self.engine.runner and self.model.startswith("models:/"):
@@ -95,7 +99,7 @@ def annotate(options: AnnotateOptions) -> Summary:
     with model_folder(options.model, options.tracking_uri) as named:
         folder = absolute(named)
         kept = read_kept_calibration(folder, model_hash(folder))
-        sources = [] if options.source is None else _source_inputs(options.source, out)
+        sources = [] if options.source is None else _source_inputs(options.source, options.exif, out)
         made_from = _origin(options, folder, kept, sources)
         if (finished := read_summary(out)) is not None:
             check_same_run(out, finished.made_from, made_from)
@@ -128,6 +132,7 @@ def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None, 
         "given": given,
         "images": ",".join(source.images_hash for source in sources),
         "replace": options.replace,
+        "exif": options.exif,
         "tolerance": options.tolerance,
         "calibrate": _calibrated_on(options, kept),
         "precision": options.compute.precision,
@@ -144,8 +149,8 @@ def _dataset_input(options: AnnotateOptions, out: str, begun: bool) -> Input:
     return read_dataset(str(options.dataset), options.split, str(options.source_name), out, begun)
 
 
-def _source_inputs(source: str, out: str) -> list[Input]:
-    inputs = read_source(source)
+def _source_inputs(source: str, exif: ExifRule, out: str) -> list[Input]:
+    inputs = read_source(source, exif)
     for given in inputs:
         there = posixpath.join(posixpath.dirname(f"{out}/{given.name}"), posixpath.basename(given.uri))
         if absolute(there) == absolute(given.uri):
@@ -180,11 +185,12 @@ def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter
             made = MadeMasks(file.annotations, _masks_of(out, plan, number), scratch)
             scores = write_annotated(given.uri, given.listing.byte_ranges, f"{out}/{file.name}", made, mark)
             shown.add(number, scores, made)
-    outcomes, problems = Counter(plan.outcomes), []
+    outcomes, problems, left_as_stored = Counter(plan.outcomes), [], 0
     for part in range(len(plan.parts)):
         result = read_part(out, part)
         outcomes += Counter(result.outcomes)
         problems += result.problems
+        left_as_stored += result.exif_orientation
     summary = Summary(
         made_from=plan.made_from,
         model=mark.model,
@@ -194,6 +200,7 @@ def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter
         problems=problems,
         mean_score=shown.mean_score,
         calibration=mark.calibration,
+        exif_orientation=left_as_stored,
     )
     write_page(f"{out}/page.html", summary, shown)
     write_summary(out, summary)

@@ -58,7 +58,14 @@ def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> In
     listing = list_coco(CocoFiles(source, split, work_folder(out), boxes, "images"), 0)
     folder = absolute(data.uri)
     images = [
-        BoxedImage(f"{folder}/{row.shard}", row.width, row.height, row.image_offset, row.image_length, upright)
+        BoxedImage(
+            f"{folder}/{row.shard}",
+            row.width,
+            row.height,
+            row.image_offset,
+            row.image_length,
+            "apply" if upright else "ignore",
+        )
         for row, upright in zip(rows, _are_upright(boxes), strict=True)
     ]
     return Input(listing, boxes, name, images)

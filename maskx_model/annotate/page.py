@@ -13,12 +13,13 @@ from data_prep.format.records import Rle
 from data_prep.format.rle import decode_mask, encode_bitmap, encode_polygons
 from data_prep.pages.drawing import Shape, draw
 from data_prep.pages.html import jpeg_uri, page_environment
+from data_prep.sources.reasons import NOTED
 from data_prep.storage.storage import write
 from maskx_model.annotate.join import MadeMasks
 from maskx_model.annotate.outcomes import OUTCOMES
 from maskx_model.annotate.pixels import read_pixels
 from maskx_model.annotate.segment import clipped
-from maskx_model.annotate.summary import Summary
+from maskx_model.annotate.summary import EXIF_ORIENTATION, Summary
 from maskx_model.annotate.work import BoxedImage, Objects
 from maskx_model.inference.segmenter import Segmenter
 
@@ -90,7 +91,7 @@ class Shown:
     def picture(self, example: Example) -> dict[str, Any]:
         """The example's box and mask drawn on the part of its image around them."""
         thing = self.objects[example.row]
-        pixels = read_pixels(self.images[thing["image"]])
+        pixels = read_pixels(self.images[thing["image"]]).pixels
         height, width = pixels.shape[:2]
         (box,), _ = clipped(thing["box"][None], width, height)
         margin = MARGIN * max(box[2] - box[0], box[3] - box[1])
@@ -114,6 +115,7 @@ def write_page(uri: str, summary: Summary, shown: Shown) -> None:
     template = page_environment("maskx_model.annotate").get_template("annotated.html.j2")
     page = template.render(
         summary=summary,
+        exif_orientation=NOTED[EXIF_ORIENTATION],
         outcomes=[(OUTCOMES[name], number) for name, number in summary.outcomes.items()],
         classes=shown.classes(),
         groups=[

@@ -1,14 +1,17 @@
 """Which objects of which images are segmented: read the annotation files once, and cut the images into parts."""
 
+import dataclasses
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from data_prep.beam.part_files import cut
+from data_prep.format.exif_rule import ExifRule
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.plan.image_files import ImageFiles
 from data_prep.sources.box_counts import BoxCounts
@@ -43,8 +46,8 @@ class Input:
     images_hash: str = ""
 
 
-def read_source(option: str) -> list[Input]:
-    """The files of a `--source` option (`NAME=coco:…` or `NAME=lvis:…`).
+def read_source(option: str, exif: ExifRule = "auto") -> list[Input]:
+    """The files of a `--source` option (`NAME=coco:…` or `NAME=lvis:…`); `exif`: which images are read upright.
 
     Raises ConfigError for Visual Genome's format, which has no masks, for two files that would come back under one
     name, and as `parse_sources`; DataError for a file that is not in COCO's format.
@@ -60,7 +63,9 @@ def read_source(option: str) -> list[Input]:
         listing = (list_coco if files.kind == "coco" else list_lvis)(files, number)
         image_files = ImageFiles()
         located = image_files.locate(listing.images).images
-        images = [BoxedImage(_whole(i.path), i.width, i.height) for i in located]
+        images = [BoxedImage(_whole(i.path), i.width, i.height, exif=exif) for i in located]
+        if exif == "apply":
+            listing = _either_way(listing)
         name = _name_out(files.label)
         if others := [other.uri for other in inputs if other.name == name]:
             raise ConfigError(
@@ -103,6 +108,17 @@ def make_plan(
     images = [listed[position] for position in used.tolist()]
     plan = Plan(made_from, tuple(files), tuple(cut(len(images), PART)), dict(outcomes), dict(unknown.most_common()))
     return plan, images, objects
+
+
+def _either_way(listing: CocoListing) -> CocoListing:
+    """The listing with images as squares of their longer side: the sizes may be the stored images', and the boxes the
+    upright ones'."""
+    images = [
+        msgspec.structs.replace(image, width=side, height=side)
+        for image in listing.images
+        for side in [max(image.width, image.height)]
+    ]
+    return dataclasses.replace(listing, images=images)
 
 
 def _name_out(name: str) -> str:

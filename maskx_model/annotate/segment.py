@@ -17,7 +17,7 @@ from data_prep.storage.errors import DataError
 from data_prep.storage.storage import write
 from maskx_model.annotate.calibration import certainty
 from maskx_model.annotate.outcomes import EMPTY, NO_BOX, NO_IMAGE, SEGMENTED
-from maskx_model.annotate.pixels import Pixels, read_pixels
+from maskx_model.annotate.pixels import Pixels, ReadImage, read_pixels
 from maskx_model.annotate.polygons import mask_polygons
 from maskx_model.annotate.work import (
     BoxedImage,
@@ -65,16 +65,17 @@ class SegmentPart:
         start, end = plan.parts[part]
         own = objects[np.searchsorted(objects["image"], start) : np.searchsorted(objects["image"], end)]
         by_image = np.split(own, np.searchsorted(own["image"], np.arange(start + 1, end)))
-        result = PartResult([], Counter(), [])
+        result, left_as_stored = PartResult([], Counter(), []), 0
         segmenter = _loaded(self.model, self.model_hash, self.compute)
-        for pixels, boxed in zip(_read_ahead(images[start:end]), by_image, strict=True):
-            if isinstance(pixels, str):
-                result.problems.append(pixels)
+        for image, boxed in zip(_read_ahead(images[start:end]), by_image, strict=True):
+            if isinstance(image, str):
+                result.problems.append(image)
                 result.outcomes[NO_IMAGE] = result.outcomes.get(NO_IMAGE, 0) + len(boxed)
             else:
-                self._segment(segmenter, pixels, boxed, result)
+                left_as_stored += image.left_as_stored
+                self._segment(segmenter, image.pixels, boxed, result)
             done(1)
-        kept = msgspec.structs.replace(result, problems=result.problems[:PROBLEMS])
+        kept = msgspec.structs.replace(result, problems=result.problems[:PROBLEMS], exif_orientation=left_as_stored)
         write(part_files(self.out).uri(part), msgspec.json.encode(kept))
 
     def _segment(self, segmenter: Segmenter, pixels: Pixels, boxed: Objects, result: PartResult) -> None:
@@ -108,19 +109,19 @@ def clipped(
     return corners, (corners[:, 0] < corners[:, 2]) & (corners[:, 1] < corners[:, 3])
 
 
-def _read_ahead(images: list[BoxedImage]) -> Iterator[Pixels | str]:
-    """Each image's pixels, or why it has none; a few are read by threads before they are asked for."""
-    waiting: deque[Future[Pixels | str]] = deque()
+def _read_ahead(images: list[BoxedImage]) -> Iterator[ReadImage | str]:
+    """Each image, or why it cannot be used; a few are read by threads before they are asked for."""
+    waiting: deque[Future[ReadImage | str]] = deque()
     with ThreadPoolExecutor(AHEAD) as threads:
         for image in images:
-            waiting.append(threads.submit(_pixels, image))
+            waiting.append(threads.submit(_read, image))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _pixels(image: BoxedImage) -> Pixels | str:
+def _read(image: BoxedImage) -> ReadImage | str:
     try:
         return read_pixels(image)
     except DataError as error:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from data_prep.sources.reasons import NOTED
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import exists, read, write
 from maskx_model.annotate.calibration import Calibration
@@ -10,13 +11,16 @@ from maskx_model.artifacts.origin import Origin
 
 NAMED = 5
 """So many classes and images are named where people read."""
+EXIF_ORIENTATION = "exif_orientation"
+"""The code of `NOTED` for images that the rule `auto` left as they are stored."""
 
 
 class Summary(msgspec.Struct, frozen=True):
     """`files`: each file written, with its number of annotations. `outcomes`: what became of them (`OUTCOMES`; the
     numbers add up). `unknown_classes`: annotations of each class that the model does not know, the most frequent
     first. `problems`: images that cannot be used, some of each part. `mean_score`: of the masks made, None without any.
-    `calibration`: None where a mask's score is its certainty."""
+    `calibration`: None where a mask's score is its certainty. `exif_orientation`: images with an EXIF orientation that
+    the rule `auto` left as they are stored."""
 
     made_from: Origin
     model: str
@@ -26,6 +30,7 @@ class Summary(msgspec.Struct, frozen=True):
     problems: list[str]
     mean_score: float | None
     calibration: Calibration | None
+    exif_orientation: int = 0
 
 
 def summary_uri(out: str) -> str:
@@ -57,6 +62,8 @@ def describe(summary: Summary, out: str) -> str:
     if summary.mean_score is not None:
         what = "foretold IoU" if summary.calibration else "certainty, not calibrated: see --calibrate"
         lines.append(f"mean score of the masks made: {summary.mean_score:.2f} ({what})")
+    if summary.exif_orientation:
+        lines.append(f"{summary.exif_orientation:,} {NOTED[EXIF_ORIENTATION]}")
     lines += [f"  {problem}" for problem in summary.problems[:NAMED]]
     if len(summary.problems) > NAMED:
         lines.append(f"  and more; {summary_uri(out)} names {len(summary.problems)}")

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.beam.part_files import PartFiles
+from data_prep.format.exif_rule import ExifRule
 from data_prep.storage.errors import DataError
 from data_prep.storage.own_files import read_own
 from data_prep.storage.storage import exists, info, read, write
@@ -21,15 +22,15 @@ Objects = npt.NDArray[np.void]
 
 class BoxedImage(msgspec.Struct, frozen=True, array_like=True):
     """An image with objects to segment: the file that holds it and, where that holds more, its bytes there (a length of
-    -1: all). `width` and `height` as listed, in pixels; 0 where nothing is listed. `upright` says that the boxes belong
-    to the image as its EXIF data turn it; else the listed size tells."""
+    -1: all). `width` and `height` as listed, in pixels; 0 where nothing is listed. `exif`: whether the boxes belong to
+    the image as its EXIF data turn it; with `auto`, the listed size tells."""
 
     uri: str
     width: int
     height: int
     offset: int = 0
     length: int = -1
-    upright: bool = False
+    exif: ExifRule = "auto"
 
 
 class AnnotatedFile(msgspec.Struct, frozen=True):
@@ -62,11 +63,13 @@ class MadeMask(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PartResult(msgspec.Struct, frozen=True):
-    """What became of the objects of a part; `problems` names images that cannot be used."""
+    """What became of the objects of a part; `problems` names images that cannot be used; `exif_orientation` is
+    the number of images with an EXIF orientation that the rule `auto` left as they are stored."""
 
     masks: list[MadeMask]
     outcomes: dict[str, int]
     problems: list[str]
+    exif_orientation: int = 0
 
 
 def work_folder(out: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from data_prep.arguments import Grouped, Uri, optional
+from data_prep.format.exif_rule import ExifRule
 from data_prep.storage.errors import ConfigError
 from maskx_model.cli.arguments import EngineOptions, TrackingUri
 from maskx_model.cli.model_options import InferenceComputeOptions
@@ -23,6 +24,9 @@ class BoxesOptions:
         source_name: The dataset's source whose boxes are segmented, by its name there.
         replace: Which masks that are there are made anew: `none`; `made`, those that a model made, as their provenance
             says; `all`, people's too.
+        exif: Which of the source's images are read upright, as their EXIF orientation says. `auto`: those whose listed
+            width and height fit only the upright image; `apply`: all, because the boxes were drawn on upright images;
+            `ignore`: none.
     """
 
     source: Annotated[str | None, optional("NAME=KIND:PATH", "a dataset")] = None
@@ -30,6 +34,7 @@ class BoxesOptions:
     split: Annotated[str, arg(metavar="NAME")] = "train"
     source_name: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(required with --dataset)")] = None
     replace: Literal["none", "made", "all"] = "none"
+    exif: ExifRule = "auto"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ def annotate(
         split=boxes.split,
         source_name=boxes.source_name,
         replace=boxes.replace,
+        exif=boxes.exif,
         tolerance=masks.pixels,
         calibrate=masks.calibrate,
         engine=engine.engine,

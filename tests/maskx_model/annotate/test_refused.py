@@ -18,6 +18,7 @@ from tests.maskx_model.synthetic_dataset import write_model
     [
         ({}, "name what to annotate"),
         ({"source": "a=coco:b,c", "dataset": "d", "source_name": "coco"}, "name what to annotate"),
+        ({"dataset": "d", "source_name": "coco", "exif": "apply"}, "--exif: is for --source"),
         ({"dataset": "d"}, "--source-name NAME go together"),
         ({"source": "a=coco:b,c", "tolerance": -1.0}, "--tolerance -1.0"),
         ({"source": "a=coco:/b,c", "engine": Engine("FlinkRunner")}, "as a whole path"),
