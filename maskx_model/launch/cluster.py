@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from data_prep.storage.errors import ConfigError, MaskxError
 from maskx_model.launch.machines import Machines
-from maskx_model.launch.runtime import BASE, NODE, STEP, runtime_for, the
+from maskx_model.launch.runtime import BASE, LABEL, NODE, STEP, runtime_for, the
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ POLL = 5.0
 """Seconds between two looks at a TrainJob."""
 PATIENCE = 600.0
 """Seconds for which the API server may be away; an upgrade of it takes minutes."""
+ANSWER = (10.0, 60.0)
+"""Seconds to connect, and to wait for an answer. The client takes no single float: it ignores one."""
+DELETION = 900.0
+"""Seconds for the pods of a deleted TrainJob to end: they have a grace period, and a lost node is noticed late."""
 SILENCE = (10.0, 300.0)
 """Seconds to connect, and without a line, after which a log is asked for anew: the connection may be dead."""
 
@@ -62,10 +66,11 @@ class Cluster:
         from kubeflow.trainer.options import Name, TrainerCommand
 
         pod = self._core.api_client.sanitize_for_serialization(
-            self._core.read_namespaced_pod(os.environ[POD], self._namespace)
+            self._core.read_namespaced_pod(os.environ[POD], self._namespace, _request_timeout=ANSWER)
         )
         runtime = runtime_for(name, base_runtime(self._objects), pod, machines)
-        self._objects.create_namespaced_custom_object(GROUP, VERSION, self._namespace, RUNTIMES, runtime)
+        where = (GROUP, VERSION, self._namespace, RUNTIMES)
+        self._objects.create_namespaced_custom_object(*where, runtime, _request_timeout=ANSWER)
         image = the(STEP, pod["spec"]["containers"])["image"]
         trainer = CustomTrainerContainer(image=image, num_nodes=int(machines.nodes))
         try:
@@ -103,35 +108,47 @@ class Cluster:
             self._delete(plural, name)
 
     def wait_until_deleted(self, name: str) -> None:
-        """Return when TrainJob and runtime, which are deleted, are gone."""
+        """Return when TrainJob and runtime, which are deleted, are gone.
+
+        Raises MaskxError where they are still there after DELETION seconds.
+        """
+        give_up = time.monotonic() + DELETION
         while self._get(JOBS, name) or self._get(RUNTIMES, name):
+            if time.monotonic() > give_up:
+                pods = f"pods -l {LABEL}={name} -n {self._namespace}"
+                raise MaskxError(
+                    f"TrainJob {name}: deleted, and not gone after {DELETION:.0f} seconds; see why its pods do not end "
+                    f"(kubectl get {pods}), and if their node is lost, kubectl delete {pods} --force"
+                )
             time.sleep(POLL)
 
     def _get(self, plural: str, name: str) -> dict[str, Any] | None:
         get = self._objects.get_namespaced_custom_object
-        return _found(lambda: _patiently(lambda: get(GROUP, VERSION, self._namespace, plural, name)))
+        where = (GROUP, VERSION, self._namespace, plural, name)
+        return _found(lambda: _patiently(lambda: get(*where, _request_timeout=ANSWER)))
 
     def _delete(self, plural: str, name: str) -> None:
         delete = self._objects.delete_namespaced_custom_object
         where = (GROUP, VERSION, self._namespace, plural, name)
-        _found(lambda: _patiently(lambda: delete(*where, propagation_policy="Foreground")))
+        _found(lambda: _patiently(lambda: delete(*where, propagation_policy="Foreground", _request_timeout=ANSWER)))
 
 
 @contextmanager
 def refusals_told(name: str) -> Iterator[None]:
-    """What the API server refuses becomes a MaskxError with the server's sentence."""
+    """What the API server refuses becomes a MaskxError with the server's sentence; so does its silence."""
     from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except ApiException as error:
+    except (ApiException, HTTPError) as error:
         raise MaskxError(f"TrainJob {name}: {reason_of(error)}") from error
 
 
 def base_runtime(objects: Any) -> dict[str, Any]:
     """The cluster's runtime for torch; `objects`: Kubernetes' API of custom objects. Raises ConfigError without one."""
     get = objects.get_cluster_custom_object
-    found = _found(lambda: get(GROUP, VERSION, "clustertrainingruntimes", BASE, _request_timeout=SILENCE[0]))
+    found = _found(lambda: get(GROUP, VERSION, "clustertrainingruntimes", BASE, _request_timeout=ANSWER))
     if found is None:
         raise ConfigError(
             f"several nodes: the cluster has no runtime {BASE}; install Kubeflow Trainer with its runtimes "

@@ -4,6 +4,7 @@ The runtime and the objects look as those of Kubernetes 1.34 and Kubeflow Traine
 pods write, and how the TrainJob ends.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,8 @@ class SmallCluster:
 
     `logs`: node → what its pod writes. `ends`: after how many looks at the TrainJob it ends, and in which condition.
     `restarts`: from which of these looks on its pods are new ones. `refusal`: why a TrainJob is refused; empty if it is
-    not. `has_trainer`: whether Kubeflow Trainer is installed.
+    not. `has_trainer`: whether Kubeflow Trainer is installed. `silent`: the method and path of what is not answered for
+    seconds. `pods_stay`: whether pods of deleted TrainJobs never end, as on a lost node.
     """
 
     def __init__(self) -> None:
@@ -111,10 +113,14 @@ class SmallCluster:
         self.restarts = 99
         self.refusal = ""
         self.has_trainer = True
+        self.silent: tuple[str, str] | None = None
+        self.pods_stay = False
         self._looks = 0
 
     def __call__(self, asked: Asked) -> Answer:
         path, _, query = asked.path.partition("?")
+        if (asked.method, path) == self.silent:
+            time.sleep(5)
         fixed = {f"{PODS}/step": STEP}
         if self.has_trainer:
             fixed[f"{TRAINER}/clustertrainingruntimes/torch-distributed"] = BASE
@@ -140,6 +146,9 @@ class SmallCluster:
     def _object(self, method: str, path: str) -> Answer:
         if path not in self.objects:
             return MISSING
+        if method == "DELETE" and self.pods_stay:
+            self.objects[path]["metadata"]["deletionTimestamp"] = "2026-11-28T18:02:00Z"
+            return 200, self.objects[path]
         if method == "DELETE":
             return 200, self.objects.pop(path)
         if path.startswith(JOBS):

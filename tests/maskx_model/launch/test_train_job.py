@@ -17,13 +17,23 @@ from maskx_model.launch.runtime import FRAMEWORK
 from maskx_model.launch.train_job import job_name
 from maskx_model.launch.training import StageTraining
 from maskx_model.training.termination import TerminatedError
-from tests.maskx_model.launch.small_cluster import BASE, IDENTITY, JOBS, RUNTIMES, SmallCluster, small_cluster
+from tests.maskx_model.launch.small_cluster import (
+    BASE,
+    IDENTITY,
+    JOBS,
+    PODS,
+    RUNTIMES,
+    TRAINER,
+    SmallCluster,
+    small_cluster,
+)
 from tests.recording_server import Answer, Recorder
 
 TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 MACHINES = Machines("2", "nvidia.com/gpu", "4", {"pool": "gpu"}, (TAINT,), "8", "64Gi")
 TRAINING = StageTraining("stage1", "/data/dataset", "/data/run/detector", "/data/run/config.yaml")
 NAME = job_name(TRAINING)
+HAS_FAILED = {"type": "Failed", "status": "True", "reason": "JobsFailed", "message": ""}
 
 
 @pytest.fixture
@@ -121,12 +131,43 @@ def test_a_step_that_is_tried_again_follows_the_train_job_that_runs(asked: Recor
 
 
 def test_one_that_has_failed_makes_way_for_another(asked: Recorder, cluster: SmallCluster) -> None:
-    made_before(cluster, {"type": "Failed", "status": "True", "reason": "JobsFailed", "message": ""})
+    made_before(cluster, HAS_FAILED)
     launch(TRAINING, MACHINES)
     changes = [(each.method, each.path.partition("?")[0]) for each in asked.asked if each.method != "GET"]
     job, runtime = f"{JOBS}/{NAME}", f"{RUNTIMES}/{NAME}"
     deleted = [("DELETE", job), ("DELETE", runtime)]
     assert changes == [*deleted, ("POST", RUNTIMES), ("POST", JOBS), *deleted]
+
+
+def test_pods_that_do_not_end_are_not_waited_for_for_good(
+    asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskx_model.launch.cluster.DELETION", 0.1)
+    made_before(cluster, HAS_FAILED)
+    cluster.pods_stay = True
+    pods = f"pods -l maskx/train-job={NAME} -n default"
+    with pytest.raises(MaskxError, match=rf"not gone after .*kubectl get {pods}\).*kubectl delete {pods} --force"):
+        launch(TRAINING, MACHINES)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        ("GET", f"{JOBS}/{NAME}"),
+        ("DELETE", f"{JOBS}/{NAME}"),
+        ("GET", f"{PODS}/step"),
+        ("GET", f"{TRAINER}/clustertrainingruntimes/torch-distributed"),
+        ("POST", RUNTIMES),
+    ],
+)
+def test_an_api_server_that_does_not_answer_is_given_up(
+    asked: Recorder, cluster: SmallCluster, silent: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskx_model.launch.cluster.ANSWER", (1.0, 0.2))
+    monkeypatch.setattr("maskx_model.launch.cluster.PATIENCE", 0.0)
+    cluster.silent = silent
+    with pytest.raises(MaskxError, match=f"TrainJob {NAME}: .*timed out"):
+        launch(TRAINING, MACHINES)
 
 
 def test_sigterm_deletes_it(asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch) -> None:
