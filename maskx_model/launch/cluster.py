@@ -55,6 +55,19 @@ class Cluster:
         """The TrainJob as the API has it; None if there is none."""
         return self._get(JOBS, name)
 
+    def check_job(self, job: dict[str, Any], machines: Machines, command: list[str]) -> None:
+        """Raises MaskxError if the TrainJob runs another command, another image or another number of nodes."""
+        image = the(STEP, self._step()["spec"]["containers"])["image"]
+        wanted = {"command": command, "image": image, "numNodes": int(machines.nodes)}
+        trainer = job["spec"]["trainer"]
+        if other := [field for field, value in wanted.items() if trainer.get(field) != value]:
+            name = job["metadata"]["name"]
+            raise MaskxError(
+                f"TrainJob {name} trains into this folder already, with another {', '.join(other)}; wait for its end, "
+                f"delete it (kubectl delete trainjob,trainingruntime {name} -n {self._namespace}), "
+                "or train into another folder"
+            )
+
     def create(self, name: str, machines: Machines, command: list[str]) -> None:
         """Create the TrainJob with its runtime.
 
@@ -65,9 +78,7 @@ class Cluster:
         from kubeflow.trainer import CustomTrainerContainer
         from kubeflow.trainer.options import Name, TrainerCommand
 
-        pod = self._core.api_client.sanitize_for_serialization(
-            self._core.read_namespaced_pod(os.environ[POD], self._namespace, _request_timeout=ANSWER)
-        )
+        pod = self._step()
         runtime = runtime_for(name, base_runtime(self._objects), pod, machines)
         where = (GROUP, VERSION, self._namespace, RUNTIMES)
         self._objects.create_namespaced_custom_object(*where, runtime, _request_timeout=ANSWER)
@@ -121,6 +132,13 @@ class Cluster:
                     f"(kubectl get {pods}), and if their node is lost, kubectl delete {pods} --force"
                 )
             time.sleep(POLL)
+
+    def _step(self) -> dict[str, Any]:
+        """This step's pod as the API has it."""
+        read = self._core.read_namespaced_pod
+        pod = _patiently(lambda: read(os.environ[POD], self._namespace, _request_timeout=ANSWER))
+        found: dict[str, Any] = self._core.api_client.sanitize_for_serialization(pod)
+        return found
 
     def _get(self, plural: str, name: str) -> dict[str, Any] | None:
         get = self._objects.get_namespaced_custom_object

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from data_prep.storage.errors import MaskxError
+from data_prep.storage.errors import CheckpointError, MaskxError
 from data_prep.storage.storage import absolute
 from maskx_model.artifacts.model_folder import holds_model
 from maskx_model.launch.cluster import POLL, Cluster, refusals_told
@@ -34,15 +34,22 @@ def train_on_nodes(training: StageTraining, machines: Machines) -> None:
 
     Raises:
         TerminatedError: after SIGTERM; the TrainJob is deleted, and its ranks save.
-        MaskxError: the TrainJob has failed, or the cluster refuses it; names the reason.
+        MaskxError: the TrainJob has failed, the cluster refuses it, or one of another training runs; names the reason.
+        CheckpointError: the folder holds a model of other inputs, or none although the TrainJob is complete.
         ConfigError: there is no cluster, or it has no Kubeflow Trainer.
     """
     cluster, name = Cluster(), job_name(training)
+    is_there = _is_there(training)
     with refusals_told(name):
-        problem = "" if _is_there(training) else _watched(cluster, name, training, machines)
+        problem = "" if is_there else _watched(cluster, name, training, machines)
         cluster.delete(name)
     if problem:
         raise MaskxError(problem)
+    if not is_there and not _is_there(training):
+        raise CheckpointError(
+            f"{training.out}: no finished model, although TrainJob {name} is complete; choose a folder that this step "
+            "and pods on other nodes see alike, such as one in object storage"
+        )
 
 
 def job_name(training: StageTraining) -> str:
@@ -71,14 +78,19 @@ def _watched(cluster: Cluster, name: str, training: StageTraining, machines: Mac
 
 
 def _start(cluster: Cluster, name: str, training: StageTraining, machines: Machines) -> None:
-    """Create the TrainJob, unless it runs; one that has ended, or is being deleted, makes way first."""
+    """Create the TrainJob, unless it runs; one that has ended, or is being deleted, makes way first.
+
+    Raises MaskxError if the one that runs is of another training.
+    """
+    command = [sys.executable, "-m", "maskx_model.launch.ranks", training.to_json()]
     job = cluster.job(name)
     if job is not None and not _ended(job) and "deletionTimestamp" not in job["metadata"]:
+        cluster.check_job(job, machines, command)
         logger.info("TrainJob %s runs already; this step follows it", name)
         return
     cluster.delete(name)
     cluster.wait_until_deleted(name)
-    cluster.create(name, machines, [sys.executable, "-m", "maskx_model.launch.ranks", training.to_json()])
+    cluster.create(name, machines, command)
     logger.info("TrainJob %s: %s nodes with %d ranks each", name, machines.nodes, machines.ranks_of_a_node)
 
 

@@ -3,52 +3,21 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_prep.storage.errors import ConfigError, MaskxError
 from maskx_model.launch.launch import launch
-from maskx_model.launch.machines import Machines
-from maskx_model.launch.runtime import FRAMEWORK
 from maskx_model.launch.train_job import job_name
 from maskx_model.launch.training import StageTraining
 from maskx_model.training.termination import TerminatedError
-from tests.maskx_model.launch.small_cluster import (
-    BASE,
-    IDENTITY,
-    JOBS,
-    PODS,
-    RUNTIMES,
-    TRAINER,
-    SmallCluster,
-    small_cluster,
-)
+from tests.maskx_model.launch.small_cluster import IDENTITY, IMAGE, JOBS, PODS, RUNTIMES, TRAINER, SmallCluster
+from tests.maskx_model.launch.small_training import MACHINES, TAINT, made_before
 from tests.recording_server import Answer, Recorder
 
-TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-MACHINES = Machines("2", "nvidia.com/gpu", "4", {"pool": "gpu"}, (TAINT,), "8", "64Gi")
-TRAINING = StageTraining("stage1", "/data/dataset", "/data/run/detector", "/data/run/config.yaml")
-NAME = job_name(TRAINING)
 HAS_FAILED = {"type": "Failed", "status": "True", "reason": "JobsFailed", "message": ""}
-
-
-@pytest.fixture
-def cluster() -> SmallCluster:
-    return SmallCluster()
-
-
-@pytest.fixture
-def asked(cluster: SmallCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    for module in ("cluster", "train_job"):
-        monkeypatch.setattr(f"maskx_model.launch.{module}.POLL", 0.01)
-    with small_cluster(cluster, tmp_path) as (server, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 def posted(server: Recorder, path: str) -> dict[str, Any]:
@@ -57,19 +26,21 @@ def posted(server: Recorder, path: str) -> dict[str, Any]:
     return content
 
 
-def test_the_train_job_runs_our_ranks_on_so_many_nodes(asked: Recorder) -> None:
-    launch(TRAINING, MACHINES)
+def test_the_train_job_runs_our_ranks_on_so_many_nodes(asked: Recorder, training: StageTraining) -> None:
+    launch(training, MACHINES)
     job = posted(asked, JOBS)
-    assert job["metadata"]["name"] == NAME
-    assert job["spec"]["runtimeRef"] == {"kind": "TrainingRuntime", "name": NAME}
+    assert job["metadata"]["name"] == job_name(training)
+    assert job["spec"]["runtimeRef"] == {"kind": "TrainingRuntime", "name": job_name(training)}
     trainer = job["spec"]["trainer"]
     assert trainer["numNodes"] == 2
-    assert trainer["image"] == "registry.example/maskx@sha256:0"
-    assert trainer["command"][1:] == ["-m", "maskx_model.launch.ranks", TRAINING.to_json()]
+    assert trainer["image"] == IMAGE
+    assert trainer["command"][1:] == ["-m", "maskx_model.launch.ranks", training.to_json()]
 
 
-def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(asked: Recorder) -> None:
-    launch(TRAINING, MACHINES)
+def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(
+    asked: Recorder, training: StageTraining
+) -> None:
+    launch(training, MACHINES)
     runtime = posted(asked, RUNTIMES)
     assert runtime["spec"]["mlPolicy"] == {"numNodes": 1, "torch": {"numProcPerNode": 4}}
     (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
@@ -88,8 +59,10 @@ def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(asked:
     assert container["resources"] == {"requests": {"cpu": "8", **limits}, "limits": limits}
 
 
-def test_its_pods_keep_the_token_of_a_cloud_role_but_not_that_of_kubernetes_api(asked: Recorder) -> None:
-    launch(TRAINING, MACHINES)
+def test_its_pods_keep_the_token_of_a_cloud_role_but_not_that_of_kubernetes_api(
+    asked: Recorder, training: StageTraining
+) -> None:
+    launch(training, MACHINES)
     (job,) = posted(asked, RUNTIMES)["spec"]["template"]["spec"]["replicatedJobs"]
     pod = job["template"]["spec"]["template"]["spec"]
     assert [each["name"] for each in pod["volumes"]] == ["maskx", "shared-memory", "aws-iam-token"]
@@ -97,8 +70,8 @@ def test_its_pods_keep_the_token_of_a_cloud_role_but_not_that_of_kubernetes_api(
     assert [each["mountPath"] for each in container["volumeMounts"]] == ["/data", "/dev/shm", IDENTITY]
 
 
-def test_accelerators_that_the_sdk_does_not_know_are_requested_too(asked: Recorder) -> None:
-    launch(TRAINING, replace(MACHINES, kind="amd.com/gpu"))
+def test_accelerators_that_the_sdk_does_not_know_are_requested_too(asked: Recorder, training: StageTraining) -> None:
+    launch(training, replace(MACHINES, kind="amd.com/gpu"))
     assert posted(asked, JOBS)["spec"]["trainer"]["numNodes"] == 2
     (job,) = posted(asked, RUNTIMES)["spec"]["template"]["spec"]["replicatedJobs"]
     (container,) = job["template"]["spec"]["template"]["spec"]["containers"]
@@ -107,70 +80,71 @@ def test_accelerators_that_the_sdk_does_not_know_are_requested_too(asked: Record
 
 
 def test_the_step_shows_the_first_nodes_log_once_and_leaves_nothing(
-    asked: Recorder, cluster: SmallCluster, capsys: pytest.CaptureFixture[str]
+    asked: Recorder, cluster: SmallCluster, capsys: pytest.CaptureFixture[str], training: StageTraining
 ) -> None:
-    launch(TRAINING, MACHINES)
+    launch(training, MACHINES)
     assert capsys.readouterr().err.splitlines() == ["rank 0 begins", "rank 0 is done"]
     assert cluster.objects == {}
 
 
-def made_before(cluster: SmallCluster, *conditions: dict[str, str]) -> None:
-    """The TrainJob of an earlier try of the step."""
-    metadata = {"name": NAME, "namespace": "default", "creationTimestamp": "2026-11-28T17:00:00Z"}
-    runtime = {**BASE, "kind": "TrainingRuntime", "metadata": {"name": NAME, "labels": {FRAMEWORK: "torch"}}}
-    spec = {"runtimeRef": {"kind": "TrainingRuntime", "name": NAME}, "trainer": {"numNodes": 2}}
-    cluster.objects[f"{RUNTIMES}/{NAME}"] = runtime
-    cluster.objects[f"{JOBS}/{NAME}"] = {"metadata": metadata, "spec": spec, "status": {"conditions": [*conditions]}}
-
-
-def test_a_step_that_is_tried_again_follows_the_train_job_that_runs(asked: Recorder, cluster: SmallCluster) -> None:
-    made_before(cluster)
-    launch(TRAINING, MACHINES)
+def test_a_step_that_is_tried_again_follows_the_train_job_that_runs(
+    asked: Recorder, cluster: SmallCluster, training: StageTraining
+) -> None:
+    made_before(cluster, training)
+    launch(training, MACHINES)
     assert {each.method for each in asked.asked} == {"GET", "DELETE"}
     assert cluster.objects == {}
 
 
-def test_one_that_has_failed_makes_way_for_another(asked: Recorder, cluster: SmallCluster) -> None:
-    made_before(cluster, HAS_FAILED)
-    launch(TRAINING, MACHINES)
+def test_one_that_has_failed_makes_way_for_another(
+    asked: Recorder, cluster: SmallCluster, training: StageTraining
+) -> None:
+    made_before(cluster, training, HAS_FAILED)
+    launch(training, MACHINES)
     changes = [(each.method, each.path.partition("?")[0]) for each in asked.asked if each.method != "GET"]
-    job, runtime = f"{JOBS}/{NAME}", f"{RUNTIMES}/{NAME}"
+    job, runtime = f"{JOBS}/{job_name(training)}", f"{RUNTIMES}/{job_name(training)}"
     deleted = [("DELETE", job), ("DELETE", runtime)]
     assert changes == [*deleted, ("POST", RUNTIMES), ("POST", JOBS), *deleted]
 
 
 def test_pods_that_do_not_end_are_not_waited_for_for_good(
-    asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch
+    asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch, training: StageTraining
 ) -> None:
     monkeypatch.setattr("maskx_model.launch.cluster.DELETION", 0.1)
-    made_before(cluster, HAS_FAILED)
+    made_before(cluster, training, HAS_FAILED)
     cluster.pods_stay = True
-    pods = f"pods -l maskx/train-job={NAME} -n default"
+    pods = f"pods -l maskx/train-job={job_name(training)} -n default"
     with pytest.raises(MaskxError, match=rf"not gone after .*kubectl get {pods}\).*kubectl delete {pods} --force"):
-        launch(TRAINING, MACHINES)
+        launch(training, MACHINES)
 
 
 @pytest.mark.parametrize(
     "silent",
     [
-        ("GET", f"{JOBS}/{NAME}"),
-        ("DELETE", f"{JOBS}/{NAME}"),
+        ("GET", f"{JOBS}/"),
+        ("DELETE", f"{JOBS}/"),
         ("GET", f"{PODS}/step"),
         ("GET", f"{TRAINER}/clustertrainingruntimes/torch-distributed"),
         ("POST", RUNTIMES),
     ],
 )
 def test_an_api_server_that_does_not_answer_is_given_up(
-    asked: Recorder, cluster: SmallCluster, silent: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    asked: Recorder,
+    cluster: SmallCluster,
+    silent: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    training: StageTraining,
 ) -> None:
     monkeypatch.setattr("maskx_model.launch.cluster.ANSWER", (1.0, 0.2))
     monkeypatch.setattr("maskx_model.launch.cluster.PATIENCE", 0.0)
     cluster.silent = silent
-    with pytest.raises(MaskxError, match=f"TrainJob {NAME}: .*timed out"):
-        launch(TRAINING, MACHINES)
+    with pytest.raises(MaskxError, match=f"TrainJob {job_name(training)}: .*timed out"):
+        launch(training, MACHINES)
 
 
-def test_sigterm_deletes_it(asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_deletes_it(
+    asked: Recorder, cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch, training: StageTraining
+) -> None:
     def killed_while_it_waits_for_a_line(_node: int) -> Answer:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.5)
@@ -178,46 +152,51 @@ def test_sigterm_deletes_it(asked: Recorder, cluster: SmallCluster, monkeypatch:
 
     monkeypatch.setattr(cluster, "log", killed_while_it_waits_for_a_line)
     with pytest.raises(TerminatedError):
-        launch(TRAINING, MACHINES)
+        launch(training, MACHINES)
     assert cluster.objects == {}
     deletions = [each.path for each in asked.asked if each.method == "DELETE" and each.path.startswith(JOBS)]
-    assert deletions[-1] == f"{JOBS}/{NAME}?propagationPolicy=Foreground"
+    assert deletions[-1] == f"{JOBS}/{job_name(training)}?propagationPolicy=Foreground"
 
 
-def test_what_the_cluster_refuses_is_told(asked: Recorder, cluster: SmallCluster) -> None:
+def test_what_the_cluster_refuses_is_told(asked: Recorder, cluster: SmallCluster, training: StageTraining) -> None:
     cluster.refusal = "admission webhook denied the request: exceeded quota"
-    with pytest.raises(MaskxError, match=f"TrainJob {NAME}: .*: admission webhook denied the request: exceeded quota"):
-        launch(TRAINING, MACHINES)
+    told = f"TrainJob {job_name(training)}: .*: {cluster.refusal}"
+    with pytest.raises(MaskxError, match=told):
+        launch(training, MACHINES)
     assert cluster.objects == {}, "a runtime without its TrainJob is of no use"
 
 
 def test_a_pod_that_is_started_again_is_shown_from_its_beginning(
-    asked: Recorder, cluster: SmallCluster, capsys: pytest.CaptureFixture[str]
+    asked: Recorder, cluster: SmallCluster, capsys: pytest.CaptureFixture[str], training: StageTraining
 ) -> None:
     cluster.ends = (4, "Complete", "JobsCompleted", "")
     cluster.restarts = 3
-    launch(TRAINING, MACHINES)
+    launch(training, MACHINES)
     assert capsys.readouterr().err.splitlines() == ["rank 0 begins", "rank 0 is done"] * 2
 
 
-def test_it_fails_with_its_reason_and_what_each_node_said_last(asked: Recorder, cluster: SmallCluster) -> None:
+def test_it_fails_with_its_reason_and_what_each_node_said_last(
+    asked: Recorder, cluster: SmallCluster, training: StageTraining
+) -> None:
     cluster.ends = (2, "Failed", "JobsFailed", "jobset failed")
     cluster.logs = {0: "begins\nMaskxError: rank 0: connection lost\n", 1: "MaskxError: rank 5: DivergedError: nan\n"}
     with pytest.raises(MaskxError) as error:
-        launch(TRAINING, MACHINES)
+        launch(training, MACHINES)
     assert str(error.value) == (
-        f"TrainJob {NAME} has failed (JobsFailed: jobset failed); node 0: MaskxError: rank 0: connection lost; "
-        "node 1: MaskxError: rank 5: DivergedError: nan"
+        f"TrainJob {job_name(training)} has failed (JobsFailed: jobset failed); "
+        "node 0: MaskxError: rank 0: connection lost; node 1: MaskxError: rank 5: DivergedError: nan"
     )
     assert cluster.objects == {}
 
 
-def test_a_cluster_without_kubeflow_trainer_says_so(asked: Recorder, cluster: SmallCluster) -> None:
+def test_a_cluster_without_kubeflow_trainer_says_so(
+    asked: Recorder, cluster: SmallCluster, training: StageTraining
+) -> None:
     cluster.has_trainer = False
     with pytest.raises(ConfigError, match="no runtime torch-distributed; install Kubeflow Trainer"):
-        launch(TRAINING, MACHINES)
+        launch(training, MACHINES)
 
 
-def test_outside_of_a_cluster_nodes_is_1() -> None:
+def test_outside_of_a_cluster_nodes_is_1(training: StageTraining) -> None:
     with pytest.raises(ConfigError, match="this process is in no step of Kubeflow Pipelines; elsewhere nodes is 1"):
-        launch(TRAINING, MACHINES)
+        launch(training, MACHINES)
