@@ -1,17 +1,15 @@
 """How a pipeline run ended: told in the log, and as a tag in the tracking server."""
 
 import logging
-import os
 
 from data_prep.storage.errors import MaskxError
 from maskx_model.preflight.journal import Journal, journal_uri, note_registered, read_journal
 from maskx_model.preflight.places import check_tracking
 from maskx_model.preflight.versions import ENDED, RUN, tag_run, tag_version
+from maskx_model.registry.live_runs import run_of_environment
 from maskx_model.registry.mlflow_run import connected, experiment_id
 
 logger = logging.getLogger(__name__)
-OPEN_RUN = "MLFLOW_RUN_ID"
-"""The MLflow run that Kubeflow Pipelines has opened for the pipeline run, where it does so."""
 
 
 def note_version(version: str, journal: str, run_id: str, tracking_uri: str) -> None:
@@ -27,7 +25,8 @@ def report_outcome(root: str, run_id: str, state: str, message: str, name: str, 
     """Tell how a pipeline run ended, and return the registered version it is about; empty if it failed.
 
     A run that registered a version has tagged it already. A failed one gets an MLflow run of its own, which is marked
-    as failed, unless Kubeflow Pipelines has opened one. Where the tracking server cannot be told, the log says so.
+    as failed, unless Kubeflow Pipelines has opened one on this server (MLFLOW_RUN_ID). Where the tracking server cannot
+    be told, the log says so.
 
     Args:
         root: The pipeline's parameter.
@@ -37,13 +36,16 @@ def report_outcome(root: str, run_id: str, state: str, message: str, name: str, 
         name: Name in the model registry, and of the experiment.
         tracking_uri: MLflow's tracking server, or `sqlite:///FILE`.
     """
-    journal = read_journal(journal_uri(root, run_id))
-    version, ended = _ending(journal, state, message)
+    try:
+        version, ended = _ending(read_journal(journal_uri(root, run_id)), state, message)
+    except MaskxError as error:  # the root itself may be what is wrong
+        version, ended = "", f"failed ({state}) {message}; its journal cannot be read: {error}"
+    opened = run_of_environment(tracking_uri)
     logger.log(logging.INFO if version else logging.ERROR, "pipeline run %s: %s", run_id, ended)
-    if not version or OPEN_RUN in os.environ:
+    if not version or opened is not None:
         try:
             check_tracking(tracking_uri)
-            _tell(run_id, ended, not version, name, tracking_uri)
+            _tell(run_id, ended, opened, name, tracking_uri)
         except MaskxError as error:
             logger.warning("%s: the tracking server could not be told: %s", run_id, error)
     return version
@@ -60,11 +62,12 @@ def _ending(journal: Journal | None, state: str, message: str) -> tuple[str, str
     return "", f"failed ({state}) {message}; submitted again with root {journal.root} it resumes"
 
 
-def _tell(run_id: str, ended: str, failed: bool, name: str, tracking_uri: str) -> None:
+def _tell(run_id: str, ended: str, opened: str | None, name: str, tracking_uri: str) -> None:
+    """Tag the run that is `opened`, or else make one that has failed."""
     with connected(tracking_uri) as client:
-        if present := os.environ.get(OPEN_RUN):
-            tag_run(client, present, run_id, ended)
-        elif failed:
+        if opened is not None:
+            tag_run(client, opened, run_id, ended)
+        else:
             tags = {RUN: run_id, ENDED: ended}
             run = client.create_run(experiment_id(client, tracking_uri, name), run_name=f"pipeline {run_id}", tags=tags)
             client.set_terminated(run.info.run_id, "FAILED")

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_folder import leave, left_spool
-from maskx_model.registry.live_runs import PARENT, now, parent_of, run_of_environment, stage_runs, steps_of
+from maskx_model.registry.live_runs import PARENT, now, parent_of, stage_runs, steps_of
 from maskx_model.registry.live_sender import SpoolSender
 from maskx_model.registry.mlflow_run import METRICS_PER_CALL
 from maskx_model.registry.run_contents import RunContents, folder_name, read_curves
@@ -36,9 +36,13 @@ class FollowedStages:
         return replace(contents, curves=tuple(each for each in contents.curves if not each.name.startswith(names)))
 
 
-def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str]) -> FollowedStages:
+def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str], joined: str | None) -> FollowedStages:
     """Find the runs of those stages' trainings, and send there first what is not there yet: what waits in a spool, then
-    what stands in the folder's own curves alone. Raises what MLflow raises."""
+    what stands in the folder's own curves alone.
+
+    `joined`: the run that this process was started in, the parent where no training was followed. Raises what MLflow
+    raises.
+    """
     stages = tuple(dict.fromkeys(stages))
     for stage in stages:
         spool = left_spool(stage)
@@ -49,7 +53,7 @@ def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str]) -> Fo
     runs = stage_runs(client, stages)
     for stage, run_id in runs.items():
         _complete(client, run_id, stage)
-    parent = parent_of(client, next(reversed(runs.values()))) if runs else run_of_environment(tracking_uri)
+    parent = parent_of(client, next(reversed(runs.values()))) if runs else joined
     experiment = None if parent is None else str(client.get_run(parent).info.experiment_id)
     return FollowedStages(runs, parent, experiment)
 

@@ -67,6 +67,17 @@ def is_ours(client: Any, run_id: str) -> bool:
     return PIPELINE in client.get_run(run_id).data.tags
 
 
+def status_of_children(client: Any, parent: str) -> str:
+    """RUNNING while a run below the parent runs; else FAILED or KILLED if one has ended so, else FINISHED.
+
+    Of each stage the newest run counts.
+    """
+    experiment, below = client.get_run(parent).info.experiment_id, f"tags.`{PARENT}` = '{parent}'"
+    runs = client.search_runs([experiment], below, order_by=["attributes.start_time ASC"])
+    newest = {run.data.tags.get(STAGE, run.info.run_id): run.info.status for run in runs}
+    return next((status for status in ("RUNNING", "FAILED", "KILLED") if status in newest.values()), "FINISHED")
+
+
 def stage_runs(client: Any, stages: Iterable[str]) -> dict[str, str]:
     """URI of a stage's folder → the id of its newest run, in whatever experiment, for those that have one."""
     experiments = [each.experiment_id for each in client.search_experiments()]

@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from maskx_model.registry.live_runs import is_ours, parent_of, steps_of, training_run
+from maskx_model.registry.live_runs import is_ours, parent_of, status_of_children, steps_of, training_run
 from maskx_model.registry.live_spool import PICTURES, Point, Shown, Spool, Turn, Unsent, flat
 from maskx_model.registry.mlflow_run import METRICS_PER_CALL, client_of
 
@@ -13,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 EVENTS_AT_ONCE = 200
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""MLflow's own settings, where the user has not chosen otherwise: who sends a spool tries again by itself."""
+"""MLflow's own settings, where the user has not chosen otherwise, while a spool is sent: its sender tries again by
+itself."""
 
 
 class SpoolSender:
@@ -34,10 +36,12 @@ class SpoolSender:
     def send_all(self) -> str:
         """Send until nothing waits; returns the run's id. Raises what MLflow raises; the rest waits for the next
         call."""
+        with _little_patience():
+            return self._send_what_waits()
+
+    def _send_what_waits(self) -> str:
         try:
             if self._client is None:
-                for name, value in PATIENCE.items():
-                    os.environ.setdefault(name, value)
                 client = client_of(self._tracking_uri)
                 self._run_id, self._is_new = training_run(client, self._spool.description)
                 self._client = client
@@ -92,10 +96,25 @@ class SpoolSender:
             self._pictures.add(name)
 
     def _send_status(self, turn: Turn) -> None:
-        """The training's run, and the parent that was made for it, are what the training is."""
+        """The training's run is what the training is; the parent that was made for it, what all below it are."""
+        self._set_status(self._run_id, turn.status, turn.at)
         parent = parent_of(self._client, self._run_id)
-        for run_id in [self._run_id, *([parent] if is_ours(self._client, parent) else [])]:
-            if turn.status == "RUNNING":
-                self._client.update_run(run_id, status="RUNNING")
-            else:
-                self._client.set_terminated(run_id, turn.status, turn.at)
+        if is_ours(self._client, parent):
+            self._set_status(parent, status_of_children(self._client, parent), turn.at)
+
+    def _set_status(self, run_id: str, status: str, at: int) -> None:
+        if status == "RUNNING":
+            self._client.update_run(run_id, status=status)
+        else:
+            self._client.set_terminated(run_id, status, at)
+
+
+@contextmanager
+def _little_patience() -> Iterator[None]:
+    own = {name: value for name, value in PATIENCE.items() if name not in os.environ}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            os.environ.pop(name, None)

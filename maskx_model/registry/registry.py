@@ -20,6 +20,7 @@ from maskx_model.registry.gates import Figures, ask
 from maskx_model.registry.lineage import FILE as LINEAGE
 from maskx_model.registry.lineage import Node, trace
 from maskx_model.registry.live_register import followed_stages
+from maskx_model.registry.live_runs import run_of_environment
 from maskx_model.registry.logged_model import download_model, log_model
 from maskx_model.registry.mlflow_run import connected, end_run, experiment_id, logged_run, resolve_tracking_uri
 from maskx_model.registry.pages import tell_pages
@@ -58,8 +59,9 @@ def register(
     check_name(name)
     contents = gather(model, evaluation, stages, dataset, preset, estimate)
     tracking_uri = resolve_tracking_uri(tracking_uri)
+    joined = run_of_environment(tracking_uri)  # before MLflow's client is connected, which changes the environment
     with connected(tracking_uri) as client:
-        live = followed_stages(client, tracking_uri, (*stages, model))
+        live = followed_stages(client, tracking_uri, (*stages, model), joined)
         version = _find(client, name, contents)
         if version is None:
             lineage, card = trace(model, stages, dataset), model_card(model, contents)

@@ -83,6 +83,26 @@ def test_a_run_that_kubeflow_opened_is_tagged_and_no_second_one_made(
     assert ended(client, "joined") == []
 
 
+def test_a_run_that_kubeflow_opened_on_another_server_is_left_alone(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "elsewhere")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.elsewhere:5000")
+    report_outcome(str(tmp_path), "six", "FAILED", "", "own", uri)
+    with connected(uri) as client:
+        ((status, _),) = ended(client, "own")
+    assert status == "FAILED"
+
+
+def test_a_root_that_cannot_be_read_is_told(uri: str, client: Any, tmp_path: Path) -> None:
+    write_journal(journal_uri(str(tmp_path), "seven"), Journal(f"{tmp_path}", "f1"))
+    Path(journal_uri(str(tmp_path), "seven")).write_text("{")
+    assert report_outcome(str(tmp_path), "seven", "FAILED", "no bucket", "torn", uri) == ""
+    ((status, tag),) = ended(client, "torn")
+    assert status == "FAILED"
+    assert tag.startswith("failed (FAILED) no bucket; its journal cannot be read: ")
+
+
 def test_a_tracking_server_that_cannot_be_told_is_no_second_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """A training that is followed: its run in MLflow fills once, whatever happens to the training."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,22 @@ def test_a_run_below_the_pipelines_has_numbers_settings_data_pictures_and_the_ma
     }
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(run.data.metrics)
     assert {path.name for path in (tmp_path / "run" / "detector" / "tracking").iterdir()} == {"run.json", "pictures"}
+
+
+def test_the_parent_runs_while_one_below_it_runs_and_has_failed_if_one_has(
+    world: Path, uri: str, client: Any, tmp_path: Path
+) -> None:
+    before = dict(os.environ)
+    with pytest.raises(RuntimeError), followed(training(world, tmp_path / "both" / "one"), uri, "both") as observers:
+        write(observers.sink, range(1, 3))
+        sink_of(observers).close()
+        with followed(training(world, tmp_path / "both" / "other"), uri, "both") as others:
+            write(others.sink, range(1, 3))
+        runs = runs_of(client, "both")
+        assert (runs["other"].info.status, runs["both"].info.status) == ("FINISHED", "RUNNING")
+        raise RuntimeError
+    assert runs_of(client, "both")["both"].info.status == "FAILED"
+    assert dict(os.environ) == before  # MLflow's patience is for the senders alone
 
 
 def test_a_training_that_is_started_again_goes_on_in_its_run_and_no_step_is_there_twice(
