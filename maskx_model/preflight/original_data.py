@@ -6,7 +6,7 @@ from data_prep.sources.options import CocoFiles, SourceFiles, parse_sources
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import FileInfo, finder, info, list_files
 from maskx_model.preflight.findings import Findings
-from maskx_model.run_config import RunConfig
+from maskx_model.run_config import ONLY_SOURCE, RunConfig
 
 Inventory = dict[str, tuple[str, FileInfo]]
 """Files of a source: path within it → URI, and its size and version."""
@@ -24,6 +24,8 @@ def check_sources(given: tuple[str, ...], run: RunConfig | None, findings: Findi
     by_name: dict[str, list[SourceFiles]] = {}
     for files in findings.attempt(parse_sources, given) or []:
         by_name.setdefault(files.source, []).append(files)
+    for field in ("stage1_source", "stage2_source") if run is not None else ():
+        findings.attempt(_check_read, field, getattr(run, field), list(by_name))
     found = {name: findings.attempt(inventory_of, files) for name, files in by_name.items()}
     return {name: inventory for name, inventory in found.items() if inventory is not None}
 
@@ -53,6 +55,16 @@ def bytes_of(inventory: Inventory) -> int:
 
 def _within(uri: str, folder: str) -> bool:
     return posixpath.normpath(uri).startswith(f"{posixpath.normpath(folder)}/")
+
+
+def _check_read(field: str, wanted: str, names: list[str]) -> None:
+    """Raise ConfigError if a stage would read a source that is not given, or the only one of several."""
+    if wanted in names or (wanted == ONLY_SOURCE and len(names) == 1):
+        return
+    raise ConfigError(
+        f"{field}: is {wanted}, and the sources given are {', '.join(names)}; give that source too, choose a preset "
+        f"that reads yours, or add {field}=NAME to the overrides"
+    )
 
 
 def _no_sources(run: RunConfig) -> None:

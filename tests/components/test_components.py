@@ -120,7 +120,7 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
         "sources": [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"],
         "preset": "toy",
         "config": "",
-        "overrides": [],
+        "overrides": ["stage1_source=coco"],
         "classes": -1.0,  # numbers may arrive as floats
         "max_rejected": -1.0,
         "exif": "auto",
@@ -144,7 +144,9 @@ def checked(tmp_path: Path, **changes: Any) -> Any:
 
 
 def test_the_preflight_passes_on_sources_and_the_whole_configuration(tmp_path: Path) -> None:
-    root, sources, config, journal, changed, *_ = checked(tmp_path, seed=4.0, overrides=["stage1.steps=7"])
+    root, sources, config, journal, changed, *_ = checked(
+        tmp_path, seed=4.0, overrides=["stage1_source=coco", "stage1.steps=7"]
+    )
     assert (root, changed) == (f"{tmp_path}/root", "changed")
     assert Path(journal).is_file()
     assert sources == [f"coco=coco:{tmp_path}/coco,{tmp_path}/coco"]

@@ -20,6 +20,8 @@ from maskx_model.run_config import RunConfig
 from tests.recording_server import Answer, Asked, recording_server
 
 Requested = Callable[..., Request]
+READS_COCO = ("stage1_source=coco",)
+"""Where the toy preset reads boxes from vg."""
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def requested(tmp_path: Path) -> Requested:
     """A request that has nothing wrong, with changes."""
 
     def make(**changes: object) -> Request:
-        good = Request(root=f"{tmp_path}/root", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", preset="toy")
+        good = Request(f"{tmp_path}/root", f"sqlite:///{tmp_path}/mlflow.db", preset="toy", overrides=READS_COCO)
         return replace(good, **changes)  # type: ignore[arg-type]
 
     return make
@@ -116,7 +118,12 @@ def test_values_that_only_go_together_are_no_mistake(requested: Requested) -> No
 
 def test_the_configuration_of_all_parameters_is_written_for_the_next_steps(requested: Requested, coco: str) -> None:
     request = requested(
-        sources=(coco,), classes=0, max_rejected=0.5, seed=7, mask_classes="coco", overrides=("stage1.steps=9",)
+        sources=(coco,),
+        classes=0,
+        max_rejected=0.5,
+        seed=7,
+        mask_classes="coco",
+        overrides=(*READS_COCO, "stage1.steps=9"),
     )
     plan = preflight(request)
     run = choose(config=plan.config)
@@ -137,6 +144,14 @@ def test_parameters_reach_the_configuration_as_they_are(seed: int, steps: int, r
     run = resolve(request, Findings())
     assert isinstance(run, RunConfig)
     assert (run.seed, run.stage1.steps, run.data.max_rejected) == (seed, steps, rejected)
+
+
+def test_a_stage_that_reads_a_source_which_is_not_given_is_told(requested: Requested, coco: str) -> None:
+    (line,) = problems(requested(sources=(coco,), overrides=()))
+    assert line.startswith("stage1_source: is vg, and the sources given are coco; give that source too, choose")
+    two = (coco, coco.replace("coco=", "mine=", 1))
+    found = problems(requested(preset="own_r50", sources=two, overrides=("detector.weights=none",)))
+    assert [each.partition(",")[0] for each in found] == ["stage1_source: is only", "stage2_source: is only"]
 
 
 def test_without_sources_the_toy_world_is_written_when_all_else_is_right(requested: Requested) -> None:
