@@ -25,8 +25,8 @@ class BoxesOptions:
         replace: Which masks that are there are made anew: `none`; `made`, those that a model made, as their provenance
             says; `all`, people's too.
         exif: Which of the source's images are read upright, as their EXIF orientation says. `auto`: those whose listed
-            width and height fit only the upright image; `apply`: all, because the boxes were drawn on upright images;
-            `ignore`: none.
+            width and height fit only the upright image; `apply`: all, as boxes were drawn on upright images; `ignore`:
+            none.
     """
 
     source: Annotated[str | None, optional("NAME=KIND:PATH", "a dataset")] = None
