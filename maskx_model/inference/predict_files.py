@@ -71,8 +71,8 @@ def predict_files(
     may be `s3://…`. Files that are passed over are logged.
 
     Raises DataError without an input image, ConfigError for an unknown class, or if a file in `out` that maskx did not
-    write would be replaced, CheckpointError or TrackingError for a
-    model that cannot be loaded, and DataError at the end, when all others are done, if images cannot be read.
+    write would be replaced, CheckpointError or TrackingError for a model that cannot be loaded, and DataError at the
+    end, when all others are done, if images cannot be read.
     """
     options, out = options or PredictOptions(), out.rstrip("/")
     found = find_images(inputs, out)

@@ -1,7 +1,6 @@
 """What the first step of a pipeline checks: everything, at once, before anything costs."""
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.storage.errors import ConfigError
 from maskx_model.configure.choose import choose
 from maskx_model.launch.machines import Machines
 from maskx_model.preflight.configuration import resolve
@@ -17,40 +15,7 @@ from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.preflight import preflight
 from maskx_model.preflight.request import Request
 from maskx_model.run_config import RunConfig
-from tests.recording_server import Answer, Asked, recording_server
-
-Requested = Callable[..., Request]
-READS_COCO = ("stage1_source=coco",)
-"""Where the toy preset reads boxes from vg."""
-
-
-@pytest.fixture
-def requested(tmp_path: Path) -> Requested:
-    """A request that has nothing wrong, with changes."""
-
-    def make(**changes: object) -> Request:
-        good = Request(f"{tmp_path}/root", f"sqlite:///{tmp_path}/mlflow.db", preset="toy", overrides=READS_COCO)
-        return replace(good, **changes)  # type: ignore[arg-type]
-
-    return make
-
-
-@pytest.fixture
-def coco(tmp_path: Path) -> str:
-    """A source of two images and an annotation file."""
-    folder = tmp_path / "coco"
-    (folder / "images").mkdir(parents=True)
-    (folder / "annotations.json").write_bytes(b"{}")
-    for number in (1, 2):
-        (folder / "images" / f"{number}.jpg").write_bytes(b"x" * 1000)
-    return f"coco=coco:{folder}/annotations.json,{folder}/images"
-
-
-def problems(request: Request) -> list[str]:
-    with pytest.raises(ConfigError) as error:
-        preflight(request)
-    first, *rest = str(error.value).split("\n")
-    return [line.removeprefix("- ") for line in rest] or [first]
+from tests.maskx_model.preflight.requested import READS_COCO, Requested, problems
 
 
 def test_what_is_wrong_in_five_ways_is_told_in_five_lines(requested: Requested, tmp_path: Path) -> None:
@@ -178,53 +143,6 @@ def test_too_little_space_is_told(requested: Requested, tmp_path: Path) -> None:
     assert "and the dataset takes about 4398.0 GB" in line
 
 
-def test_a_tracking_server_that_is_not_there_is_told(requested: Requested) -> None:
-    (line,) = problems(requested(tracking_uri="http://127.0.0.1:9"))
-    assert line.startswith("tracking_uri http://127.0.0.1:9: no answer")
-
-
-def test_a_file_that_is_no_database_is_told(requested: Requested, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no database at all, but a text of some length\n" * 50)
-    (line,) = problems(requested(tracking_uri=f"sqlite:///{tmp_path}/notes.txt"))
-    assert "no database that can be written" in line
-
-
-def test_a_tracking_server_is_asked_for_an_experiment(requested: Requested, coco: str) -> None:
-    with recording_server(lambda _: (200, {"experiments": []})) as server:
-        preflight(requested(tracking_uri=server.url, sources=(coco,)))
-    (asked,) = server.asked
-    assert (asked.path, asked.json()) == ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
-
-
-def test_a_tracking_server_that_wants_credentials_gets_those_that_there_are(
-    requested: Requested, coco: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def answer(asked: Asked) -> Answer:
-        return (200, {"experiments": []}) if asked.headers.get("authorization") == "Bearer good" else (401, {})
-
-    with recording_server(answer) as server:
-        request = requested(tracking_uri=server.url, sources=(coco,))
-        (line,) = problems(request)
-        assert line.startswith(f"{server.url}: MLflow refuses")
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "good")
-        preflight(request)
-
-
-def test_a_server_that_needs_no_credentials_may_refuse_wrong_ones(
-    requested: Requested, coco: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "wrong")
-    with recording_server(lambda asked: (401 if "authorization" in asked.headers else 200, {})) as server:
-        (line,) = problems(requested(tracking_uri=server.url, sources=(coco,)))
-    assert line.startswith(f"{server.url}: MLflow refuses")
-
-
-def test_a_server_that_is_not_mlflows_is_told(requested: Requested) -> None:
-    with recording_server(lambda _: (200, b"<html>")) as server:
-        (line,) = problems(requested(tracking_uri=server.url))
-    assert line.startswith(f"{server.url}: MLflow refuses")
-
-
 def test_weights_that_are_in_the_cache_or_in_a_file_will_do(
     requested: Requested, coco: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,14 +174,3 @@ def test_the_cost_is_told_with_the_source_of_the_figure(requested: Requested, co
     plan = preflight(requested(preset="coco_r50", sources=(coco,), weights=f"{tmp_path}/weights.pth"))
     assert "- stage 1: 1,440,000 images, 7.1 GPU-hours" in plan.markdown
     assert "21.4 GPU-hours at 56 images/s (one H200" in plan.markdown
-
-
-def test_a_password_in_a_servers_url_is_refused_and_shown_nowhere(requested: Requested, coco: str) -> None:
-    with recording_server(lambda _: (200, {"experiments": []})) as server:
-        uri = server.url.replace("://", "://user:planted@")
-        (line,) = problems(requested(tracking_uri=uri, sources=(coco,)))
-    assert line.startswith(f"tracking_uri {server.url}: was given with a user's name or password")
-    assert "the parameter mlflow_secret names" in line
-    found = problems(requested(tracking_uri="http://user:with@planted@127.0.0.1:9"))
-    assert len(found) == 2
-    assert "planted" not in str(found)
