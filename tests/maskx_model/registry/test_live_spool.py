@@ -13,10 +13,11 @@ from maskx_model.registry.live_spool import EVENTS, Event, Point, Shown, Spool, 
 from tests.maskx_model.registry.live import description
 
 NUMBERS = st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+FILES = st.from_regex(r"[0-9]{8}-[^/\x00]{0,8}\.png", fullmatch=True)
 EVENT = st.one_of(
     st.builds(Point, st.integers(0, 2**53), st.integers(0, 10**6), NUMBERS),
     st.builds(Turn, st.integers(0, 2**53), st.sampled_from(["RUNNING", "FINISHED"])),
-    st.builds(Shown, st.integers(0, 2**53), st.integers(0, 10**6), st.text(max_size=8), st.text(max_size=8)),
+    st.builds(Shown, st.integers(0, 2**53), st.integers(0, 10**6), st.text(max_size=8), FILES),
 )
 
 
