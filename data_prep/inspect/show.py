@@ -10,15 +10,17 @@ from data_prep.sources.reasons import EXCLUDED, HELD_OUT, NOTED, REJECTED, REPAI
 from data_prep.storage.errors import DataError
 
 Rows = list[tuple[str, ...]]
+_IMAGES = "photographs"
+"""The manifest's word for images."""
 
 
 def describe(manifest: Manifest) -> str:
-    """ReasonCounts by split and part, then what was left out by rule and what was rejected, by source and reason."""
+    """Counts by split and part, then what was left out by rule and what was rejected, by source and reason."""
     whats = sorted(
         {what for parts in manifest.counts.values() for counts in parts.values() for what in counts},
-        key=lambda what: (what != "photographs", what),
+        key=lambda what: (what != _IMAGES, what),
     )
-    rows: Rows = [("split", "part", *(what.replace("_", " ") for what in whats))]
+    rows: Rows = [("split", "part", *("images" if what == _IMAGES else what.replace("_", " ") for what in whats))]
     for split, parts in sorted(manifest.counts.items()):
         for part, counts in sorted(parts.items()):
             rows.append((split, part, *(f"{counts.get(what, 0):,}" for what in whats)))
