@@ -1,5 +1,6 @@
 """The typed configuration of a model. Defaults are the paper's (§4.1) unless a line differs."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,6 +101,10 @@ class MaskConfig:
     its norm; `standard`, each column gets mean 0 and the same deviation over the classes, rows a norm of about 1."""
     transfer_dropout: float = 0.0
     """Share of the inputs of each of T's layers that is dropped in training."""
+    transfer_weight_decay: float | None = None
+    """Weight decay of T alone; None: the schedule's, as in the paper. A high one removes T's random initialization
+    wherever the classes of A do not need it, and with it what T would do at random to classes of B. What counts is
+    decay × learning rate × steps: 6 in the toy preset."""
     stop_gradient: bool = True
     """End to end, the mask loss does not reach w_det through T (§3.2, Table 1d). Stage-wise, w_det is fixed anyway."""
     mlp: MlpBranch = "paper"
@@ -126,6 +131,8 @@ class MaskConfig:
                 raise ConfigError(f"{name}: {least} or more are needed, got {getattr(self, name)}")
         if not 0 <= self.transfer_dropout < 1:
             raise ConfigError(f"transfer_dropout: a share from 0 to below 1 is needed, got {self.transfer_dropout}")
+        if self.transfer_weight_decay is not None and not 0 <= self.transfer_weight_decay < math.inf:
+            raise ConfigError(f"transfer_weight_decay: a number from 0 is needed, got {self.transfer_weight_decay}")
         if (self.transfer_input == "embedding") != (self.embedding_dim is not None):
             raise ConfigError(
                 f"transfer_input {self.transfer_input!r} with embedding_dim {self.embedding_dim}: word vectors and "

@@ -37,7 +37,14 @@ def toy() -> RunConfig:
         name="toy",
         data=DataConfig(classes=68, max_rejected=0.05, toy_images=4000, toy_val_images=300),
         detector=_slim(size=128, anchors=(20, 36, 64)),
-        mask=MaskConfig(transfer_input="cls", transfer_scale="standard", mlp="none", shared_bias=True, channels=64),
+        mask=MaskConfig(
+            transfer_input="cls",
+            transfer_scale="standard",
+            transfer_weight_decay=10.0,
+            mlp="none",
+            shared_bias=True,
+            channels=64,
+        ),
         stage1=stage1,
         stage2=MaskSchedule(
             steps=200,

@@ -38,6 +38,7 @@ class MaskOptions:
         transfer_scale: How T's input is scaled: not at all (`none`), each class's rows to norm 1 (`unit`), or each
             column to mean 0 and the same deviation over the classes (`standard`).
         transfer_dropout: Fraction of the inputs of each of T's layers that is dropped in training.
+        transfer_weight_decay: Weight decay of T alone, where it is not that of the whole mask branch.
         mlp: The class-agnostic MLP branch: `paper` (157 million weights at 256 channels), `light` (2 million) or none.
         head: The layers before the class weights: the paper's `fcn4`, or the deeper `hourglass`.
         hourglass_layers: Depth of the hourglass.
@@ -52,6 +53,7 @@ class MaskOptions:
     activation: Annotated[Activation | None, as_preset(Activation, "mask.activation")] = None
     transfer_scale: Annotated[TransferScale | None, as_preset(TransferScale, "mask.transfer_scale")] = None
     transfer_dropout: Annotated[float | None, as_preset("FRACTION", "mask.transfer_dropout")] = None
+    transfer_weight_decay: Annotated[float | None, as_preset("DECAY", "mask.transfer_weight_decay")] = None
     mlp: Annotated[MlpBranch | None, as_preset(MlpBranch, "mask.mlp")] = None
     head: Annotated[MaskHead | None, as_preset(MaskHead, "mask.head")] = None
     hourglass_layers: Annotated[Depth | None, as_preset(Depth, "mask.hourglass_layers")] = None
@@ -64,7 +66,7 @@ class MaskOptions:
         given = {name for name, value in values.items() if value is not None and value is not False}
         kind = self.kind or preset.kind
         for_t = sorted(given & {"transfer_input", "embedding", "transfer_layers", "activation"})
-        for_t += sorted(given & {"transfer_scale", "transfer_dropout"})
+        for_t += sorted(given & {"transfer_scale", "transfer_dropout", "transfer_weight_decay"})
         if for_t and kind != "transfer":
             raise ConfigError(f"{_option(for_t[0])}: kind {kind} has no transfer function")
         if self.class_bias and kind != "class_specific":

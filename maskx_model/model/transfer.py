@@ -63,11 +63,13 @@ def embedding_size(config: MaskConfig, box_dim: int) -> int:
 class TransferFunction(nn.Module):
     """T(·; θ): fully connected layers with an activation between them, biases in all (Table 1b).
 
-    Weights: He initialization by the number of outputs, as in the authors' framework. Biases: zero.
+    Weights: He initialization by the number of outputs, as in the authors' framework. Biases: zero. `weight_decay`:
+    that of these layers in training; None for the schedule's.
     """
 
     def __init__(self, config: MaskConfig, box_dim: int) -> None:
         super().__init__()
+        self.weight_decay = config.transfer_weight_decay
         widths = [embedding_size(config, box_dim)]
         widths += [config.transfer_hidden] * (config.transfer_layers - 1) + [config.channels]
         layers: list[nn.Module] = []

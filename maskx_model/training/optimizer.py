@@ -1,19 +1,34 @@
 """A schedule's optimizer, and its learning rate at a step."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from maskx_model.model.transfer import TransferFunction
 from maskx_model.schedules import Schedule
 
 
 def build_optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """SGD or AdamW on the parameters that require gradients; the learning rate is set at each step."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    """SGD or AdamW on the parameters that require gradients, T's with a weight decay of their own where T has one; the
+    learning rate is set at each step."""
+    groups = _parameter_groups(module, schedule.weight_decay)
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=schedule.weight_decay, fused=True)
-    return torch.optim.SGD(parameters, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
+        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+    return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum)
+
+
+def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters that require gradients, those with the same weight decay together."""
+    decay_of = {each: weight_decay for each in module.parameters() if each.requires_grad}
+    for part in module.modules():
+        if isinstance(part, TransferFunction) and part.weight_decay is not None:
+            decay_of |= {each: part.weight_decay for each in part.parameters() if each in decay_of}
+    return [
+        {"params": [each for each, own in decay_of.items() if own == decay], "weight_decay": decay}
+        for decay in dict.fromkeys(decay_of.values())
+    ]
 
 
 def learning_rate_factor(schedule: Schedule, step: int) -> float:
