@@ -39,6 +39,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "unit": {"transfer_scale": "unit"},
     "standard": {"transfer_scale": "standard"},
     "dropout": {"transfer_dropout": 0.3},
+    "plain-decay": {"transfer_weight_decay": None},
     "mlp-light": {"mlp": "light"},
     "mlp-paper": {"mlp": "paper"},
     "gt-rois": {"rois": "gt"},

@@ -17,6 +17,7 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
     assert variant("cls", toy).mask == toy.mask
     assert variant("3-layer", toy).mask.transfer_layers == 3
     assert variant("3-layer", toy).mask.transfer_input == toy.mask.transfer_input
+    assert toy.mask.transfer_weight_decay and variant("plain-decay", toy).mask.transfer_weight_decay is None
     assert variant("cls", toy).rois == "proposals"
     assert variant("gt-rois", toy).rois == "gt"
     assert variant("mlp-light", get_preset("coco_r50")).mask.mlp == "light"
@@ -24,6 +25,8 @@ def test_a_variant_changes_what_its_name_says_and_nothing_else() -> None:
 
 def test_the_baseline_always_takes_part_and_nothing_is_trained_twice() -> None:
     assert [v.name for v in variants_of(get_preset("toy"), ["cls", "cls", "unit"])] == [BASELINE, "cls", "unit"]
+    coco = variants_of(get_preset("coco_r50"), ["cls+box", "plain-decay"])
+    assert [v.name for v in coco] == [BASELINE, "cls+box"]
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are() -> None:
