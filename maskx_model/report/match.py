@@ -40,14 +40,21 @@ class Match:
     """The drawn detections of an image, matched to its `objects` (number of objects with a mask, crowds excluded).
 
     `right`: detections with a score of at least 0.5 and a mask IoU of at least 0.5 with an object of their class, each
-    object matched once. `wrong`: the number of the others. `best_ious`: for each object its label and the best mask IoU
-    with a drawn detection of its class, whatever the score.
+    object matched once. `wrong`: the number of the others; `unjudged`: of those whose class is not evaluated, or not
+    fully annotated in this image. `best_ious`: for each object its label and the best mask IoU with a drawn detection
+    of its class, whatever the score.
     """
 
     objects: int
     right: tuple[Right, ...]
     wrong: int
+    unjudged: int
     best_ious: tuple[tuple[int, float], ...]
+
+    @property
+    def all_right(self) -> bool:
+        """Whether something is drawn, and nothing that is not right."""
+        return bool(self.right) and not self.wrong and not self.unjudged
 
     @property
     def quality(self) -> float:
@@ -66,7 +73,8 @@ class Match:
 def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection[int]) -> Match:
     """Match the drawn ones of `instances` to the objects, the highest score first.
 
-    Detections of classes that are not `evaluated`, or not annotated exhaustively in this image, are never wrong.
+    Detections of classes that are not `evaluated`, or not annotated exhaustively in this image, are never wrong: they
+    are unjudged.
     """
     shown = drawn(instances)
     pairs = list(zip(ground_truth.labels, ground_truth.objects, strict=True))
@@ -78,7 +86,7 @@ def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection
         ious = coco_mask.iou(masks, [coco_object(mask) for _, mask in objects], [0] * len(objects))
         ious = np.where(shown.labels[:, None] == labels, ious, 0.0)
     uncertain = ground_truth.not_exhaustive.union(label for label, each in pairs if each.iscrowd or each.mask is None)
-    left, right, wrong = set(range(len(objects))), [], 0
+    left, right, wrong, unjudged = set(range(len(objects))), [], 0, 0
     for label, score, row in zip(shown.labels.tolist(), shown.scores.tolist(), ious, strict=True):
         best = max(left, key=row.__getitem__, default=None)
         if score >= MIN_SCORE and best is not None and row[best] >= MIN_IOU:
@@ -86,5 +94,7 @@ def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection
             right.append(Right(label, score, float(row[best])))
         elif label in evaluated and label not in uncertain:
             wrong += 1
+        else:
+            unjudged += 1
     best_ious = zip(labels.tolist(), ious.max(axis=0, initial=0.0).tolist(), strict=True)
-    return Match(len(objects), tuple(right), wrong, tuple(best_ious))
+    return Match(len(objects), tuple(right), wrong, unjudged, tuple(best_ious))

@@ -69,13 +69,14 @@ def choose(
 
     The last kind in `predictions` is the model, the first the baseline if there are two. The random ones are chosen
     first and by their keys alone, so that no model decides which they are. The best have the highest `Match.quality`,
-    and a right detection at least; among them come first those with overlapping objects and a right detection of B.
+    and a right detection at least; among them come first those with overlapping objects and a right detection of B, and
+    of these the ones where all that is drawn is right.
     Images without an object with a mask are not chosen.
     """
     candidates = [_candidate(i, ground_truth[i], predictions, mask_classes, evaluated) for i in range(len(keys))]
     order = sorted((c for c in candidates if c.match.objects), key=lambda c: _shuffled(keys[c.position]))
     random, left = order[:each], order[each:]
-    best = sorted((c for c in left if c.match.right), key=lambda c: (not c.convincing, -c.match.quality))[:each]
+    best = sorted((c for c in left if c.match.right), key=_best_first)[:each]
     left = [c for c in left if c not in best]
     gain = sorted((c for c in left if c.gain > 0), key=lambda c: -c.gain)[:each] if len(predictions) > 1 else []
     left = [c for c in left if c not in gain]
@@ -140,6 +141,11 @@ def _candidate(
     )
 
 
+def _best_first(candidate: _Candidate) -> tuple[bool, bool, float]:
+    matched = candidate.match
+    return not candidate.convincing, not matched.all_right, -matched.quality
+
+
 def _overlapping(ground_truth: GroundTruth) -> bool:
     """Whether the boxes of two objects overlap."""
     boxes = [(x, y, x + w, y + h) for each in ground_truth.objects if not each.iscrowd for x, y, w, h in [each.bbox]]
@@ -161,13 +167,16 @@ def _as_instances(ground_truth: GroundTruth) -> Instances:
 
 
 def _caption(matched: Match) -> str:
-    """How many objects were found, in words, with scores, IoU and wrong detections."""
+    """How many objects were found, in words, with scores, IoU, wrong detections and those that cannot be judged."""
     text = f"{len(matched.right)} of {matched.objects} object{'' if matched.objects == 1 else 's'} right"
     if matched.right:
         scores = sorted(each.score for each in matched.right)
         between = f"score {scores[0]:.2f}" if len(scores) == 1 else f"scores {scores[0]:.2f} to {scores[-1]:.2f}"
         text += f" ({between}, mean mask IoU {sum(each.iou for each in matched.right) / len(scores):.2f})"
-    return f"{text}; {matched.wrong} wrong detection{'' if matched.wrong == 1 else 's'}."
+    text += f"; {matched.wrong} wrong detection{'' if matched.wrong == 1 else 's'}"
+    if matched.unjudged:
+        text += f", {matched.unjudged} of {'a class' if matched.unjudged == 1 else 'classes'} not fully annotated here"
+    return f"{text}."
 
 
 def _gain_caption(candidate: _Candidate, kinds: Sequence[str]) -> str:

@@ -88,12 +88,28 @@ def test_quality_falls_with_score_with_iou_with_missed_objects_and_with_wrong_de
 
 
 def test_what_cannot_be_judged_is_not_wrong() -> None:
-    elsewhere = detections((OTHER, BOX, 0.9))
-    assert match(ground_truth_of((A, BOX)), elsewhere, EVALUATED).wrong == 0
+    elsewhere = match(ground_truth_of((A, BOX)), detections((OTHER, BOX, 0.9)), EVALUATED)
     on_crowd = match(ground_truth_of((A, BOX), crowd=True), detections((A, APART, 0.9)), EVALUATED)
-    assert (on_crowd.objects, on_crowd.wrong) == (0, 0)
+    assert on_crowd.objects == 0
     partly = replace(ground_truth_of((A, BOX)), not_exhaustive=frozenset({B}))
-    assert match(partly, detections((B, APART, 0.9)), EVALUATED).wrong == 0
+    unknown = match(partly, detections((B, APART, 0.9)), EVALUATED)
+    for each in (elsewhere, on_crowd, unknown):
+        assert (each.wrong, each.unjudged, each.all_right) == (0, 1, False)
+
+
+def test_images_whose_drawn_detections_are_all_right_come_before_better_ones_that_show_others() -> None:
+    both = ground_truth_of((A, BOX), (B, OVERLAPPING))
+    found = [(A, BOX, 0.9), (B, OVERLAPPING, 0.9)]
+    model = [
+        detections(*found, (OTHER, BOX, 0.8)),
+        detections((A, BOX, 0.6), (B, OVERLAPPING, 0.6)),
+        detections(*found, (A, APART, 0.8)),
+    ]
+    choices = chosen([both] * 63, model + [detections((A, APART, 0.9))] * 60)
+    best = {c.position: c.caption for c in choices if c.reason == "best"}
+    assert list(best) == [1, 0, 2]
+    assert best[0].endswith("; 0 wrong detections, 1 of a class not fully annotated here.")
+    assert best[2].endswith("; 1 wrong detection.")
 
 
 def test_the_first_images_convince_and_come_in_the_order_of_their_quality() -> None:
