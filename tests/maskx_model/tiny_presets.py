@@ -60,12 +60,12 @@ def tiny(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
 
 
 def tiny_cached(steps: int = 4, checkpoint_every: int = 1) -> RunConfig:
-    """As `tiny`, but stage 2 trains from memory, and chooses between two learning rates."""
+    """As `tiny`, but stage 2 trains from memory, chooses between two learning rates, and T has its own weight decay."""
     preset = tiny(steps, checkpoint_every)
     stage2 = replace(
         preset.stage2, cache_rois=True, rois_per_batch=8, learning_rates=(3e-3, 1e-3), optimizer="adamw", decay="cosine"
     )
-    return replace(preset, stage2=stage2)
+    return replace(preset, mask=replace(preset.mask, transfer_weight_decay=10.0), stage2=stage2)
 
 
 if __name__ == "__main__":
