@@ -6,9 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from data_prep.format.index import IndexRow
+from data_prep.format.read_at_once import Stretch, stretches
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
-from data_prep.format.stretches import Stretch, stretches
 from data_prep.storage.storage import read_range
 
 _AHEAD = 4

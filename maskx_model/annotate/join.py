@@ -8,12 +8,12 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.sources.as_written import AsWritten
+from data_prep.sources.bytes_as_written import AsWritten
 from data_prep.sources.json_files import ByteRange, map_file, read_items
 from data_prep.sources.provenance import Provenance
 from data_prep.storage.storage import create
+from maskx_model.annotate.annotation_fields import MADE_BY, with_mask
 from maskx_model.annotate.calibration import Calibration
-from maskx_model.annotate.marks import MADE_BY, with_mask
 from maskx_model.annotate.work import MadeMask
 
 

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from data_prep.format.read_at_once import stretches
 from data_prep.format.rows import Rows
-from data_prep.format.stretches import stretches
 from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.data.decode import Decoder
 from maskx_model.data.image_order import Place, image_order

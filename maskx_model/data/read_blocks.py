@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.format.index import IndexRow
+from data_prep.format.read_at_once import Stretch, stretches
 from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
-from data_prep.format.stretches import Stretch, stretches
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import read_range
 from maskx_model.data.image_order import ImageOrder

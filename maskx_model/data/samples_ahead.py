@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from data_prep.format.index import IndexRow
-from data_prep.format.stretches import Stretch, stretches
+from data_prep.format.read_at_once import Stretch, stretches
 from data_prep.storage.errors import DataError
 from maskx_model.data.decode import Decoder
 from maskx_model.data.loading import PLAIN

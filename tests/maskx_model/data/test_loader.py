@@ -10,9 +10,9 @@ import pytest
 import torch
 from msgspec import structs
 
+from data_prep.format.read_at_once import stretches
 from data_prep.format.reader import Dataset
 from data_prep.format.records import encode_record
-from data_prep.format.stretches import stretches
 from data_prep.storage.errors import DataError
 from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.loading import PLAIN, Loading

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_prep.format.read_at_once import Stretch
 from data_prep.format.reader import Dataset
-from data_prep.format.stretches import Stretch
 from data_prep.storage.errors import DataError
 from maskx_model.data import samples_ahead as ahead
 from maskx_model.data.read_blocks import RawSample, read_stretch

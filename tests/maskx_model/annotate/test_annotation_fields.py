@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.sources.provenance import Provenance, read_mark
-from maskx_model.annotate.marks import with_mask
+from maskx_model.annotate.annotation_fields import with_mask
 
 MARK = Provenance("maskx annotate", "runs/masks", "ab12", 0.5)
 ADDED = ("segmentation", "score", "provenance")
