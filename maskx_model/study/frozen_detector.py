@@ -104,10 +104,9 @@ class FrozenDetector:
     def training_rois(self, kind: RoiKind) -> RoiBatch:
         """The RoIs to train heads on, of all classes of `masks_of`, from images in a random order until there are
         `rois_at_most`. Raises DataError where there is none."""
-        per_object = self.preset.stage2.cached_proposals
+        per_object, made = self.preset.stage2.cached_proposals, made_masks(self.preset.stage2)
 
         def compute() -> Tensors:
-            made = made_masks(self.preset.stage2)
             reader = SampleReader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets, made)
             rows = self.data.select("train", self.preset.stage2_source)
             order = np.random.default_rng(CACHE_SEED).permutation(len(rows)).tolist()
@@ -118,7 +117,7 @@ class FrozenDetector:
             return {name: getattr(rois, name).contiguous() for name in columns}
 
         columns = tuple(field.name for field in fields(RoiBatch))
-        settings = (kind, per_object, self.masks_of, self.rois_at_most, self.targets, columns)
+        settings = (kind, per_object, self.masks_of, self.rois_at_most, self.targets, made, columns)
         return RoiBatch(**self._cached(f"train-{kind}", {"rois": settings}, compute))
 
     @cached_property

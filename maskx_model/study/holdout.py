@@ -11,7 +11,7 @@ from statistics import mean
 import msgspec
 
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import write
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
@@ -60,6 +60,11 @@ def holdout(
     """
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage2")
+    if preset.mask.transfer_input == "embedding":
+        raise ConfigError(
+            "mask.transfer_input embedding: a head that takes word vectors cannot be measured by leaving classes out; "
+            "set another input, and mask.embedding_dim to null"
+        )
     a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
     folds = _folds(options, a, data, preset)
     variants = variants_of(preset, options.variants)

@@ -12,6 +12,7 @@ from maskx_model.study.rows import Row, cached_row
 from maskx_model.study.table_rows import METHODS, Method
 from maskx_model.study.variants import Variant
 from maskx_model.study.whole_models import grabcut_row, joint_row
+from maskx_model.training.stages import beginning_of
 
 
 def seed_rows(
@@ -70,6 +71,7 @@ def _joint_row(frozen: FrozenDetector, name: str, a: tuple[int, ...], chosen: st
     model = digest(
         {"dataset": frozen.made_from["dataset"], "source": frozen.made_from["source"]}
         | {"detector": frozen.preset.detector, "mask": mask, "joint": frozen.preset.joint, "classes": a, "seed": seed}
+        | beginning_of(frozen.preset)
     )
     file = f"{out}/rows/{name}-{digest({**_measurement(frozen, name), 'model': model})}.json"
     return cached_row(file, lambda: joint_row(frozen, mask, chosen, seed, f"{out}/end-to-end/{name}-{model}"))
@@ -88,6 +90,7 @@ def mask_config(preset: RunConfig, method: Method, embedding: str | None) -> Mas
         "transfer_layers": 2,
         "activation": "leaky_relu",
         "mlp": "none",
+        "embedding_dim": None,
         **method.mask,
     }
     if changes["transfer_input"] == "embedding" and embedding is not None:

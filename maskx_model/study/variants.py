@@ -63,6 +63,8 @@ def variant(name: str, preset: RunConfig) -> Variant:
         raise ConfigError(f"variant {name!r} does not exist; choose among {', '.join(CHANGES)}, {OWN}")
     changes = dict(CHANGES[name])
     rois: RoiKind = changes.pop("rois", preset.stage2.rois)
+    if "transfer_input" in changes:
+        changes["embedding_dim"] = None
     return Variant(name, replace(preset.mask, **{"kind": "transfer", "mlp": "none", **changes}), rois)
 
 

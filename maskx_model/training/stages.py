@@ -66,7 +66,7 @@ def train_detector(
     if start is not None:
         made_from["weights"] = start.sha256
     else:
-        made_from |= _beginning(preset)
+        made_from |= beginning_of(preset)
     if finished(out, made_from):
         return
     tell_other_batch(preset, "stage1")
@@ -162,7 +162,7 @@ def train_joint(
     made_from = training_origin(data, config, preset.joint, preset.stage2_source, seed)
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if detector is None:
-        made_from |= _beginning(preset)
+        made_from |= beginning_of(preset)
     made_from |= _hash_of_vectors(embedding)
     if finished(out, made_from):
         return
@@ -188,7 +188,7 @@ def _hash_of_vectors(embedding: str | None) -> Origin:
     return {"embedding": sha256(embedding)} if embedding is not None else {}
 
 
-def _beginning(preset: RunConfig) -> Origin:
+def beginning_of(preset: RunConfig) -> Origin:
     """What a new detector begins with: the hash of the backbone's file, if it is one (the file at a path may be
     replaced), and the crops' settings, if it learns them."""
     weights = preset.detector.weights

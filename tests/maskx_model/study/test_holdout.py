@@ -137,3 +137,12 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         holdout(toy_dataset.uri, detector, str(tmp_path), preset, options)
+
+
+def test_a_head_of_word_vectors_is_refused_before_anything_is_computed(
+    toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
+) -> None:
+    of_words = replace(preset, mask=replace(preset.mask, transfer_input="embedding", embedding_dim=50))
+    with pytest.raises(ConfigError, match="word vectors cannot be measured by leaving classes out"):
+        holdout(toy_dataset.uri, detector, str(tmp_path), of_words, SMALL)
+    assert not list(tmp_path.iterdir())

@@ -1,9 +1,13 @@
 """Variants by name, as changes of a preset's mask branch."""
 
+from dataclasses import replace
+
 import pytest
 
 from data_prep.storage.errors import ConfigError
 from maskx_model.presets import get_preset
+from maskx_model.study.table_rows import METHODS
+from maskx_model.study.table_runs import mask_config
 from maskx_model.study.variants import BASELINE, CHANGES, DEFAULT, OWN, variant, variants_of
 
 
@@ -27,6 +31,13 @@ def test_the_baseline_always_takes_part_and_nothing_is_trained_twice() -> None:
     assert [v.name for v in variants_of(get_preset("toy"), ["cls", "cls", "unit"])] == [BASELINE, "cls", "unit"]
     coco = variants_of(get_preset("coco_r50"), ["cls+box", "plain-decay"])
     assert [v.name for v in coco] == [BASELINE, "cls+box"]
+
+
+def test_another_input_than_word_vectors_takes_none() -> None:
+    toy = get_preset("toy")
+    of_words = replace(toy, mask=replace(toy.mask, transfer_input="embedding", embedding_dim=50))
+    assert variant("cls", of_words).mask == toy.mask
+    assert mask_config(of_words, METHODS["randn"], None) == mask_config(toy, METHODS["randn"], None)
 
 
 def test_an_unknown_variant_is_refused_with_those_there_are() -> None:

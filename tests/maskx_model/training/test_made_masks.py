@@ -16,6 +16,7 @@ from maskx_model.data.reader import MadeMasks, SampleReader
 from maskx_model.data.samples import mirrored
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.model.mask_loss import mask_loss
+from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample
@@ -90,6 +91,19 @@ def test_made_masks_weigh_in_training_as_the_schedule_says(world: Path) -> None:
         train_masks(f"{world}/data", f"{world}/detector", f"{world}/{name}", preset, mask_classes="coco")
         trained[name] = weights(world / name)
     assert any(not torch.equal(trained["half"][name], value) for name, value in trained["as people's"].items())
+
+
+def test_a_study_caches_the_rois_of_each_choice_of_made_masks(world: Path, tmp_path: Path) -> None:
+    weights_of = []
+    choices: tuple[dict[str, Any], ...] = ({}, {"min_mask_score": 0.4}, {"made_mask_weight": 0.5})
+    for changes in choices:
+        preset = tiny_cached()
+        preset = replace(preset, stage2=replace(preset.stage2, **changes))
+        frozen = FrozenDetector(f"{world}/data", f"{world}/detector", f"{tmp_path}", preset, (0, 1), (0, 1), "train")
+        weights_of.append(frozen.training_rois("gt").weights.tolist())
+    everything, certain, half = weights_of
+    assert len(certain) < len(everything) == len(half)
+    assert set(everything) == {1.0} and set(half) == {0.5, 1.0}
 
 
 def test_without_a_certain_mask_there_is_nothing_to_train_on(world: Path, tmp_path: Path) -> None:
