@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from data_prep.format.image_kinds import HEAD, KINDS_READ, SUFFIXES, describe, extension
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import FileInfo, absolute, finder, info, is_folder, list_files, read_range
 
 _AT_ONCE = 16
@@ -58,7 +58,7 @@ def find_images(inputs: Sequence[str], out: str) -> FoundImages:
     Folders are read in alphabetical order, without hidden files and without `out`. In a folder, a file is an image by
     its name (`.jpg`, `.webp`, …) or else by its first bytes; one that is named itself is always taken. A name that is
     not UTF-8 is passed over. Overlays get distinct names. Raises DataError for an input that does not exist, and
-    without an image.
+    without an image; ConfigError if `out` is one of the folders.
     """
     if not inputs:
         raise DataError("no images were named; name files, or folders of them")
@@ -89,12 +89,16 @@ def _list(given: str, out: str) -> Iterator[_Listed]:
         return
     if not is_folder(given):
         raise DataError(f"{given}: no such file or folder")
+    if absolute(out) == absolute(given):
+        raise ConfigError(f"--out {out}: is the folder of the images, where overlays would be images; choose another")
     own, find = f"{absolute(out)}/", finder(given)
+    own_inside = own.startswith(f"{absolute(given)}/")
     listed = []
     for name in list_files(given):
         hidden = any(part.startswith(".") for part in name.split("/"))
         uri = f"{given}/{name}"
-        if not hidden and not f"{absolute(given)}/{name}".startswith(own) and (found := find(name)) is not None:
+        made_here = own_inside and f"{absolute(given)}/{name}".startswith(own)
+        if not hidden and not made_here and (found := find(name)) is not None:
             listed.append((uri, name, found))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for (uri, name, found), what in zip(listed, threads.map(_what_instead, listed), strict=True):

@@ -81,6 +81,14 @@ def test_overlays_of_an_earlier_run_are_not_taken_for_images(tmp_path: Path, mod
         assert predict_files(model, [tmp_path], tmp_path / "out") == 1
 
 
+def test_overlays_go_anywhere_but_among_the_images(tmp_path: Path, model: str) -> None:
+    image_file(tmp_path / "photos/x.jpg")
+    for _ in range(2):
+        assert predict_files(model, [tmp_path / "photos"], tmp_path) == 1
+    with pytest.raises(ConfigError, match=r"--out .*photos: is the folder of the images"):
+        predict_files(model, [tmp_path / "photos"], tmp_path / "photos")
+
+
 def test_results_are_cocos_and_name_all_objects_whatever_is_drawn(tmp_path: Path, model: str) -> None:
     image_file(tmp_path / "in/wide.jpg", 160, 90)
     image_file(tmp_path / "in/sub/tall.png", 90, 160)
