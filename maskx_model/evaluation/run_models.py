@@ -46,7 +46,7 @@ def evaluate_models(
     with threads_of(options.compute), in_precision_of(options.compute, device):
         predictions = _predict(images, models, protocol, masks, options.compute)
     predictions = shared_predictions(predictions, len(rows), world)
-    mask_classes = frozenset(models[next(iter(models))].mask_classes)
+    mask_classes = frozenset(next(reversed(models.values())).mask_classes)
     result = measure(
         ground_truth,
         predictions,
@@ -82,7 +82,7 @@ def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MasksFr
         for other_kind, other in models.items():
             if kind == other_kind:
                 raise CheckpointError(f"{uri}: model and baseline are both {kind}; choose a baseline of another kind")
-            if masks and loaded.mask_classes != other.mask_classes:
+            if loaded.config.mask and other.config.mask and loaded.mask_classes != other.mask_classes:
                 raise CheckpointError(f"{uri}: model and baseline saw masks of different classes; use the same")
         models[kind] = loaded
     return models

@@ -1,18 +1,21 @@
 """From models and a dataset to numbers, files and a page."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.evaluation.conftest import NAMES
-from tests.maskx_model.synthetic_dataset import write_model
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.readme import ROOT
 
 
@@ -79,6 +82,19 @@ def test_a_model_alone_and_fewer_images(world: Path) -> None:
     assert list(result.ap) == ["transfer"]
     assert result.images == 3
     assert not (world / "alone/predictions-class_agnostic.json").exists()
+
+
+def test_where_boxes_alone_are_measured_a_is_the_models_whatever_the_baseline(world: Path, tmp_path: Path) -> None:
+    records, _ = random_world(0, 6, NAMES)
+    boxes = [replace(each, objects={"coco": [replace(o, mask=None) for o in each.objects["coco"]]}) for each in records]
+    write_dataset(tmp_path / "data", records, NAMES, claimed=boxes)
+    vocabulary = tmp_path / "data/vocabulary.json"
+    vocabulary.write_bytes(re.sub(rb'"masks": ?\d+', b'"masks": 0', vocabulary.read_bytes()))
+    result = evaluate(
+        f"{world}/transfer", f"{tmp_path}/data", f"{tmp_path}/out", baseline=f"{world}/detector", stages=[]
+    )
+    assert not result.ap and list(result.box_ap) == ["detector", "transfer"]
+    assert [c.set for c in result.per_class] == ["A", "B", "B"]
 
 
 def test_a_folder_with_other_things_in_it_is_not_replaced(world: Path, tmp_path: Path) -> None:
