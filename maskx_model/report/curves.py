@@ -1,5 +1,7 @@
 """Training curves, as SVG documents."""
 
+from itertools import cycle
+
 import matplotlib as mpl
 import msgspec
 import numpy as np
@@ -22,7 +24,7 @@ def training_curves(metrics: bytes) -> bytes | None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
-        for name, color in zip(names[1:] if len(names) > 2 else [], LINES[1:], strict=False):
+        for name, color in zip(names[1:] if len(names) > 2 else [], cycle(LINES[1:]), strict=False):
             axes.plot(
                 x,
                 _smooth([line.get(name, np.nan) for line in steps]),

@@ -41,27 +41,24 @@ class Match:
 
     `right`: detections with a score of at least 0.5 and a mask IoU of at least 0.5 with an object of their class, each
     object matched once. `wrong`: the number of the others; `unjudged`: of those whose class is not evaluated, or not
-    fully annotated in this image. `best_ious`: for each object its label and the best mask IoU with a drawn detection
-    of its class, whatever the score.
+    fully annotated in this image; `contrary`: of the unjudged ones whose mask is, by the same IoU, that of an object of
+    another class. `best_ious`: for each object its label and the best mask IoU with a drawn detection of its class,
+    whatever the score.
     """
 
     objects: int
     right: tuple[Right, ...]
     wrong: int
     unjudged: int
+    contrary: int
     best_ious: tuple[tuple[int, float], ...]
 
     @property
-    def all_right(self) -> bool:
-        """Whether something is drawn, and nothing that is not right."""
-        return bool(self.right) and not self.wrong and not self.unjudged
-
-    @property
     def quality(self) -> float:
-        """0..1: the sum of score × IoU of the right detections, divided by their number plus half of the wrong
-        detections and of the missed objects."""
+        """0..1: the sum of score × IoU of the right detections, divided by their number, half of the missed objects and
+        twice the wrong and contrary detections: a wrong name is seen at once, a missed object hardly."""
         missed = self.objects - len(self.right)
-        together = len(self.right) + (self.wrong + missed) / 2
+        together = len(self.right) + missed / 2 + 2 * (self.wrong + self.contrary)
         return sum(each.score * each.iou for each in self.right) / together if together else 0.0
 
     def mean_iou(self, excluding: Collection[int] = ()) -> float | None:
@@ -80,14 +77,15 @@ def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection
     pairs = list(zip(ground_truth.labels, ground_truth.objects, strict=True))
     objects = [(label, each.mask) for label, each in pairs if each.mask is not None and not each.iscrowd]
     labels = np.array([label for label, _ in objects], np.int64)
-    ious = np.zeros((len(shown.labels), len(objects)))
-    if ious.size:
+    of_any = np.zeros((len(shown.labels), len(objects)))
+    if of_any.size:
         masks = [coco_object(mask) for mask in shown.masks]
-        ious = coco_mask.iou(masks, [coco_object(mask) for _, mask in objects], [0] * len(objects))
-        ious = np.where(shown.labels[:, None] == labels, ious, 0.0)
+        of_any = coco_mask.iou(masks, [coco_object(mask) for _, mask in objects], [0] * len(objects))
+    ious = np.where(shown.labels[:, None] == labels, of_any, 0.0)
+    on_another = (of_any - ious).max(axis=1, initial=0.0) >= MIN_IOU
     uncertain = ground_truth.not_exhaustive.union(label for label, each in pairs if each.iscrowd or each.mask is None)
-    left, right, wrong, unjudged = set(range(len(objects))), [], 0, 0
-    for label, score, row in zip(shown.labels.tolist(), shown.scores.tolist(), ious, strict=True):
+    left, right, wrong, unjudged, contrary = set(range(len(objects))), [], 0, 0, 0
+    for label, score, row, other in zip(shown.labels.tolist(), shown.scores.tolist(), ious, on_another, strict=True):
         best = max(left, key=row.__getitem__, default=None)
         if score >= MIN_SCORE and best is not None and row[best] >= MIN_IOU:
             left.remove(best)
@@ -96,5 +94,6 @@ def match(ground_truth: GroundTruth, instances: Instances, evaluated: Collection
             wrong += 1
         else:
             unjudged += 1
+            contrary += bool(other)
     best_ious = zip(labels.tolist(), ious.max(axis=0, initial=0.0).tolist(), strict=True)
-    return Match(len(objects), tuple(right), wrong, unjudged, tuple(best_ious))
+    return Match(len(objects), tuple(right), wrong, unjudged, contrary, tuple(best_ious))

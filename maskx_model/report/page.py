@@ -63,6 +63,7 @@ def render(report: Report) -> str:
         shared_boxes=len(evaluation.box_ap) > 1 and len({str(sets) for sets in evaluation.box_ap.values()}) == 1,
         few=evaluation.images < FEW_IMAGES,
         empty=sum(c.objects == 0 for c in evaluation.per_class),
+        without_masks=sum(c.objects > 0 and set(c.ap.values()) == {None} for c in evaluation.per_class),
         top=max(points, default=0.0),
         gains={c.position: _gain(c.ap) for c in evaluation.per_class},
         margin={name: _gain({kind: sets[name] for kind, sets in evaluation.ap.items()}) for name in ("A", "B", "all")},

@@ -69,14 +69,13 @@ def choose(
 
     The last kind in `predictions` is the model, the first the baseline if there are two. The random ones are chosen
     first and by their keys alone, so that no model decides which they are. The best have the highest `Match.quality`,
-    and a right detection at least; among them come first those with overlapping objects and a right detection of B, and
-    of these the ones where all that is drawn is right.
+    and a right detection at least; among them come first those with overlapping objects and a right detection of B.
     Images without an object with a mask are not chosen.
     """
     candidates = [_candidate(i, ground_truth[i], predictions, mask_classes, evaluated) for i in range(len(keys))]
     order = sorted((c for c in candidates if c.match.objects), key=lambda c: _shuffled(keys[c.position]))
     random, left = order[:each], order[each:]
-    best = sorted((c for c in left if c.match.right), key=_best_first)[:each]
+    best = sorted((c for c in left if c.match.right), key=lambda c: (not c.convincing, -c.match.quality))[:each]
     left = [c for c in left if c not in best]
     gain = sorted((c for c in left if c.gain > 0), key=lambda c: -c.gain)[:each] if len(predictions) > 1 else []
     left = [c for c in left if c not in gain]
@@ -139,11 +138,6 @@ def _candidate(
         baseline.mean_iou(mask_classes),
         of_b and _overlapping(ground_truth),
     )
-
-
-def _best_first(candidate: _Candidate) -> tuple[bool, bool, float]:
-    matched = candidate.match
-    return not candidate.convincing, not matched.all_right, -matched.quality
 
 
 def _overlapping(ground_truth: GroundTruth) -> bool:

@@ -94,22 +94,18 @@ def test_what_cannot_be_judged_is_not_wrong() -> None:
     partly = replace(ground_truth_of((A, BOX)), not_exhaustive=frozenset({B}))
     unknown = match(partly, detections((B, APART, 0.9)), EVALUATED)
     for each in (elsewhere, on_crowd, unknown):
-        assert (each.wrong, each.unjudged, each.all_right) == (0, 1, False)
+        assert (each.wrong, each.unjudged) == (0, 1)
 
 
-def test_images_whose_drawn_detections_are_all_right_come_before_better_ones_that_show_others() -> None:
+def test_a_wrong_name_weighs_more_than_a_missed_object() -> None:
+    """One of a class that is not evaluated is a wrong name only where it lies on an object of another class."""
     both = ground_truth_of((A, BOX), (B, OVERLAPPING))
     found = [(A, BOX, 0.9), (B, OVERLAPPING, 0.9)]
-    model = [
-        detections(*found, (OTHER, BOX, 0.8)),
-        detections((A, BOX, 0.6), (B, OVERLAPPING, 0.6)),
-        detections(*found, (A, APART, 0.8)),
-    ]
-    choices = chosen([both] * 63, model + [detections((A, APART, 0.9))] * 60)
-    best = {c.position: c.caption for c in choices if c.reason == "best"}
-    assert list(best) == [1, 0, 2]
-    assert best[0].endswith("; 0 wrong detections, 1 of a class not fully annotated here.")
-    assert best[2].endswith("; 1 wrong detection.")
+    more = (A, APART, 0.8), (OTHER, BOX, 0.8), (OTHER, APART, 0.8)
+    whole, missed = (match(both, detections(*some), EVALUATED) for some in (found, found[:1]))
+    wrong, contrary, elsewhere = (match(both, detections(*found, one), EVALUATED) for one in more)
+    assert (contrary.wrong, contrary.contrary, elsewhere.contrary) == (0, 1, 0)
+    assert whole.quality == elsewhere.quality > missed.quality > wrong.quality == contrary.quality > 0
 
 
 def test_the_first_images_convince_and_come_in_the_order_of_their_quality() -> None:

@@ -121,6 +121,19 @@ def test_a_single_model_and_a_page_without_pictures_or_curves(report: Report) ->
     assert "nothing" in words
 
 
+def test_a_class_with_objects_but_no_mask_is_said_to_be_left_out_of_mask_ap(report: Report) -> None:
+    some = [msgspec.structs.replace(c, objects=c.objects or 1) for c in report.evaluation.per_class]
+    unknown = dict.fromkeys(some[1].ap)
+    without: Evaluation = msgspec.structs.replace(
+        report.evaluation, per_class=(some[0], msgspec.structs.replace(some[1], ap=unknown, ap_gt_boxes=unknown))
+    )
+    said = (
+        "1 of the evaluated classes has objects here, but none with a mask, and is excluded from the means of mask AP."
+    )
+    assert said in " ".join(Page(render(replace(report, evaluation=without))).words.split())
+    assert "none with a mask, and" not in Page(render(report)).words
+
+
 def test_three_thousand_classes_make_a_page_of_less_than_two_megabytes(report: Report) -> None:
     some = report.evaluation.per_class
     many = tuple(
@@ -150,6 +163,10 @@ def test_plots_are_svg_and_the_same_each_time() -> None:
     assert curve == training_curves(lines + tried)
     assert training_curves(b"") is None
     assert training_curves(tried) is None
+    parts = {f"loss_part{number}": 1.0 for number in range(7)}
+    curve = training_curves(msgspec.json.encode({"step": 20, "loss": 7.0, **parts}))
+    assert curve is not None
+    assert all(f"part{number}".encode() in curve for number in range(7))
     vocabulary = vocabulary_of(NAMES)
     assert class_frequencies(vocabulary, IN_A) == class_frequencies(vocabulary, IN_A)
 
