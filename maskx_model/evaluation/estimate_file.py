@@ -66,9 +66,9 @@ def estimate_of(folder: str, model: str) -> EstimateOfB:
     for name, value in expected.items():
         if estimate.made_from.get(name) != value:
             raise DataError(
-                f"{folder}/{FILE}: the estimate of another model than {model}: {name} is "
-                f"{estimate.made_from.get(name)}, the model's {value}; run `maskx study estimate` with what that model "
-                "was trained from"
+                f"{folder}/{FILE}: the estimate of another model than {model}, or made by another version of maskx: "
+                f"{name} is {estimate.made_from.get(name)}, the model's {value}; run `maskx study estimate` with what "
+                "that model was trained from"
             )
     return estimate
 
