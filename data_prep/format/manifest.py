@@ -14,7 +14,8 @@ FORMAT_VERSION = "1.4"
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """An annotation file that was read: its path below the source's folder, and what it held."""
+    """An annotation file that was read: its path below the source's folder, which begins with folders above that one
+    where two files of the source would have the same, and what it held."""
 
     path: str
     bytes: int

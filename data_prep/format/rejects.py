@@ -19,9 +19,9 @@ Kind = Literal["photograph", "object", "mask"]
 class Reject(msgspec.Struct, frozen=True, order=True):
     """One rejected thing.
 
-    `file` is a path below the source's folder, `id` the image's or object's in the source (-1: it has none),
-    `offset` the byte in an annotation file where its record begins (-1: not from one), `reason` a code, `excerpt`
-    up to 200 characters of what was found.
+    `file` is an annotation file's path as the manifest has it, `id` the image's or object's in the source (-1: it has
+    none), `offset` the byte in an annotation file where its record begins (-1: not from one), `reason` a code,
+    `excerpt` up to 200 characters of what was found.
     """
 
     source: str

@@ -1,5 +1,6 @@
 """Proof that a finished dataset is what its manifest says: every hash, every length, every count."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from data_prep.format.manifest import Manifest, Shard
@@ -62,6 +63,7 @@ def _shard(dataset: Dataset, shard: Shard) -> Iterator[str]:
 def _counts(dataset: Dataset) -> Iterator[str]:
     """Read every record where the index says it is, and count."""
     found: dict[tuple[str, str], ShardContent] = {}
+    keys: Counter[str] = Counter()
     samples: dict[str, int] = {}
     for row in dataset.rows:
         record = dataset.read_record(row)
@@ -69,6 +71,10 @@ def _counts(dataset: Dataset) -> Iterator[str]:
             yield f"{dataset.uri}/{row.shard}: the record of {row.key} does not fit its row in index.parquet"
         found.setdefault((row.split, row.part), ShardContent()).add(record)
         increase(samples, row.shard)
+        keys[row.key] += 1
+    for key, images in keys.items():
+        if images > 1:
+            yield f"{dataset.uri}/index.parquet: {images} images have the key {key}; prepare the dataset again"
     yield from _compare(dataset.uri, dataset.manifest, found)
     for shard in dataset.manifest.shards:
         if samples.get(shard.path, 0) != shard.samples:

@@ -14,9 +14,10 @@ from data_prep.sources.coco import list_coco
 from data_prep.sources.counts import Counts, increase
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import ByteRange
+from data_prep.sources.labels import tell, with_labels
 from data_prep.sources.layout import cached_sha256
 from data_prep.sources.lvis import list_lvis
-from data_prep.sources.options import CocoFiles, SourceFiles, tell
+from data_prep.sources.options import CocoFiles, SourceFiles
 from data_prep.sources.reasons import BrokenError
 from data_prep.sources.visual_genome import SYNSET_FILE, list_visual_genome
 from data_prep.sources.zips import unpacked
@@ -57,19 +58,19 @@ def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing
     Raises DataError if a source cannot be read, or if two are releases of one data set.
     """
     listing = Listing()
-    for files in sources:
-        number = len(listing.files)
+    names = [files.name if isinstance(files, CocoFiles) else "objects.json" for files in sources]
+    for number, files in enumerate(with_labels(sources)):
         if isinstance(files, CocoFiles):
             tell(files)
             coco = (list_coco if files.kind == "coco" else list_lvis)(files, number)
-            names = {c.id: c.name for c in coco.categories}
+            categories = {c.id: c.name for c in coco.categories}
             listing.files.append(
-                PlannedFile(files.source, files.kind, files.annotations, files.label, names, made_by=files.made_by)
+                PlannedFile(files.source, files.kind, files.annotations, files.label, categories, made_by=files.made_by)
             )
             _add_classes(listing.classes, files, coco.categories)
             listing.coco_format += coco.images
             listing.counts.add(coco.counts)
-            byte_ranges, read = coco.byte_ranges, [files.label]
+            byte_ranges, read = coco.byte_ranges, {files.label: files.annotations}
         else:
             genome = list_visual_genome(files, number)
             path = f"{files.folder}/objects.json"
@@ -77,17 +78,17 @@ def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing
             listing.others += _unique(genome.images, listing.counts)
             beside = [SYNSET_FILE] if genome.synsets else []
             listing.counts.add(genome.counts)
-            byte_ranges, read = genome.byte_ranges, ["image_data.json", "objects.json", *beside]
+            byte_ranges = genome.byte_ranges
+            read = {name: f"{files.folder}/{name}" for name in ("image_data.json", "objects.json", *beside)}
         listing.byte_ranges += byte_ranges
-        listing.read.setdefault(files.source, []).extend(_source_file(files.folder, label) for label in read)
+        listing.read.setdefault(files.source, []).extend(_source_file(*each) for each in read.items())
     listing.located = image_files.locate(listing.coco_format)
-    settled = distinct(listing.located.images, listing.counts)
+    settled = distinct(listing.located.images, names, listing.counts)
     listing.coco_format, listing.rejected = settled.images, settled.rejected
     return listing
 
 
-def _source_file(folder: str, label: str) -> SourceFile:
-    path = f"{folder}/{label}"
+def _source_file(label: str, path: str) -> SourceFile:
     return SourceFile(label, unpacked(path).stat().st_size, cached_sha256(path))
 
 

@@ -7,7 +7,9 @@ images, and the later ones get new ids.
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 import msgspec
 
@@ -28,9 +30,10 @@ class Distinct:
     rejected: list[SourceImage] = field(default_factory=list)
 
 
-def distinct(images: list[SourceImage], counts: Counts) -> Distinct:
+def distinct(images: list[SourceImage], names: Sequence[str], counts: Counts) -> Distinct:
     """Settle images that are listed more than once; every record is counted, and so is whatever is not used.
 
+    `names` are the annotation files' paths below their source's folder, by number: new ids depend on them.
     Raises DataError for two releases of one data set: the same images in other splits would leak into training.
     """
     by_identity: dict[tuple[int, int], list[SourceImage]] = defaultdict(list)
@@ -45,7 +48,7 @@ def distinct(images: list[SourceImage], counts: Counts) -> Distinct:
         settled.images.append(same[0])
         for image in same[1:]:
             counts.exclude_image(image, "same_record")
-    settled.images = _renumbered(_one_for_each_file(settled.images, counts), counts)
+    settled.images = _renumbered(_one_for_each_file(settled.images, counts), names, counts)
     return settled
 
 
@@ -74,27 +77,43 @@ def _one_for_each_file(images: list[SourceImage], counts: Counts) -> list[Source
     return list(found.values())
 
 
-def _renumbered(images: list[SourceImage], counts: Counts) -> list[SourceImage]:
-    """Give an image a new id if an earlier file of its source has its id for another image."""
+def _renumbered(images: list[SourceImage], names: Sequence[str], counts: Counts) -> list[SourceImage]:
+    """Give an image a new id, which no other of its source's split has, if an earlier file has its id for another."""
     seen: dict[tuple[str, int], list[SourceImage]] = {}
-    return [_number(image, seen.setdefault((image.source, image.id), []), counts) for image in images]
+    before = [_before(image, seen.setdefault((image.source, image.id), [])) for image in images]
+    if not any(before):
+        return images
+    taken = {(image.source, image.split, image.id) for image in images}
+    renumbered = []
+    for image, other in zip(images, before, strict=True):
+        if other is None:
+            renumbered.append(image)
+            continue
+        ids = _new_ids(image, names[image.file])
+        number = next(number for number in ids if (image.source, image.split, number) not in taken)
+        taken.add((image.source, image.split, number))
+        seen_in = f"id: {image.id} is in {other.listed} too"
+        example = Example(image.listed, image.offset, "photograph", image.id, seen_in)
+        counts.repair(image.source, "id_mapped", example)
+        original = image.original_id or str(image.id)
+        renumbered.append(msgspec.structs.replace(image, new_id=number, original_id=original, repaired=True))
+    return renumbered
 
 
-def _number(image: SourceImage, others: list[SourceImage], counts: Counts) -> SourceImage:
-    """The image, with a new id if one of the `others`, which have its id and come before it, is of its split."""
+def _before(image: SourceImage, others: list[SourceImage]) -> SourceImage | None:
+    """The image of its split among the `others`, which have its id and come before it; it becomes one of them."""
     for other in others:
         if image.coco_id is not None or (image.flickr_id is not None and image.flickr_id == other.flickr_id):
             raise DataError(
                 f"{image.listed}: image {image.id} is in {other.listed} too; give one release's files, "
                 f"as in {image.source}=coco:ANNOTATIONS,IMAGES"
             )
-    taken = next((other for other in others if other.split == image.split), None)
+    first = next((other for other in others if other.split == image.split), None)
     others.append(image)
-    if taken is None:
-        return image
-    digest = hashlib.sha256(f"{image.listed}\n{image.id}".encode()).digest()
-    number = int.from_bytes(digest[:_ID_BYTES])
-    example = Example(image.listed, image.offset, "photograph", image.id, f"id: {image.id} is in {taken.listed} too")
-    counts.repair(image.source, "id_mapped", example)
-    original = image.original_id or str(image.id)
-    return msgspec.structs.replace(image, new_id=number, original_id=original, repaired=True)
+    return first
+
+
+def _new_ids(image: SourceImage, name: str) -> Iterator[int]:
+    """Ids to try for an image of the file `name`, which other files may be called too."""
+    for file in chain((name, image.listed), (f"{image.listed}\n{number}" for number in count(1))):
+        yield int.from_bytes(hashlib.sha256(f"{file}\n{image.id}".encode()).digest()[:_ID_BYTES])

@@ -8,10 +8,10 @@ class SourceImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `width` and `height` are in pixels; 0 is not known: the file's is taken. `name` is its file's path below `folder`:
     as the record has it, whatever it may be, until the file is found (`data_prep/plan/image_files.py`), then as the
-    file has it. `listed` is the file that lists it (below the source's folder), at byte `offset`; `file` the number of
-    the annotation file with its objects, in which `id` is unique. Two sources mean the same image if their `coco_id` or
-    `flickr_id` match. `negative` are the classes known to be absent, `not_exhaustive` those of which some objects may
-    lack annotations. `new_id` is its id in the dataset where another image of the source has its id, and `original_id`
+    file has it. `listed` is the label of the file that lists it, at byte `offset`; `file` the number of the annotation
+    file with its objects, in which `id` is unique. Two sources mean the same image if their `coco_id` or `flickr_id`
+    match. `negative` are the classes known to be absent, `not_exhaustive` those of which some objects may lack
+    annotations. `new_id` is its id in the dataset where another image of the source has its id, and `original_id`
     the id that its record has where the dataset's is another. `repaired` says that its record is used after a change.
     `aliases` are the identities of further records of the same file.
     """

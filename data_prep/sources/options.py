@@ -1,7 +1,6 @@
 """Parse `--source`: a name, a file format, and the files' paths or URIs."""
 
 import itertools
-import logging
 import posixpath
 import re
 from dataclasses import dataclass, replace
@@ -14,8 +13,6 @@ from data_prep.sources.zipped_folder import END, unpacked_folder
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import exists, is_folder, is_on_disk, list_files
-
-logger = logging.getLogger(__name__)
 
 _KINDS = ("coco", "lvis", "vg")
 _NAME, _SPLIT = "[a-z0-9]+", "[a-z0-9][a-z0-9-]*"
@@ -36,6 +33,7 @@ class CocoFiles:
     """A COCO-format annotation file or one of LVIS's, and the folder that its file names are relative to.
 
     `made_by`: the model that made its masks, as far as they do not say it themselves; None if people drew them.
+    `archive`: the zip that `folder` was unpacked from. `above`: how many folders above `folder` the label begins with.
     """
 
     source: str
@@ -45,11 +43,23 @@ class CocoFiles:
     images: str
     kind: Literal["coco", "lvis"] = "coco"
     made_by: str | None = None
+    archive: str | None = None
+    above: int = 0
+
+    @property
+    def name(self) -> str:
+        """The annotation file's path below the source's folder."""
+        return self.annotations.removeprefix(f"{self.folder}/")
+
+    @property
+    def path(self) -> str:
+        """The annotation file's path, in a zip that of the zip and below."""
+        return f"{self.archive}/{self.name}" if self.archive else self.annotations
 
     @property
     def label(self) -> str:
-        """The annotation file's path below the source's folder."""
-        return self.annotations.removeprefix(f"{self.folder}/")
+        """What the annotation file is called in all that is told of it: the end of its path."""
+        return "/".join(self.path.split("/")[-(self.above + len(self.name.split("/"))) :])
 
 
 @dataclass(frozen=True)
@@ -130,10 +140,11 @@ def _unpacked(match: re.Match[str], archive: str) -> list[SourceFiles]:
     """What an option means whose folder is a zip; an error about what is in it names the zip."""
     folder = unpacked_folder(archive)
     try:
-        return _parse(f"{match.string[: match.start('path')]}{folder}")
+        found = _parse(f"{match.string[: match.start('path')]}{folder}")
     except (ConfigError, DataError) as error:
         told = str(error).removeprefix(f"{folder}: ").replace(folder, archive)
         raise type(error)(f"{archive}, unpacked: {told}") from None
+    return [replace(files, archive=archive) if isinstance(files, CocoFiles) else files for files in found]
 
 
 def _misspelled(option: str) -> str:
@@ -149,11 +160,6 @@ def _misspelled(option: str) -> str:
     if kind in _KINDS:
         return "names no path"
     return f"{kind!r} is no file format that is read" if kind else "has no file format, such as coco:, before the path"
-
-
-def tell(files: CocoFiles) -> None:
-    """Log what is read of a source, for whoever reads it: of a folder, only some files are annotations."""
-    logger.info("%s: %s for %s, with the images in %s", files.source, files.annotations, files.split, files.images)
 
 
 def _refuse_url(path: str, option: str) -> None:

@@ -54,7 +54,7 @@ REPAIRED = {
     "exif_upright": "images read upright, as their EXIF data say: the listed size fits only so, or --exif apply asks "
     "for it",
     "id_absent": "annotations without an id: numbered by their place in the file",
-    "id_mapped": "ids that are text, or no number up to 2^53: numbered anew",
+    "id_mapped": "ids that are text, no number up to 2^53, or also in an earlier file of the source: numbered anew",
     "number_written": "records whose numbers are written as text, floats, true or false",
     "polygon_part": "masks of which a part without three points or an area was dropped",
     "segmentation_shape": "masks written as text, as one list, as points (pairs or x and y), or a level too deep",

@@ -18,8 +18,9 @@ from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.coco import CocoListing, list_coco
 from data_prep.sources.images import SourceImage
 from data_prep.sources.json_files import map_file
+from data_prep.sources.labels import tell
 from data_prep.sources.lvis import list_lvis
-from data_prep.sources.options import CocoFiles, parse_sources, tell
+from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.storage import absolute, is_on_disk
 from maskx_model.annotate.boxes import BoxesReader, Replace

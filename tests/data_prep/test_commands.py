@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from data_prep.format.index import write_index
+from data_prep.format.manifest import write_manifest
 from data_prep.format.reader import Dataset
 from data_prep.inspect.show import table
+from data_prep.storage.storage import sha256
 from pipelines.cli import main
+from tests.data_prep.small_sources import coco_image, prepare_plainly, write_coco
 
 
 def typed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -43,6 +48,19 @@ def test_verify_says_whole_or_what_is_not(
     assert f"{shard}: has" in out
     assert "rejects.parquet: is missing" in out
     assert "2 things are not as the manifest says" in sentence
+
+
+def test_verify_names_equal_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_coco(tmp_path / "own", [coco_image(1), coco_image(2)], [])
+    prepare_plainly(tmp_path / "out", f"mine=coco:{tmp_path}/own")
+    dataset = Dataset.open(f"{tmp_path}/out")
+    index = f"{tmp_path}/out/index.parquet"
+    write_index(index, [dataset.rows[0], *dataset.rows])
+    files = {**dataset.manifest.files, "index.parquet": sha256(index)}
+    write_manifest(f"{tmp_path}/out", msgspec.structs.replace(dataset.manifest, files=files))
+    code, out, _ = typed(capsys, "verify", f"{tmp_path}/out")
+    assert code == 1
+    assert f"index.parquet: 2 images have the key {dataset.rows[0].key}" in out
 
 
 def test_show_prints_counts_classes_and_reasons(toy_dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,21 @@ def test_rejects_come_first(tmp_path: Path) -> None:
     assert outcomes == sorted(outcomes, key=["rejected", "odd", "repaired", "left out"].index)
 
 
+def test_files_with_one_name_are_told_apart_and_the_right_one_is_drawn(tmp_path: Path) -> None:
+    options = []
+    for number in (1, 2):
+        objects = [coco_object(1, 1, bbox=[5, 3, 90, 5], segmentation=[])] if number == 2 else [coco_object(1, 1)]
+        name = f"{number}.png"
+        options.append(f"mine=coco:{write(tmp_path / f'job{number}', [coco_image(1, file_name=name)], objects)}")
+        Image.new("RGB", (40, 30), (0, 0, 255 * (number == 2))).save(tmp_path / f"job{number}/images/{name}")
+    checked = check(CheckOptions(tuple(options)))
+    assert "job2/own.json: image 1, id: 1 is in job1/own.json too" in describe(checked)
+    (row,) = [row for row in rows(checked.counts) if row.reason == "beyond_image"]
+    picture = drawn(checked, row)
+    assert picture is not None
+    assert Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))).getpixel((300, 250)) == (0, 0, 254)
+
+
 def test_images_that_are_read_upright_are_shown_so(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -41,6 +41,16 @@ def test_a_zip_of_an_export_is_read_as_the_folder_is(tmp_path: Path, monkeypatch
     assert (tmp_path / "out/run.json").stat().st_mtime_ns == made
 
 
+def test_files_in_zips_of_one_name_are_called_by_the_zips_folders(tmp_path: Path) -> None:
+    archives = []
+    for job in ("job1", "job2"):
+        write_tree(tmp_path / job / "export", {"ann.json": ["a.jpg"]}, ["images/a.jpg"])
+        archives.append(packed(tmp_path / job / "export", tmp_path / job / "export.zip"))
+    manifest = prepare_plainly(tmp_path / "out", *(f"mine=coco:{archive}" for archive in archives))
+    paths = [file.path for file in manifest.sources[0].files]
+    assert paths == [f"{job}/export.zip/export/ann.json" for job in ("job1", "job2")]
+
+
 def test_a_zip_of_visual_genome_or_in_object_storage_is_read_too(tmp_path: Path, plain_store: SmallStore) -> None:
     write_vg(tmp_path / "vg", [vg_image(9)], {9: [vg_object(7)]})
     archive = packed(tmp_path / "vg", tmp_path / "vg.zip")
