@@ -18,6 +18,8 @@ from data_prep.plan.held_out_rule import COCO, TRAIN, why_not_in_training
 from data_prep.sources.images import SourceImage
 
 ASPECT_RATIO_TOLERANCE = 0.01
+# Pixels: exports round, or count from the first pixel.
+_ROUNDING = 2
 
 
 class MergedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,6 +41,11 @@ class MergedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def key(self) -> str:
         """Its unique key in the dataset, `coco-000000216794`."""
         return image_key(self.name, self.canonical.dataset_id)
+
+    @property
+    def of_its_file(self) -> tuple[SourceImage, ...]:
+        """The canonical copy and those of its very file, which have its size whatever they list."""
+        return tuple([copy for copy in self.copies if copy.path == self.canonical.path])
 
     @property
     def split(self) -> str:
@@ -105,8 +112,9 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     """Merge the sources' images; `coco_format` comes in the order of the sources.
 
     COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they have its size, as masks cannot be scaled;
-    where there is none they are canonical themselves. One whose file another source lists before it joins that image in
-    the same way. An image of which any id names an image held out of training is never in training.
+    where there is none they are canonical themselves. One whose file another source lists before it joins that image
+    unless their sizes say that their annotations are of other pixels. An image of which any id names an image held out
+    of training is never in training.
     """
     merged, joined = Merged(), _Joined()
     ordered = sorted(others, key=lambda image: image.identity)
@@ -115,7 +123,7 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
     canonical = _CanonicalImages([*naming, *ordered], sharing)
     for image in first:
         canonical.add(image, image.id if image.source == COCO else None)
-    second = _join([*sharing, *naming], canonical, same_size, joined, merged)
+    second = _join([*sharing, *naming], canonical, same_pixels, joined, merged)
     for image in second:
         canonical.add(image, image.coco_id)
     alone = _join(ordered, canonical, same_aspect_ratio, joined, merged)
@@ -127,9 +135,10 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
 
 
 def _by_file(images: list[SourceImage]) -> tuple[list[SourceImage], list[SourceImage]]:
-    """The first image of each file, one held out of training before all others, and the further images."""
+    """The first image of each file, and the further images: one held out of training is before all others, and one
+    whose size is listed before those without."""
     first: dict[str, SourceImage] = {}
-    for image in sorted(images, key=lambda image: image.split == TRAIN):
+    for image in sorted(images, key=lambda i: (i.split == TRAIN, i.source != COCO and not has_size(i))):
         if image.path:
             first.setdefault(image.path, image)
     alone = [image for image in images if not image.path or first[image.path] is image]
@@ -179,9 +188,28 @@ def _why_excluded(
     return "duplicate" if any(other.source == image.source for other in already) else None
 
 
-def same_size(one: SourceImage, other: SourceImage) -> bool:
-    """Whether two copies have the same pixels across and down."""
+def has_size(image: SourceImage) -> bool:
+    """Whether width and height are listed."""
+    return image.width > 0 and image.height > 0
+
+
+def same_pixels(one: SourceImage, other: SourceImage) -> bool:
+    """Whether two copies have the same pixels across and down: those of one file have, where no list says otherwise."""
+    if one.path and one.path == other.path:
+        return not are_other_pixels(one, other)
     return (one.width, one.height) == (other.width, other.height)
+
+
+def are_other_pixels(one: SourceImage, other: SourceImage) -> bool:
+    """Whether two listed sizes are those of an image turned by a quarter, or at another resolution."""
+    if not (has_size(one) and has_size(other)) or are_close(one, other):
+        return False
+    return (one.width, one.height) == (other.height, other.width) or same_aspect_ratio(one, other)
+
+
+def are_close(one: SourceImage, other: SourceImage) -> bool:
+    """Whether rounding explains the difference of two sizes."""
+    return abs(one.width - other.width) <= _ROUNDING and abs(one.height - other.height) <= _ROUNDING
 
 
 def same_aspect_ratio(one: SourceImage, other: SourceImage) -> bool:

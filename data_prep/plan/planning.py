@@ -10,7 +10,7 @@ from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
 from data_prep.plan.image_files import ImageFiles, count_repair, place, record_of
 from data_prep.plan.listing import Listing, list_sources
-from data_prep.plan.merge import MergedImage, merge
+from data_prep.plan.merge import MergedImage, has_size, merge
 from data_prep.plan.plan import Contents, Plan, PlannedImage
 from data_prep.plan.sharding import assign_to_shards, name_shards, order
 from data_prep.plan.tables import EXCLUDED, REJECTED, ImageTables
@@ -106,7 +106,8 @@ def _reject(image: MergedImage, error: BrokenError, counts: Counts, tables: Imag
 
 def _check_size(image: MergedImage) -> None:
     canonical = image.canonical
-    if min(min(copy.width, copy.height) for copy in image.copies) < 1 and len(image.copies) > 1:
+    others = [copy for copy in image.copies if copy.path != canonical.path]
+    if others and not all(map(has_size, (canonical, *others))):
         raise BrokenError("bad_size", f"{canonical.width}×{canonical.height}")
     if canonical.width * canonical.height > MAX_PIXELS:
         raise BrokenError("too_large", f"{canonical.width}×{canonical.height}")

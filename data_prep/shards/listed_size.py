@@ -2,65 +2,72 @@
 
 import msgspec
 
-from data_prep.plan.merge import MergedImage, same_aspect_ratio
+from data_prep.plan.merge import MergedImage, are_close, are_other_pixels, has_size
 from data_prep.shards.image_file import ImageFile
 from data_prep.shards.read_annotations import FileAnnotations
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
 
-# Exports round, or count from the first pixel.
-_ROUNDING = 2
-
 
 def turned_as(image: MergedImage, file: ImageFile) -> MergedImage:
     """The image with its listed width and height swapped, where its file is upright and the listed size is the stored
     one's: its annotations, which `--exif apply` says are of the upright image, need that one's size."""
-    listed = image.canonical
-    if not file.upright or len(image.copies) > 1 or (listed.width, listed.height) != (file.height, file.width):
+    if not file.upright or len(image.of_its_file) < len(image.copies):
         return image
-    actual = msgspec.structs.replace(listed, width=file.width, height=file.height)
-    return msgspec.structs.replace(image, copies=(actual,))
+    stored = (file.height, file.width)
+    copies = [_sized(copy, file) if (copy.width, copy.height) == stored else copy for copy in image.copies]
+    return msgspec.structs.replace(image, copies=tuple(copies))
 
 
 def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
     """The image with its file's width and height.
 
-    Raises BrokenError if the annotations belong to other pixels: where several copies share them, where the listed
-    width and height are swapped, or are those of the image at another resolution.
+    Raises BrokenError if the annotations belong to other pixels: where copies of other files share them, where the
+    listed width and height are swapped, or are those of the image at another resolution.
     """
     listed = image.canonical
-    actual = msgspec.structs.replace(listed, width=file.width, height=file.height)
-    if listed.width and listed.height and not _close(listed, actual):
-        swapped = (listed.width, listed.height) == (actual.height, actual.width)
-        if len(image.copies) > 1 or swapped or same_aspect_ratio(listed, actual):
-            raise mismatch(image, file)
+    actual = _sized(listed, file)
+    shared = len(image.of_its_file) < len(image.copies) and has_size(listed) and not are_close(listed, actual)
+    if shared or are_other_pixels(listed, actual):
+        raise mismatch(listed, file)
     return msgspec.structs.replace(image, copies=(actual, *image.copies[1:]))
 
 
-def size_finding(image: MergedImage, file: ImageFile) -> list[tuple[str, str]]:
+def size_finding(listed: SourceImage, file: ImageFile) -> list[tuple[str, str]]:
     """What is to be told of an image whose listed width and height are not its file's: the reason's code, and what was
     seen; nothing of any other."""
-    listed = image.canonical
-    if (file.width, file.height) == (listed.width, listed.height):
+    if _fits(listed, file):
         return []
-    said = f"listed as {listed.width}×{listed.height}" if listed.width and listed.height else "no size listed"
+    said = f"listed as {listed.width}×{listed.height}" if has_size(listed) else "no size listed"
     seen = f"{said}, {file.width}×{file.height} pixels"
     return [("size_from_file", seen)]
 
 
-def check_boxes_fit(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> None:
-    """Raise BrokenError if boxes reach beyond the file's pixels: then they belong to others."""
-    for each in annotations:
-        outside = any(rejected.reason == "outside_image" for rejected in each.objects.rejected)
-        if each.objects.boxes.beyond or outside:
-            raise mismatch(image, file)
+def of_other_pixels(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> list[SourceImage]:
+    """The copies of the image's file whose annotations belong to other pixels: another size is listed, and boxes reach
+    beyond the file's pixels, or that size is not the file's by more than a mistake."""
+    copies = {copy.source: copy for copy in image.of_its_file}
+    beyond = {copies.get(each.file.source, image.canonical).source for each in annotations if _reach_beyond(each)}
+    return [
+        copy
+        for source, copy in copies.items()
+        if has_size(copy) and not _fits(copy, file) and (source in beyond or are_other_pixels(copy, _sized(copy, file)))
+    ]
 
 
-def mismatch(image: MergedImage, file: ImageFile) -> BrokenError:
+def mismatch(listed: SourceImage, file: ImageFile) -> BrokenError:
     """The error of an image whose annotations belong to other pixels than its file's."""
-    listed = image.canonical
     return BrokenError("size_mismatch", f"{file.width}×{file.height} pixels, listed as {listed.width}×{listed.height}")
 
 
-def _close(listed: SourceImage, actual: SourceImage) -> bool:
-    return abs(listed.width - actual.width) <= _ROUNDING and abs(listed.height - actual.height) <= _ROUNDING
+def _fits(listed: SourceImage, file: ImageFile) -> bool:
+    return (listed.width, listed.height) == (file.width, file.height)
+
+
+def _sized(listed: SourceImage, file: ImageFile) -> SourceImage:
+    return msgspec.structs.replace(listed, width=file.width, height=file.height)
+
+
+def _reach_beyond(annotations: FileAnnotations) -> bool:
+    outside = any(rejected.reason == "outside_image" for rejected in annotations.objects.rejected)
+    return outside or bool(annotations.objects.boxes.beyond)

@@ -97,7 +97,9 @@ def _marked(annotation: Annotation, made_by: str) -> Annotation:
 def _transforms(image: MergedImage) -> dict[str, CoordinateTransform]:
     """Each source's transform to the canonical copy; COCO-format copies have its size."""
     width, height = image.canonical.width, image.canonical.height
+    of_its_file = image.of_its_file
+    sized = {copy.source: image.canonical if copy in of_its_file else copy for copy in image.copies}
     return {
-        copy.source: CoordinateTransform(width, height, width / max(copy.width, 1), height / max(copy.height, 1))
-        for copy in image.copies
+        source: CoordinateTransform(width, height, width / max(copy.width, 1), height / max(copy.height, 1))
+        for source, copy in sized.items()
     }

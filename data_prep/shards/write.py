@@ -19,7 +19,7 @@ from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_i
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out_copies import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
-from data_prep.shards.listed_size import check_boxes_fit, size_finding, turned_as, with_size_of_file
+from data_prep.shards.listed_size import mismatch, of_other_pixels, size_finding, turned_as, with_size_of_file
 from data_prep.shards.locate import References, unpack
 from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
@@ -74,12 +74,6 @@ def _files(planned: PlannedImage) -> list[str]:
     return [planned.merged.canonical.path, *(copy.path for copy in own_files(planned))]
 
 
-def _repaired(image: MergedImage) -> MergedImage:
-    """The image with its canonical copy marked as repaired."""
-    canonical, *others = image.copies
-    return msgspec.structs.replace(image, copies=(msgspec.structs.replace(canonical, repaired=True), *others))
-
-
 @dataclass
 class _OpenShard:
     """A shard that is being written, and what is counted meanwhile."""
@@ -113,8 +107,7 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         if image.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        if self._count_findings(planned.merged.canonical, [*file.findings, *size_finding(listed, file)]):
-            image = _repaired(image)
+        image = self._with_findings(image, listed, file)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:
@@ -124,15 +117,38 @@ class _OpenShard:
     def _read_objects(
         self, image: MergedImage, file: ImageFile, references: References
     ) -> tuple[MergedImage, list[FileAnnotations]]:
-        """The image with its file's width and height, and its objects; raises BrokenError if these do not fit."""
-        listed = image.canonical
-        if (file.width, file.height) == (listed.width, listed.height):
-            return image, self.objects.read(image, references)
-        image, before = with_size_of_file(image, file), image
-        annotations = self.objects.read(image, references)
-        if listed.width and listed.height:
-            check_boxes_fit(before, file, annotations)
-        return image, annotations
+        """The image with its file's width and height, and its objects; raises BrokenError if these do not fit.
+
+        Another copy of the same file whose objects do not fit is rejected by itself.
+        """
+        sized = with_size_of_file(image, file)
+        annotations = self.objects.read(sized, references)
+        wrong = of_other_pixels(image, file, annotations)
+        if not wrong:
+            return sized, annotations
+        if image.canonical in wrong:
+            raise mismatch(image.canonical, file)
+        for copy in wrong:
+            self.counts.reject_image(copy, mismatch(copy, file))
+        sources = {copy.source for copy in wrong}
+        for each in annotations:
+            if each.file.source in sources:
+                self.counts.exclude(each.file.source, "photograph_rejected", each.objects.count)
+        right = tuple(copy for copy in sized.copies if copy.source not in sources)
+        annotations = [each for each in annotations if each.file.source not in sources]
+        return msgspec.structs.replace(sized, copies=right), annotations
+
+    def _with_findings(self, image: MergedImage, listed: MergedImage, file: ImageFile) -> MergedImage:
+        """The image, its copies marked as repaired where what its file makes of the `listed` ones is a repair."""
+        of_its_file = {copy.identity: copy for copy in listed.of_its_file}
+        copies = []
+        for copy in image.copies:
+            findings = [*file.findings] if copy is image.canonical else []
+            if copy.identity in of_its_file:
+                findings += size_finding(of_its_file[copy.identity], file)
+            repaired = self._count_findings(copy, findings)
+            copies.append(msgspec.structs.replace(copy, repaired=True) if repaired else copy)
+        return msgspec.structs.replace(image, copies=tuple(copies))
 
     def _count_findings(self, image: SourceImage, findings: Sequence[tuple[str, str]]) -> bool:
         """Count what the image's file makes of it, each by its reason and what was seen; returns whether any of it is a

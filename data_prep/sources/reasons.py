@@ -92,7 +92,7 @@ NOTED = {
 
 REJECTED = {
     "bad_file_name": "images whose file name is empty or leads out of the image folder",
-    "bad_size": "images of several sources, one of which lists no width or height, so that boxes cannot be scaled",
+    "bad_size": "images of several files, one of them listed without width or height, so that boxes cannot be scaled",
     "duplicate_id": "image records of one id that name several files: their annotations could belong to any of these",
     "format_not_read": "files that are no JPEG, PNG, WebP, BMP, TIFF or GIF image; each row says what the file is",
     "malformed": "records that lack a field or hold a wrong type",

@@ -12,7 +12,7 @@ from data_prep.storage.errors import DataError
 from tests.data_prep.prepare.own_source import made, write
 from tests.data_prep.prepare.test_small_datasets import records
 from tests.data_prep.rejects import read_rejects
-from tests.data_prep.small_sources import coco_image, coco_object, jpeg
+from tests.data_prep.small_sources import coco_image, coco_object, jpeg, prepare_plainly
 
 
 @pytest.mark.parametrize("size", [{"width": None}, {"width": 0, "height": 0}, {"width": "wide"}, {"height": 31}])
@@ -63,3 +63,46 @@ def test_boxes_within_the_first_pixel_are_noted_and_most_of_them_refused(tmp_pat
     source = write(tmp_path / "most", [coco_image(1)], most)
     with pytest.raises(DataError, match=r"4 of 4 boxes lie between 0 and 1"):
         prepare(PrepareOptions((f"mine=coco:{source}",), f"{tmp_path}/refused"))
+
+
+def two_sources(folder: Path, size: dict[str, Any], other: dict[str, Any], **fields: Any) -> tuple[str, str]:
+    """Two sources' files over one folder of images of 40×30 pixels, each with the size that it lists."""
+    options = []
+    for name, listed in (("mine", size), ("yours", other)):
+        source = write(folder, [coco_image(1)], [coco_object(1, 1, **(fields if name == "yours" else {}))])
+        document = json.loads((folder / "own.json").read_text())
+        document["images"][0].update(listed)
+        (folder / f"{name}.json").write_text(json.dumps(document))
+        options.append(f"{name}=coco:{source.replace('own.json', f'{name}.json')}")
+    return options[0], options[1]
+
+
+KNOWN: dict[str, Any] = {}
+ABSENT = {"width": None, "height": None}
+
+
+@pytest.mark.parametrize(
+    ("size", "other"),
+    [(ABSENT, ABSENT), (KNOWN, ABSENT), (ABSENT, KNOWN), (KNOWN, {"width": 41}), ({"width": 44}, KNOWN)],
+)
+def test_a_file_that_two_sources_list_is_one_image_of_its_files_size(
+    tmp_path: Path, size: dict[str, Any], other: dict[str, Any]
+) -> None:
+    manifest = made(tmp_path, *two_sources(tmp_path, size, other))
+    (record,) = records(tmp_path / "out").values()
+    assert (record.width, record.height) == (40, 30)
+    assert record.objects["mine"] == record.objects["yours"]
+    assert record.objects["mine"][0].bbox == (2.0, 3.0, 10.0, 5.0)
+    wrong = [name for name, listed in (("mine", size), ("yours", other)) if listed]
+    assert manifest.repaired == {name: {"size_from_file": 1} for name in wrong}
+    assert (manifest.left_out, manifest.rejected) == ({}, {})
+
+
+def test_boxes_of_other_pixels_cost_the_copy_that_has_them(tmp_path: Path) -> None:
+    wide = {"bbox": [30, 3, 14, 5], "segmentation": []}
+    options = two_sources(tmp_path, KNOWN, {"width": 44}, **wide)
+    manifest = prepare_plainly(tmp_path / "out", *options)
+    (record,) = records(tmp_path / "out").values()
+    assert record.ids == {"mine": 1}
+    assert manifest.rejected == {"yours": {"size_mismatch": 1}}
+    assert manifest.left_out == {"yours": {"photograph_rejected": 1}}
