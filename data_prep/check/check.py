@@ -28,9 +28,9 @@ _SHARD_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check: `sources`, as `prepare` takes them; `images`: whether files of images are read;
-    `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright, likewise; `workers`:
-    processes of this machine. Raises ConfigError for a fraction that is none."""
+    """What to check: `sources`, as `prepare` takes them; `images`: whether files of images are read
+    of which the size is listed; `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright,
+    likewise; `workers`: processes of this machine. Raises ConfigError for a fraction that is none."""
 
     sources: tuple[str, ...]
     images: bool = True

@@ -26,7 +26,8 @@ def check(
         source: The sources, as `maskx data prepare` takes them.
         out: A page with the same findings and pictures of the examples: its name, ending in .html, or a folder for its
             index.html.
-        images: Read the files of images too: whether they are there is found in any case.
+        images: Read the files of images too. Whether they are there is found in any case, and those whose size is not
+            listed are read.
         max_rejected: Fraction of a source's images or objects that may be broken before `prepare` refuses it.
         exif: Which images are read upright, as their EXIF orientation says; see `maskx data prepare`.
         workers: Number of processes of this machine.

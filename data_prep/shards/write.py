@@ -42,14 +42,14 @@ def write_shard(
     planned = plan.shards[number]
     images = read_planned_images(plan.out, number)
     references = by_image(unpack(packed), len(images))
-    files = read_ahead(_files(image) if plan.images != "skip" else [] for image in images)
+    files = read_ahead(_files(image) if _is_read(plan, image) else [] for image in images)
     with _target(plan, planned) as file, closing(files):
         shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers), plan.exif)
         for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
-            if plan.images == "skip":
-                shard.add_unread(image, own)
-            else:
+            if _is_read(plan, image):
                 shard.add(position, image, own, read_file)
+            else:
+                shard.add_unread(image, own)
         finished = shard.tar.finish()
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
@@ -68,6 +68,12 @@ def write_shard(
 def _target(plan: Plan, planned: PlannedShard) -> AbstractContextManager[BinaryIO]:
     """The shard's file; nowhere, if the images are only looked at."""
     return create(f"{plan.out}/{planned.path}") if plan.images == "write" else Path(os.devnull).open("wb")
+
+
+def _is_read(plan: Plan, planned: PlannedImage) -> bool:
+    """Whether the image's file is read: nothing else tells the size of one of which none is listed."""
+    listed = planned.merged.canonical
+    return plan.images != "skip" or not (listed.width and listed.height)
 
 
 def _files(planned: PlannedImage) -> list[str]:

@@ -75,6 +75,15 @@ def test_it_writes_nothing_and_looks_at_files_only_if_asked(
     assert not list((tmp_path / "scratch").glob("check-*"))
 
 
+def test_without_images_those_that_list_no_size_are_read_even_so(tmp_path: Path) -> None:
+    images = [coco_image(1), *({**coco_image(n), "width": None} for n in range(2, 5))]
+    source = f"mine=coco:{write(tmp_path, images, [coco_object(n, n) for n in range(1, 5)])}"
+    checked = check(CheckOptions((source,), images=False))
+    assert checked.refused is None
+    assert object_sum(checked.counts, "mine") == Sum(4, 4, 0, 0, 0)
+    assert numbers(checked.counts.repaired) == {"mine": {"size_from_file": 3}}
+
+
 def test_the_page_shows_the_examples(tmp_path: Path) -> None:
     html = render(check(CheckOptions((odd(tmp_path),), max_rejected=0.3)))
     assert html.count("data:image/jpeg") >= 3
