@@ -7,6 +7,8 @@ REMEDIES = {
     "box_of_fractions": "multiply them by the width and height of their images, if they are fractions",
     "beyond_image": "look whether boxes are x, y, width, height in pixels of the stored image; crop or correct them",
     "box_as_mask": "nothing, if there are no masks; else export polygons",
+    "boxes_of_listed_size": "look at an example: if its boxes are off, export the annotations for the files as they "
+    "are, or put the original files there; else correct the listed width and height",
     "class_names_alike": "give one class one spelling, or leave it if they are different things",
     "class_without_objects": "nothing, if you know of it; remove the class from the list otherwise",
     "copy_of_val": "nothing: they must stay out of training",

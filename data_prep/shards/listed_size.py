@@ -1,5 +1,7 @@
 """An image whose listed width and height are absent or wrong: the file's are taken if the annotations fit them."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from data_prep.plan.merge import MergedImage, are_close, are_other_pixels, has_size
@@ -53,6 +55,20 @@ def of_other_pixels(image: MergedImage, file: ImageFile, annotations: list[FileA
         for source, copy in copies.items()
         if has_size(copy) and not _fits(copy, file) and (source in beyond or are_other_pixels(copy, _sized(copy, file)))
     ]
+
+
+def boxes_finding(
+    listed: SourceImage, file: ImageFile, annotations: Iterable[FileAnnotations]
+) -> list[tuple[str, str]]:
+    """What is to be told of an image whose file is wider or higher than listed, and beyond whose listed size none of
+    its boxes reaches: they may belong to a copy that was stretched."""
+    larger = file.width > listed.width or file.height > listed.height
+    if not has_size(listed) or not larger or are_close(listed, _sized(listed, file)):
+        return []
+    boxes = [annotation.bbox for each in annotations for annotation in each.objects.annotations]
+    if not boxes or any(x + w > listed.width or y + h > listed.height for x, y, w, h in boxes):
+        return []
+    return [("boxes_of_listed_size", f"listed as {listed.width}×{listed.height}, {file.width}×{file.height} pixels")]
 
 
 def mismatch(listed: SourceImage, file: ImageFile) -> BrokenError:

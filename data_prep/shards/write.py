@@ -19,7 +19,14 @@ from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_i
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out_copies import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
 from data_prep.shards.image_file import ImageFile, read_image_file
-from data_prep.shards.listed_size import mismatch, of_other_pixels, size_finding, turned_as, with_size_of_file
+from data_prep.shards.listed_size import (
+    boxes_finding,
+    mismatch,
+    of_other_pixels,
+    size_finding,
+    turned_as,
+    with_size_of_file,
+)
 from data_prep.shards.locate import References, unpack
 from data_prep.shards.read_annotations import FileAnnotations, ObjectReader, by_image
 from data_prep.shards.results import ShardResult, write_result
@@ -113,7 +120,7 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         if image.split != TRAIN:
             self.pictures.append(describe(position, file.grey))
-        image = self._with_findings(image, listed, file)
+        image = self._with_findings(image, listed, file, annotations)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:
@@ -144,14 +151,17 @@ class _OpenShard:
         annotations = [each for each in annotations if each.file.source not in sources]
         return msgspec.structs.replace(sized, copies=right), annotations
 
-    def _with_findings(self, image: MergedImage, listed: MergedImage, file: ImageFile) -> MergedImage:
+    def _with_findings(
+        self, image: MergedImage, listed: MergedImage, file: ImageFile, annotations: list[FileAnnotations]
+    ) -> MergedImage:
         """The image, its copies marked as repaired where what its file makes of the `listed` ones is a repair."""
         of_its_file = {copy.identity: copy for copy in listed.of_its_file}
         copies = []
         for copy in image.copies:
             findings = [*file.findings] if copy is image.canonical else []
-            if copy.identity in of_its_file:
-                findings += size_finding(of_its_file[copy.identity], file)
+            if (as_listed := of_its_file.get(copy.identity)) is not None:
+                own = (each for each in annotations if each.file.source == copy.source)
+                findings += [*size_finding(as_listed, file), *boxes_finding(as_listed, file, own)]
             repaired = self._count_findings(copy, findings)
             copies.append(msgspec.structs.replace(copy, repaired=True) if repaired else copy)
         return msgspec.structs.replace(image, copies=tuple(copies))

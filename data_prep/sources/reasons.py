@@ -76,6 +76,8 @@ REPAIRED = {
 NOTED = {
     "beyond_image": "boxes that reach beyond the image",
     "box_of_fractions": "boxes within the first pixel: perhaps they are fractions of the image, from 0 to 1",
+    "boxes_of_listed_size": "images whose file is wider or higher than listed, beyond whose listed size no box "
+    "reaches: the boxes may be those of a stretched copy",
     "class_names_alike": "classes whose names differ in case, blanks or punctuation only: they stay apart",
     "class_without_objects": "classes without an object",
     "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "

@@ -41,6 +41,30 @@ def test_annotations_of_other_pixels_are_rejected_with_both_sizes(tmp_path: Path
     assert f"{size[0]}×{size[1]} pixels, listed as 40×30" in reject.excerpt
 
 
+@pytest.mark.parametrize("size", [(80, 40), (39, 50)])
+def test_boxes_that_may_be_of_a_stretched_copy_are_noted(tmp_path: Path, size: tuple[int, int]) -> None:
+    source = write(tmp_path, [coco_image(1)], [coco_object(1, 1, bbox=[20, 3, 18, 5], segmentation=[])])
+    (tmp_path / "images/000000000001.jpg").write_bytes(jpeg(1, size))
+    manifest = made(tmp_path, f"mine=coco:{source}")
+    assert manifest.noted["mine"]["boxes_of_listed_size"] == 1
+    assert manifest.repaired == {"mine": {"size_from_file": 1}}
+
+
+@pytest.mark.parametrize(
+    ("size", "boxes"), [((80, 40), [[20, 3, 30, 5], [2, 3, 4, 5]]), ((39, 20), [[20, 3, 18, 5]]), ((80, 40), [])]
+)
+def test_boxes_that_fit_the_file_alone_or_none_are_not_noted(
+    tmp_path: Path, size: tuple[int, int], boxes: list[list[int]]
+) -> None:
+    objects = [coco_object(number, 1, bbox=box, segmentation=[]) for number, box in enumerate(boxes)]
+    source = write(tmp_path, [coco_image(1)], objects)
+    (tmp_path / "images/000000000001.jpg").write_bytes(jpeg(1, size))
+    manifest = made(tmp_path, f"mine=coco:{source}")
+    assert "boxes_of_listed_size" not in manifest.noted.get("mine", {})
+    (record,) = records(tmp_path / "out").values()
+    assert ((record.width, record.height), len(record.objects["mine"])) == (size, len(boxes))
+
+
 @pytest.mark.parametrize(
     ("box", "look"),
     [([20, 15, 38, 28], "look like x1 y1 x2 y2"), ([0.2, 0.1, 0.5, 0.4], "look like fractions of the image")],
