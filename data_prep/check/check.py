@@ -15,6 +15,7 @@ from data_prep.plan.planning import make_plan
 from data_prep.prepare.notes import note_classes, note_objects, note_same_images
 from data_prep.prepare.publish import count_classes, total_counts
 from data_prep.prepare.rejects_limit import check_ceiling
+from data_prep.prepare.vocabulary import read_synset_table
 from data_prep.shards.results import read_summary
 from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.images import SourceImage
@@ -76,8 +77,8 @@ def _check(options: CheckOptions, out: str) -> Checked:
     scanned = read_own(counts_uri(out), Counts)
     total = total_counts(planned, scanned, results)
     classes = count_classes(results)
-    note_classes(total, planned.classes, classes)
-    note_objects(total, results)
+    note_classes(total, planned.classes, read_synset_table(None), classes)
+    note_objects(total, results, classes)
     if options.images:
         note_same_images(total, plan, len(results))
     statistics = source_statistics(images.values(), results, classes)

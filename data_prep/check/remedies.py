@@ -1,5 +1,7 @@
 """What people can do about a finding. Reasons without an entry ask for nothing."""
 
+_CROWDS = "write iscrowd 0 for single objects; some tools write 1 for every mask drawn with a brush"
+
 REMEDIES = {
     "bad_file_name": "write the file's name below the image folder, without a leading .. or a drive",
     "bad_mask": "export the masks anew, as polygons or run lengths of the image's own height and width",
@@ -12,6 +14,7 @@ REMEDIES = {
     "class_names_alike": "give one class one spelling, or leave it if they are different things",
     "class_without_objects": "nothing, if you know of it; remove the class from the list otherwise",
     "copy_of_val": "nothing: they must stay out of training",
+    "crowd_classes": _CROWDS,
     "doubled": "remove the second copy, if the file was merged with itself",
     "duplicate_id": "give each image an id of its own, and its annotations the same",
     "empty_mask": "draw the mask anew; numbers from 0 to 1 are fractions: multiply them by the width and height",
@@ -19,13 +22,14 @@ REMEDIES = {
     "format_not_read": "convert an image of another kind to JPEG or PNG; get the image again in place of anything else",
     "id_content_disagree": "check the ids against the source's files",
     "malformed": "write the field that is named as COCO does",
+    "many_crowds": _CROWDS,
     "mask_beyond_box": "see whether boxes are x, y, width, height from the upper left corner, and polygons x before y",
     "mask_off_box": "find out which of the two is wrong: they may belong to different images",
     "missing_file": "put the file where it was looked for, or correct its name",
     "more_than_8_bits": "look at the range: if the images are too dark, save them with 8 bits stretched to their range",
     "no_objects": "check that the annotations belong to these images",
     "no_synset": "nothing: Visual Genome's objects without a synset have no class",
-    "only_crowds": "write iscrowd 0 for single objects; some tools write 1 for every mask drawn with a brush",
+    "only_crowds": _CROWDS,
     "outside_image": "check the boxes' order and units: x, y, width, height in pixels",
     "photograph_left_out": "nothing: they go with their images",
     "photograph_rejected": "mend their images",

@@ -16,12 +16,13 @@ from data_prep.storage.errors import JSON_ERRORS
 
 
 class ShardContent(msgspec.Struct):
-    """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects` and `masks` by source and
-    class; `per_image`, by source, how many images have how many objects."""
+    """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects`, `masks` and `crowds` by
+    source and class; `per_image`, by source, how many images have how many objects."""
 
     what: dict[str, int] = {}
     objects: dict[str, dict[str, int]] = {}
     masks: dict[str, dict[str, int]] = {}
+    crowds: dict[str, dict[str, int]] = {}
     per_image: dict[str, dict[int, int]] = {}
 
     def add(self, record: Record) -> None:
@@ -31,11 +32,13 @@ class ShardContent(msgspec.Struct):
             images = self.per_image.setdefault(source, {})
             images[len(annotations)] = images.get(len(annotations), 0) + 1
             masked = [a.category for a in annotations if a.mask is not None]
+            crowds = [a.category for a in annotations if a.iscrowd]
             _count_names(self.objects.setdefault(source, {}), [a.category for a in annotations])
             _count_names(self.masks.setdefault(source, {}), masked)
+            _count_names(self.crowds.setdefault(source, {}), crowds)
             increase(self.what, f"{source}_objects", len(annotations))
             increase(self.what, f"{source}_masks", len(masked))
-            increase(self.what, f"{source}_crowds", sum([a.iscrowd for a in annotations]))
+            increase(self.what, f"{source}_crowds", len(crowds))
 
 
 def _count_names(counts: dict[str, int], names: list[str]) -> None:

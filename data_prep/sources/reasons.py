@@ -78,10 +78,14 @@ NOTED = {
     "box_of_fractions": "boxes within the first pixel: perhaps they are fractions of the image, from 0 to 1",
     "boxes_of_listed_size": "images whose file is wider or higher than listed, beyond whose listed size no box "
     "reaches: the boxes may be those of a stretched copy",
-    "class_names_alike": "classes whose names differ in case, blanks or punctuation only: they stay apart",
+    "class_names_alike": "classes whose names differ from others, of this source or another, in case, blanks or "
+    "punctuation only: they stay apart",
     "class_without_objects": "classes without an object",
+    "crowd_classes": "classes of which every object is a crowd (iscrowd=1): nothing is learned from crowds",
     "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "
     "upright image, say --exif apply; if not, --exif ignore",
+    "many_crowds": "objects that are crowds (iscrowd=1), more than a tenth of the source's: nothing is learned from "
+    "crowds",
     "mask_beyond_box": "objects, crowds aside, whose mask reaches out of their box by more than a tenth of it",
     "more_than_8_bits": "images of more than 8 bits a channel, scaled to 8 as data_prep/format/colors.py says",
     "only_crowds": "sources in which every object is a crowd (iscrowd=1): nothing is learned from crowds",

@@ -1,11 +1,13 @@
 """Categories of one name, of names alike, without objects, or that are none: joined, noted or told."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from data_prep.check.check import CheckOptions, check
 from data_prep.storage.errors import DataError
 from tests.data_prep.prepare.own_source import made, write
 from tests.data_prep.prepare.test_small_datasets import records
@@ -31,6 +33,44 @@ def test_classes_alike_and_without_objects_and_crowds_alone_are_noted(tmp_path: 
     objects = [coco_object(n, 1, category_id=n, iscrowd=1) for n in range(1, 5)]
     manifest = made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], objects, categories)}")
     assert manifest.noted == {"mine": {"class_names_alike": 4, "class_without_objects": 1, "only_crowds": 1}}
+
+
+@pytest.mark.parametrize(
+    ("crowds", "noted"),
+    [
+        (range(1), {}),
+        (range(2), {"many_crowds": 2}),
+        ([9], {"crowd_classes": 1}),
+        (range(8, 10), {"many_crowds": 2, "crowd_classes": 1}),
+    ],
+)
+def test_many_crowds_and_classes_of_nothing_else_are_noted(
+    tmp_path: Path, crowds: Sequence[int], noted: dict[str, int]
+) -> None:
+    boxes = [[n, 3, 10, 5] for n in range(10)]
+    objects = [
+        coco_object(n, 1, bbox=box, segmentation=[], category_id=2 if n == 9 else 1, iscrowd=int(n in crowds))
+        for n, box in enumerate(boxes)
+    ]
+    categories = [{"id": 1, "name": "nut"}, {"id": 2, "name": "bolt"}]
+    manifest = made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], objects, categories)}")
+    assert manifest.noted.get("mine", {}) == noted
+
+
+def test_classes_of_two_sources_are_noted_where_they_are_alike_and_stay_apart(tmp_path: Path) -> None:
+    sources = []
+    for source, names in {"a": ["Nut", "bolt", "cell phone"], "b": ["nut", "bolt", "cell_phone"]}.items():
+        categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+        categories[2]["synset"] = "cellular_telephone.n.01"
+        objects = [coco_object(n, 1, category_id=n) for n in range(1, 4)]
+        image = coco_image(1, file_name=f"{source}.jpg")
+        sources.append(f"{source}=coco:{write(tmp_path / source, [image], objects, categories)}")
+    checked = check(CheckOptions(tuple(sources)))
+    assert made(tmp_path, *sources).noted == {"a": {"class_names_alike": 1}, "b": {"class_names_alike": 1}}
+    assert [checked.counts.noted[source]["class_names_alike"].example.seen for source in "ab"] == [
+        "'Nut' ('nut' in b)",
+        "'nut' ('Nut' in a)",
+    ]
 
 
 def test_absent_classes_that_an_lvis_file_does_not_list_cost_no_image(tmp_path: Path) -> None:
