@@ -35,7 +35,11 @@ _OPENS, _CLOSES = ("start_map", "start_array"), ("end_map", "end_array")
 
 
 class BrokenJsonError(DataError):
-    """Raised for a file that is not JSON."""
+    """Raised for a file that is not JSON: broken, empty, or damaged where it is compressed."""
+
+
+class MisshapenError(DataError):
+    """Raised for a file whose members are those that are read here, and hold their records in another shape."""
 
 
 def broken_json_error(path: str, data: memoryview, error: Exception) -> BrokenJsonError:

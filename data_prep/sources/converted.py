@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data_prep.storage.errors import DataError
+from data_prep.sources.broken_json import BrokenJsonError
 from data_prep.storage.scratch import locked, require_room, scratch_folder, use
 from data_prep.storage.storage import create
 
@@ -43,7 +43,7 @@ def readable(uri: str, path: Path) -> Path:
     """The file at `path`, which is `uri`'s, or its copy in UTF-8 without a mark and without compression; where
     `quote_constants` made one, the copy of that with constants as strings.
 
-    Raises DataError if it is damaged where it is compressed or encoded.
+    Raises BrokenJsonError if it is damaged where it is compressed or encoded.
     """
     plain = unquoted(uri, path)
     quoted = scratch_copy("quoted", plain, plain.name)
@@ -110,7 +110,7 @@ def _gunzip(uri: str, path: Path) -> Pieces:
             while piece := file.read(_PIECE):
                 yield piece
     except _DAMAGED as error:
-        raise DataError(f"{uri}: damaged where it is compressed by gzip ({error}); get the file again") from None
+        raise BrokenJsonError(f"{uri}: damaged where it is compressed by gzip ({error}); get the file again") from None
 
 
 def _encode(uri: str, path: Path, encoding: str) -> Pieces:
@@ -121,7 +121,7 @@ def _encode(uri: str, path: Path, encoding: str) -> Pieces:
                 yield decoder.decode(piece).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise DataError(f"{uri}: begins as {encoding} text and is not ({error}); save it as UTF-8") from None
+        raise BrokenJsonError(f"{uri}: begins as {encoding} text and is not ({error}); save it as UTF-8") from None
 
 
 def constants(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from data_prep.format.rejects import excerpt
 from data_prep.sources import converted
-from data_prep.sources.broken_json import broken_json_error
+from data_prep.sources.broken_json import BrokenJsonError, MisshapenError, broken_json_error
 from data_prep.sources.unsupported_files import HEAD, kind_of_items, kind_of_object
 from data_prep.sources.zips import unpacked
 from data_prep.storage.errors import JSON_ERRORS, DataError
@@ -25,6 +25,7 @@ from data_prep.storage.errors import JSON_ERRORS, DataError
 T = TypeVar("T")
 RANGE_BYTES = 1 << 19
 _SHOWN = 6
+_RECORDS_BY_NAME = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*+"\s*:\s*[{\[]', re.DOTALL)
 
 
 class ByteRange(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ def map_file(path: str) -> mmap.mmap:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise DataError(f"{path}: no such file") from None
     except ValueError:
-        raise DataError(f"{path}: the file is empty") from None
+        raise BrokenJsonError(f"{path}: the file is empty") from None
 
 
 def quote_constants(path: str) -> bool:
@@ -93,7 +94,9 @@ def _decode(path: str, data: mmap.mmap | msgspec.Raw, kind: type[T], expected: s
         return msgspec.json.decode(memoryview(data), type=kind)
     except msgspec.ValidationError:
         _decode(path, data, msgspec.Raw, "JSON")  # what is no JSON at all is told first
-        raise DataError(f"{path}: should hold {expected}, {_instead(data)}") from None
+        by_name = isinstance(data, msgspec.Raw) and _RECORDS_BY_NAME.match(memoryview(data)[:HEAD])
+        kind_of_error = MisshapenError if by_name else DataError
+        raise kind_of_error(f"{path}: should hold {expected}, {_instead(data)}") from None
     except JSON_ERRORS as error:
         raise broken_json_error(path, memoryview(data), error) from None
 

@@ -82,7 +82,8 @@ def object_layout(path: str, buffer: mmap, arrays: tuple[str, ...]) -> Layout:
 
     def find() -> Layout:
         members = top_level(path, buffer)
-        cut = {name: list(byte_ranges(path, 0, buffer, member(path, members, name), name)) for name in arrays}
+        wanted = {name: member(path, members, name) for name in arrays}
+        cut = {name: list(byte_ranges(path, 0, buffer, data, name)) for name, data in wanted.items()}
         located = {name: byte_range_of(data, buffer) for name, data in members.items()}
         return Layout(located, {name: [(s.start, s.end) for s in found] for name, found in cut.items()})
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data_prep.sources.broken_json import BrokenJsonError
+from data_prep.sources.broken_json import BrokenJsonError, MisshapenError
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.open_coco import open_coco
 from data_prep.sources.splits import split_of
@@ -141,10 +141,11 @@ def _lists_images(path: str) -> bool:
 
 
 def _is_coco(path: str) -> bool:
-    """Raises BrokenJsonError for a file that may be COCO's and is damaged, so that no split is lost in silence."""
+    """Raises BrokenJsonError or MisshapenError for a file that may be COCO's and is damaged, empty or slightly off, so
+    that no split is lost in silence."""
     try:
         open_coco(path)
-    except BrokenJsonError:
+    except (BrokenJsonError, MisshapenError):
         raise
     except DataError:
         return False

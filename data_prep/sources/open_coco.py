@@ -4,6 +4,7 @@ from mmap import mmap
 
 import msgspec
 
+from data_prep.sources.broken_json import MisshapenError
 from data_prep.sources.json_files import read_items
 from data_prep.sources.layout import Layout, open_object
 from data_prep.sources.unsupported_files import kind_of_annotations
@@ -15,7 +16,11 @@ _names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def open_coco(path: str) -> tuple[mmap, Layout]:
-    """The file's bytes, and where its parts stand; raises DataError if it is not a COCO-format file of objects."""
+    """The file's bytes, and where its parts stand.
+
+    Raises DataError if it is not a COCO-format file of objects: MisshapenError if it has images and annotations that
+    are written in another way.
+    """
     buffer, layout = open_object(path, ("images", "annotations"))
     annotations, images = (_first_records(buffer, layout, name) for name in ("annotations", "images"))
     if annotations and (kind := kind_of_annotations(annotations[0])):
@@ -23,7 +28,7 @@ def open_coco(path: str) -> tuple[mmap, Layout]:
         raise DataError(f"{path}: {missing}it holds {kind}")
     if images and not any(_FILES & names.keys() for names in images):
         has = ", ".join(map(repr, images[0]))
-        raise DataError(f"{path}: its image records have no 'file_name', but {has}; name the field so")
+        raise MisshapenError(f"{path}: its image records have no 'file_name', but {has}; name the field so")
     return buffer, layout
 
 

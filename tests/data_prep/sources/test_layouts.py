@@ -1,5 +1,7 @@
 """`NAME=coco:FOLDER` as programs export it: which files, which splits, which images."""
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.small_sources import prepare_plainly
-from tests.data_prep.sources.exports import LAYOUTS, found, packed, write_tree
+from tests.data_prep.sources.exports import LAYOUTS, document, found, packed, write_tree
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -57,13 +59,50 @@ def test_splits_that_no_name_tells_are_asked_for(tmp_path: Path) -> None:
         parse_sources((f"mine=coco:{tmp_path}",))
 
 
-def test_a_damaged_file_of_a_layout_is_not_passed_over(tmp_path: Path) -> None:
-    annotations = {"annotations/train.json": ["a.jpg"], "annotations/val.json": ["b.jpg"]}
-    write_tree(tmp_path, annotations, ["train/a.jpg", "val/b.jpg"])
-    path = tmp_path / "annotations/train.json"
-    path.write_text(path.read_text()[:-9])
-    with pytest.raises(DataError, match=r"train\.json: the JSON stops in the middle"):
+VAL = document(["b.jpg"])
+UNNAMED = {**VAL, "images": [{"id": 1, "width": 40, "height": 30, "filename": "b.jpg"}]}
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "words"),
+    [
+        ("val.json", json.dumps(VAL).encode()[:-9], "the JSON stops in the middle"),
+        ("val.json", b"", "the file is empty"),
+        ("val.json", b"\xff\xfe{\0\0\xd8", "begins as utf-16 text and is not"),
+        ("val.json.gz", b"", "the file is empty"),
+        ("val.json.gz", gzip.compress(json.dumps(VAL).encode())[:-12], "damaged where it is compressed by gzip"),
+        ("val.json", json.dumps({**VAL, "annotations": {"1": VAL["annotations"][0]}}).encode(), "its values as a list"),
+        ("val.json", json.dumps({**VAL, "images": {"b.jpg": VAL["images"][0]}}).encode(), "give its values as a list"),
+        ("val.json", json.dumps(UNNAMED).encode(), "its image records have no 'file_name'"),
+    ],
+)
+def test_a_file_of_a_layout_that_is_damaged_or_slightly_off_is_not_passed_over(
+    tmp_path: Path, file: str, data: bytes, words: str
+) -> None:
+    write_tree(tmp_path, {"annotations/train.json": ["a.jpg"]}, ["train/a.jpg", "val/b.jpg"])
+    (tmp_path / "annotations" / file).write_bytes(data)
+    with pytest.raises(DataError, match=f"{file}: .*{words}"):
         parse_sources((f"mine=coco:{tmp_path}",))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "my-app", "scripts": {}},
+        {"images": 1, "annotations": 1},
+        {"images": {"train": 1, "val": 0}, "annotations": {"train": 1, "val": 0}},
+        {"images": {"a.jpg": {"width": 40}}},
+        {**VAL, "annotations": [{"id": 1, "image_id": 1, "caption": "a cat"}]},
+        {"images": VAL["images"], "categories": VAL["categories"]},
+        [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 5], "score": 0.5}],
+        [{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}],
+        ["cat"],
+    ],
+)
+def test_a_file_of_another_kind_is_passed_over(tmp_path: Path, other: object) -> None:
+    write_tree(tmp_path, {"annotations/train.json": ["a.jpg"]}, ["train/a.jpg", "val/b.jpg"])
+    (tmp_path / "annotations/other.json").write_text(json.dumps(other))
+    assert [file for _, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == ["annotations/train.json"]
 
 
 @pytest.mark.parametrize(
