@@ -49,8 +49,11 @@ class Export(NamedTuple):
     images: str
 
 
-def find_exports(folder: str, name: str) -> list[Export]:
+def find_exports(folder: str, name: str, top: str = "") -> list[Export]:
     """The COCO-format files of a folder in a known layout, of the source `name`.
+
+    `top` names the folders on the way to it from the one that the user named: they tell the split of files whose own
+    names tell none.
 
     Raises DataError, which says what the folder holds and how to name the files, if it is in none, or if the name of
     one of several files does not tell its split.
@@ -59,12 +62,12 @@ def find_exports(folder: str, name: str) -> list[Export]:
     if coco := _in_annotations(folder) or list(_zipped(folder)):
         if not all(_own_folder(folder, file) for file in coco):
             coco = list(_with_images(f"{folder}/annotations", dict.fromkeys(coco)))
-        return [_coco_file(folder, file, len(coco), name) for file in coco]
+        return [_coco_file(folder, file, len(coco), name, top) for file in coco]
     files = [file for file in list_files(folder) if not file.startswith("__MACOSX/")]
     for found in _by_layout(folder, files):
         return [
             Export(
-                _split(f"{folder}/{file}", tag, len(found), name),
+                _split(f"{folder}/{file}", (tag, top), len(found), name),
                 f"{folder}/{file}",
                 find_image_folder(f"{folder}/{file}", remedy),
             )
@@ -72,9 +75,9 @@ def find_exports(folder: str, name: str) -> list[Export]:
         ]
     tops = sorted({file.split("/")[0] for file in files if "/" in file})
     if len(tops) == 1 and all("/" in file for file in files):
-        return find_exports(f"{folder}/{tops[0]}", name)
-    if several := [top for top in tops if _in_annotations(f"{folder}/{top}")]:
-        return [export for top in several for export in find_exports(f"{folder}/{top}", name)]
+        return find_exports(f"{folder}/{tops[0]}", name, f"{top}/{tops[0]}")
+    if several := [each for each in tops if _in_annotations(f"{folder}/{each}")]:
+        return [export for each in several for export in find_exports(f"{folder}/{each}", name, f"{top}/{each}")]
     raise DataError(
         f"{folder}: {_what_is_there(folder, files)}. Layouts that are known: {KNOWN}; for another, {remedy}"
     )
@@ -85,10 +88,10 @@ def _in_annotations(folder: str) -> list[str]:
     return [file for file in listed if file.endswith((".json", ".json.gz"))]
 
 
-def _coco_file(folder: str, file: str, of: int, name: str) -> Export:
+def _coco_file(folder: str, file: str, of: int, name: str, top: str) -> Export:
     path = f"{folder}/annotations/{file}"
     match = _COCO.fullmatch(file)
-    split = match["split"] if match else _split(path, file.removeprefix("instances_"), of, name)
+    split = match["split"] if match else _split(path, (file.removeprefix("instances_"), top), of, name)
     if images := _own_folder(folder, file):
         return Export(split, path, images)
     wanted = f"{folder}/{file.removeprefix('instances_').partition('.')[0]}"
@@ -103,9 +106,9 @@ def _own_folder(folder: str, file: str) -> str | None:
     return images if images and is_folder(images) else None
 
 
-def _split(path: str, tag: str | None, of: int, name: str) -> str:
-    """The split that a tag names; a file alone is for training."""
-    if split := split_of(tag or ""):
+def _split(path: str, tags: tuple[str | None, ...], of: int, name: str) -> str:
+    """The split that the first of the tags to name one names; a file alone is for training."""
+    for split in filter(None, (split_of(tag or "") for tag in tags)):
         return split
     if of == 1:
         return "train"

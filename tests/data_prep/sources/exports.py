@@ -121,6 +121,21 @@ LAYOUTS: dict[str, tuple[Tree, list[str], list[tuple[str, str, str]]]] = {
         ["task_1/images/default/a.jpg", "task_2/images/default/a.jpg"],
         [("train", f"task_{n}/annotations/instances_default.json", f"task_{n}/images/default") for n in (1, 2)],
     ),
+    "a task of CVAT for each split": (
+        {
+            "train/annotations/instances_default.json": ["a.jpg"],
+            "train/annotations/instances_more.json": ["b.jpg"],
+            "valid/annotations/instances_default.json": ["a.jpg"],
+            "test_2/annotations/instances_Train.json": ["a.jpg"],
+        },
+        ["train/images/a.jpg", "train/images/b.jpg", "valid/images/a.jpg", "test_2/images/a.jpg"],
+        [
+            ("train", "test_2/annotations/instances_Train.json", "test_2/images"),
+            ("train", "train/annotations/instances_default.json", "train/images"),
+            ("train", "train/annotations/instances_more.json", "train/images"),
+            ("val", "valid/annotations/instances_default.json", "valid/images"),
+        ],
+    ),
     "one folder deeper": (
         {"export/result.json": ["a.jpg"]},
         ["export/images/a.jpg"],

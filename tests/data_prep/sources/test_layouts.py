@@ -45,6 +45,14 @@ def test_an_export_may_be_of_the_split_that_is_said(tmp_path: Path) -> None:
         parse_sources((f"mine@val=coco:{tmp_path}/export",))
 
 
+def test_the_one_folder_that_is_there_tells_the_split_of_all_in_it(tmp_path: Path) -> None:
+    files = [f"val/{task}/annotations/instances_default.json" for task in ("one", "two")]
+    write_tree(tmp_path, {file: ["a.jpg"] for file in files}, ["val/one/images/a.jpg", "val/two/images/a.jpg"])
+    assert [(split, file) for split, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == [
+        ("val", file) for file in files
+    ]
+
+
 def test_a_file_that_lists_no_image_beside_others_is_passed_over_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
