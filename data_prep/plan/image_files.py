@@ -118,15 +118,18 @@ def _why_lost(folder: ImageFolder, name: str) -> BrokenError:
         or (not slashes.startswith("/") and below(folder.folder, slashes) is None)
     ):
         return BrokenError("bad_file_name", f"it leads out of {own}/" if name else "it is empty")
+    return BrokenError("missing_file", _instead_of(folder, own, name))
+
+
+def _instead_of(folder: ImageFolder, own: str, name: str) -> str:
+    """What there is below the folder `own` in place of the file that a name says."""
     if len(same := folder.of_same_base(name)) > 1:
         shown = " and ".join(same[:_SHOWN]) + (" …" if len(same) > _SHOWN else "")
-        return BrokenError(
-            "missing_file", f"{len(same)} files below {own}/ are so named ({shown}); list the folder too"
-        )
+        return f"{len(same)} files below {own}/ are so named ({shown}); list the folder too"
+    if same:
+        return f"no such file below {own}/; {same[0]} is in another folder than it says"
     if others := folder.of_same_stem(name):
-        return BrokenError("missing_file", f"no such file below {own}/; {others[0]} has another extension: list that")
-    if slashes.startswith("/"):
-        return BrokenError("missing_file", f"no file at this absolute path, nor one of its name below {own}/")
-    return BrokenError(
-        "missing_file", f"no such file below {own}/, and none whose name differs in case or folder alone"
-    )
+        return f"no such file below {own}/; {others[0]} has another extension: list that"
+    if name.startswith(("/", "\\")):
+        return f"no file at this absolute path, nor one of its name below {own}/"
+    return f"no such file below {own}/, and none whose name differs in case or folder alone"

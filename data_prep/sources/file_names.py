@@ -127,17 +127,19 @@ class ImageFolder:
                 yield self._absolute(form, rules)
 
     def _listed(self, forms: dict[str, tuple[str, ...]]) -> Iterator[FoundFile | None]:
-        """Compare with the folder's listing; a part of the name is dropped only if the rest is found."""
+        """Compare with the folder's listing; a part of the name is dropped only if the rest is found, and in no other
+        folder than the name says."""
         inside = {below(self.folder, form.lstrip("/")): rules for form, rules in forms.items()}
         names = [(name, rules) for name, rules in inside.items() if name is not None]
         for name, rules in names:
             yield self._same(name, name, (*rules, "file_name_case"))
         for name, rules in names:
             for rest in self._without_leading_folders(name):
-                yield self._same(rest, name, (*rules, "file_name_folder"))
+                file = self._same(rest, name, (*rules, "file_name_folder"))
+                yield file if file and self._may_be_in(file.name, name) else None
         for name, rules in names:
             matches = self._by_base.get(_plain(posixpath.basename(name)), [])
-            if len(matches) == 1:
+            if len(matches) == 1 and self._may_be_in(matches[0], name):
                 yield self._look(matches[0], (*rules, "file_name_base"))
 
     def _same(self, name: str, listed: str, rules: tuple[str, ...]) -> FoundFile | None:
@@ -160,6 +162,10 @@ class ImageFolder:
             if start < len(parts) - 1 or parts[start - 1] == own:
                 yield "/".join(parts[start:])
 
+    def _may_be_in(self, file: str, name: str) -> bool:
+        """Whether the file is in each folder of the listed name that there is below this one."""
+        return not (_folders(name) - _folders(file)) & self._all_folders
+
     def of_same_base(self, name: str) -> list[str]:
         """The files below the folder with the last part of the name."""
         return self._by_base.get(_plain(posixpath.basename(name.replace("\\", "/"))), [])
@@ -179,6 +185,10 @@ class ImageFolder:
     @cached_property
     def _by_base(self) -> dict[str, list[str]]:
         return _grouped(self._files, posixpath.basename)
+
+    @cached_property
+    def _all_folders(self) -> set[str]:
+        return {folder for path in set(map(posixpath.dirname, self._files)) for folder in _folders(f"{path}/")}
 
     @cached_property
     def _files(self) -> list[str]:
@@ -202,6 +212,11 @@ def _forms(name: str) -> dict[str, tuple[str, ...]]:
 
 def _stem(path: str) -> str:
     return posixpath.splitext(posixpath.basename(path))[0]
+
+
+def _folders(path: str) -> set[str]:
+    """The names of the folders in a path."""
+    return set(_plain(path).split("/")[:-1])
 
 
 def _plain(path: str) -> str:

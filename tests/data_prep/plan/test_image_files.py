@@ -72,6 +72,15 @@ def test_a_file_by_its_last_part_is_not_given_to_two_images(tmp_path: Path) -> N
     assert all("other names may mean it too" in reject.excerpt for reject in rejects)
 
 
+def test_an_image_that_is_not_in_its_folder_is_not_taken_from_another(tmp_path: Path) -> None:
+    moves = {"000000000001.jpg": "train/1.jpg", "000000000002.jpg": "val/2.jpg"}
+    manifest = prepared(tmp_path, ["train/1.jpg", "train/2.jpg"], moves)
+    assert manifest.repaired == {}
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert (reject.reason, reject.id) == ("missing_file", 2)
+    assert "no such file below train2017/; val/2.jpg is in another folder than it says" in reject.excerpt
+
+
 @pytest.mark.parametrize(
     "second",
     ["./000000000001.jpg", ".//000000000001.jpg", "000000000001.JPG", "./000000000001.JPG", "x/../000000000001.jpg"],

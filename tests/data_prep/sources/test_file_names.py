@@ -78,6 +78,27 @@ def test_what_names_no_file_or_several_or_leads_out_finds_none(folder: Path, nam
     assert found(folder, name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("b/p 0.jpg", None),
+        ("B\\p 0.jpg", None),
+        ("/home/me/b/p 0.jpg", None),
+        ("b/a/p 0.jpg", None),
+        ("b/c/p 0.jpg", None),
+        ("d/p 0.jpg", "a/p 0.jpg"),
+        ("in/q.jpg", "a/in/q.jpg"),
+        ("in/a/q.jpg", "a/in/q.jpg"),
+        ("d/in/q.jpg", "a/in/q.jpg"),
+    ],
+)
+def test_a_folder_of_the_name_that_is_there_is_not_dropped(folder: Path, name: str, file: str | None) -> None:
+    (folder / "a/in").mkdir()
+    (folder / "a/in/q.jpg").write_bytes(b"")
+    result = found(folder, name)
+    assert (result and result[0]) == file
+
+
 def test_an_absolute_path_that_exists_is_used(folder: Path) -> None:
     for name in (f"{folder.parent}/outside.jpg", f"file://{folder.parent}/outside.jpg"):
         assert found(folder, name) == ("../outside.jpg", ("file_name_absolute",))
