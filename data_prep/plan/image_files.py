@@ -126,6 +126,8 @@ def _instead_of(folder: ImageFolder, own: str, name: str) -> str:
     if len(same := folder.of_same_base(name)) > 1:
         shown = " and ".join(same[:_SHOWN]) + (" …" if len(same) > _SHOWN else "")
         return f"{len(same)} files below {own}/ are so named ({shown}); list the folder too"
+    if "\ufffd" in name:
+        return "a character of it is no text; rename the file, and list its new name"
     if same:
         return f"no such file below {own}/; {same[0]} is in another folder than it says"
     if others := folder.of_same_stem(name):

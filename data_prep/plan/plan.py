@@ -25,8 +25,8 @@ class PlannedFile(msgspec.Struct, frozen=True):
     """An annotation file at `path`, a path or URI; `label` is what it is called where something is told of it.
 
     `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
-    name. `quoted`: the byte ranges are those of a copy in which `NaN` and `Infinity` are strings. `made_by`: the model
-    that made its masks, as far as they do not say it themselves.
+    name. `quoted`: the byte ranges are those of the copy that `quote_constants` makes. `made_by`: the model that made
+    its masks, as far as they do not say it themselves.
     """
 
     source: str

@@ -1,4 +1,7 @@
-"""A file's bytes as it writes them, where what is mapped is a copy in which `NaN` and `Infinity` are strings."""
+"""A file's bytes as it writes them, where what is mapped is a copy in which `NaN` and `Infinity` are strings.
+
+Lone surrogates are replaced there too, by as many bytes, so that they move no place.
+"""
 
 import mmap
 from array import array

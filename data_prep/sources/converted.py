@@ -1,17 +1,20 @@
 """Copies of annotation files that JSON parsers read, made once in the scratch folder and by what the file holds.
 
-Compression (gzip, by its first bytes) and encodings (byte order marks, UTF-16, UTF-32) are seen at once. `NaN` and
-`Infinity`, which Python writes and JSON lacks, are looked for only in a file that a strict parser refuses: in the copy
-they are the strings "NaN", "Infinity" and "-Infinity", so that only the field that holds one is judged.
+Compression (gzip, by its first bytes) and encodings (byte order marks, UTF-16, UTF-32) are seen at once. What Python
+writes and JSON lacks is looked for only in a file that a strict parser refuses. In the copy, `NaN` and `Infinity` are
+the strings "NaN", "Infinity" and "-Infinity", and the escape of half a surrogate pair, by which Python writes a byte
+that was no text, is that of U+FFFD: so that only the field that holds one is judged.
 """
 
 import codecs
 import gzip
 import hashlib
+import heapq
 import mmap
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from data_prep.sources.broken_json import BrokenJsonError
@@ -34,6 +37,9 @@ _ENCODINGS = (
 )
 # A string is one token, so that what stands in it is passed over.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?Infinity|NaN', re.DOTALL)
+# A whole pair is one token, and so is any other escape.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]\w{2}\\u[dD][c-fC-F]\w{2}|u[dD][89a-fA-F]\w{2}|.)", re.DOTALL)
+_REPLACEMENT = rb"\ufffd"  # as long as what it replaces
 _DAMAGED = (OSError, EOFError, zlib.error)
 
 Pieces = Iterator[bytes]
@@ -41,7 +47,7 @@ Pieces = Iterator[bytes]
 
 def readable(uri: str, path: Path) -> Path:
     """The file at `path`, which is `uri`'s, or its copy in UTF-8 without a mark and without compression; where
-    `quote_constants` made one, the copy of that with constants as strings.
+    `quote_constants` made one, the copy of that which strict parsers read.
 
     Raises BrokenJsonError if it is damaged where it is compressed or encoded.
     """
@@ -54,7 +60,7 @@ def readable(uri: str, path: Path) -> Path:
 
 
 def unquoted(uri: str, path: Path) -> Path:
-    """The same with constants as the file writes them."""
+    """The same with constants and surrogates as the file writes them."""
     head = _head(path)
     if head.startswith(_GZIP):
         return unquoted(uri, _made("unpacked", path, path.name.removesuffix(".gz"), lambda: _gunzip(uri, path)))
@@ -65,17 +71,17 @@ def unquoted(uri: str, path: Path) -> Path:
 
 
 def quote_constants(path: Path) -> bool:
-    """Make the copy in which `NaN` and `Infinity` are strings; False, and no copy, if the file has none outside
-    strings."""
+    """Make the copy in which `NaN` and `Infinity` are strings and no surrogate stands alone; False, and no copy, if
+    the file has neither."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        if not any(True for _ in constants(buffer)):
+        if not any(True for _ in chain(constants(buffer), _lone_surrogates(buffer))):
             return False
         _made("quoted", path, path.name, lambda: _quoted(buffer))
     return True
 
 
 def is_quoted(path: Path) -> bool:
-    """Whether a path that `readable` returned is a copy with constants as strings."""
+    """Whether a path that `readable` returned is a copy that `quote_constants` made."""
     return path.parent.parent == scratch_folder() / "quoted"
 
 
@@ -129,10 +135,15 @@ def constants(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:
     return (token for token in _TOKEN.finditer(buffer) if not token.group().startswith(b'"'))
 
 
+def _lone_surrogates(buffer: mmap.mmap) -> Iterator[re.Match[bytes]]:
+    """The escapes that are half of a surrogate pair, in their order."""
+    return (escape for escape in _ESCAPE.finditer(buffer) if len(escape.group()) == len(_REPLACEMENT))
+
+
 def _quoted(buffer: mmap.mmap) -> Pieces:
     copied = 0
-    for token in constants(buffer):
+    for token in heapq.merge(constants(buffer), _lone_surrogates(buffer), key=re.Match.start):
         yield buffer[copied : token.start()]
-        yield b'"%s"' % token.group()
+        yield _REPLACEMENT if token.group().startswith(b"\\") else b'"%s"' % token.group()
         copied = token.end()
     yield buffer[copied:]

@@ -48,7 +48,8 @@ def map_file(path: str) -> mmap.mmap:
 
 
 def quote_constants(path: str) -> bool:
-    """Have `map_file` map a copy in which `NaN` and `Infinity` are strings; False if the file has none of them."""
+    """Have `map_file` map a copy in which `NaN` and `Infinity` are strings and lone surrogates are U+FFFD; False if the
+    file has none of them."""
     readable = unpacked(path)
     return not converted.is_quoted(readable) and converted.quote_constants(readable)
 

@@ -53,7 +53,7 @@ class Layout(msgspec.Struct, frozen=True):
 def open_object(path: str, arrays: tuple[str, ...]) -> tuple[mmap, Layout]:
     """Map a file that holds an object and find its layout; raises DataError as `json_files` does.
 
-    A file that is JSON but for `NaN` and `Infinity` is mapped as the copy in which they are strings.
+    A file that is JSON but for constants and lone surrogates is mapped as the copy that `quote_constants` makes.
     """
     return _open(path, lambda buffer: object_layout(path, buffer, arrays))
 

@@ -39,7 +39,7 @@ def unpacked(uri: str) -> Path:
 
 
 def unpacked_unquoted(uri: str) -> Path:
-    """The same with `NaN` and `Infinity` as the file writes them, which no JSON parser reads."""
+    """The same with `NaN`, `Infinity` and lone surrogates as the file writes them, which no strict parser reads."""
     with _one_at_a_time:
         return unquoted(uri, _found(uri))
 

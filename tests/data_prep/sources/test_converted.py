@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,12 @@ def test_any_text_is_read_from_any_encoding(
 
 
 numbers = st.floats() | st.integers(-9, 9) | st.sampled_from([math.nan, math.inf, -math.inf])
-texts = st.text(max_size=4) | st.sampled_from(["NaN", '"NaN', "\\", '\\"', "Infinity", "-Infinity,", "[NaN]"])
+texts = st.text(max_size=4) | st.sampled_from(
+    [
+        "NaN", '"NaN', "\\", '\\"', "Infinity", "-Infinity,", "[NaN]",
+        "caf\udce9", "\ud83d", "\udce9\udce8", "\ud83d\U0001f600\ude00", "\U0001f600", "\\ud83d", "\\\udce9",
+    ]
+)  # fmt: skip
 values = st.recursive(
     numbers | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=3),
@@ -71,17 +77,19 @@ values = st.recursive(
 
 
 def quoted(value: Any) -> Any:
-    """The value as it is read: numbers that JSON lacks are text."""
+    """The value as it is read: numbers that JSON lacks are text, and halves of surrogate pairs are U+FFFD."""
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, list):
         return [quoted(each) for each in value]
-    return {name: quoted(each) for name, each in value.items()} if isinstance(value, dict) else value
+    return {quoted(name): quoted(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 @given(st.lists(values, min_size=1, max_size=5), st.sampled_from([None, 1]))
 @settings(suppress_health_check=list(HealthCheck), max_examples=150, deadline=None)
-def test_numbers_that_json_lacks_become_text_and_nothing_else_changes(
+def test_what_json_lacks_becomes_text_and_nothing_else_changes(
     tmp_path_factory: pytest.TempPathFactory, items: list[Any], indent: int | None
 ) -> None:
     path = tmp_path_factory.mktemp("numbers") / "file.json"
@@ -100,6 +108,15 @@ def test_a_file_with_nan_is_read_and_only_its_record_is_rejected(tmp_path: Path)
     (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
     assert (reject.kind, reject.reason) == ("object", "malformed")
     assert '"NaN"' in reject.excerpt
+
+
+def test_a_file_name_that_is_no_text_costs_its_image(tmp_path: Path) -> None:
+    path = coco_file(tmp_path / "coco")
+    path.write_text(path.read_text().replace("000000000001.jpg", "caf\\udce9.jpg"))
+    prepare_plainly(tmp_path / "out", f"own=coco:{path},{tmp_path}/coco/train2017")
+    (reject,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert (reject.kind, reject.reason, reject.id) == ("photograph", "missing_file", 1)
+    assert "caf\ufffd.jpg: a character of it is no text; rename the file" in reject.excerpt
 
 
 def test_a_worker_that_has_no_copy_makes_the_same_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
