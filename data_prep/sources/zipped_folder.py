@@ -36,7 +36,8 @@ def _unpack(archive: str, packed: Path, folder: Path) -> None:
             require_room(archive, sum(member.file_size for member in members))
             for member in members:
                 path = opened.extract(member, target)  # drops what leads out of the folder
-                seconds = calendar.timegm((*member.date_time, 0, 0, 0))
+                year, month, *rest = member.date_time
+                seconds = calendar.timegm((year, min(max(month, 1), 12), *rest, 0, 0, 0))  # 0 where no date is set
                 os.utime(path, (seconds, seconds))
     except NOT_FOR_US as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); unpack it by hand") from None

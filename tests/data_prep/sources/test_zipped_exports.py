@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.small_s3 import SmallStore
 from tests.data_prep.small_sources import prepare_plainly, vg_image, vg_object, write_vg
-from tests.data_prep.sources.exports import LAYOUTS, document, packed, write_tree
+from tests.data_prep.sources.exports import LAYOUTS, document, found, packed, write_tree
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,19 @@ def test_nothing_of_a_zip_is_unpacked_outside_the_scratch_folder(tmp_path: Path)
     with pytest.raises(DataError, match=r"evil\.zip, unpacked: no instances_"):
         parse_sources((f"mine=coco:{tmp_path}/evil.zip",))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_whose_files_have_no_date_is_read(tmp_path: Path) -> None:
+    """Some programs write a month and a day of 0 where no time is set."""
+    write_tree(tmp_path / "export", *LAYOUTS["FiftyOne"][:2])
+    archive = packed(tmp_path / "export", tmp_path / "export.zip")
+    data = bytearray(archive.read_bytes())
+    for mark, place in ((b"PK\3\4", 10), (b"PK\1\2", 12)):  # the time and date in a file's two headers
+        for header in re.finditer(re.escape(mark), bytes(data)):
+            data[header.start() + place : header.start() + place + 4] = bytes(4)
+    archive.write_bytes(data)
+    assert {member.date_time[:3] for member in zipfile.ZipFile(archive).infolist()} == {(1980, 0, 0)}
+    assert [split for split, _, _ in found(f"mine=coco:{archive}", tmp_path)] == ["train"]
 
 
 def test_archives_that_cannot_be_read_are_told(tmp_path: Path) -> None:
