@@ -36,6 +36,8 @@ from data_prep.storage.errors import DataError
 MAX_PIXELS = 90_000_000
 """Larger images are refused before they are decoded. Pillow itself only warns up to twice its limit."""
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # its own limit is a little lower: it would warn of images that are read
+# A piece of a PNG's compressed text may be as large as Pillow lets all of it be (64 MiB), not 1 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # It warns of odd tags that no pixel depends on.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from data_prep.format.image_kinds import describe, extension
 from data_prep.format.images import decode_luminance, decode_rgb
@@ -165,6 +165,17 @@ def test_exif_orientation_is_applied_where_asked_for_alone(kind: str, orientatio
     assert (shown.width, shown.height, shown.orientation) == (24, 16, orientation)
     assert shown.upright_size == upright.shape[1::-1]
     assert shown.upright.shape == upright.shape[:2]
+
+
+def test_megabytes_of_compressed_text_cost_no_image() -> None:
+    values = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 3_000_000, zip=True)
+    text.add_text("Comment", "y" * 3_000_000, zip=True)
+    encoded = saved(Image.fromarray(values), "PNG", pnginfo=text)
+    assert len(encoded) < 20_000
+    assert np.array_equal(decode_rgb(encoded, "photo"), values)
+    assert np.array_equal(decode_luminance(encoded, "photo", 4).grey, np.asarray(Image.fromarray(values).convert("L")))
 
 
 def test_damaged_exif_data_cost_no_image() -> None:
