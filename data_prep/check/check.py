@@ -29,8 +29,8 @@ _SHARD_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check: `sources`, as `prepare` takes them; `images`: whether files of images are read
-    of which the size is listed; `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright,
+    """What to check: `sources`, as `prepare` takes them; `images`: whether image files are read, without which only
+    those are that list no size; `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright,
     likewise; `workers`: processes of this machine. Raises ConfigError for a fraction that is none."""
 
     sources: tuple[str, ...]
