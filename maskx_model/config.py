@@ -102,8 +102,8 @@ class MaskConfig:
     transfer_dropout: float = 0.0
     """Share of the inputs of each of T's layers that is dropped in training."""
     transfer_weight_decay: float | None = None
-    """Weight decay of T alone; None: the schedule's, as in the paper. A high one removes T's random initialization
-    wherever the classes of A do not need it, and with it what T would do at random to classes of B (STUDIES.md)."""
+    """Weight decay of T alone; None: the schedule's, as in the paper. A high one raised AP on B in every toy
+    world (STUDIES.md)."""
     stop_gradient: bool = True
     """End to end, the mask loss does not reach w_det through T (§3.2, Table 1d). Stage-wise, w_det is fixed anyway."""
     mlp: MlpBranch = "paper"
