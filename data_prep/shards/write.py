@@ -14,7 +14,7 @@ from data_prep.content.search import Pictures, describe
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.plan.held_out_rule import TRAIN
-from data_prep.plan.merge import MergedImage
+from data_prep.plan.merge import MergedImage, has_size
 from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out_copies import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
@@ -79,8 +79,7 @@ def _target(plan: Plan, planned: PlannedShard) -> AbstractContextManager[BinaryI
 
 def _is_read(plan: Plan, planned: PlannedImage) -> bool:
     """Whether the image's file is read: nothing else tells the size of one of which none is listed."""
-    listed = planned.merged.canonical
-    return plan.images != "skip" or not (listed.width and listed.height)
+    return plan.images != "skip" or not has_size(planned.merged.canonical)
 
 
 def _files(planned: PlannedImage) -> list[str]:
