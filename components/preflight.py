@@ -64,9 +64,10 @@ def preflight(
         config: URI of a configuration as YAML; empty for the preset as it is.
         overrides: Fields to change, each FIELD=VALUE.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all, -1 for the configuration's.
-        max_rejected: Share of a source's records that may be rejected before the run fails; -1 for the configuration's.
+        max_rejected: Fraction of a source's images, and of its objects, that may be broken before the run fails; -1 for
+            the configuration's.
         exif: Which images are read upright: `auto`, `apply` or `ignore`.
-        mask_classes: The classes whose masks training sees (A); empty for the configuration's.
+        mask_classes: The classes whose masks training uses (A); empty for the configuration's.
         seed: Seed of the toy world and of the trainings; -1 for the configuration's.
         weights: URI of the backbone's weights; empty for the configuration's.
         registered_name: Name in the model registry, which only the last step uses.

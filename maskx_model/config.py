@@ -42,7 +42,7 @@ class DetectorConfig:
     rois_per_image: int = 512
     """Proposals of each image that train the box head."""
     positive_fraction: float = 0.25
-    """Share of these that overlap an object, at most; the others are background."""
+    """Fraction of these that overlap an object, at most; the others are background."""
     box_loss_weight: float = 1.0
     """Weight of the box-regression losses against the classification ones."""
     classification_loss: ClassificationLossKind = "softmax"
@@ -87,7 +87,7 @@ class MaskConfig:
     """`transfer`: w_seg = T(w_det). `class_agnostic`: one w_seg for all (§3.3). `class_specific`: one learned per
     class, Mask R-CNN's own way; with masks of all classes it is the oracle (§4.1)."""
     transfer_input: TransferInput = "cls+box"
-    """What T sees of a class (Table 1a): its rows of the box head, a random vector, or a word's vector from a file."""
+    """What T receives for a class (Table 1a): its rows of the box head, a random vector, or a word vector."""
     embedding_dim: int | None = None
     """Width of the word vectors; set with `transfer_input` `embedding`, and only then."""
     transfer_layers: int = 2
@@ -100,7 +100,7 @@ class MaskConfig:
     """How T's input is scaled, cls and box apart: not at all, as in the paper; `unit`, each class's row is divided by
     its norm; `standard`, each column gets mean 0 and the same deviation over the classes, rows a norm of about 1."""
     transfer_dropout: float = 0.0
-    """Share of the inputs of each of T's layers that is dropped in training."""
+    """Fraction of the inputs of each of T's layers that is dropped in training."""
     transfer_weight_decay: float | None = None
     """Weight decay of T alone; None: the schedule's, as in the paper. A high one raised AP on B in every toy
     world (STUDIES.md)."""
@@ -129,7 +129,7 @@ class MaskConfig:
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}: {least} or more are needed, got {getattr(self, name)}")
         if not 0 <= self.transfer_dropout < 1:
-            raise ConfigError(f"transfer_dropout: a share from 0 to below 1 is needed, got {self.transfer_dropout}")
+            raise ConfigError(f"transfer_dropout: a fraction from 0 to below 1 is needed, got {self.transfer_dropout}")
         if self.transfer_weight_decay is not None and not 0 <= self.transfer_weight_decay < math.inf:
             raise ConfigError(f"transfer_weight_decay: a number from 0 is needed, got {self.transfer_weight_decay}")
         if (self.transfer_input == "embedding") != (self.embedding_dim is not None):
@@ -157,8 +157,8 @@ class Compute:
     """`bf16`: matrix products and convolutions in bfloat16 (autocast); weights, boxes, softmax and losses stay float32.
     `auto`: so on GPUs that have it (NVIDIA's since Ampere), float32 elsewhere."""
     compile_backbone: bool = False
-    """Compile the backbone (torch.compile), which fuses what is not a convolution. It takes a minute at the beginning,
-    and needs a C compiler."""
+    """Compile the backbone (torch.compile), which fuses what is not a convolution. It takes one to two minutes at the
+    beginning, and needs a C compiler."""
     threads: int | None = None
     """Threads that a CPU computes with; None for a thread for each core. A small network gains little by the second
     one. With their number fixed, machines with any number of cores train the same weights."""

@@ -15,12 +15,12 @@ class Range(NamedTuple):
     why: str
 
 
-_FRACTION = "it is a share, from 0 to 1"
+_FRACTION = "it is a fraction, from 0 to 1"
 _COUNT = "it counts, from 1"
 
 DETECTOR = {
-    "min_size": Range(32, math.inf, "the coarsest level of the feature pyramid sees one cell for 32 pixels"),
-    "max_size": Range(32, math.inf, "the coarsest level of the feature pyramid sees one cell for 32 pixels"),
+    "min_size": Range(32, math.inf, "one cell of the coarsest level of the feature pyramid covers 32 pixels"),
+    "max_size": Range(32, math.inf, "one cell of the coarsest level of the feature pyramid covers 32 pixels"),
     "fpn_channels": Range(1, math.inf, _COUNT),
     "box_dim": Range(1, math.inf, _COUNT),
     "rois_per_image": Range(1, math.inf, _COUNT),
@@ -53,7 +53,7 @@ MASK_SCHEDULE = {
 CROPS = {
     "steps": Range(0, math.inf, "0 is none"),
     "crops_per_batch": Range(2, math.inf, "batch norm cannot train on a single crop"),
-    "size": Range(32, math.inf, "the coarsest level of the feature pyramid sees one cell for 32 pixels"),
+    "size": Range(32, math.inf, "one cell of the coarsest level of the feature pyramid covers 32 pixels"),
     "learning_rate": Range(0, math.inf, "a negative one would raise the loss"),
     "weight_decay": Range(0, math.inf, "a negative decay lets weights grow without end"),
 }

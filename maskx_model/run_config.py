@@ -19,7 +19,8 @@ class DataConfig:
     classes: int | None
     """The number of most frequent synsets (COCO's classes are always in); None for all there are."""
     max_rejected: float = 0.01
-    """Share of a source's records that may be rejected before the run fails."""
+    """Fraction of a source's images, and of its objects, that may be broken before the run fails. Ten, but at most a
+    quarter of them, are always allowed."""
     toy_images: int | None = None
     """Images of the toy world to generate; None where the run brings its own data."""
     toy_val_images: int | None = None
@@ -73,18 +74,18 @@ class GatesConfig:
     gate without its number is off; one whose figures are missing is closed."""
 
     a_tolerance: float | None = 0.5
-    """Percent points of mask AP by which A may lie below the champion's; None does not ask."""
+    """Percent points by which mask AP on A may lie below the champion's; null turns the gate off."""
     b_gain: float | None = 0.0
-    """Percent points of mask AP by which B must lie above the champion's, by the leave-classes-out estimate where B has
-    no masks; None does not ask."""
+    """Percent points by which mask AP on B must lie above the champion's; where B has no masks, its leave-classes-out
+    estimate, or else AP on all classes; null turns the gate off."""
     over_baseline: float | None = 0.0
-    """Percent points of mask AP by which B, or held-out classes where B has no masks, must lie above the class-agnostic
-    model of the same run; None does not ask."""
+    """Percent points by which mask AP on B, or on held-out classes where B has no masks, must lie above that of the
+    class-agnostic model of the same run; null turns the gate off."""
     max_seconds: float | None = None
-    """Seconds for one image at most, measured on the machine that registers; None does not ask."""
+    """The most seconds for one image, measured on the machine that registers; null sets no limit."""
     max_memory: float | None = None
-    """Gigabytes of memory at most, measured there too: a GPU's where there is one, else the process's; None does not
-    ask."""
+    """The most gigabytes of memory, measured there too: a GPU's where there is one, else the process's; null sets no
+    limit."""
     approval: bool = False
     """A person has the last word: a version that passes waits for `maskx model promote`."""
 

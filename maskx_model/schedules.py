@@ -22,13 +22,13 @@ class Schedule:
     """Images of one step."""
     learning_rates: tuple[float, ...] = (0.02,)
     """The highest learning rate, after the warm-up. Stage 2 takes more than one: each is tried, and the one with the
-    lowest loss on images of A held back is kept."""
+    lowest loss on held-out images of A is chosen."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """What turns gradients into updates."""
     momentum: float = 0.9
     """Of `sgd`."""
     weight_decay: float = 1e-4
-    """Share of a weight that the optimizer takes off at each step, times the learning rate."""
+    """Fraction of a weight that the optimizer subtracts from it at each step, times the learning rate."""
     warmup_steps: int = 500
     """Steps before the highest learning rate is reached: linear, from a third of the learning rate."""
     decay: Literal["steps", "cosine"] = "steps"
@@ -54,10 +54,10 @@ class Schedule:
     """Show each image at 1/(1 + jitter) to 1 + jitter times its size, at random: a part of it, or all with an edge
     around it; 0 shows it as it is."""
     repeat_threshold: float = 0.0
-    """Repeat the images of classes that a smaller share of the images shows, sqrt(threshold / share) times an epoch
-    (Gupta et al. 2019, LVIS); theirs is 0.001, 0 repeats none."""
+    """Repeat the images of classes that a smaller fraction of the images shows, sqrt(threshold / fraction) times an
+    epoch (Gupta et al. 2019, LVIS); theirs is 0.001, 0 repeats none."""
     max_set_aside: float = 0.01
-    """Share of the images that may turn out to be damaged as training goes; others take their places. With more of
+    """Fraction of the images that may turn out to be damaged during training; others take their places. With more of
     them it stops."""
     checkpoint_every: int = 250
     """Steps between two checkpoints, from which an interrupted training resumes."""
@@ -100,7 +100,7 @@ class MaskSchedule(Schedule):
     `jittered`: those, with each side moved by up to a tenth of the box. Only of objects with masks, in every case."""
     targets: MaskTargets = "masks"
     """What it is trained towards: annotated masks of A, or `grabcut`, those that GrabCut makes of ground-truth boxes of
-    all classes (Table 2). No annotated mask is seen then."""
+    all classes (Table 2). No annotated mask is used then."""
     made_mask_weight: float = 1.0
     """Weight in the loss of masks that a model made, as their provenance says; that of people's is 1."""
     min_mask_score: float = 0.0
@@ -144,7 +144,7 @@ class CropSchedule:
     learning_rate: float = 5e-3
     """The highest learning rate (AdamW). It is reached after a seventh of the steps, and falls with a cosine to 0."""
     weight_decay: float = 0.01
-    """Share of a weight that the optimizer takes off at each step, times the learning rate."""
+    """Fraction of a weight that the optimizer subtracts from it at each step, times the learning rate."""
 
     def __post_init__(self) -> None:
         check_ranges(self, CROPS)

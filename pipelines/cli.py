@@ -16,9 +16,9 @@ from pipelines.help_pages import command_page, fill_docstrings, front_page, grou
 
 HELP = {"-h", "--help"}
 
-# Top-level module of an optional library → the extra that brings it.
 SPIN_COUNT = "50000"
 """How often a waiting thread looks before it sleeps; GNU OpenMP's own default is 300,000 and more."""
+# Top-level module of an optional library → the extra that brings it.
 EXTRAS = {
     "apache_beam": "data",
     "boto3": "s3",
@@ -35,7 +35,7 @@ EXTRAS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
+    """Run the command and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted, 143 after SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     let_idle_threads_sleep()
     show_log()

@@ -115,10 +115,11 @@ def maskx_vg3000(
         overrides: Fields of the configuration to change, each FIELD=VALUE, such as stage1.steps=20000. Of the next,
             all but exif are as the configuration says if they are left out.
         classes: How many of the most frequent synsets make the vocabulary; 0 for all there are.
-        max_rejected: Share of a source's records that may be rejected before the run fails, 0 to 1.
+        max_rejected: Fraction of a source's images, and of its objects, that may be broken before the run fails, 0
+            to 1.
         exif: Which images are read upright, as their EXIF orientation says: `auto`, those whose listed width and
             height fit only the upright image; `apply`, all; `ignore`, none.
-        mask_classes: The classes whose masks training sees: `coco`, `voc`, `non-voc`, `toy`,
+        mask_classes: The classes whose masks training uses: `coco`, `voc`, `non-voc`, `toy`,
             `random:N:SEED`, `figure3:N:TRIAL` or a file.
         seed: Seed of the trainings, and of the toy world.
         weights: URI of the backbone's weights (a .pth file), for clusters that cannot download them.

@@ -30,7 +30,7 @@ def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str
     Args:
         spec: The compiled pipeline's first document.
         file: A YAML file of parameters by name, on disk or in object storage, or None.
-        words: `name=value`, each of which goes before the file. A value is read by the parameter's type: a text is
+        words: `name=value`; each overrides the file. A value is read by the parameter's type: a text is
             taken as it is, all others are YAML.
 
     Raises:

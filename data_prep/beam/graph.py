@@ -138,7 +138,7 @@ class Locate(PlannedDoFn):
 class WriteShard(PlannedDoFn):
     """(shard number, references) → the shard on disk, unless an earlier run wrote it; → its number.
 
-    A training shard's side input are the held-out shards, which are written once it is there.
+    A training shard has the held-out shards as its side input, so it is written after them.
     """
 
     def setup(self) -> None:

@@ -29,9 +29,9 @@ _SHARD_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check: `sources`, as `prepare` takes them; `images`: whether image files are read, without which only
-    those are that list no size; `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are read upright,
-    likewise; `workers`: processes of this machine. Raises ConfigError for a fraction that is none."""
+    """What to check: `sources`, as `prepare` takes them; `images`: whether all image files are read; if false, only
+    those of images without a listed size are; `max_rejected`: as `prepare` takes it, 0 to 1; `exif`: which images are
+    read upright, likewise; `workers`: processes of this machine. Raises ConfigError for a fraction outside 0 to 1."""
 
     sources: tuple[str, ...]
     images: bool = True

@@ -24,13 +24,14 @@ def check(
 
     Args:
         source: The sources, as `maskx data prepare` takes them.
-        out: A page with the same findings and pictures of the examples: its name, ending in .html, or a folder for its
+        out: A page with the same findings and the examples drawn: its name, ending in .html, or a folder for its
             index.html.
         images: Read the files of images too. Whether they are there is found in any case, and those whose size is not
             listed are read.
-        max_rejected: Fraction of a source's images or objects that may be broken before `prepare` refuses it.
+        max_rejected: Fraction of a source's images, and of its objects, that may be broken before `prepare` refuses it.
+            Ten, but at most a quarter of them, are always allowed.
         exif: Which images are read upright, as their EXIF orientation says; see `maskx data prepare`.
-        workers: Number of processes of this machine.
+        workers: Number of worker processes on this machine.
 
     Example:
         maskx data check --source mine=coco:annotations.json,images --out check.html

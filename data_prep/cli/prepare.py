@@ -20,7 +20,8 @@ class ContentOptions:
         classes: Number of the most frequent Visual Genome synsets that become classes; classes of COCO-format files are
             always included. The paper takes 3000.
         limit: Maximum number of images of each split, for a first try.
-        max_rejected: Fraction of a source's images or objects that may be broken before the command refuses it.
+        max_rejected: Fraction of a source's images, and of its objects, that may be broken before the command refuses
+            it. Ten, but at most a quarter of them, are always allowed.
         exif: Which images are read upright, as their EXIF orientation says. `auto`: those whose listed width and height
             fit only the upright image; `apply`: all, because the boxes were drawn on upright images; `ignore`: none.
         made: A source whose masks a model made, and the model's name. They are marked so, as far as they do not say it
@@ -42,7 +43,7 @@ class ComputationOptions:
 
     Attributes:
         shard_bytes: Approximate bytes of images in a shard. Another number makes other shards.
-        workers: Number of processes of this machine.
+        workers: Number of worker processes on this machine.
         runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
             See infra/flink/README.md.
         beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more,

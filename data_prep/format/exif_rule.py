@@ -3,4 +3,5 @@
 from typing import Literal
 
 ExifRule = Literal["auto", "apply", "ignore"]
-"""Those whose listed size fits the turned image alone; all with an orientation; none."""
+"""`auto`: images whose listed size fits only the turned image; `apply`: all with an EXIF orientation; `ignore`:
+none."""

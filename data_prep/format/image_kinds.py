@@ -6,7 +6,7 @@ SUFFIXES = frozenset(
 )
 """What the names of such files end in, in lower case."""
 HEAD = 4096
-"""So many bytes of a file tell what it is."""
+"""Number of a file's first bytes that tell what it is."""
 
 _READ = (
     (b"\xff\xd8\xff", "jpg"),

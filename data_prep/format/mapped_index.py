@@ -19,7 +19,7 @@ from data_prep.storage.storage import absolute, create, info
 
 _NAME = "index.arrow"
 _UNPACKED = 20
-"""Bytes of the columns for a byte of the file, at most; twelve are usual."""
+"""The most bytes of the columns for a byte of index.parquet; twelve are usual."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Stretch(NamedTuple):
 def stretches(rows: Iterable[IndexRow], images: bool = True) -> Iterator[Stretch]:
     """The rows in their order, with their images and records or with records alone.
 
-    A stretch ends where a row stands elsewhere: in another shard, before the last one, or more than 64 KiB behind it;
-    and before it is more than 8 MiB.
+    A stretch ends where the next row is in another shard, before the last one, or more than 64 KiB behind it, or would
+    make the stretch more than 8 MiB.
     """
     open_one: Stretch | None = None
     for row in rows:

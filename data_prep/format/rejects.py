@@ -40,7 +40,8 @@ def excerpt(data: bytes | str) -> str:
 
 
 def allowed_rejects(listed: int, max_rejected: float) -> float:
-    """The number of broken records allowed among `listed` ones, with the fraction `max_rejected`, 0 to 1."""
+    """The number of broken records allowed among `listed` ones: the fraction `max_rejected`, 0 to 1, and in any case
+    ten, or a quarter of fewer than forty."""
     return max(max_rejected * listed, min(ALWAYS_ALLOWED, listed // NEVER_ALLOWED))
 
 

@@ -13,7 +13,7 @@ from data_prep.format.vocabulary import Vocabulary
 
 GREEN, RED, INK = "#009e73", "#d55e00", "#334155"
 LINES = ("#4f46e5", "#94a3b8", "#f59e0b", "#06b6d4", "#ec4899", "#84cc16")
-"""Of a total, and of its parts: a joint training has five."""
+"""Colors of a total and of its parts; a joint training has five parts."""
 # The same input gives the same bytes: no random ids, no date.
 STYLE = {
     "svg.hashsalt": "maskx",

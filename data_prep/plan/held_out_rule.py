@@ -13,8 +13,8 @@ TRAIN = "train"
 
 
 def why_not_in_training(image: SourceImage, matches: Sequence[SourceImage]) -> str | None:
-    """Why an image that is a copy of `matches`, whose first it would join, is excluded: training and held-out images
-    must not meet in one. The reason's code; None if the rule has nothing against it."""
+    """Why an image that is a copy of `matches` is excluded, and does not join the first of them: a training image and a
+    held-out image never become one. The reason's code; None if it may join."""
     first = matches[0]
     if first.split == TRAIN and any(match.split != TRAIN for match in matches):
         return "also_in_val"

@@ -22,7 +22,7 @@ from data_prep.storage.storage import create, local_copy, read_range, write
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
-    """An annotation file at `path`, a path or URI; `label` is what it is called where something is told of it.
+    """An annotation file at `path`, a path or URI; `label` is its name in messages and counts.
 
     `categories` are a COCO-format file's class names by id, `synsets` those of an early Visual Genome release by object
     name. `quoted`: the byte ranges are those of the copy that `quote_constants` makes. `made_by`: the model that made

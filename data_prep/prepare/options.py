@@ -27,10 +27,10 @@ class PrepareOptions:
     lvis, or `NAME=vg:FOLDER`, any number. `out`: the dataset's URI. `classes`: the number of most frequent synsets that
     make the vocabulary beside the COCO-format classes, None for all. `shard_bytes`: bytes of images in a shard, about.
     `limit`: images of each split, None for all. `max_rejected`: fraction of a source's images or objects that may be
-    broken, 0 to 1. `exif`: which images are read upright, as their EXIF data say. `made`: `NAME=MODEL`, the sources
-    whose masks a model made. `workers`: processes of this machine.
-    `synsets`: another table than the shipped `coco_synsets.csv`. `verify`: read every byte of a finished dataset.
-    `runner`, `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
+    broken, 0 to 1 (`allowed_rejects`). `exif`: which images are read upright, as their EXIF data say. `made`:
+    `NAME=MODEL`, the sources whose masks a model made. `workers`: processes of this machine. `synsets`:
+    another table than the shipped `coco_synsets.csv`. `verify`: read every byte of a finished dataset. `runner`,
+    `beam`: another engine by Beam's name, and Beam's options as `KEY=VALUE`.
     """
 
     sources: tuple[str, ...]

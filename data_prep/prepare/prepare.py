@@ -80,7 +80,7 @@ def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:
 
 @contextmanager
 def _rejects_kept(out: str) -> Iterator[None]:
-    """Where the dataset is refused, leave the rejects, unless something else is in the folder."""
+    """If the dataset is refused, write rejects.parquet to `out`, unless other files are there."""
     try:
         yield
     except RefusedError as error:

@@ -8,8 +8,8 @@ _NAMES = {"photograph": "images", "object": "objects"}
 
 
 def check_ceiling(total: Counts, max_rejected: float) -> None:
-    """Raise RefusedError for a source with more broken images or objects than the fraction `max_rejected`, 0 to 1, or
-    whose boxes as a whole are not COCO's."""
+    """Raise RefusedError for a source with more broken images or objects than `allowed_rejects` allows for the
+    fraction `max_rejected`, 0 to 1, or whose boxes as a whole are not COCO's."""
     for source, images in total.images.items():
         listed = {"photograph": images, "object": total.objects.get(source, 0)}
         for kind, number in listed.items():

@@ -23,7 +23,7 @@ def is_upright(listed: SourceImage, shown: Luminance, rule: ExifRule) -> bool:
 
 
 def finding(listed: SourceImage, shown: Luminance, rule: ExifRule) -> tuple[Finding, str] | None:
-    """What is to be told of an image with an EXIF orientation: the reason's code, and what was seen."""
+    """What to report of an image with an EXIF orientation: the reason's code, and what was found."""
     if rule == "ignore" or shown.orientation == AS_STORED:
         return None
     width, height = shown.upright_size

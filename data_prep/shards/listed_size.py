@@ -36,8 +36,8 @@ def with_size_of_file(image: MergedImage, file: ImageFile) -> MergedImage:
 
 
 def size_finding(listed: SourceImage, file: ImageFile) -> list[tuple[str, str]]:
-    """What is to be told of an image whose listed width and height are not its file's: the reason's code, and what was
-    seen; nothing of any other."""
+    """What to report of an image whose listed width and height are not its file's: the reason's code, and what was
+    found; nothing of any other."""
     if _fits(listed, file):
         return []
     said = f"listed as {listed.width}×{listed.height}" if has_size(listed) else "no size listed"
@@ -46,8 +46,8 @@ def size_finding(listed: SourceImage, file: ImageFile) -> list[tuple[str, str]]:
 
 
 def of_other_pixels(image: MergedImage, file: ImageFile, annotations: list[FileAnnotations]) -> list[SourceImage]:
-    """The copies of the image's file whose annotations belong to other pixels: another size is listed, and boxes reach
-    beyond the file's pixels, or that size is not the file's by more than a mistake."""
+    """The copies of the image's file whose annotations belong to other pixels: another size is listed, and either boxes
+    reach beyond the file's pixels, or the listed size is that of the image turned or at another resolution."""
     copies = {copy.source: copy for copy in image.of_its_file}
     beyond = {copies.get(each.file.source, image.canonical).source for each in annotations if _reach_beyond(each)}
     return [

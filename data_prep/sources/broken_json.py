@@ -14,7 +14,7 @@ _PIECE = 1 << 16
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _BEFORE = 16
 _MEND = "mend it there, or have the program that wrote the file write it as JSON"
-# What people and programs write that JSON does not have; the first pattern around the break that covers it.
+# What people and programs write that JSON does not have; the first pattern that covers the break names it.
 _BREAKS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (

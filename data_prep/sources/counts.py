@@ -18,8 +18,8 @@ ReasonCounts = dict[str, dict[str, int]]
 
 
 class Example(msgspec.Struct, frozen=True, order=True):
-    """One image or object of which something is told: the label of its annotation file, the byte of its record there,
-    what it is, its id (-1: it has none), and what was seen, field and value first. Without a file it is about the
+    """One image or object that is reported: the label of its annotation file, the byte of its record there, what it is,
+    its id (-1: it has none), and what was found, field and value first. Without a file it is about the
     source as a whole."""
 
     file: str

@@ -163,7 +163,7 @@ def _guess(buffer: mmap.mmap, begin: int, end: int, size: int) -> int:
         return end
     piece = np.frombuffer(buffer, np.uint8, size, begin) | 0x20  # makes [ a {, and ] a }
     depth = int(np.count_nonzero(piece == ord("{")) - np.count_nonzero(piece == ord("}")))
-    # Looked for no further than another range's length: a bracket in a string must not make a range of all the rest.
+    # The search ends after one more range's length: a bracket in a string must not put all the rest into one range.
     return _comma_after(_BRACKET_OR_COMMA, buffer, target, min(target + size, end), target, depth) or begin
 
 

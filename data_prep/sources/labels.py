@@ -1,4 +1,4 @@
-"""What annotation files are called where something is told of them."""
+"""The names of annotation files in messages."""
 
 import logging
 from collections import defaultdict

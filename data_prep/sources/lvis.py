@@ -96,7 +96,8 @@ def _with_classes(image: SourceImage, negative: Any, not_exhaustive: Any, lists:
 
 
 def _names(listed: Any, lists: Lists) -> tuple[tuple[str, ...], list[Any]]:
-    """The classes of a list of ids, and the values that are none; a list that is none is one such value."""
+    """The names of the classes with these ids, and the values that are no class's id. What is no list counts as one
+    such value."""
     names: set[str] = set()
     dropped: list[Any] = []
     for value in listed if isinstance(listed, list) else [listed] if listed else []:

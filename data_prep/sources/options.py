@@ -58,7 +58,7 @@ class CocoFiles:
 
     @property
     def label(self) -> str:
-        """What the annotation file is called in all that is told of it: the end of its path."""
+        """The annotation file's name in messages: the end of its path."""
         return "/".join(self.path.split("/")[-(self.above + len(self.name.split("/"))) :])
 
 

@@ -76,8 +76,8 @@ REPAIRED = {
 NOTED = {
     "beyond_image": "boxes that reach beyond the image",
     "box_of_fractions": "boxes within the first pixel: perhaps they are fractions of the image, from 0 to 1",
-    "boxes_of_listed_size": "images whose file is wider or higher than listed, beyond whose listed size no box "
-    "reaches: the boxes may be those of a stretched copy",
+    "boxes_of_listed_size": "images whose file is wider or higher than listed, while all boxes lie within the listed "
+    "size: the boxes may be those of a stretched copy",
     "class_names_alike": "classes whose names differ from others, of this source or another, in case, blanks or "
     "punctuation only: they stay apart",
     "class_without_objects": "classes without an object",
@@ -98,13 +98,13 @@ NOTED = {
 
 REJECTED = {
     "bad_file_name": "images whose file name is empty or leads out of the image folder",
-    "bad_size": "images of several files, one of them listed without width or height, so that boxes cannot be scaled",
+    "bad_size": "images of several files, one of them without a listed width or height: boxes cannot be scaled",
     "duplicate_id": "image records of one id that name several files: their annotations could belong to any of these",
     "format_not_read": "files that are no JPEG, PNG, WebP, BMP, TIFF or GIF image; each row says what the file is",
     "malformed": "records that lack a field or hold a wrong type",
     "missing_file": "images without a file",
     "outside_image": "objects wholly outside the image",
-    "size_mismatch": "images whose pixels are not as many as listed",
+    "size_mismatch": "images whose width or height is not the listed one",
     "too_large": "images beyond 90 megapixels",
     "unknown_category": "objects of a category that the file does not list",
     "unknown_image": "annotations of an image that the source does not list",

@@ -9,7 +9,7 @@ from data_prep.storage.storage import is_on_disk, read
 Read = Callable[[str], bytes]
 
 AHEAD = 16
-"""So many groups are on their way at a time: one answer takes some 30 ms, an image's work about 3."""
+"""Groups in flight: an answer takes some 30 ms, an image's work about 3."""
 
 
 def read_ahead(groups: Iterable[Sequence[str]]) -> Generator[Read, None, None]:

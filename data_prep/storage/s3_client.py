@@ -29,7 +29,7 @@ FIRST_ATTEMPTS = 3
 """How often if nobody has answered at the endpoint yet: its address is wrong rather than its server in trouble."""
 
 PART_BYTES = 16 << 20
-"""Files of more bytes travel in parts of so many, some at a time."""
+"""Larger files travel in parts of this many bytes, several at a time."""
 
 
 @cache

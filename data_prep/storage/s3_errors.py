@@ -28,7 +28,7 @@ _UNKNOWN_KEY = "object storage does not accept the credentials ({code}); check t
 _EXPIRED = (
     "the credentials have expired ({code}); get new ones and run the command again: what is finished is kept, and "
 )
-_EXPIRED += "a training goes on from its last checkpoint"
+_EXPIRED += "a training resumes from its last checkpoint"
 _DENIED = "access denied; let these credentials list bucket {bucket}, and get, put and delete its objects"
 _CHECKSUMS = "; if it is not AWS that refuses, set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
 _ADDRESSING = "this service wants the bucket in the host's name ({code}); write `s3 =` and, indented below it, "

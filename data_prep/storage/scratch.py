@@ -62,7 +62,7 @@ def scratch_bytes() -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Whoever makes that file does so alone: of this machine's processes and threads, others wait here meanwhile."""
+    """Hold the lock on making this file; other processes and threads of this machine wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

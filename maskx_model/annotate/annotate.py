@@ -91,7 +91,7 @@ def annotate(options: AnnotateOptions) -> Summary:
     """Give each box of a known class its mask and write the completed files to `out`, with `summary.json`, last, and
     `page.html`.
 
-    Given again, a finished run is returned, and an unfinished one goes on: parts that are done are kept. Raises
+    Given again, a finished run is returned, and an unfinished one resumes: finished parts are kept. Raises
     ConfigError if `out` holds another run's work or would overwrite its input, CheckpointError or TrackingError for a
     model that cannot be used, DataError for files that cannot be read.
     """

@@ -24,7 +24,7 @@ from maskx_model.annotate.work import BoxedImage, Objects
 from maskx_model.inference.segmenter import Segmenter
 
 EXAMPLES = 24
-"""So many examples of each kind."""
+"""Number of examples of each kind."""
 LONG_EDGE = 300
 MARGIN = 0.4
 """What is shown around a box, as a part of its longer side."""

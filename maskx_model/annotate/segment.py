@@ -35,9 +35,9 @@ from maskx_model.config import PLAIN, Compute
 from maskx_model.inference.segmenter import Segmenter
 
 AHEAD = 4
-"""So many images are read while one is segmented."""
+"""Number of images that are read while one is segmented."""
 PROBLEMS = 5
-"""So many images that cannot be used are named by a part."""
+"""The most images that cannot be used and that a part names."""
 
 
 def nothing(_images: int) -> None:

@@ -10,7 +10,7 @@ from maskx_model.annotate.outcomes import OUTCOMES, UNKNOWN_CLASS
 from maskx_model.artifacts.origin import Origin
 
 NAMED = 5
-"""So many classes and images are named where people read."""
+"""The most classes, and images, that are named in text."""
 EXIF_ORIENTATION = "exif_orientation"
 """The code of `NOTED` for images that the rule `auto` left as they are stored."""
 

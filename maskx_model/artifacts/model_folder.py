@@ -52,9 +52,9 @@ class LoadedModel:
 
 
 def is_finished(uri: str, made_from: Origin) -> bool:
-    """Whether a model made from the same stands there already, undamaged. Needs no torch.
+    """Whether a model with the same provenance is there already, undamaged. Needs no torch.
 
-    Raises CheckpointError if a model made from something else does: a training never replaces one.
+    Raises CheckpointError if the model there has another provenance: a training never replaces one.
     """
     if not exists(f"{uri}/manifest.json"):
         return False

@@ -123,7 +123,7 @@ def rows_by_class(published: Tensor, own: Tensor, categories: Sequence[int | Non
 
 
 def check_finite(file: Path, module: nn.Module) -> None:
-    """Raises CheckpointError if what was read from the file holds a number that is none."""
+    """Raises CheckpointError if a number that was read from the file is not finite."""
     if not all(value.isfinite().all() for value in module.state_dict().values()):
         raise CheckpointError(f"{file}: holds weights or variances that are not finite; download the file again")
 

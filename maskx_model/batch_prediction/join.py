@@ -29,8 +29,8 @@ class Joined:
 def join(out: str, files: PartFiles, parts: int, vocabulary: Vocabulary, max_rejected: float) -> Joined:
     """Write `predictions-….parquet`, then `results.json` and `images.json`.
 
-    Raises DataError, and writes neither of these two, if more than the fraction `max_rejected` of the images could not
-    be read.
+    Raises DataError, and writes neither of these two, if more images could not be read than `allowed_rejects` allows
+    for the fraction `max_rejected`.
     """
     joined = Joined()
     with coco_files(out, vocabulary) as add:

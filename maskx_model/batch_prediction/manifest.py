@@ -7,7 +7,7 @@ from data_prep.storage.storage import exists, read, write
 from maskx_model.artifacts.origin import Origin
 
 NAMED = 5
-"""So many unreadable images are named where people read."""
+"""The most unreadable images that are named in text."""
 
 
 class Shard(msgspec.Struct, frozen=True):

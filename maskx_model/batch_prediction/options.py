@@ -15,8 +15,8 @@ class BatchOptions:
     """What is predicted on, by which model, and where.
 
     Either `inputs`, files and folders of images, or `dataset`, a prepared one, with `split` (None: all splits).
-    `batch`: so many images of one size are computed at a time. `max_rejected`: fraction of the images that may be
-    unreadable, 0 to 1. Raises ConfigError for options that do not go together.
+    `batch`: number of images of one size that are computed at a time. `max_rejected`: fraction of the images that may
+    be unreadable, 0 to 1. Raises ConfigError for options that do not go together.
     """
 
     model: str

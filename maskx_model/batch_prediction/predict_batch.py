@@ -26,7 +26,7 @@ def predict_batch(options: BatchOptions) -> Manifest:
     """Segment all images and write to `out` `predictions-….parquet`, `results.json` and `images.json`, then
     `manifest.json`.
 
-    Given again, a finished run is returned, and an unfinished one goes on: parts that are done stay. Raises ConfigError
+    Given again, a finished run is returned, and an unfinished one resumes: finished parts are kept. Raises ConfigError
     if `out` holds another run's work, or COCO files that are not maskx's, CheckpointError or TrackingError for a model
     that cannot be used, and DataError without images, or if too many cannot be read.
     """

@@ -18,7 +18,7 @@ from maskx_model.inference.one_size import Pixels, batches_of_one_size
 from maskx_model.inference.segmenter import Segmenter
 
 AT_ONCE = 16
-"""So many images of a part are read at the same time: an answer of object storage takes some 30 ms."""
+"""Images of a part that are read at the same time: object storage answers in some 30 ms."""
 
 
 class ReadImage(NamedTuple):

@@ -76,7 +76,7 @@ def annotate(
 
     Writes the COCO-format files completed: `segmentation`, `score` (how sure the mask is) and `provenance` (what made
     it) are added, all else stays. Masks that are there are kept. page.html shows examples and the least sure masks. The
-    same command again goes on where it was interrupted.
+    same command again resumes an interrupted run.
 
     Args:
         model: The folder of a trained model, or a registered one such as models:/maskx@champion.

@@ -56,8 +56,8 @@ class DetectorOptions:
 
     Attributes:
         classification_loss: The classes that each RoI is classified among. `softmax`: all of them. `sampled`: the
-            batch's and some drawn by frequency. `federated`: in each image, those annotated or known to be absent
-            there, for LVIS; where the source lists no absent ones, as Visual Genome, drawn ones.
+            batch's and some drawn by frequency. `federated`: in each image, those annotated there or listed as
+            absent (LVIS); where a source lists no absent classes (Visual Genome), some are drawn instead.
         loss_classes: Number of classes that `sampled` and `federated` draw.
         weights: ImageNet weights of the backbone instead of the preset's: a .pth file, one of torchvision's names,
             or `none` for random ones. With a file or `none`, nothing is downloaded.
@@ -77,7 +77,7 @@ class EngineOptions:
     """Where the work is done. The output is the same in every case.
 
     Attributes:
-        workers: Number of processes of this machine.
+        workers: Number of worker processes on this machine.
         runner: Another engine than this machine, by Apache Beam's name: FlinkRunner, SparkRunner, DataflowRunner, …
         beam: Option of Apache Beam or of the runner, passed on unchanged; a switch is KEY alone. Repeat it for more.
     """

@@ -10,7 +10,7 @@ from maskx_model.cli.arguments import Overrides
 def config_show(config: Annotated[Positional[str], arg(metavar="PRESET|FILE")], overrides: Overrides = ()) -> None:
     """Print a configuration as YAML, each field below its sentence: a file to edit and to pass as --config.
 
-    A file may leave out what shall be as in the preset that its `name` names.
+    A file may omit fields: they have the values of the preset that its `name` names.
 
     Args:
         config: A preset, or a file of the same form on disk or in object storage.

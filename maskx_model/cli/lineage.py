@@ -20,8 +20,9 @@ def lineage(
 
     Args:
         model: A registered model such as models:/maskx@champion, or the folder of a model.
-        stages: Folders of its detectors, of a model given by its folder: that names them by hashes alone.
-        dataset: The dataset it was trained on, of a model given by its folder.
+        stages: Folders of the detectors that the model was trained on, if it is given by its folder: the manifest there
+            names them by hash alone.
+        dataset: The dataset that the model was trained on, if it is given by its folder.
         json: Print it as JSON, with whole hashes.
         tracking_uri: MLflow's tracking server.
 

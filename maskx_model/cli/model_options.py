@@ -38,7 +38,7 @@ class MaskOptions:
         transfer_scale: How T's input is scaled: not at all (`none`), each class's rows to norm 1 (`unit`), or each
             column to mean 0 and the same deviation over the classes (`standard`).
         transfer_dropout: Fraction of the inputs of each of T's layers that is dropped in training.
-        transfer_weight_decay: Weight decay of T alone, where it is not that of the whole mask branch.
+        transfer_weight_decay: Weight decay of T alone, instead of the whole mask branch's.
         mlp: The class-agnostic MLP branch: `paper` (157 million weights at 256 channels), `light` (2 million) or none.
         head: The layers before the class weights: the paper's `fcn4`, or the deeper `hourglass`.
         hourglass_layers: Depth of the hourglass.
@@ -98,11 +98,11 @@ class ComputeOptions:
     Attributes:
         precision: `bf16`: matrix products and convolutions in bfloat16, much faster on a GPU; weights, boxes and losses
             stay float32. `auto`: bf16 on GPUs that have it, float32 elsewhere.
-        compile_backbone: Compile the backbone (torch.compile). It takes a minute or two at the start and needs a C
+        compile_backbone: Compile the backbone (torch.compile). It takes one to two minutes at the start and needs a C
             compiler.
         device: `cpu`, `cuda`, or one of several GPUs, such as `cuda:1`. Under torchrun each process takes its own GPU.
-        dry_run: Take three batches through, tell their shapes, the memory, and how long the whole training would take
-            on this machine; write nothing.
+        dry_run: Run three steps and print the batches' shapes, the memory, and how long the whole training would take
+            on this machine. Nothing is written.
     """
 
     precision: Annotated[Precision | None, as_preset(Precision, "stage1.compute.precision")] = None
@@ -123,7 +123,7 @@ class InferenceComputeOptions:
     Attributes:
         precision: `bf16`: matrix products and convolutions in bfloat16, much faster on a GPU; weights, boxes and scores
             stay float32. `auto`: bf16 on GPUs that have it, float32 elsewhere.
-        compile_backbone: Compile the backbone (torch.compile). It takes a minute or two at the start and needs a C
+        compile_backbone: Compile the backbone (torch.compile). It takes one to two minutes at the start and needs a C
             compiler.
     """
 

@@ -39,7 +39,7 @@ def predict_batch(
 
     Writes predictions-000000.parquet and so on (a row per image: its objects with class, box, score and mask, or why it
     cannot be read), results.json with images.json, as `maskx predict` does, and last manifest.json. The same command
-    again goes on where it was interrupted. The files are the same whatever the engine and the number of workers.
+    again resumes an interrupted run. The files are the same whatever the engine and the number of workers.
 
     Args:
         model: The folder of a trained model, or a registered one such as models:/maskx@champion.
@@ -49,7 +49,8 @@ def predict_batch(
         tracking_uri: MLflow's tracking server for a registered model.
         batch: Number of images of one size that are computed at a time: faster on a GPU. Scores may differ from those
             of one at a time in their last digits.
-        max_rejected: Fraction of the images that may be unreadable before the command refuses the rest.
+        max_rejected: Fraction of the images that may be unreadable. With more of them the command ends with an error
+            and writes no results.json. Ten unreadable images, but at most a quarter of all, are always allowed.
 
     Example:
         maskx predict-batch models:/maskx@champion s3://BUCKET/photos --out s3://BUCKET/predicted --workers 8

@@ -29,11 +29,11 @@ def preset_or(default: str) -> Any:
 
 @dataclass(frozen=True)
 class ConfigurationOptions:
-    """The configuration. The other options go before --set, and --set before the file.
+    """The configuration. --set overrides the file, and the other options override --set.
 
     Attributes:
-        config: A configuration as YAML, on disk or in object storage. `maskx config show` writes one to edit; what it
-            leaves out is as in the preset that its `name` names.
+        config: A configuration as YAML, on disk or in object storage. `maskx config show` writes one to edit; fields
+            that it omits have the values of the preset that its `name` names.
         overrides: Change any field of the configuration, such as stage1.steps=20000. Repeat it for more.
     """
 

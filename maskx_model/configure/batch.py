@@ -18,7 +18,7 @@ def with_linear_rule(run: RunConfig, stage: Stage) -> RunConfig:
     """The run with the learning rates of this stage times its batch over the preset's (Goyal et al. 2017, §2.1).
 
     Raises:
-        ConfigError: the rule does not hold for the stage's optimizer, or the preset's rates were changed already.
+        ConfigError: the rule does not hold for the stage's optimizer, or the preset's learning rates were changed.
     """
     before, after = _before(run, stage), getattr(run, stage)
     if before is None or after.images_per_batch == before.images_per_batch:
@@ -34,7 +34,7 @@ def with_linear_rule(run: RunConfig, stage: Stage) -> RunConfig:
 
 
 def tell_other_batch(run: RunConfig, stage: Stage) -> None:
-    """Log the learning rate that the linear rule gives, where the batch is not the preset's and the rate is.
+    """Log the linear rule's learning rate, where the batch is not the preset's and the learning rate is.
 
     Raises:
         ConfigError: a batch of images was set for a stage that trains from cached RoIs and reads none.
@@ -49,8 +49,9 @@ def tell_other_batch(run: RunConfig, stage: Stage) -> None:
         )
     if after.learning_rates == before.learning_rates and after.optimizer == "sgd":
         logger.info(
-            "%s: %d images a batch instead of the preset's %d, at its learning rate, %s; the linear rule gives %s "
-            "(--scale-learning-rate); the preset trains on %d images, as many are %d steps of this batch, not %d",
+            "%s: batches of %d images instead of the preset's %d, at the preset's learning rate, %s; the linear rule "
+            "would give %s (--scale-learning-rate). The preset trains on %d images; with this batch that takes %d "
+            "steps, not %d",
             stage,
             after.images_per_batch,
             before.images_per_batch,

@@ -22,7 +22,7 @@ def choose(
     Args:
         preset: The preset to begin with. A file that names its own needs none.
         config: A YAML file on disk or in object storage, or None.
-        overrides: `FIELD=VALUE`, each of which goes before the file.
+        overrides: `FIELD=VALUE`; each overrides the file.
         default: The preset where neither an option nor a file names one.
 
     Raises:

@@ -14,7 +14,7 @@ from data_prep.format.rle import decode_mask, encode_bitmap
 from maskx_model.data.samples import Sample
 
 EDGE = (124.0, 116.0, 104.0)
-"""The color around an image: ImageNet's mean, which the network sees as 0."""
+"""The color around an image: ImageNet's mean, which is 0 in the network's input."""
 LEAST_SIDE = 1.0
 """Pixels of an object's box that must be left in both directions."""
 

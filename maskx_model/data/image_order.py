@@ -22,9 +22,9 @@ class Place(NamedTuple):
 class ImageOrder:
     """The images of every batch: a function of the seed and the step, whatever came before.
 
-    A sample's number is step · batch size + its place in the batch. Each batch has images of one group, and of every
-    group the next ones: each of its images comes once in an epoch of the group's own. With two groups (one: all steps
-    are its) a share of the steps is the first one's, spread evenly.
+    A sample's number is step · batch size + its position in the batch. A batch holds images of one group, the next ones
+    in that group's order; each group has epochs of its own, in which each of its images comes once. Two groups divide
+    the steps in proportion to their sizes, evenly spread.
     """
 
     def __init__(self, streams: Sequence[ImageStream], batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""How images are loaded: what `Schedule` says of it, and the size at which the network sees them."""
+"""How images are loaded: what `Schedule` says of it, and the size of the network's input."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from maskx_model.schedules import Schedule
 
 
 class NetworkSize(NamedTuple):
-    """Pixels of an image's shorter side as the network sees it, and of its longer one at most."""
+    """The shorter side of the network's input, pixels, and the limit of its longer side."""
 
     shorter: int
     longer: int
 
     def scale_of(self, width: float, height: float) -> float:
-        """How much smaller (below 1) or larger than it is an image of this size is seen."""
+        """The factor from an image of this size to the network's input, below 1 for a smaller input."""
         return min(self.shorter / min(width, height), self.longer / max(width, height))
 
 
@@ -36,7 +36,7 @@ PLAIN = Loading()
 
 
 def loading_of(schedule: Schedule, module: nn.Module) -> Loading:
-    """The schedule's options, for images that the detector in `module` sees."""
+    """The schedule's options, for images that the detector in `module` takes."""
     (transform,) = (part for part in module.modules() if isinstance(part, GeneralizedRCNNTransform))
     size = NetworkSize(max(transform.min_size), transform.max_size)
     return Loading(

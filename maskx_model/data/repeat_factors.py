@@ -7,8 +7,8 @@ from data_prep.format.rows import Rows
 
 
 def repeat_factors(rows: Rows, source: str, names: frozenset[str], threshold: float) -> npt.NDArray[np.float64]:
-    """How often each image comes in an epoch, float [N] from 1 up: max(1, sqrt(threshold / share)) of its rarest class
-    among `names`, where the share is that of the rows that show the class."""
+    """How often each image comes in an epoch, float [N] from 1 up: max(1, sqrt(threshold / fraction)) of its rarest
+    class among `names`, where the fraction is that of the rows that show the class."""
     images = dict.fromkeys(names, 0)
     for part in rows.shown(source):
         for name, count in zip(part.names, np.bincount(part.classes, minlength=len(part.names)).tolist(), strict=True):

@@ -15,9 +15,9 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 
 AHEAD = 16
-"""So many reads are on their way: an object store answers one in some 30 ms."""
+"""Reads in flight: an object store answers one in some 30 ms."""
 AT_ONCE = 8
-"""So many neighbors at most come with one read."""
+"""The most neighbors that come with one read."""
 
 
 def samples_ahead(reader: SampleReader, rows: Iterable[IndexRow]) -> Generator[Sample | DataError]:

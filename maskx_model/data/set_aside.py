@@ -1,4 +1,4 @@
-"""Images that turn out to be damaged as training goes: counted, told, and too many of them stop it."""
+"""Images that turn out to be damaged during training: counted and logged; too many of them stop it."""
 
 import logging
 
@@ -8,10 +8,10 @@ logger = logging.getLogger(__name__)
 
 
 class SetAside:
-    """The positions of damaged images among the `images` of a training; `share` of them at most are gone without."""
+    """The positions of damaged images among the `images` of a training; at most the fraction `allowed` of them."""
 
-    def __init__(self, uri: str, images: int, share: float) -> None:
-        self._uri, self._images, self._share = uri, images, share
+    def __init__(self, uri: str, images: int, allowed: float) -> None:
+        self._uri, self._images, self._allowed = uri, images, allowed
         self._positions: set[int] = set()
 
     def __contains__(self, position: int) -> bool:
@@ -23,10 +23,10 @@ class SetAside:
             return
         self._positions.add(position)
         count = len(self._positions)
-        if count > self._share * self._images:
+        if count > self._allowed * self._images:
             raise DataError(
                 f"{self._uri}: {count} of {self._images} training images cannot be read, more than max_set_aside "
-                f"({self._share:g} of them) allows; the last: {error}; look at the dataset with `maskx data verify` "
-                "and prepare it again, or allow more (--set STAGE.max_set_aside=SHARE)"
+                f"({self._allowed:g} of them) allows; the last: {error}; look at the dataset with `maskx data verify` "
+                "and prepare it again, or allow more (--set STAGE.max_set_aside=FRACTION)"
             ) from error
         logger.warning("set aside, %d of %d training images so far: %s", count, self._images, error)

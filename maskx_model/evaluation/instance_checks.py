@@ -1,4 +1,4 @@
-"""What a model gives must make sense before it is measured: numbers that are none would count as something."""
+"""Checks of a model's predictions before they are measured: NaN would distort AP."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -83,7 +83,9 @@ def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MasksFr
             if kind == other_kind:
                 raise CheckpointError(f"{uri}: model and baseline are both {kind}; choose a baseline of another kind")
             if loaded.config.mask and other.config.mask and loaded.mask_classes != other.mask_classes:
-                raise CheckpointError(f"{uri}: model and baseline saw masks of different classes; use the same")
+                raise CheckpointError(
+                    f"{uri}: model and baseline were trained with masks of different classes; choose two with the same"
+                )
         models[kind] = loaded
     return models
 

@@ -15,7 +15,7 @@ SOFTWARE = ("Software", "maskx predict")
 
 _REMEDY = "and would be replaced; choose another folder"
 _HEAD = 128
-"""An overlay's text stands within so many bytes."""
+"""An overlay's text stands within this many first bytes."""
 _AT_ONCE = 16
 
 

@@ -11,7 +11,7 @@ Pixels = npt.NDArray[np.uint8]
 Image = TypeVar("Image")
 
 _WAITING = 4
-"""So many batches of images of different sizes wait in memory for more of their size."""
+"""Batches' worth of images that wait in memory for more of their size."""
 
 
 def batches_of_one_size(images: Iterable[tuple[Image, Pixels]], batch: int) -> Iterator[list[tuple[Image, Pixels]]]:

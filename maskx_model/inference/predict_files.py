@@ -1,4 +1,4 @@
-"""`maskx predict`: images in, overlay pictures and COCO results out."""
+"""`maskx predict`: images in, overlays and COCO results out."""
 
 import io
 import logging

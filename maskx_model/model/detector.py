@@ -56,7 +56,7 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
         detections_per_img=config.detections_per_image,
     )
     if config.box_head == "single":
-        # Not the classifier: from zero it learns hues and, for long, no textures.
+        # Not the classifier: from zero it learns hues quickly, and textures only after a long time.
         nn.init.zeros_(predictor.bbox_pred.weight)
         nn.init.zeros_(predictor.bbox_pred.bias)
     return detector

@@ -71,8 +71,9 @@ class SparseRoIHeads(RoIHeads):
         targets: list[dict[str, Tensor]],
         classification_loss: ClassificationLoss = softmax_loss,
     ) -> tuple[MatchedRois, dict[str, Tensor]]:
-        """Samples RoIs from proposals and ground-truth boxes, and returns them with the two losses, means over them: 0
-        with a graph where fewer than two are left to sample (none, where processes share the batch norm's batch)."""
+        """Samples RoIs from proposals and ground-truth boxes, and returns them with the two losses, means over RoIs.
+        With fewer than two RoIs the losses are 0 with a graph, as batch norm cannot train on one; where processes share
+        the batch norm's batch, only without any RoI."""
         # torchvision's order: the sampled boxes, the objects they match, their labels, and the box targets.
         boxes, matched, labels, box_targets = self.select_training_samples(proposals, targets)
         sampled = MatchedRois(boxes, matched, labels)

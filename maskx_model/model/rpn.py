@@ -1,4 +1,5 @@
-"""The region proposal network: torchvision's, which decodes only the top anchors and ignores those inside a crowd."""
+"""The region proposal network: torchvision's, but only the top anchors are decoded, and anchors inside a crowd are
+ignored."""
 
 import torch
 from torch import Tensor, nn

@@ -7,8 +7,8 @@ from data_prep.storage.storage import exists, read, write
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """A pipeline run: the root that it writes to, the fingerprint of what it was asked for, the registered version
-    that was made of the same (empty if there is none, so that there is something to do), and the version that this run
+    """A pipeline run: the root that it writes to, the fingerprint of what it was asked for, the registered version with
+    that fingerprint (empty if there is none, so that there is something to do), and the version that this run
     registered (empty until then)."""
 
     root: str

@@ -47,7 +47,7 @@ def report_outcome(root: str, run_id: str, state: str, message: str, name: str, 
             check_tracking(tracking_uri)
             _tell(run_id, ended, opened, name, tracking_uri)
         except MaskxError as error:
-            logger.warning("%s: the tracking server could not be told: %s", run_id, error)
+            logger.warning("%s: the tracking server could not be updated: %s", run_id, error)
     return version
 
 

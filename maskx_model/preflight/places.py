@@ -1,4 +1,4 @@
-"""The run's places: the folder or prefix that it writes to, the tracking server, the backbone's weights."""
+"""The run's URIs: the folder or prefix that it writes to, the tracking server, the backbone's weights."""
 
 import contextlib
 import os

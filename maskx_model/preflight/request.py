@@ -19,7 +19,7 @@ class Request:
     `maskx data prepare` takes them; empty for the preset's toy world. `classes`: 0 for all. `weights`: a file with the
     backbone's weights. `machines`: those of each training. `sizes`: CPU and memory of the steps, by the names of the
     pipeline's parameters. `run_id`: what the orchestrator calls the run.
-    `only_if_changed`: end early if a registered version was made of the same. `registers`: whether a version is
+    `only_if_changed`: end early if a registered version has the same fingerprint. `registers`: whether a version is
     registered at the end, so that name and tracking server have to be right.
     """
 

@@ -8,9 +8,9 @@ FINGERPRINT, RUN, ENDED = "fingerprint", "pipeline_run", "pipeline_ended"
 
 
 def version_made_of(fingerprint: str, name: str, tracking_uri: str) -> str:
-    """The newest registered version that was made of the same, `models:/NAME/VERSION`; empty if there is none.
+    """The newest registered version with this fingerprint, `models:/NAME/VERSION`; empty if there is none.
 
-    A version that did not become the champion counts too: made again it would not become it either.
+    A version that did not become the champion counts too: trained again it would be the same model.
     """
     with connected(tracking_uri) as client:
         found = client.search_model_versions(f"name = '{name}' AND tags.{FINGERPRINT} = '{fingerprint}'")

@@ -30,7 +30,7 @@ def model_card(model: str, contents: RunContents) -> str:
     lines = [
         f"# {_plain(folder_name(model))}: Mask^X R-CNN, {contents.kind.replace('_', '-')}",
         "",
-        f"Detects the objects of {len(names)} classes in photographs and segments them. {len(a)} of the classes had "
+        f"Detects the objects of {len(names)} classes in images and segments them. {len(a)} of the classes had "
         f"masks in training (A), {len(b)} had boxes only (B).",
         *("", "## Accuracy", "", *_accuracy(contents)),
         *("", "## Classes", "", f"A: {_listed(sorted(a))}", "", f"B: {_listed(b)}"),
@@ -104,7 +104,7 @@ def _counts(manifest: Manifest, source: str) -> tuple[int, int, int]:
 
 
 def _use(contents: RunContents) -> Iterator[str]:
-    yield "To find and outline objects of its classes in photographs like those that it was trained and measured on."
+    yield "To find and outline objects of its classes in images like those that it was trained and measured on."
     if contents.evaluation.ap[contents.kind]["B"] is None:
         yield "Masks of B were never compared with annotated ones: look at some before you rely on them."
     yield "It is not made for decisions about people, nor for any use where a missed object does harm."

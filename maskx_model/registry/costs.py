@@ -11,7 +11,7 @@ import msgspec
 from maskx_model.registry.example import example_image
 
 IMAGES = 5
-"""Timed, after one that is not."""
+"""Images that are timed, after one that is not."""
 GB = 1e9
 
 

@@ -81,19 +81,24 @@ def above_the_baseline(config: GatesConfig, own: Figures, _rival: Rival | None) 
             "to null"
         )
         return Verdict("baseline", False, reason)
-    reason = f"its {OVER_BASELINE[name]} lies {own[name]:+.2f} above the class-agnostic model's, {least:+g} is asked"
+    reason = (
+        f"its {OVER_BASELINE[name]} lies {own[name]:+.2f} above the class-agnostic model's, at least {least:+g} is "
+        "required"
+    )
     return Verdict("baseline", own[name] >= least, reason, {name: own[name]}, least)
 
 
 def within_costs(config: GatesConfig, own: Figures, _rival: Rival | None) -> Verdict | None:
     """Seconds for an image and memory against their limits."""
     limits = {"seconds": (config.max_seconds, "s an image"), "memory": (config.max_memory, "GB of memory")}
-    asked = {name: (most, unit) for name, (most, unit) in limits.items() if most is not None}
-    if not asked:
+    set_limits = {name: (most, unit) for name, (most, unit) in limits.items() if most is not None}
+    if not set_limits:
         return None
-    reasons = [f"it takes {own[name]:.3g} {unit}, {most:g} are allowed" for name, (most, unit) in asked.items()]
-    passed = all(own[name] <= most for name, (most, _) in asked.items())
-    return Verdict("cost", passed, "; ".join(reasons), {name: own[name] for name in asked})
+    reasons = [
+        f"it takes {own[name]:.3g} {unit}, at most {most:g} is allowed" for name, (most, unit) in set_limits.items()
+    ]
+    passed = all(own[name] <= most for name, (most, _) in set_limits.items())
+    return Verdict("cost", passed, "; ".join(reasons), {name: own[name] for name in set_limits})
 
 
 GATES: tuple[Callable[[GatesConfig, Figures, Rival | None], Verdict | None], ...] = (
@@ -102,7 +107,7 @@ GATES: tuple[Callable[[GatesConfig, Figures, Rival | None], Verdict | None], ...
     above_the_baseline,
     within_costs,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are checked."""
 
 
 def _against(rival: Rival | None, gate: str, own: Figures, names: tuple[str, ...], difference: float) -> Verdict:
@@ -113,8 +118,8 @@ def _against(rival: Rival | None, gate: str, own: Figures, names: tuple[str, ...
         return Verdict(gate, False, rival.problem)
     name = next((name for name in names if name in own and name in rival.figures), None)
     if name is None:
-        return Verdict(gate, False, f"{' or '.join(NAMES[each] for each in names)} was not measured of both")
+        return Verdict(gate, False, f"{' or '.join(NAMES[each] for each in names)} was not measured for both versions")
     figures, limit = {name: own[name], f"champion_{name}": rival.figures[name]}, rival.figures[name] + difference
-    asked = f", {difference:+g} is asked" if difference else ""
-    reason = f"its {NAMES[name]} is {own[name]:.2f}, the champion's {rival.figures[name]:.2f}{asked}"
+    required = f", a difference of at least {difference:+g} is required" if difference else ""
+    reason = f"its {NAMES[name]} is {own[name]:.2f}, the champion's {rival.figures[name]:.2f}{required}"
     return Verdict(gate, own[name] >= limit, reason, figures, limit)

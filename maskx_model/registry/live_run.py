@@ -110,7 +110,7 @@ class LiveRun:
             problem = _reason(error)
             if self._problem is None:
                 logger.warning(
-                    "%s: takes no metrics (%s); training goes on, they wait in %s",
+                    "%s: does not accept metrics (%s); training continues, they wait in %s",
                     self._spool.description.tracking_uri,
                     problem,
                     self._spool.folder,

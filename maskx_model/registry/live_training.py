@@ -120,7 +120,7 @@ def _send_rest(out: str, uri: str | None) -> None:
     try:
         SpoolSender(spool, uri if uri is not None and shown(uri) == server else server).send_all()
     except Exception as error:  # whatever MLflow or its store raises
-        logger.warning("%s: %s still takes no metrics (%s)", spool.folder, server, shown(str(error)))
+        logger.warning("%s: %s still does not accept metrics (%s)", spool.folder, server, shown(str(error)))
     leave(out, spool)
 
 

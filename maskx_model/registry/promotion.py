@@ -113,18 +113,21 @@ def _log(client: Any, name: str, version: Any, verdicts: Sequence[Verdict], riva
     record = {"version": str(version.version), "champion": rival, "gates": verdicts, "decision": decision}
     client.log_dict(version.run_id, msgspec.to_builtins(record), "gates.json")
     for verdict in verdicts:
-        outcome = "passed" if verdict.passed else "closed"
-        told = f"{outcome}: {verdict.reason}"[:TAG_LENGTH]
-        client.set_model_version_tag(name, version.version, f"gate.{verdict.gate}", told)
+        text = f"{_outcome(verdict)}: {verdict.reason}"[:TAG_LENGTH]
+        client.set_model_version_tag(name, version.version, f"gate.{verdict.gate}", text)
         client.log_metric(version.run_id, f"gate/{verdict.gate}/passed", float(verdict.passed))
         for figure, value in verdict.figures.items():
             client.log_metric(version.run_id, f"gate/{verdict.gate}/{figure}", value)
 
 
+def _outcome(verdict: Verdict) -> str:
+    return "passed" if verdict.passed else "failed"
+
+
 def _tell(name: str, number: str, verdicts: Sequence[Verdict], rival: Rival | None, decision: str, waits: bool) -> None:
     uri, by_hand = f"models:/{name}/{number}", f"`maskx model promote {number} --name {name}`"
     for verdict in verdicts:
-        logger.info("gate %s: %s, %s", verdict.gate, "passed" if verdict.passed else "closed", verdict.reason)
+        logger.info("gate %s: %s, %s", verdict.gate, _outcome(verdict), verdict.reason)
     if decision == CHAMPION:
         logger.info("%s is the champion", uri)
         return

@@ -34,7 +34,7 @@ from maskx_model.training.stage2 import freeze, made_masks
 from maskx_model.training.trained_detector import load_detector
 
 IMAGES_OF_A_FILE = 100
-"""Whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections of each."""
+"""Images whose boxes are in memory together: up to 1 GB of ResNet's features, at 100 detections an image."""
 
 
 @dataclass(frozen=True)

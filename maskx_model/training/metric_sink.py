@@ -21,7 +21,8 @@ class MetricSink(Protocol):
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers after that step: losses, the learning rate, and what the machine did under `system/`
-        (`images_per_second`, `data_wait` as a share of the time, `memory_bytes`, `seconds_left`). Returns at once."""
+        (`images_per_second`, `data_wait` as a fraction of the time, `memory_bytes`, `seconds_left`). Returns at
+        once."""
 
     def close(self) -> None:
         """Hands on what is left, at the end of the training and after an error."""

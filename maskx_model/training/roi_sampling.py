@@ -52,7 +52,7 @@ def sampled_rois(
     kind: RoiKind = "proposals",
     features: FrozenFeatures | None = None,
 ) -> RoiBatch:
-    """Positive RoIs of the objects that have masks, from a detector in eval mode, which sees each image alone.
+    """Positive RoIs of the objects that have masks, from a detector in eval mode, which takes each image alone.
 
     As in the paper: proposals and ground-truth boxes, sampled as for the box head, of which the positives remain. With
     `cached_proposals` instead each object's ground-truth box and up to this number of its proposals. The other kinds

@@ -24,8 +24,8 @@ def estimate(
 ) -> None:
     """Estimate AP on the classes without masks, of the preset's own mask head, by holding classes out.
 
-    `maskx model register --estimate` takes it, for gates where the classes without masks have none to measure by. The
-    same command again resumes. `maskx study holdout` compares variants in the same way.
+    `maskx model register --estimate` takes the result, for gates where no validation image has masks of B. The same
+    command again resumes. `maskx study holdout` compares variants in the same way.
 
     Args:
         dataset: A prepared dataset (`maskx data prepare` writes one).

@@ -17,8 +17,8 @@ class ComparisonOptions:
     """What is compared.
 
     Attributes:
-        variants: The variants to compare: the default's, `mlp-paper`, and `preset`, the preset's own with its MLP. The
-            class-agnostic head always takes part.
+        variants: The variants to compare. Besides those of the default there are `mlp-paper`, and `preset`, the
+            preset's own mask branch with its MLP. The class-agnostic head is always included.
         folds: Number of folds, made at random of the classes with masks.
         fold_classes: Text files with a class name per line, one for each fold, instead. The best folds resemble the
             classes without masks: if those stand together in images, so should a fold's.

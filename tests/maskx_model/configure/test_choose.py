@@ -76,7 +76,7 @@ def test_a_value_is_read_by_its_field_s_type(override: str, read: dict[str, obje
         ("stage2.learning_rates=1,x", r"stage2.learning_rates is a list of numbers, not '1,x'"),
         ("stage1.steps=0", r"--set stage1.steps=0: stage1.steps: at least one is needed, got 0"),
         ("joint.learning_rates=[0.01, 0.02]", r"joint.learning_rates: only stage 2 tries several, give one, got"),
-        ("stage1.momentum=2", r"stage1.momentum: 0 to 1 is allowed \(it is a share, from 0 to 1\), got 2.0"),
+        ("stage1.momentum=2", r"stage1.momentum: 0 to 1 is allowed \(it is a fraction, from 0 to 1\), got 2.0"),
         ("stage1.images_per_batch=0", r"images_per_batch: 1 or more is allowed \(a step needs an image\), got 0"),
         ("stage1.clip_norm=0", r"clip_norm: a norm above 0 is allowed, as 0 would stop training, got 0"),
         ("detector.min_size=2000", r"max_size: the longer side is limited to 1333 pixels, less than .* min_size, 2000"),

@@ -159,7 +159,7 @@ def test_dropout_acts_in_training_only_and_leaves_no_state() -> None:
     ("options", "message"),
     [
         ({"transfer_layers": 0}, "T needs at least one layer, got 0"),
-        ({"transfer_dropout": 1.0}, "a share from 0 to below 1 is needed, got 1.0"),
+        ({"transfer_dropout": 1.0}, "a fraction from 0 to below 1 is needed, got 1.0"),
         ({"transfer_weight_decay": -1.0}, "transfer_weight_decay: a number from 0 is needed, got -1.0"),
         ({"transfer_weight_decay": float("nan")}, "transfer_weight_decay: a number from 0 is needed, got nan"),
         ({"transfer_input": "embedding"}, "word vectors and their width go together"),

@@ -107,7 +107,7 @@ def test_a_tracking_server_that_cannot_be_told_is_no_second_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert report_outcome(str(tmp_path), "five", "FAILED", "", "maskx", "http://127.0.0.1:9") == ""
-    assert "the tracking server could not be told" in caplog.text
+    assert "the tracking server could not be updated" in caplog.text
 
 
 def test_a_run_of_the_same_ends_early_and_names_the_version(uri: str, client: Any, tmp_path: Path) -> None:

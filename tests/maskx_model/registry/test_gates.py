@@ -36,7 +36,10 @@ def test_without_a_champion_the_bar_of_the_run_itself_remains() -> None:
 def test_a_may_lose_up_to_the_tolerance(a: float, expected: bool) -> None:
     verdict = verdicts(GatesConfig(a_tolerance=0.5), {**OWN, "mask_ap_a": a}, OWN)["a"]
     assert (verdict.passed, verdict.limit) == (expected, 29.5)
-    assert verdict.reason == f"its mask AP on A is {a:.2f}, the champion's 30.00, -0.5 is asked"
+    assert (
+        verdict.reason
+        == f"its mask AP on A is {a:.2f}, the champion's 30.00, a difference of at least -0.5 is required"
+    )
     assert verdict.figures == {"mask_ap_a": a, "champion_mask_ap_a": 30.0}
 
 
@@ -64,7 +67,7 @@ def test_for_b_stands_the_first_figure_that_both_have(own: Figures, champion: Fi
 def test_a_figure_that_is_missing_keeps_its_gate_closed_and_is_named() -> None:
     found = verdicts(GatesConfig(), {}, OWN)
     assert [verdict.passed for verdict in found.values()] == [False] * 3
-    assert found["a"].reason == "mask AP on A was not measured of both"
+    assert found["a"].reason == "mask AP on A was not measured for both versions"
     assert "evaluate it with --baseline, or set gates.over_baseline to null" in found["baseline"].reason
 
 
@@ -93,7 +96,10 @@ def test_costs_are_compared_with_each_limit_that_is_set() -> None:
     assert passed(GatesConfig(max_seconds=0.5), own, None)["cost"]
     verdict = verdicts(GatesConfig(max_seconds=0.5, max_memory=2.9), own, None)["cost"]
     assert not verdict.passed
-    assert verdict.reason == "it takes 0.5 s an image, 0.5 are allowed; it takes 3 GB of memory, 2.9 are allowed"
+    assert (
+        verdict.reason
+        == "it takes 0.5 s an image, at most 0.5 is allowed; it takes 3 GB of memory, at most 2.9 is allowed"
+    )
     assert verdict.figures == {"seconds": 0.5, "memory": 3.0}
 
 

@@ -49,7 +49,7 @@ def test_what_a_server_that_is_not_there_did_not_take_is_sent_to_the_next_one(
     out = tmp_path / "down" / "detector"
     with followed(training(world, out), NOWHERE, "down") as observers:
         write(observers.sink, range(1, 300))
-    assert f"{NOWHERE}: takes no metrics" in caplog.text
+    assert f"{NOWHERE}: does not accept metrics" in caplog.text
     assert f"{out}/tracking: 301 lines are not sent to {NOWHERE}" in caplog.text
     spool = left_spool(str(out))
     assert spool is not None
@@ -81,7 +81,7 @@ def test_what_a_finished_training_has_left_is_sent_when_it_is_started_again(
     (out / "manifest.json").write_text("{}")
     with followed(training(world, out), uri, "left") as observers:
         assert observers == NOBODY
-    assert f"{NOWHERE} still takes no metrics" in caplog.text
+    assert f"{NOWHERE} still does not accept metrics" in caplog.text
     text = (out / "tracking" / "run.json").read_text()
     (out / "tracking" / "run.json").write_text(text.replace(NOWHERE, uri))
     with followed(training(world, out), uri, "left"):
@@ -102,11 +102,11 @@ def test_the_log_says_when_the_server_answers_again(
     out = tmp_path / "run" / "detector"
     with caplog.at_level(logging.INFO), followed(training(world, out), f"sqlite:///{folder}/mlflow.db") as observers:
         write(observers.sink, range(1, 3))
-        wait_for(lambda: "takes no metrics" in caplog.text)
+        wait_for(lambda: "does not accept metrics" in caplog.text)
         folder.unlink()
         (tmp_path / "there").rename(folder)
         wait_for(lambda: "answers again" in caplog.text)
-    assert caplog.text.count("takes no metrics") == 1
+    assert caplog.text.count("does not accept metrics") == 1
 
 
 def test_a_password_in_a_servers_url_is_used_and_stands_in_no_log_and_no_file(
@@ -125,7 +125,7 @@ def test_a_password_in_a_servers_url_is_used_and_stands_in_no_log_and_no_file(
             client.search_experiments()
     caplog.set_level(logging.INFO)
     tell_pages(uri, "1", "2", "maskx", "3")
-    assert caplog.text.count(f"{server.url} still takes no metrics") == 1
+    assert caplog.text.count(f"{server.url} still does not accept metrics") == 1
     files = "".join(file.read_text() for file in (out / "tracking").iterdir() if file.is_file())
     assert server.url in files
     assert "planted" not in files + caplog.text + str(refused.value)

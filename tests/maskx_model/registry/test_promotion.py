@@ -89,10 +89,10 @@ def test_each_gates_figures_and_verdict_are_kept_with_the_version(
     assert {gate["gate"]: gate["passed"] for gate in kept["gates"]} == {"a": True, "b": False, "baseline": True}
     reason = "its mask AP on B is 19.00, the champion's 20.00"
     version = client.get_model_version("kept", "2")
-    assert version.tags["gate.b"] == f"closed: {reason}"
+    assert version.tags["gate.b"] == f"failed: {reason}"
     metrics = client.get_run(version.run_id).data.metrics
     assert (metrics["gate/b/passed"], metrics["gate/b/mask_ap_b"], metrics["gate/b/champion_mask_ap_b"]) == (0, 19, 20)
-    assert f"gate b: closed, {reason}" in caplog.text
+    assert f"gate b: failed, {reason}" in caplog.text
     assert "models:/kept/2 is the challenger, version 1 stays the champion; `maskx model promote 2" in caplog.text
 
 
@@ -152,7 +152,7 @@ def test_a_champion_that_cannot_be_measured_again_stays_and_the_reason_is_told(
     assert "version 1 cannot be measured on these images" in gates["b"]["reason"]
     assert "another vocabulary" in gates["a"]["reason"]
     tags = client.get_model_version("kept-out", "2").tags
-    assert tags["gate.b"].startswith("closed: ")
+    assert tags["gate.b"].startswith("failed: ")
 
 
 def test_without_the_dataset_a_champion_of_other_records_stays(world: Path, uri: str, client: Any) -> None:
