@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,11 @@ class MaskXRCNN(nn.Module):
         self.register_buffer("word_vectors", None if width is None else torch.zeros(num_classes + 1, width))
         self._w_seg: tuple[list[object], Tensor] | None = None
 
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode, as torch does; w_seg is computed anew."""
+        self._w_seg = None
+        return super().train(mode)
+
     def embeddings(self, labels: Tensor | None = None) -> Tensor:
         """Returns T's input (`class_embeddings`) for every label, [K + 1, D], or for labels int64 [L], [L, D]."""
         assert self.config.mask is not None
@@ -70,7 +76,7 @@ class MaskXRCNN(nn.Module):
     def w_seg(self) -> Tensor:
         """Returns the mask weights of every label, [K + 1, C].
 
-        T runs once, and again only after a weight or the precision changes.
+        T runs once, and again only after a weight, the mode or the precision changes.
         """
         vectors = [] if self.word_vectors is None else [self.word_vectors]
         weights = [*self.mask_branch.parameters(), *class_weights(self.detector), *vectors]

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.graph import increment_version
 
 from maskx_model.model.transfer import TransferFunction
 from maskx_model.schedules import Schedule
@@ -15,8 +16,15 @@ def build_optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimi
     learning rate is set at each step."""
     groups = _parameter_groups(module, schedule.weight_decay)
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+        adamw = torch.optim.AdamW(groups, lr=0.0, fused=True)
+        adamw.register_step_post_hook(_note_change)
+        return adamw
     return torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum)
+
+
+def _note_change(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Counts a step as a change of the weights, as every other optimizer does: the fused one leaves `_version`."""
+    increment_version([each for group in optimizer.param_groups for each in group["params"]])
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

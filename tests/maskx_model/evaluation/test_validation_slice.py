@@ -72,23 +72,31 @@ def test_a_look_leaves_modes_weights_and_random_numbers_as_they_were(world: Path
 def test_a_branch_on_its_detector_is_measured_as_the_whole_model_and_follows_the_branch(world: Path) -> None:
     model = trained(world, "transfer")
     assert isinstance(model, MaskXRCNN)
-    assert isinstance(model.config.mask, MaskConfig)
+    branch_config = model.config.mask
+    assert isinstance(branch_config, MaskConfig)
     branch = model.mask_branch.train()
     torch.manual_seed(7)
     expected = torch.rand(4)
     torch.manual_seed(7)
     shown: list[Picture] = []
-    whole = BranchOnDetector(f"{world}/detector", model.config.mask)
-    look = ValidationSlice(slice_of(world), 5, masks=True, whole=whole, show=lambda *each: shown.append(each[2]))
+
+    def new_look() -> ValidationSlice:
+        whole = BranchOnDetector(f"{world}/detector", branch_config)
+        return ValidationSlice(slice_of(world), 5, masks=True, whole=whole, show=lambda *each: shown.append(each[2]))
+
+    look = new_look()
     first = look(5, branch)
     assert torch.equal(torch.rand(4), expected)
     assert branch.training
     assert first == ValidationSlice(slice_of(world), 5, masks=True)(5, model)
-    with torch.no_grad():
-        for parameter in branch.parameters():
-            parameter.neg_()
-    look(10, branch)
-    assert all((before != after).any() for before, after in zip(shown[:SHOWN], shown[SHOWN:], strict=True))
+    optimizer = torch.optim.AdamW(branch.parameters(), lr=1.0, fused=True)
+    for parameter in branch.parameters():
+        parameter.grad = parameter.detach().clone()
+    optimizer.step()
+    assert look(10, branch) == new_look()(10, branch)
+    first_shown, then_shown, expected_shown = shown[:SHOWN], shown[SHOWN : 2 * SHOWN], shown[2 * SHOWN :]
+    assert all((before != after).any() for before, after in zip(first_shown, then_shown, strict=True))
+    assert all((own == other).all() for own, other in zip(then_shown, expected_shown, strict=True))
 
 
 def test_the_best_checkpoint_is_chosen_by_a_alone(world: Path) -> None:

@@ -51,6 +51,18 @@ def test_masks_equal_those_of_the_branch_in_training(kind: MaskKind) -> None:
     assert not torch.allclose(before, model.w_seg())
 
 
+def test_w_seg_follows_a_step_that_torch_does_not_count_as_a_change() -> None:
+    model = model_of()
+    before = model.w_seg().clone()
+    optimizer = torch.optim.AdamW(model.mask_branch.parameters(), lr=0.1, fused=True)
+    for parameter in model.mask_branch.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    after = model.eval().w_seg()
+    assert not torch.equal(after, before)
+    assert torch.equal(after, model.mask_branch.class_weights(torch.arange(6), model.embeddings()))
+
+
 def test_w_seg_of_another_precision_is_not_taken_from_the_cache() -> None:
     model = model_of()
     expected = model.w_seg().clone()

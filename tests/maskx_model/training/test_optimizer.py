@@ -53,3 +53,11 @@ def test_what_is_frozen_takes_no_part() -> None:
     branch.transfer.requires_grad_(False)
     trained = build_optimizer(branch, Schedule(steps=1))
     assert {each for group in trained.param_groups for each in group["params"]} == set(branch.features.parameters())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_torch_counts_a_step_as_a_change_of_the_weights(optimizer: Literal["sgd", "adamw"]) -> None:
+    branch = branch_of(4.0)
+    before = {name: parameter._version for name, parameter in branch.named_parameters()}
+    kept_by_a_step(branch, optimizer)
+    assert all(parameter._version > before[name] for name, parameter in branch.named_parameters())
