@@ -7,7 +7,6 @@ detector runs once for all of them.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from torchvision.models.detection import FasterRCNN
 
 from maskx_model.data.samples import to_tensor
 from maskx_model.evaluation.ground_truth import GroundTruth
+from maskx_model.model.detector import inference_settings
 from maskx_model.model.maskx_rcnn import Encoded, MaskXRCNN
 from maskx_model.results.instances import Instances
 from maskx_model.results.predict import segment_boxes, to_instances
@@ -127,13 +127,15 @@ def _counted(detected: dict[str, Tensor], ground_truth: GroundTruth, only_verifi
 
 
 def _leaders(detectors: Mapping[str, FasterRCNN]) -> dict[str, str]:
-    """For each model the first one that has the same detector, number for number."""
+    """For each model the first one that has the same detector: equal settings, and weights equal number for number."""
     leaders: dict[str, str] = {}
     for kind, detector in detectors.items():
-        equal = (first for first in leaders if _equal(detectors[first].state_dict(), detector.state_dict()))
-        leaders[kind] = next(equal, kind)
+        leaders[kind] = next((first for first in leaders if _equal(detectors[first], detector)), kind)
     return leaders
 
 
-def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def _equal(one: FasterRCNN, other: FasterRCNN) -> bool:
+    if inference_settings(one) != inference_settings(other):
+        return False
+    weights, others = one.state_dict(), other.state_dict()
+    return weights.keys() == others.keys() and all(torch.equal(weights[name], others[name]) for name in weights)

@@ -62,6 +62,16 @@ def build_detector(config: DetectorConfig, num_classes: int, load_weights: bool 
     return detector
 
 
+def inference_settings(detector: FasterRCNN) -> tuple[object, ...]:
+    """Returns what a detector in eval mode computes with, apart from its weights."""
+    transform, rpn, heads = detector.transform, detector.rpn, detector.roi_heads
+    return (
+        (transform.min_size, transform.max_size),
+        (rpn.anchor_generator.sizes, rpn.pre_nms_top_n(), rpn.post_nms_top_n()),
+        (heads.score_thresh, heads.nms_thresh, heads.detections_per_img),
+    )
+
+
 class OneSizeTransform(GeneralizedRCNNTransform):
     """torchvision's scaling, normalizing and padding, with two changes.
 
