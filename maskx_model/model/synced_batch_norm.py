@@ -23,6 +23,7 @@ class SyncedBatchNorm(nn.Module):
         self.weight, self.bias = norm.weight, norm.bias
         self.eps, self.momentum = norm.eps, norm.momentum
         self.sum_over_ranks = sum_over_ranks
+        self.replaced = (norm,)  # in a tuple: its parameters and buffers are this module's
         self.running_mean: Tensor
         self.running_var: Tensor
         self.num_batches_tracked: Tensor
@@ -68,6 +69,15 @@ def synchronize_batch_norms(module: nn.Module, sum_over_ranks: SumOverRanks) -> 
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(parent, name, SyncedBatchNorm(child, sum_over_ranks).train(child.training))
+
+
+def restore_batch_norms(module: nn.Module) -> None:
+    """Put the batch norms back that `synchronize_batch_norms` replaced, with what they have learned since."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SyncedBatchNorm):
+                (norm,) = child.replaced
+                setattr(parent, name, norm.train(child.training))
 
 
 def has_synced_batch_norm(module: nn.Module) -> bool:

@@ -154,7 +154,7 @@ def common_store(world: World) -> TCPStore:
 def shared(module: nn.Module) -> nn.Module:
     """The module in torch's DistributedDataParallel: after each backward all ranks have the mean of their gradients.
 
-    Its batch norms become those of the whole batch.
+    Its batch norms become those of the whole batch, until `restore_batch_norms`.
     """
     group = distributed.new_group()  # apart from the gradients', whose sums come in another order
     synchronize_batch_norms(module, partial(_SumOverRanks.apply, group))

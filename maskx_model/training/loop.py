@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.storage.errors import ConfigError, MaskxError
 from maskx_model.data.seeds import step_seed
 from maskx_model.model.compute import in_precision_of, repeatable
+from maskx_model.model.synced_batch_norm import restore_batch_norms
 from maskx_model.schedules import Schedule
 from maskx_model.training.average import MovingAverage
 from maskx_model.training.distributed import check_same_step, current_world, shared
@@ -65,6 +66,7 @@ def train(
         with repeatable(training.device):
             return training.run()
     finally:
+        restore_batch_norms(task.module)
         try:
             if session.checkpoints is not None:
                 session.checkpoints.finish()
