@@ -11,6 +11,11 @@ class MovingAverage:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
+    @property
+    def module(self) -> nn.Module:
+        """A module of its own with the averaged weights and buffers."""
+        return self._averaged.module
+
     def update(self, module: nn.Module) -> None:
         """Takes in the module's weights as they are now."""
         self._averaged.update_parameters(module)
@@ -26,4 +31,4 @@ class MovingAverage:
     @torch.no_grad()
     def write_to(self, module: nn.Module) -> None:
         """Gives the module the averaged weights and buffers."""
-        module.load_state_dict(self._averaged.module.state_dict())
+        module.load_state_dict(self.module.state_dict())

@@ -169,7 +169,7 @@ class _Training:
             return None
         values: Mapping[str, float] = {}
         if self.world.is_first:
-            values = watch(done, self.module)
+            values = watch(done, self.module if self.average is None else self.average.module)
             if self.sink is not None:
                 self.sink.write(done, values)
         said = self.world.exchange(msgspec.json.encode(values.get(watch.best_by)).decode())[0]

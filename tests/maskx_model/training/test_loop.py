@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -117,6 +118,27 @@ def test_the_best_checkpoint_stays_beside_the_newest_two(tmp_path: Path) -> None
     train(task(net, lambda batch: {"fit": net(batch).square().mean()}), schedule_of(13), 0.1, 0, session)
     names = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
     assert names == ["step-00000004", "step-00000010", "step-00000012"]
+
+
+@pytest.mark.parametrize("average", [None, 0.9])
+def test_a_look_after_the_last_step_sees_the_trained_model(average: float | None) -> None:
+    net = small_net()
+    seen: list[dict[str, Tensor]] = []
+
+    class Looks:
+        every, best_by = 3, "score"
+
+        def __call__(self, step: int, module: nn.Module) -> dict[str, float]:
+            seen.append({name: value.clone() for name, value in module.state_dict().items()})
+            return {}
+
+    schedule = replace(schedule_of(6), average=average)
+    fit = task(net, lambda batch: {"fit": net(batch).square().mean()})
+    train(fit, schedule, 0.1, 0, Session(observers=Observers(watch=Looks())))
+    early, late = seen
+    assert late.keys() == net.state_dict().keys()
+    assert all(torch.equal(late[name], value) for name, value in net.state_dict().items())
+    assert not torch.equal(early["0.weight"], late["0.weight"])
 
 
 def test_the_sink_gets_losses_learning_rate_and_the_machines_figures() -> None:
