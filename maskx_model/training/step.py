@@ -42,17 +42,19 @@ def make_step(
     with _undone_on_error(_running_statistics(module)):
         optimizer.zero_grad()
         sums: Losses = {}
+        own = []
         for number, forward in enumerate(parts):
             with without_sum() if number < len(parts) - 1 else nullcontext():
                 total, losses = _over_all_ranks(forward(), module, world)
                 (total / len(parts)).backward()
+            own.append(total.detach())
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value / len(parts)
         # Not before: a GPU would have nothing to do while the CPU waits for the loss.
         loss = torch.stack(list(sums.values())).sum()
         if not torch.isfinite(loss):
             found = ", ".join(f"{name} {value.item():.3g}" for name, value in sums.items())
-            raise NotFiniteError(f"the loss is not finite ({found})", here=not bool(torch.isfinite(total)))
+            raise NotFiniteError(f"the loss is not finite ({found})", here=not bool(torch.stack(own).isfinite().all()))
         _clip(module, clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

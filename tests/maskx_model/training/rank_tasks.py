@@ -25,8 +25,8 @@ def train_stage(stage: str, dataset: str, detector: str, out: str, steps: int) -
     """A stage of the tiny preset, with four images a step in stage 1.
 
     `detector` and `joint` learn no crops: AdamW's first steps are the gradients' signs, which rounding can turn. In
-    `crops` their learning rate is too low for that to matter, and stage 1 averages its weights. The seed is one at which
-    rounding turns no choice of proposals either.
+    `crops` their learning rate is too low for that to matter, and stage 1 averages its weights. The seed is one at
+    which rounding turns no choice of proposals either.
     """
     preset = tiny(steps)
     four = replace(preset, stage1=replace(preset.stage1, images_per_batch=4))

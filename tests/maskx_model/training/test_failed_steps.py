@@ -78,6 +78,15 @@ def test_a_step_that_fails_changes_neither_weights_nor_running_statistics_nor_th
     assert all(bool(torch.isfinite(value).all()) for value in state.tensors.values())
 
 
+@pytest.mark.parametrize("spoiled_part", [0, 1])
+def test_an_accumulated_step_names_its_images_whichever_part_is_not_finite(spoiled_part: int) -> None:
+    net = small_net()
+    bad = next(iter(batches(0))).chunk(2)[spoiled_part]
+    spoils = replace(task(net, spoiled(net, lambda fit: fit * math.nan, bad)), keys=lambda _: ["p0"])
+    with pytest.raises(MaskxError, match=r"test, step 0 \(images p0\): the loss is not finite \(fit nan\)"):
+        train(spoils, replace(schedule_of(3), accumulate=2), 0.05, 0)
+
+
 def test_an_error_of_the_data_leaves_the_module_as_it_was_too() -> None:
     net = small_net()
 

@@ -129,6 +129,7 @@ def test_a_look_after_the_last_step_sees_the_trained_model(average: float | None
         every, best_by = 3, "score"
 
         def __call__(self, step: int, module: nn.Module) -> dict[str, float]:
+            assert step == 3 * (len(seen) + 1)
             seen.append({name: value.clone() for name, value in module.state_dict().items()})
             return {}
 
