@@ -100,7 +100,7 @@ class MaskSchedule(Schedule):
     `jittered`: those, with each side moved by up to a tenth of the box. Only of objects with masks, in every case."""
     targets: MaskTargets = "masks"
     """What it is trained towards: annotated masks of A, or `grabcut`, those that GrabCut makes of ground-truth boxes of
-    all classes (Table 2). No annotated mask is used then."""
+    all classes (Table 2). No annotated mask is used then, and each of GrabCut's weighs 1."""
     made_mask_weight: float = 1.0
     """Weight in the loss of masks that a model made, as their provenance says; that of people's is 1."""
     min_mask_score: float = 0.0

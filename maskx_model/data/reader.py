@@ -43,7 +43,7 @@ class SampleReader:
 
     Masks are dropped here for every class that is not in `mask_classes` (0-based positions): no mask of B
     passes the loader. With `targets` `grabcut` all are dropped, and GrabCut makes one of each object's box.
-    `made`: what masks that a model made count for.
+    `made`: what masks that a model made count for; GrabCut's weigh 1.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SampleReader:
         self.source = source
         self.mask_classes = mask_classes
         self.targets = targets
-        self.made = made
+        self.made = LIKE_PEOPLES if targets == "grabcut" else made
         self.index = dataset.vocabulary.index(source)
 
     def from_record(self, image: npt.NDArray[np.uint8], record: Record) -> Sample:

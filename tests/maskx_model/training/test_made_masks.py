@@ -82,6 +82,15 @@ def test_a_reader_weighs_made_masks_and_leaves_uncertain_ones_out(world: Path) -
     assert read_sample(SampleReader(data, "coco", frozenset((0, 1))), data.rows[0]).mask_weights == ()
 
 
+def test_masks_of_grabcut_weigh_1_whoever_made_those_that_they_replace(world: Path) -> None:
+    data = Dataset.open(f"{world}/data")
+    reader = SampleReader(data, "coco", frozenset((0, 1)), "grabcut", MadeMasks(0.5, 0.4))
+    samples = [read_sample(reader, row) for row in data.rows[:3]]
+    rois = sampled_rois(frozen_detector(2), samples, kind="gt")
+    assert len(rois) == sum(mask is not None for each in samples for mask in each.masks) > 0
+    assert set(rois.weights.tolist()) == {1.0}
+
+
 def test_made_masks_weigh_in_training_as_the_schedule_says(world: Path) -> None:
     trained = {}
     weighings: dict[str, dict[str, Any]] = {"as people's": {}, "half": {"made_mask_weight": 0.5}}
