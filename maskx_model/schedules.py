@@ -102,9 +102,11 @@ class MaskSchedule(Schedule):
     """What it is trained towards: annotated masks of A, or `grabcut`, those that GrabCut makes of ground-truth boxes of
     all classes (Table 2). No annotated mask is used then, and each of GrabCut's weighs 1."""
     made_mask_weight: float = 1.0
-    """Weight in the loss of masks that a model made, as their provenance says; that of people's is 1."""
+    """Weight in the loss of masks that a model made, as their provenance says; that of people's is 1. It holds end to
+    end too."""
     min_mask_score: float = 0.0
-    """Masks that a model made and scores lower are left out; those without a score are kept."""
+    """Masks that a model made and scores lower are left out; those without a score are kept. It holds end to end
+    too."""
     cache_rois: bool = False
     """Compute the frozen RoI features once and train from memory (small models only): no flips, and each object's
     ground-truth box and `cached_proposals` of its proposals instead of the detector's own sampling."""

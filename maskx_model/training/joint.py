@@ -22,9 +22,9 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
 from maskx_model.training.crops import learn_crops
 from maskx_model.training.detector_step import detector_step
-from maskx_model.training.roi_sampling import rois_with_masks
+from maskx_model.training.roi_sampling import mask_weights, rois_with_masks
 from maskx_model.training.session import Session
-from maskx_model.training.stage2 import rows_with_masks
+from maskx_model.training.stage2 import made_masks, rows_with_masks
 from maskx_model.training.task import Losses, Measured
 from maskx_model.training.train_on_images import train_on_images
 
@@ -47,7 +47,8 @@ def fit_joint(
     random ones. `word_vectors`, [K + 1, E]: for T's input `embedding`. Raises DataError if no training
     image shows a class of A.
     """
-    reader = SampleReader(data, preset.stage2_source, frozenset(classes))
+    made = made_masks(preset.stage2)
+    reader = SampleReader(data, preset.stage2_source, frozenset(classes), made=made)
     rows_with_masks(data, preset.stage2_source, reader, classes)  # there must be one; boxes are learned from all
     rows = training_images(data, preset.stage2_source)
     torch.manual_seed(seed)
@@ -95,7 +96,7 @@ def measured_joint_losses(
     detector = model.detector
     step = detector_step(detector, samples, box_loss_weight, classification_loss)
     sizes = step.images.image_sizes
-    rois, labels, targets, _ = rois_with_masks(samples, step.sampled, sizes)
+    rois, labels, targets, objects = rois_with_masks(samples, step.sampled, sizes)
     logits = model.mask_logits(mask_roi_pool(detector)(step.pyramid, rois, sizes), labels)
-    losses = {**step.losses, "loss_mask": mask_loss(logits, targets)}
+    losses = {**step.losses, "loss_mask": mask_loss(logits, targets, mask_weights(samples, targets)[objects])}
     return Measured(losses, {**step.counts, "loss_mask": len(logits)})

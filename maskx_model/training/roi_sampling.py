@@ -72,7 +72,7 @@ def sampled_rois(
         [mask_roi_pool(detector)(image.pyramid, [own], [image.size]) for image, own in zip(images, rois, strict=True)]
     )
     check_features(pooled, samples)
-    return RoiBatch(pooled, labels, wanted, _weights(samples, wanted)[objects])
+    return RoiBatch(pooled, labels, wanted, mask_weights(samples, wanted)[objects])
 
 
 def _chosen(
@@ -93,7 +93,7 @@ def _chosen(
     return chosen._replace(rois=[jittered(boxes, image.size) for boxes, image in zip(chosen.rois, images, strict=True)])
 
 
-def _weights(samples: Sequence[Sample], like: Tensor) -> Tensor:
+def mask_weights(samples: Sequence[Sample], like: Tensor) -> Tensor:
     """The weight of every object's mask, those of all samples together, float32 [N]."""
     return like.new_tensor([w for s in samples for w in s.mask_weights or [1.0] * len(s.masks)])
 

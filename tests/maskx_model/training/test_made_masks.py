@@ -11,18 +11,23 @@ import torch
 
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Annotation, Record
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import CheckpointError, ConfigError, DataError
+from maskx_model.config import ModelConfig
 from maskx_model.data.reader import MadeMasks, SampleReader
 from maskx_model.data.samples import mirrored
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.model.mask_loss import mask_loss
+from maskx_model.model.maskx_rcnn import MaskXRCNN
+from maskx_model.schedules import NO_CROPS
 from maskx_model.study.frozen_detector import FrozenDetector
+from maskx_model.training.joint import joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
-from maskx_model.training.stages import train_detector, train_masks
+from maskx_model.training.stage2 import freeze
+from maskx_model.training.stages import train_detector, train_joint, train_masks
 from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
-from tests.maskx_model.tiny_presets import tiny, tiny_cached
+from tests.maskx_model.tiny_presets import DETECTOR, MASK, tiny, tiny_cached
 from tests.maskx_model.training.same_model import weights
 
 NAMES = ["cup", "chair"]
@@ -100,6 +105,40 @@ def test_made_masks_weigh_in_training_as_the_schedule_says(world: Path) -> None:
         train_masks(f"{world}/data", f"{world}/detector", f"{world}/{name}", preset, mask_classes="coco")
         trained[name] = weights(world / name)
     assert any(not torch.equal(trained["half"][name], value) for name, value in trained["as people's"].items())
+
+
+def test_end_to_end_they_weigh_as_in_stage_2(world: Path) -> None:
+    trained = {}
+    weighings: dict[str, dict[str, Any]] = {
+        "as people's": {},
+        "again": {"made_mask_weight": 1.0},
+        "half": {"made_mask_weight": 0.5},
+        "certain": {"min_mask_score": 0.4},
+    }
+    preset = replace(tiny(2), crops=NO_CROPS)
+    for name, changes in weighings.items():
+        own = replace(preset, stage2=replace(preset.stage2, **changes))
+        train_joint(f"{world}/data", f"{world}/joint {name}", own, mask_classes="coco")
+        trained[name] = weights(world / f"joint {name}")
+    like_peoples = trained.pop("as people's")
+    again = trained.pop("again")
+    assert all(torch.equal(again[name], value) for name, value in like_peoples.items())
+    for other in trained.values():
+        assert any(not torch.equal(other[name], value) for name, value in like_peoples.items())
+    half = replace(preset, stage2=replace(preset.stage2, made_mask_weight=0.5))
+    with pytest.raises(CheckpointError, match="made_mask_weight"):
+        train_joint(f"{world}/data", f"{world}/joint as people's", half, mask_classes="coco")
+
+
+def test_a_joint_mask_loss_is_multiplied_by_the_masks_weights() -> None:
+    model = MaskXRCNN(ModelConfig(DETECTOR, MASK), 5, frozen_detector(5)).train()
+    freeze(model.detector)
+    losses = []
+    for weight in (1.0, 0.5):
+        torch.manual_seed(0)
+        samples = [replace(s, mask_weights=(weight,) * 4) for s in busy_samples(3)]
+        losses.append(joint_losses(model, samples, box_loss_weight=1.0)["loss_mask"].item())
+    assert losses[1] == pytest.approx(losses[0] / 2) and losses[0] > 0
 
 
 def test_a_study_caches_the_rois_of_each_choice_of_made_masks(world: Path, tmp_path: Path) -> None:
