@@ -21,9 +21,9 @@ class EstimateOfB(msgspec.Struct, frozen=True):
     """AP on predicted boxes, percent points.
 
     `on_b`: the estimate of mask AP on B; `error`: how far a fold is from what the others predict for it, to scale (root
-    mean square; None of a single fold). `held_out`: mean mask AP on the classes left out. `margin`: by how much these
-    lie above the class-agnostic head's, and `margin_error`, the standard error of that. `folds` by their classes'
-    names; `made_from`: hashes of dataset, detector and mask head (`head`), and the choices.
+    mean square; None of a single fold, or where no fold has any AP). `held_out`: mean mask AP on the classes left out.
+    `margin`: by how much these lie above the class-agnostic head's, and `margin_error`, the standard error of that.
+    `folds` by their classes' names; `made_from`: hashes of dataset, detector and mask head (`head`), and the choices.
     """
 
     on_b: float

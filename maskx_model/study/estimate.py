@@ -16,7 +16,7 @@ class Estimate(Spread, frozen=True):
     """AP, 0-100: mean and standard deviation over folds and seeds, and the estimate of AP on B.
 
     `error` is the estimate's: how far a fold is from what the other folds predict for it (root mean square, to scale);
-    None where there is one fold only.
+    None where there is one fold only, or no fold has any AP.
     """
 
     on_b: float
@@ -103,8 +103,10 @@ def _error(rows: Sequence[ClassAP], box_ap50: ClassAP, on_b: float) -> float | N
     if len(folds) < 2:
         return None
     own = [mean(mean(ap.values()) for ap in rows if ap.keys() == fold) for fold in folds]
+    if not sum(own):
+        return None
     predicted = [_predicted_mean([ap for ap in rows if ap.keys() != fold], box_ap50, fold) for fold in folds]
-    return on_b * math.dist(own, predicted) / math.sqrt(len(folds)) / mean(own) if sum(own) else 0.0
+    return on_b * math.dist(own, predicted) / math.sqrt(len(folds)) / mean(own)
 
 
 class Holdout(msgspec.Struct, frozen=True):

@@ -48,6 +48,11 @@ def test_of_a_single_fold_no_error_can_be_told() -> None:
     assert study(class_agnostic=[{0: 5.0, 1: 3.0}] * 3)["class_agnostic"].predicted.error is None
 
 
+def test_where_no_fold_has_any_ap_no_error_can_be_told() -> None:
+    nothing = study(class_agnostic=AGNOSTIC, transfer=[{0: 0.0, 1: 0.0}, {2: 0.0}])["transfer"].predicted
+    assert nothing.on_b == 0.0 and nothing.error is None
+
+
 @pytest.mark.parametrize("box_ap50", [{0: 20.0, 1: 10.0, 2: 30.0}, dict.fromkeys(range(4), 0.0)])
 def test_without_box_ap50_the_estimate_is_the_mean_over_folds(box_ap50: dict[int, float]) -> None:
     rows = {"class_agnostic": [row(ap) for ap in AGNOSTIC]}
