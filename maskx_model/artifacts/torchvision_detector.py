@@ -1,5 +1,6 @@
 """The detector that torchvision has trained on COCO, as a detector of ours."""
 
+import logging
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -7,20 +8,28 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
-from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection import FasterRCNN, FasterRCNN_ResNet50_FPN_Weights, MaskRCNN_ResNet50_FPN_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from data_prep.format.vocabulary import Vocabulary
 from data_prep.storage.errors import CheckpointError, ConfigError
-from data_prep.storage.storage import info, local_copy
+from data_prep.storage.storage import info, local_copy, sha256
 from maskx_model.config import DetectorConfig
 from maskx_model.data.coco_classes import coco_id
 from maskx_model.model.backbones import load_pth
 from maskx_model.model.detector import build_detector
 from maskx_model.run_config import RunConfig
 
+logger = logging.getLogger(__name__)
+
 CATEGORIES: list[str] = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
 """torchvision's 91 outputs by label, which is COCO's category id: 0 is background, 10 are ids that COCO left unused."""
+
+WITHOUT_EPS = tuple(
+    Path(weights.url).stem.rpartition("-")[2]
+    for weights in (FasterRCNN_ResNet50_FPN_Weights.COCO_V1, MaskRCNN_ResNet50_FPN_Weights.COCO_V1)
+)
+"""The first digits of the SHA-256 of the published files whose frozen batch norms torchvision computes with eps 0."""
 
 SHAPE = {
     "backbone": "resnet50",
@@ -94,6 +103,9 @@ def load_coco_detector(file: Path, config: DetectorConfig, categories: Sequence[
     With all 80 categories it finds what torchvision's published models find; with fewer, the scores of those left
     share what the others had. A class of no category keeps the weights that a new detector has for it. Raises
     CheckpointError if the file is damaged, unsafe or another model's.
+
+    torchvision computes the frozen batch norms of the files that it has published with eps 0, and those of any other
+    state dict with their usual eps; so does the detector.
     """
     state = {name: value for name, value in load_pth(str(file)).items() if not name.startswith("roi_heads.mask_")}
     detector = build_detector(config, len(categories), load_weights=False)
@@ -107,7 +119,10 @@ def load_coco_detector(file: Path, config: DetectorConfig, categories: Sequence[
         raise CheckpointError(
             f"{file}: not the weights of torchvision's fasterrcnn_resnet50_fpn with COCO's 91 outputs ({problem} …)"
         ) from None
-    _absorb_eps(detector)
+    if sha256(file).startswith(WITHOUT_EPS):
+        _absorb_eps(detector)
+    else:
+        logger.info("%s: not a file that torchvision has published, so its batch norms keep their usual eps", file)
     check_finite(file, detector)
     return detector
 

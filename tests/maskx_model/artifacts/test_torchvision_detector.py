@@ -1,6 +1,7 @@
 """torchvision's COCO detector as ours: the same detections, under the labels of the dataset."""
 
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -18,11 +19,12 @@ from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass, write_vocabulary
 from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
-from maskx_model.artifacts.torchvision_detector import CATEGORIES
+from maskx_model.artifacts.torchvision_detector import CATEGORIES, WITHOUT_EPS
 from maskx_model.presets import coco_r50
 from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector
 from maskx_model.training.stages import train_masks
+from tests.maskx_model.artifacts.published_file import published
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.model.test_backbones import write_trap
 from tests.maskx_model.synthetic import random_world
@@ -51,7 +53,7 @@ def vocabulary(ids: list[int]) -> Vocabulary:
     )
 
 
-def torchvisions(build: Callable[..., FasterRCNN] = fasterrcnn_resnet50_fpn) -> FasterRCNN:
+def torchvisions(build: Callable[..., FasterRCNN] = fasterrcnn_resnet50_fpn, eps: float = 0.0) -> FasterRCNN:
     """torchvision's model as it is with its published weights, eps 0 included, but with random ones: variances over
     eight decades, so that eps matters, and a classifier that finds many classes, never an id that COCO left unused."""
     torch.manual_seed(0)
@@ -59,7 +61,7 @@ def torchvisions(build: Callable[..., FasterRCNN] = fasterrcnn_resnet50_fpn) -> 
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_var is not None and module.running_mean is not None
-            module.eps = 0.0
+            module.eps = eps
             module.running_var.copy_(10 ** (torch.rand(module.num_features) * 8 - 8))
             module.running_mean.normal_(std=0.1)
             scale = (torch.rand(module.num_features) + 0.5) * (0.2 if name.endswith("bn3") else 1.0)
@@ -98,7 +100,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def imported(folder: Path) -> str:
-    import_detector(f"{folder}/data", f"{folder}/coco.pth", f"{folder}/detector", small_coco_r50())
+    with published(folder / "coco.pth"):
+        import_detector(f"{folder}/data", f"{folder}/coco.pth", f"{folder}/detector", small_coco_r50())
     return f"{folder}/detector"
 
 
@@ -110,14 +113,33 @@ def detections(model: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def test_it_finds_what_torchvisions_finds(imported: str) -> None:
+def assert_finds_the_same(imported: str, model: FasterRCNN) -> None:
     loaded = load_model(imported, "cpu")
-    ours, theirs = detections(loaded.model), detections(torchvisions())
+    ours, theirs = detections(loaded.model), detections(model)
     assert len(theirs["labels"].unique()) > 5
     ids = torch.tensor([0, *(c.category_id or -1 for c in loaded.vocabulary.classes)])
     assert ids[ours["labels"]].tolist() == theirs["labels"].tolist()
     assert torch.allclose(ours["scores"], theirs["scores"], rtol=0, atol=1e-5)
     assert torch.allclose(ours["boxes"], theirs["boxes"], rtol=0, atol=1e-3)
+
+
+def test_it_finds_what_torchvisions_finds(imported: str) -> None:
+    assert_finds_the_same(imported, torchvisions())
+
+
+def test_weights_of_ones_own_keep_the_eps_that_they_were_trained_with(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    torch.save((model := torchvisions(eps=1e-5)).state_dict(), tmp_path / "own.pth")
+    import_detector(f"{folder}/data", f"{tmp_path}/own.pth", f"{tmp_path}/detector", small_coco_r50())
+    assert_finds_the_same(f"{tmp_path}/detector", model)
+    assert "own.pth: not a file that torchvision has published, so its batch norms keep their usual eps" in caplog.text
+    shutil.rmtree(tmp_path)
+
+
+def test_torchvisions_published_files_are_known_by_their_content() -> None:
+    assert WITHOUT_EPS == ("258fb6c6", "bf2d0c1e")
 
 
 def test_a_finished_import_is_not_done_again(folder: Path, imported: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -143,7 +165,8 @@ def test_published_weights_are_taken_from_torchvisions_cache_as_it_named_them_ye
     cached = tmp_path / "hub/checkpoints/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth"
     cached.parent.mkdir(parents=True)
     torch.save(as_a_mask_rcnn_of_years_ago(torch.load(folder / "coco.pth", weights_only=True)), cached)
-    import_detector(f"{folder}/data", "COCO_V1", f"{tmp_path}/detector", small_coco_r50())
+    with published(cached):
+        import_detector(f"{folder}/data", "COCO_V1", f"{tmp_path}/detector", small_coco_r50())
     ours, expected = (load_model(uri, "cpu").model.state_dict() for uri in (f"{tmp_path}/detector", imported))
     assert ours.keys() == expected.keys()
     assert all(torch.equal(ours[name], expected[name]) for name in ours)
@@ -205,9 +228,11 @@ def test_other_files_are_refused_and_nothing_is_written(folder: Path, tmp_path: 
 def test_variances_of_zero_are_refused(folder: Path, tmp_path: Path) -> None:
     state = torch.load(folder / "coco.pth", weights_only=True)
     state["backbone.body.bn1.running_var"][3] = 0
-    torch.save(state, folder / "zero.pth")
-    with pytest.raises(CheckpointError, match=r"zero.pth: holds weights or variances that are not finite"):
-        import_detector(f"{folder}/data", f"{folder}/zero.pth", f"{tmp_path}/out", small_coco_r50())
+    zero = folder / "zero.pth"
+    torch.save(state, zero)
+    message = r"zero.pth: holds weights or variances that are not finite"
+    with published(zero), pytest.raises(CheckpointError, match=message):
+        import_detector(f"{folder}/data", str(zero), f"{tmp_path}/out", small_coco_r50())
 
 
 def test_the_command_takes_pretrained_weights(folder: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector, import_masks, pretrained_features
 from maskx_model.training.stages import train_masks
+from tests.maskx_model.artifacts.published_file import published
 from tests.maskx_model.artifacts.test_torchvision_detector import SIZE, small_coco_r50, torchvisions, vocabulary
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
@@ -59,7 +60,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copytree(folder / "coco", folder / "data")
     write_vocabulary(f"{folder}/data/vocabulary.json", Vocabulary((*vocabulary(IDS).classes, IGLOO)))
     torch.save(mask_rcnn().state_dict(), folder / "coco.pth")
-    import_detector(f"{folder}/coco", f"{folder}/coco.pth", f"{folder}/detector", small_coco_r50())
+    with published(folder / "coco.pth"):
+        import_detector(f"{folder}/coco", f"{folder}/coco.pth", f"{folder}/detector", small_coco_r50())
     yield folder
     shutil.rmtree(folder)  # the weights are large
 
