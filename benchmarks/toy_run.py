@@ -17,6 +17,7 @@ from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.reader import SampleReader
+from maskx_model.data.set_aside import SetAside
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import predict
@@ -90,7 +91,9 @@ class ToyRun:
     def rois(self) -> RoiBatch:
         """RoIs with masks of all classes; a head gets its part by `of_classes`."""
         reader = SampleReader(self.data, "coco", self.classes)
-        return cached(self.detector, reader, self.data.select("train", "coco"), self.preset.stage2)
+        rows, schedule = self.data.select("train", "coco"), self.preset.stage2
+        set_aside = SetAside(self.data.uri, len(rows), schedule.max_set_aside)
+        return cached(self.detector, reader, rows, schedule, set_aside)
 
     def head(self, mask: MaskConfig, classes: Collection[int]) -> MaskXRCNN:
         """A mask head trained as the toy preset does, on the masks of those classes only."""

@@ -57,8 +57,8 @@ class Schedule:
     """Repeat the images of classes that a smaller fraction of the images shows, sqrt(threshold / fraction) times an
     epoch (Gupta et al. 2019, LVIS); theirs is 0.001, 0 repeats none."""
     max_set_aside: float = 0.01
-    """Fraction of the images that may turn out to be damaged during training; others take their places. With more of
-    them it stops."""
+    """Fraction of the images that may turn out to be damaged during training; others take their places, and where each
+    is read once they are left out. With more of them it stops."""
     checkpoint_every: int = 250
     """Steps between two checkpoints, from which an interrupted training resumes."""
     log_every: int = 20

@@ -8,21 +8,22 @@ logger = logging.getLogger(__name__)
 
 
 class SetAside:
-    """The positions of damaged images among the `images` of a training; at most the fraction `allowed` of them."""
+    """The damaged ones among the `images` of a training, each by its position or its key; at most the fraction
+    `allowed` of them."""
 
     def __init__(self, uri: str, images: int, allowed: float) -> None:
         self._uri, self._images, self._allowed = uri, images, allowed
-        self._positions: set[int] = set()
+        self._damaged: set[int | str] = set()
 
-    def __contains__(self, position: int) -> bool:
-        return position in self._positions
+    def __contains__(self, image: int | str) -> bool:
+        return image in self._damaged
 
-    def add(self, position: int, error: DataError) -> None:
+    def add(self, image: int | str, error: DataError) -> None:
         """Set an image aside, for the reason given; raises DataError if there are too many now."""
-        if position in self._positions:
+        if image in self._damaged:
             return
-        self._positions.add(position)
-        count = len(self._positions)
+        self._damaged.add(image)
+        count = len(self._damaged)
         if count > self._allowed * self._images:
             raise DataError(
                 f"{self._uri}: {count} of {self._images} training images cannot be read, more than max_set_aside "

@@ -18,6 +18,7 @@ from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.reader import SampleReader
+from maskx_model.data.set_aside import SetAside
 from maskx_model.data.word_vectors import class_vectors
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.predictions import ground_truth_boxes
@@ -110,7 +111,8 @@ class FrozenDetector:
             reader = SampleReader(self.data, self.preset.stage2_source, frozenset(self.masks_of), self.targets, made)
             rows = self.data.select("train", self.preset.stage2_source)
             order = np.random.default_rng(CACHE_SEED).permutation(len(rows)).tolist()
-            groups = read_groups(reader, [rows[number] for number in order], "RoI features to train on")
+            set_aside = SetAside(self.dataset, len(rows), self.preset.stage2.max_set_aside)
+            groups = read_groups(reader, [rows[number] for number in order], set_aside, "RoI features to train on")
             rois = cache_rois(self.model, groups, per_object, kind, self.rois_at_most)
             if not len(rois):
                 raise DataError(f"{self.dataset}: no object of the mask classes has a mask to train on")

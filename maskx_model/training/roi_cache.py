@@ -16,6 +16,7 @@ from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.data.samples_ahead import samples_ahead
 from maskx_model.data.seeds import step_seed
+from maskx_model.data.set_aside import SetAside
 from maskx_model.schedules import MaskSchedule, RoiKind
 from maskx_model.training.distributed import current_world
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
@@ -25,19 +26,30 @@ CACHE_SEED = 7
 IMAGES_AT_ONCE = 8
 
 
-def read_groups(reader: SampleReader, rows: Sequence[IndexRow], title: str = "RoI features") -> Iterator[list[Sample]]:
-    """The samples of those rows, several at once, with a progress bar. Raises DataError for one that is damaged."""
-    samples = samples_ahead(reader, rows)
-    with closing(samples), tqdm(desc=title, total=len(rows), unit="image", mininterval=1) as progress:
-        while group := list(map(_whole, islice(samples, IMAGES_AT_ONCE))):
+def read_groups(
+    reader: SampleReader, rows: Sequence[IndexRow], set_aside: SetAside, title: str = "RoI features"
+) -> Iterator[list[Sample]]:
+    """The samples of those rows, several at once, with a progress bar. Damaged images are set aside; raises DataError
+    where there are too many, or no image is left."""
+    samples, some = samples_ahead(reader, rows), False
+    with closing(samples), tqdm(zip(rows, samples, strict=True), title, len(rows), unit="image", mininterval=1) as read:
+        whole = _whole(read, set_aside)
+        while group := list(islice(whole, IMAGES_AT_ONCE)):
+            some = True
             yield group
-            progress.update(len(group))
+    if not some:
+        raise DataError(
+            f"{reader.dataset.uri}: none of {len(rows)} images can be read; look at the dataset with "
+            "`maskx data verify` and prepare it again"
+        )
 
 
-def _whole(sample: Sample | DataError) -> Sample:
-    if isinstance(sample, DataError):
-        raise sample
-    return sample
+def _whole(read: Iterable[tuple[IndexRow, Sample | DataError]], set_aside: SetAside) -> Iterator[Sample]:
+    for row, sample in read:
+        if isinstance(sample, DataError):
+            set_aside.add(row.key, sample)
+        else:
+            yield sample
 
 
 def cache_rois(

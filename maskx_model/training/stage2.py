@@ -16,6 +16,7 @@ from maskx_model.data.loader import TrainingBatches, load_batches
 from maskx_model.data.loading import loading_of
 from maskx_model.data.reader import MadeMasks, SampleReader
 from maskx_model.data.seeds import step_seed
+from maskx_model.data.set_aside import SetAside
 from maskx_model.data.training_images import training_count, training_images
 from maskx_model.model.compute import compile_backbone, in_precision_of
 from maskx_model.model.mask_branch import MaskBranch
@@ -70,8 +71,9 @@ def fit_masks(
             f"{data.uri}: only one image shows a class of A, too few to hold one out and choose a learning rate "
             "by it; prepare more images, or set one learning rate (--learning-rate)"
         )
-    rois = roi_source(detector, reader, training, preset.stage2, seed, frozen)
-    held_out_rois = rois_to_choose_by(data, detector, reader, held_out, preset.stage2)
+    set_aside = SetAside(data.uri, len(rows), preset.stage2.max_set_aside)
+    rois = roi_source(detector, reader, training, preset.stage2, seed, set_aside, frozen)
+    held_out_rois = rois_to_choose_by(detector, reader, held_out, preset.stage2, set_aside)
 
     def new_model() -> MaskXRCNN:
         torch.manual_seed(seed)
@@ -115,15 +117,15 @@ def split_rows(rows: Rows, schedule: MaskSchedule) -> tuple[Rows, Rows]:
 
 
 def rois_to_choose_by(
-    data: Dataset, detector: FasterRCNN, reader: SampleReader, held_out: Rows, schedule: MaskSchedule
+    detector: FasterRCNN, reader: SampleReader, held_out: Rows, schedule: MaskSchedule, set_aside: SetAside
 ) -> RoiBatch | None:
     """The RoIs of the images held out, None without such images; raises DataError if none of them has a mask of A."""
     if not held_out:
         return None
-    rois = cached(detector, reader, held_out, schedule)
+    rois = cached(detector, reader, held_out, schedule, set_aside)
     if len(rois) == 0:
         raise DataError(
-            f"{data.uri}: no object of A with a mask is in the {len(held_out)} images held out to choose a "
+            f"{reader.dataset.uri}: no object of A with a mask is in the {len(held_out)} images held out to choose a "
             "learning rate by; prepare more images, or set one learning rate (--learning-rate)"
         )
     return rois
@@ -135,12 +137,13 @@ def roi_source(
     rows: Rows,
     schedule: MaskSchedule,
     seed: int,
+    set_aside: SetAside,
     frozen: FeatureCache | None = None,
 ) -> RoiSource:
     """Batches of RoIs from a step on: from memory, or from images as they come, what is frozen from `frozen`'s files
     where there is such a cache."""
     if schedule.cache_rois:
-        return CachedRois(cached(detector, reader, rows, schedule), schedule, seed)
+        return CachedRois(cached(detector, reader, rows, schedule, set_aside), schedule, seed)
     world = current_world()
     begin_at_image(detector, world.part(schedule.images_per_batch, "--images-per-batch").start)
     loading = loading_of(schedule, detector)
@@ -159,6 +162,8 @@ def roi_source(
     return batches if frozen is None else telling(frozen, batches, len(samples.own))
 
 
-def cached(detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule) -> RoiBatch:
-    """The RoIs of those rows' images, as the schedule caches them."""
-    return cache_rois(detector, read_groups(reader, rows), schedule.cached_proposals, schedule.rois)
+def cached(
+    detector: FasterRCNN, reader: SampleReader, rows: Rows, schedule: MaskSchedule, set_aside: SetAside
+) -> RoiBatch:
+    """The RoIs of those rows' images, as the schedule caches them; damaged images are set aside."""
+    return cache_rois(detector, read_groups(reader, rows, set_aside), schedule.cached_proposals, schedule.rois)

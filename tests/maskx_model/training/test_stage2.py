@@ -16,6 +16,7 @@ from maskx_model.config import MaskKind
 from maskx_model.data.samples import to_tensor
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.predict import predict, segment_boxes
+from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.training.stages import train_detector, train_masks
 from tests.maskx_model.samples import rle
 from tests.maskx_model.synthetic import random_world
@@ -115,6 +116,35 @@ def without(records: list[Record], name: str) -> list[Record]:
         return [a for a in record.objects["coco"] if a.category != name]
 
     return [msgspec.structs.replace(record, objects={"coco": kept(record)}) for record in records]
+
+
+def damage(dataset: str, positions: list[int]) -> None:
+    """These images' bytes are no JPEG any more."""
+    rows = Dataset.open(dataset).select("train", "coco")
+    with Path(dataset, rows[0].shard).open("r+b") as shard:
+        for position in positions:
+            shard.seek(rows[position].image_offset + 200)
+            shard.write(bytes(rows[position].image_length - 200))
+
+
+def test_cached_rois_are_made_of_the_images_that_can_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = small_world(tmp_path, random_world(0, 12, NAMES)[0])
+    damage(dataset, [0, 2])  # one held out, one to train on
+    preset = tiny_cached(2)
+    half = replace(preset, stage2=replace(preset.stage2, max_set_aside=0.5))
+    places = dataset, f"{tmp_path}/detector"
+    train_masks(*places, f"{tmp_path}/out", half, mask_classes="coco")
+    told = [r.getMessage() for r in caplog.records if "set aside, " in r.getMessage()]
+    assert [text.partition(" training images so far: ")[0] for text in told] == [
+        f"set aside, {n} of 12" for n in (1, 2)
+    ]
+    frozen = FrozenDetector(*places, f"{tmp_path}/features", half, (0, 1, 2), (0, 1, 2), "train")
+    assert len(frozen.training_rois("gt")) > 0
+    with pytest.raises(DataError, match=r"1 of 12 training images cannot be read, more than max_set_aside \(0.01 of"):
+        train_masks(*places, f"{tmp_path}/few", preset, mask_classes="coco")
+    damage(dataset, [10])
+    with pytest.raises(DataError, match="none of 2 images can be read; look at the dataset with"):  # held out
+        train_masks(*places, f"{tmp_path}/none", half, mask_classes="coco")
 
 
 def test_no_image_of_a_class_of_a_is_an_error(tmp_path: Path) -> None:
