@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.own_files import read_own, write_own
+from data_prep.storage.storage import exists, write
 
 APs = dict[str, dict[str, float | None]]
 """Kind of model → set of classes (A, B, all) → AP in percent points; None where nothing could be measured."""
@@ -35,7 +36,7 @@ class Costs(msgspec.Struct):
     def of(cls, out: Path) -> "Costs":
         """The costs so far of the run in this folder."""
         path = str(out / "costs.json")
-        costs = msgspec.json.decode(read(path), type=cls) if exists(path) else cls()
+        costs = read_own(path, cls) if exists(path) else cls()
         costs._path = path
         return costs
 
@@ -57,7 +58,7 @@ class _Metrics(msgspec.Struct):
 
 def write_summary(out: Path, root: str, model_uri: str) -> Summary:
     """Write `<out>/summary.json` from the evaluation below the run's root and the costs of the run in this folder."""
-    metrics = msgspec.json.decode(read(f"{root}/evaluation/metrics.json"), type=_Metrics)
+    metrics = read_own(f"{root}/evaluation/metrics.json", _Metrics)
     costs = Costs.of(out)
     summary = Summary(
         ap=metrics.ap,
@@ -67,7 +68,7 @@ def write_summary(out: Path, root: str, model_uri: str) -> Summary:
         model_uri=model_uri,
         report=f"{root}/evaluation/report.html",
     )
-    write(out / "summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
+    write_own(out / "summary.json", summary)
     return summary
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import exists, read, write
 
 FORMAT_VERSION = "1.4"
@@ -106,7 +106,7 @@ def read_manifest(dataset: str) -> Manifest:
         if int(version.split(".")[0]) > int(FORMAT_VERSION.split(".", maxsplit=1)[0]):
             raise DataError(f"{uri}: format version {version} is newer than {FORMAT_VERSION}; upgrade maskx")
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (*JSON_ERRORS, ValueError) as error:
         raise DataError(f"{uri}: not a dataset manifest ({error}); prepare the dataset again") from None
 
 

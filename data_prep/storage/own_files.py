@@ -1,16 +1,22 @@
-"""JSON files that an earlier run, or another process of this one, has written for us."""
+"""JSON files that we write, and read again in a later run or in another process of this one."""
 
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import read
+from data_prep.storage.storage import read, write
 
 T = TypeVar("T")
 
 
-def read_own(uri: str, kind: type[T], delete: str | None = None) -> T:
+def write_own(uri: str | Path, value: object) -> None:
+    """Write one, indented, with a line feed at its end."""
+    write(uri, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+
+
+def read_own(uri: str | Path, kind: type[T], delete: str | None = None) -> T:
     """Reads one. `delete`: what is made anew once it is deleted; the file itself if not given.
 
     Raises DataError if the file is missing or damaged.

@@ -14,7 +14,8 @@ from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import manifest_uri
 from data_prep.sources.layout import cached_sha256
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import absolute, exists, read, remove_folder, sha256, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import absolute, exists, remove_folder, sha256, write
 from maskx_model.annotate.boxes import Replace
 from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
@@ -165,7 +166,7 @@ def _calibration(
     one, which a model folder of one's own then keeps."""
     uri = f"{work_folder(options.out.rstrip('/'))}/calibration.json"
     if exists(uri):
-        return msgspec.json.decode(read(uri), type=Calibration)
+        return read_own(uri, Calibration)
     if kept is None or kept.dataset != made_from["calibrate"]:
         if options.calibrate is None:
             return None

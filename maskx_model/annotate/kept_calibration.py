@@ -5,7 +5,8 @@ import logging
 import msgspec
 
 from data_prep.storage.errors import JSON_ERRORS, ConfigError, DataError, StorageError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.own_files import write_own
+from data_prep.storage.storage import exists, read
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.artifacts.model_folder import CALIBRATION
 
@@ -25,7 +26,7 @@ def keep_calibration(folder: str, kept: KeptCalibration) -> None:
     """Write a model's calibration into its folder, in place of an earlier one; a folder that takes none is told."""
     uri = f"{folder}/{CALIBRATION}"
     try:
-        write(uri, msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+        write_own(uri, kept)
     except (OSError, StorageError, ConfigError) as error:
         logger.warning("%s: cannot be written (%s); give --calibrate in later runs, too", uri, error)
 

@@ -4,7 +4,8 @@ import msgspec
 
 from data_prep.sources.reasons import NOTED
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.own_files import write_own
+from data_prep.storage.storage import exists, read
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.outcomes import OUTCOMES, UNKNOWN_CLASS
 from maskx_model.artifacts.origin import Origin
@@ -40,7 +41,7 @@ def summary_uri(out: str) -> str:
 
 def write_summary(out: str, summary: Summary) -> None:
     """Write the summary: from this moment on the run is finished."""
-    write(summary_uri(out), msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n")
+    write_own(summary_uri(out), summary)
 
 
 def read_summary(out: str) -> Summary | None:

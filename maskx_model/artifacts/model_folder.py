@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from data_prep.format.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
-from data_prep.storage.errors import CheckpointError, DataError
+from data_prep.storage.errors import JSON_ERRORS, CheckpointError, DataError
+from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import (
     absolute,
     exists,
@@ -73,7 +74,7 @@ def read_model_manifest(uri: str) -> ModelManifest:
         return msgspec.json.decode(read(f"{uri}/manifest.json"), type=ModelManifest)
     except DataError:
         raise CheckpointError(f"{uri}: no manifest.json, so no finished model; run `maskx train` to make one") from None
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise CheckpointError(
             f"{uri}/manifest.json: not a model's manifest ({error}); delete it and train again"
         ) from None
@@ -98,12 +99,12 @@ def save_model(uri: str, loaded: LoadedModel, made_from: Origin, metrics: bytes 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.model.state_dict().items()}
     write(f"{uri}/model.safetensors", save(state))
     description = _Description(loaded.config, loaded.mask_classes)
-    write(f"{uri}/config.json", msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n")
+    write_own(f"{uri}/config.json", description)
     write_vocabulary(f"{uri}/vocabulary.json", loaded.vocabulary)
     write(f"{uri}/metrics.jsonl", metrics)
     names = ("config.json", "metrics.jsonl", "model.safetensors", "vocabulary.json")
     manifest = ModelManifest(made_from, {name: sha256(f"{uri}/{name}") for name in names})
-    write(f"{uri}/manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    write_own(f"{uri}/manifest.json", manifest)
 
 
 def read_model_config(uri: str) -> ModelConfig:
@@ -147,7 +148,7 @@ def load_model(uri: str, device: str | None = None) -> LoadedModel:
 def _read_description(uri: str) -> _Description:
     try:
         return msgspec.json.decode(read(f"{uri}/config.json"), type=_Description)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise CheckpointError(f"{uri}/config.json: written by another version of maskx ({error})") from None
 
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.own_files import write_own
+from data_prep.storage.storage import exists, read
 from maskx_model.artifacts.origin import Origin
 
 NAMED = 5
@@ -34,7 +35,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def write_manifest(out: str, manifest: Manifest) -> None:
     """Write the manifest: from this moment on the run is finished."""
-    write(_uri(out), msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    write_own(_uri(out), manifest)
 
 
 def read_manifest(out: str) -> Manifest | None:

@@ -5,8 +5,9 @@
 
 import msgspec
 
-from data_prep.storage.errors import DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.own_files import write_own
+from data_prep.storage.storage import exists, read
 from maskx_model.artifacts.model_folder import read_model_manifest
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskConfig
@@ -41,7 +42,7 @@ class EstimateOfB(msgspec.Struct, frozen=True):
 
 def write_estimate(folder: str, estimate: EstimateOfB) -> None:
     """Write `<folder>/estimate.json`."""
-    write(f"{folder}/{FILE}", msgspec.json.format(msgspec.json.encode(estimate), indent=1) + b"\n")
+    write_own(f"{folder}/{FILE}", estimate)
 
 
 def read_estimate(folder: str) -> EstimateOfB:
@@ -51,7 +52,7 @@ def read_estimate(folder: str) -> EstimateOfB:
         raise DataError(f"{folder}: no {FILE}, so no finished estimate; run `maskx study estimate` to write one")
     try:
         return msgspec.json.decode(read(uri), type=EstimateOfB)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{uri}: not an estimate ({error}); run `maskx study estimate` again") from None
 
 

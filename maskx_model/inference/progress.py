@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import exists, is_folder, read, remove_folder, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import exists, is_folder, remove_folder, write
 from maskx_model.inference.find_images import InputImage
 
 
@@ -48,7 +49,7 @@ class Progress:
             remove_folder(self._folder)
         self._resume = resume and is_folder(self._folder)
         path = _settings(out)
-        if self._resume and exists(path) and msgspec.json.decode(read(path), type=Settings) != settings:
+        if self._resume and exists(path) and read_own(path, Settings, delete=self._folder) != settings:
             raise ConfigError(f"{out}: --resume: the run there has another model or other options; leave out --resume")
         write(path, msgspec.json.encode(settings))
 
@@ -68,7 +69,7 @@ class Progress:
 
     def read(self, image: InputImage) -> Done:
         """The result of an image that is done."""
-        return msgspec.json.decode(read(self._path(image)), type=Done)
+        return read_own(self._path(image), Done)
 
     def finish(self) -> None:
         """Remove what is no longer needed."""

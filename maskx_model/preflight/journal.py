@@ -2,8 +2,9 @@
 
 import msgspec
 
-from data_prep.storage.errors import DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.own_files import write_own
+from data_prep.storage.storage import exists, read
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ def journal_uri(root: str, run_id: str) -> str:
 
 def write_journal(uri: str, journal: Journal) -> None:
     """Write the whole journal."""
-    write(uri, msgspec.json.format(msgspec.json.encode(journal), indent=1) + b"\n")
+    write_own(uri, journal)
 
 
 def read_journal(uri: str) -> Journal | None:
@@ -33,7 +34,7 @@ def read_journal(uri: str) -> Journal | None:
         return None
     try:
         return msgspec.json.decode(read(uri), type=Journal)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{uri}: not the journal of a pipeline run ({error})") from None
 
 

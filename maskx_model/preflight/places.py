@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from data_prep.format.manifest import manifest_uri
-from data_prep.storage.errors import ConfigError, MaskxError, StorageError
+from data_prep.storage.errors import JSON_ERRORS, ConfigError, MaskxError, StorageError
 from data_prep.storage.storage import exists, info, is_on_disk, local_path, read, remove, write
 from maskx_model.registry.credentials import shown
 from maskx_model.registry.mlflow_run import SQLITE, connected
@@ -107,7 +107,7 @@ def _lists_experiments(uri: str) -> bool:
         request = urllib.request.Request(address, b'{"max_results": 1}', headers)
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             msgspec.json.decode(answer.read(), type=_Experiments)
-    except (urllib.error.HTTPError, msgspec.DecodeError):
+    except (urllib.error.HTTPError, *JSON_ERRORS):
         return False  # somebody answers; what is wrong, MLflow's client finds out
     except (OSError, ValueError) as error:
         raise ConfigError(f"tracking_uri {shown(uri)}: no answer ({error}); is the server there?") from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from data_prep.storage.storage import read
+from data_prep.storage.own_files import read_own
 from maskx_model.preflight.markdown import table
 
 
@@ -21,7 +21,7 @@ def summarized(version: str, evaluation: str, places: Mapping[str, str]) -> str:
     `version`: the registered version. `evaluation`: the URI of its evaluation's folder. `places`: name → URI. Raises
     DataError if the evaluation is not there.
     """
-    metrics = msgspec.json.decode(read(f"{evaluation}/metrics.json"), type=_Metrics)
+    metrics = read_own(f"{evaluation}/metrics.json", _Metrics)
     lines = [f"# {version}", "", "Mask AP, percent. A: classes with masks in training, B: classes without.", ""]
     lines += ["| | A | B | all |", "|---|---|---|---|"]
     for title, aps in (("predicted boxes", metrics.ap), ("annotated boxes", metrics.ap_gt_boxes)):

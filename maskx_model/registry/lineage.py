@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from data_prep.format.manifest import Source, manifest_uri, read_manifest
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import PACKAGES, Origin
@@ -49,7 +49,7 @@ def read_lineage(data: bytes, name: str) -> Node:
     """The chain in a `lineage.json`; raises DataError for anything else."""
     try:
         return msgspec.json.decode(data, type=Node)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{name}: not a lineage ({error}); register the model again") from None
 
 

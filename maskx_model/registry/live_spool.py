@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from data_prep.storage.errors import JSON_ERRORS, DataError, StorageError
+from data_prep.storage.own_files import read_own
 from data_prep.storage.storage import read, write
 from maskx_model.registry.run_contents import DatasetReference
 
@@ -162,7 +163,7 @@ class Spool:
 
     def _read_sent(self) -> int:
         file = self.folder / SENT
-        sent = msgspec.json.decode(read(file), type=int) if file.exists() else 0
+        sent = read_own(file, int) if file.exists() else 0
         if sent > self._size:  # a power failure took events that were sent
             write(file, msgspec.json.encode(self._size))
         return min(sent, self._size)

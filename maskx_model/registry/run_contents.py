@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from data_prep.format.manifest import manifest_uri, read_manifest
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import Origin
@@ -124,7 +124,7 @@ def read_curves(stage: str) -> list[Curve]:
         try:
             values = msgspec.json.decode(line, type=dict[str, float | str | None])
             step = int(values.pop("step") or 0)
-        except (msgspec.DecodeError, KeyError) as error:
+        except (*JSON_ERRORS, KeyError) as error:
             raise DataError(f"{uri}: line {number} is not a line of metrics ({error}); train again") from None
         for key, value in values.items():
             if isinstance(value, float):
@@ -153,7 +153,7 @@ def _read_evaluation(evaluation: str, model: str) -> Evaluation:
         raise DataError(f"{evaluation}: no metrics.json, so no finished evaluation; run `maskx evaluate` to write one")
     try:
         results = msgspec.json.decode(read(uri), type=Evaluation)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise DataError(f"{uri}: not the numbers of an evaluation ({error}); run `maskx evaluate` again") from None
     if model_hash(model) not in str(results.made_from["models"]).split(","):
         raise DataError(f"{uri}: the evaluation of another model than {model}; run `maskx evaluate` on this one")

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from data_prep.storage.errors import JSON_ERRORS
 from data_prep.storage.storage import exists, read
 from maskx_model.artifacts.origin import Origin
 from maskx_model.evaluation.metrics import Evaluation
@@ -13,6 +14,6 @@ def read_finished(out: str, made_from: Origin) -> Evaluation | None:
         return None
     try:
         evaluation = msgspec.json.decode(read(f"{out}/metrics.json"), type=Evaluation)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return None  # of another version, or damaged: it is written again
     return evaluation if evaluation.made_from == made_from else None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data_prep.storage.errors import ConfigError
+from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import create_folder, info, list_files, read, write
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
@@ -44,8 +45,7 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
         )
         write(folder / "report.html", render(report).encode())
         write(folder / "per_class.csv", per_class_csv(measured.result).encode())
-        numbers = msgspec.json.encode(measured.result)
-        write(folder / "metrics.json", msgspec.json.format(numbers, indent=1) + b"\n")
+        write_own(folder / "metrics.json", measured.result)
 
 
 def check_replaceable(out: str) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-import msgspec
-
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import write
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
@@ -89,7 +88,7 @@ def holdout(
     from maskx_model.study.page import holdout_page
 
     write(f"{out}/holdout.html", holdout_page(result).encode())
-    write(f"{out}/holdout.json", msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    write_own(f"{out}/holdout.json", result)
     return result
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from data_prep.storage.errors import DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.own_files import read_own
+from data_prep.storage.storage import exists, write
 
 ClassAP = dict[int, float]
 """AP, 0-100, of each class that has an object, by its position in the vocabulary."""
@@ -20,10 +20,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def read_row(file: str) -> Row:
     """The row in that file; raises DataError if it is damaged."""
-    try:
-        return msgspec.json.decode(read(file), type=Row)
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{file}: not the row of a study ({error}); remove it, and it is measured again") from None
+    return read_own(file, Row)
 
 
 def write_row(file: str, row: Row) -> None:

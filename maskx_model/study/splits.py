@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import read, write
+from data_prep.storage.errors import ConfigError
+from data_prep.storage.own_files import read_own, write_own
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import check_choice, resolve_mask_classes
 from maskx_model.preflight.findings import Findings
@@ -93,19 +93,13 @@ def study_split(
     measured = tables(dataset, folder, preset, options, [detector], split.mask_classes, features=features)
     result = SplitResult(split.mask_classes, len(a), measured)
     uri = f"{folder}/split.json"
-    write(uri, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    write_own(uri, result)
     return uri
 
 
 def read_splits(uris: Sequence[str]) -> list[SplitResult]:
     """The results of several splits, the smallest A first; raises DataError for one that is missing or damaged."""
-    results = []
-    for uri in uris:
-        try:
-            results.append(msgspec.json.decode(read(uri), type=SplitResult))
-        except msgspec.DecodeError as error:
-            raise DataError(f"{uri}: not the result of a split ({error}); delete it, and run the study again") from None
-    return sorted(results, key=lambda each: (each.classes_in_a, each.mask_classes))
+    return sorted((read_own(uri, SplitResult) for uri in uris), key=lambda each: (each.classes_in_a, each.mask_classes))
 
 
 def _slug(text: str) -> str:

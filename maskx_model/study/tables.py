@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import write
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
@@ -127,7 +126,7 @@ def _write(out: str, result: Tables) -> None:
 
     write(f"{out}/tables.html", tables_page(result).encode())
     write(f"{out}/tables.csv", tables_csv(result).encode())
-    write(f"{out}/tables.json", msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    write_own(f"{out}/tables.json", result)
 
 
 def results_table(result: Tables) -> str:

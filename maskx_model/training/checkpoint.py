@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from data_prep.storage.errors import CheckpointError, DataError
+from data_prep.storage.errors import JSON_ERRORS, CheckpointError, DataError
 from data_prep.storage.storage import (
     create_folder,
     is_on_disk,
@@ -82,7 +82,7 @@ def _best(checkpoints: str, names: Set[str]) -> Set[str]:
 def _read_header(uri: str) -> _TrainingHeader | None:
     try:
         return msgspec.json.decode(read(f"{uri}/{MARKER}"), type=_TrainingHeader)
-    except (DataError, msgspec.DecodeError):
+    except (DataError, *JSON_ERRORS):
         return None
 
 
@@ -116,7 +116,7 @@ def _read_state(uri: str) -> tuple[_TrainingHeader, TrainingState]:
     try:
         header = msgspec.json.decode(read(f"{uri}/{MARKER}"), type=_TrainingHeader)
         metrics = read(f"{uri}/metrics.jsonl")
-    except (DataError, msgspec.DecodeError) as error:
+    except (DataError, *JSON_ERRORS) as error:
         problem = error if isinstance(error, DataError) else f"{uri}/{MARKER}: {error}"
         raise CheckpointError(f"{problem}; the checkpoint is damaged") from None
     if len(metrics) != header.metrics_bytes:

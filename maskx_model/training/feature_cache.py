@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import write
 from maskx_model.artifacts.origin import Origin
 from maskx_model.data.samples import Sample
@@ -63,7 +63,7 @@ class FeatureCache:
 
     def describe(self) -> None:
         """Write what the folder's files are made from beside them, for people."""
-        write(self.own / "made_from.json", msgspec.json.format(msgspec.json.encode(self.made_from), indent=1) + b"\n")
+        write_own(self.own / "made_from.json", self.made_from)
 
     def __call__(self, sample: Sample) -> FrozenImage:
         """What `compute` returns for the sample, from its file if there is one.

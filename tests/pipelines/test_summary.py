@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.storage.errors import DataError
 from pipelines.summary import Costs, table, write_summary
 
 APS = {"class_agnostic": {"A": 30.0, "B": 12.5, "all": 26.0}, "transfer": {"A": 31.0, "B": None, "all": 29.9}}
@@ -37,6 +38,13 @@ def test_costs_add_up_over_the_runs_that_it_took(run_folder: Path) -> None:
     again.add("prepare", 0.5)
     assert Costs.of(run_folder).seconds == {"sources": 1.0, "prepare": 2.5}
     assert Costs.of(run_folder).cpu_seconds >= first.cpu_seconds
+
+
+@pytest.mark.parametrize("file", ["costs.json", "evaluation/metrics.json"])
+def test_a_damaged_file_is_named_with_the_remedy(run_folder: Path, file: str) -> None:
+    (run_folder / file).write_bytes(b'{"seconds":{"\xf3ources":1.0},"ap":{"\xf4ransfer":{}},"ap_gt_boxes":{}}')
+    with pytest.raises(DataError, match=rf"{file}: damaged .*; delete it and give the command again"):
+        write_summary(run_folder, str(run_folder), "models:/maskx/1")
 
 
 def test_the_table_has_a_row_for_each_kind_and_step(run_folder: Path) -> None:

@@ -73,6 +73,20 @@ def test_a_manifest_cut_short_is_refused(tmp_path: Path, share: float) -> None:
         read_manifest(str(tmp_path))
 
 
+def test_a_manifest_with_a_flipped_bit_in_a_string_is_refused(tmp_path: Path) -> None:
+    write_manifest(str(tmp_path), MANIFEST)
+    path = tmp_path / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"cat"', b'"c\xe1t"'))
+    with pytest.raises(DataError, match=r"manifest\.json: not a dataset manifest"):
+        read_manifest(str(tmp_path))
+
+
+def test_a_manifest_of_nothing_but_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(b'{"version":"1.4","more":' + b"[" * 100_000)
+    with pytest.raises(DataError, match=r"manifest\.json: not a dataset manifest"):
+        read_manifest(str(tmp_path))
+
+
 def test_a_vocabulary_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_vocabulary(f"{tmp_path}/vocabulary.json", VOCABULARY)
     assert read_vocabulary(f"{tmp_path}/vocabulary.json") == VOCABULARY

@@ -9,7 +9,14 @@ import torch
 
 from data_prep.storage.errors import CheckpointError
 from data_prep.storage.storage import sha256
-from maskx_model.artifacts.model_folder import is_finished, load_model, model_hash, read_model_manifest, save_model
+from maskx_model.artifacts.model_folder import (
+    is_finished,
+    load_model,
+    model_hash,
+    read_model_config,
+    read_model_manifest,
+    save_model,
+)
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.config import MaskKind
 from tests.maskx_model.samples import busy_samples
@@ -61,7 +68,7 @@ def test_a_file_that_was_cut_or_is_missing_is_named(folder: Path, name: str) -> 
         load_model(str(folder))
 
 
-@pytest.mark.parametrize("text", [b"", b'{"made_from": {', b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b'{"made_from": {', b"[]", b"\xff\xfe", b'{"made_from":{"\xf3eed":0}}'])
 def test_a_damaged_manifest_is_named(folder: Path, text: bytes) -> None:
     (folder / "manifest.json").write_bytes(text)
     for use in (load_model, model_hash, read_model_manifest):
@@ -73,6 +80,13 @@ def test_a_folder_without_a_manifest_is_no_model(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match=r"no manifest.json, so no finished model; run `maskx train`"):
         load_model(str(folder))
+
+
+def test_a_configuration_with_a_flipped_bit_is_named(folder: Path) -> None:
+    config = folder / "config.json"
+    config.write_bytes(config.read_bytes().replace(b'"slim"', b'"\xf3lim"'))
+    with pytest.raises(CheckpointError, match=r"config\.json: written by another version of maskx"):
+        read_model_config(str(folder))
 
 
 def test_a_model_of_another_version_is_said_to_be_one(folder: Path) -> None:

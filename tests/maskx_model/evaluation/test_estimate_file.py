@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import DataError
@@ -31,6 +31,7 @@ def test_what_is_written_is_read(tmp_path: Path, estimate: EstimateOfB) -> None:
 
 
 @given(st.binary(max_size=60))
+@example(b'{"folds":[["\xe1"]]}')
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_anything_else_is_refused_with_the_remedy(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "estimate.json").write_bytes(data)

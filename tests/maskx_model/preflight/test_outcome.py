@@ -137,6 +137,7 @@ def test_a_run_of_the_same_ends_early_and_names_the_version(uri: str, client: An
 def test_a_journal_that_is_missing_or_damaged_is_told(uri: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such journal"):
         note_version("models:/maskx/1", f"{tmp_path}/none.json", "x", uri)
-    (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(DataError, match="not the journal of a pipeline run"):
-        read_journal(f"{tmp_path}/bad.json")
+    for damaged in (b"{", b'{"root":"\xe1"}'):
+        (tmp_path / "bad.json").write_bytes(damaged)
+        with pytest.raises(DataError, match="not the journal of a pipeline run"):
+            read_journal(f"{tmp_path}/bad.json")

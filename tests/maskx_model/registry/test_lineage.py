@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import tyro
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_prep.format.reader import Dataset
@@ -87,6 +87,7 @@ def test_what_is_no_model_is_refused(uri: str, tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+@example(b'{"kind":"\xe1"}')
 def test_anything_else_than_a_lineage_is_refused(data: bytes) -> None:
     with pytest.raises(DataError, match=r"lineage\.json: not a lineage .*register the model again"):
         read_lineage(data, "lineage.json")

@@ -9,6 +9,7 @@ from data_prep.storage.errors import CheckpointError, DataError
 from maskx_model.presets import get_preset
 from maskx_model.registry.run_contents import Curve, RunContents, flatten, gather, read_curves
 from maskx_model.report.evaluate import evaluate
+from maskx_model.report.finished import read_finished
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
@@ -56,10 +57,18 @@ def test_a_curve_has_a_point_for_each_step(tmp_path: Path) -> None:
     assert read_curves(str(tmp_path)) == [Curve(f"{tmp_path.name}/loss", ((10, 2.0), (20, 1.5)))]
 
 
-def test_a_damaged_line_of_metrics_is_named(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text('{"step":10,"loss":2}\n{"step":20,"lo')
+@pytest.mark.parametrize("damaged", [b'{"step":20,"lo', b'{"step":20,"l\xefss":2}'])
+def test_a_damaged_line_of_metrics_is_named(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step":10,"loss":2}\n' + damaged)
     with pytest.raises(DataError, match=r"metrics\.jsonl: line 2"):
         read_curves(str(tmp_path))
+
+
+def test_damaged_numbers_of_an_evaluation_are_named(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_bytes(b'{"made_from":{"\xf3plit":"val"}}')
+    with pytest.raises(DataError, match=r"metrics\.json: not the numbers of an evaluation"):
+        gather(f"{world}/masks", str(tmp_path), (), None, None)
+    assert read_finished(str(tmp_path), {"split": "val"}) is None
 
 
 def test_flattening_joins_the_keys() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.format.reader import Dataset
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError
 from maskx_model.run_config import RunConfig
 from maskx_model.study.splits import Split, check_splits, parse_split, prepare_features, read_splits, study_split
 from maskx_model.study.splits_page import figure_3, figure_3_points, splits_csv, splits_markdown, write_splits
@@ -66,12 +66,6 @@ def test_figure_3_is_the_same_document_each_time(points: dict[str, dict[int, lis
     document = figure_3(points)
     assert document == figure_3(points)
     assert ET.fromstring(document).tag.endswith("svg")
-
-
-def test_a_result_that_is_damaged_is_told(tmp_path: Path) -> None:
-    (tmp_path / "split.json").write_text('{"mask_classes": 3}')
-    with pytest.raises(DataError, match=r"split\.json: not the result of a split"):
-        read_splits([f"{tmp_path}/split.json"])
 
 
 def test_a_split_is_a_choice_of_a_and_rows() -> None:

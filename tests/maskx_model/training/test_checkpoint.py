@@ -1,5 +1,6 @@
 """Checkpoints: found again, refused where they belong to another training, and passed over where they are damaged."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,8 +50,18 @@ def cut_in_half(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, Path.unlink])
-@pytest.mark.parametrize("name", ["state.safetensors", "state.json", "metrics.jsonl"])
+def flip_a_bit(file: Path) -> None:
+    """In a string, whose bytes are then no UTF-8."""
+    file.write_bytes(file.read_bytes().replace(b'"seed"', b'"\xf3eed"'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        *itertools.product([cut_in_half, Path.unlink], ["state.safetensors", "state.json", "metrics.jsonl"]),
+        (flip_a_bit, "state.json"),
+    ],
+)
 def test_training_resumes_from_the_older_checkpoint_where_the_newest_is_damaged(
     tmp_path: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
