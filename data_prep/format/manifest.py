@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import exists, read, write
+from data_prep.storage.storage import exists, read, sha256, write
 
 FORMAT_VERSION = "1.4"
 
@@ -87,6 +87,11 @@ class Manifest(msgspec.Struct, frozen=True):
 def manifest_uri(dataset: str) -> str:
     """Where a dataset's manifest stands."""
     return f"{dataset.rstrip('/')}/manifest.json"
+
+
+def dataset_hash(dataset: str) -> str:
+    """SHA-256 of the dataset's manifest, which holds the hashes of all its files; raises DataError if there is none."""
+    return sha256(manifest_uri(dataset))
 
 
 def write_manifest(dataset: str, manifest: Manifest) -> None:

@@ -11,11 +11,11 @@ import msgspec
 
 from data_prep.beam.engine import Engine
 from data_prep.format.exif_rule import ExifRule
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import dataset_hash
 from data_prep.sources.layout import cached_sha256
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.own_files import read_own
-from data_prep.storage.storage import absolute, exists, remove_folder, sha256, write
+from data_prep.storage.storage import absolute, exists, remove_folder, write
 from maskx_model.annotate.boxes import Replace
 from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
@@ -127,7 +127,7 @@ def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None, 
     if options.source is not None:
         given = ",".join(cached_sha256(source.uri) for source in sources)
     else:
-        given = f"{sha256(manifest_uri(str(options.dataset)))} {options.split} {options.source_name}"
+        given = f"{dataset_hash(str(options.dataset))} {options.split} {options.source_name}"
     return {
         "model": model_hash(model),
         "given": given,
@@ -142,7 +142,7 @@ def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None, 
 
 def _calibrated_on(options: AnnotateOptions, kept: KeptCalibration | None) -> str | None:
     if options.calibrate is not None:
-        return sha256(manifest_uri(options.calibrate))
+        return dataset_hash(options.calibrate)
     return None if kept is None else kept.dataset
 
 

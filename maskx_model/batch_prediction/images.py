@@ -7,10 +7,10 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from data_prep.format.index import IndexRow
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
-from data_prep.storage.storage import read, sha256
+from data_prep.storage.storage import read
 from maskx_model.inference.find_images import FoundImages
 
 
@@ -81,9 +81,9 @@ def files_hash(found: FoundImages) -> str:
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
-def dataset_hash(uri: str, split: str | None) -> str:
+def split_hash(uri: str, split: str | None) -> str:
     """What changes when the dataset is another one, or the split."""
-    return sha256(manifest_uri(uri)) + ("" if split is None else f" {split}")
+    return dataset_hash(uri) + ("" if split is None else f" {split}")
 
 
 def _read_file(uri: str) -> Encoded:

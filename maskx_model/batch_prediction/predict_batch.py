@@ -7,7 +7,7 @@ from data_prep.format.vocabulary import read_vocabulary
 from data_prep.storage.storage import absolute, list_files, read, remove_folder, write
 from maskx_model.artifacts.model_folder import model_hash, model_name
 from maskx_model.artifacts.origin import Origin, check_same_run
-from maskx_model.batch_prediction.images import DatasetImages, dataset_hash, files_hash
+from maskx_model.batch_prediction.images import DatasetImages, files_hash, split_hash
 from maskx_model.batch_prediction.join import join
 from maskx_model.batch_prediction.manifest import NAMED, Manifest, read_manifest, write_manifest
 from maskx_model.batch_prediction.options import BatchOptions
@@ -71,7 +71,7 @@ def _plan(options: BatchOptions, out: str, model: str) -> Plan:
     }
     if options.dataset is not None:
         images = len(DatasetImages.open(options.dataset, options.split))
-        made_from["images"] = dataset_hash(options.dataset, options.split)
+        made_from["images"] = split_hash(options.dataset, options.split)
         return Plan(made_from, images, [], options.dataset, options.split)
     found = find_images(options.inputs, out)
     if words := found.describe_passed_over():

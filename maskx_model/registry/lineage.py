@@ -1,13 +1,11 @@
 """From a model back to the original files' hashes and the code: what its manifests say of what they were made from."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from data_prep.format.manifest import Source, manifest_uri, read_manifest
+from data_prep.format.manifest import Source, dataset_hash, read_manifest
 from data_prep.storage.errors import JSON_ERRORS, DataError
-from data_prep.storage.storage import read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
 from maskx_model.artifacts.origin import PACKAGES, Origin
 
@@ -41,7 +39,7 @@ def trace(model: str, stages: Sequence[str] = (), dataset: str | None = None) ->
     Raises CheckpointError or DataError for a folder that is not finished.
     """
     detectors = {model_hash(uri): uri for uri in stages}
-    datasets = {} if dataset is None else {_dataset_hash(dataset): dataset}
+    datasets = {} if dataset is None else {dataset_hash(dataset): dataset}
     return _model_node("model", model, detectors, datasets)
 
 
@@ -101,14 +99,10 @@ def _dataset_node(uri: str) -> Node:
     manifest = read_manifest(uri)
     parameters = {name: str(value) for name, value in manifest.parameters.items() if value is not None}
     sources = tuple(_source_node(source) for source in manifest.sources)
-    return Node("dataset", uri.rstrip("/").rpartition("/")[2], _dataset_hash(uri), {}, parameters, sources)
+    return Node("dataset", uri.rstrip("/").rpartition("/")[2], dataset_hash(uri), {}, parameters, sources)
 
 
 def _source_node(source: Source) -> Node:
     files = tuple(Node("file", f"{file.path} ({file.bytes} bytes)", file.sha256) for file in source.files)
     unknown = "" if files else "the dataset's manifest names no file of it"
     return Node("source", f"{source.name} ({source.kind})", made_from=files, unknown=unknown)
-
-
-def _dataset_hash(uri: str) -> str:
-    return hashlib.sha256(read(manifest_uri(uri))).hexdigest()

@@ -1,6 +1,5 @@
 """Who follows a training: its MLflow run, and a look at AP on some validation images."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from data_prep.format.manifest import manifest_uri, read_manifest
+from data_prep.format.manifest import dataset_hash, read_manifest
 from data_prep.format.reader import Dataset
-from data_prep.storage.storage import absolute, exists, read
+from data_prep.storage.storage import absolute, exists
 from maskx_model.configure.batch import Stage
 from maskx_model.data.for_dataset import SOURCE_OF, source_in
 from maskx_model.registry.credentials import shown
@@ -105,8 +104,7 @@ def describe_training(training: FollowedTraining, tracking_uri: str, experiment:
 
 def _dataset(uri: str) -> DatasetReference:
     counts = msgspec.json.encode(read_manifest(uri).counts, order="sorted").decode()
-    sha256 = hashlib.sha256(read(manifest_uri(uri))).hexdigest()
-    return DatasetReference(uri, sha256, ("training",), counts)
+    return DatasetReference(uri, dataset_hash(uri), ("training",), counts)
 
 
 def _send_rest(out: str, uri: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from data_prep.format.manifest import manifest_uri, read_manifest
+from data_prep.format.manifest import dataset_hash, read_manifest
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import absolute, exists, list_files, local_copy, read
 from maskx_model.artifacts.model_folder import model_hash, read_model_manifest
@@ -198,7 +198,7 @@ def _preset_settings(run: RunConfig) -> dict[str, Any]:
 
 def _refer(dataset: str, uses: Origin) -> DatasetReference:
     manifest = read_manifest(dataset)
-    sha256 = hashlib.sha256(read(manifest_uri(dataset))).hexdigest()
+    sha256 = dataset_hash(dataset)
     used_for = tuple(use for use, expected in uses.items() if expected == sha256)
     if not used_for:
         raise DataError(

@@ -4,10 +4,9 @@
 import logging
 from collections.abc import Sequence
 
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import PLAIN, Compute, ProtocolName
@@ -79,7 +78,7 @@ def _origin(data: Dataset, models: Sequence[str], curves: Sequence[str], options
     if options.max_images is not None and options.max_images < 1:
         raise ConfigError(f"max_images: at least one image is needed, got {options.max_images}")
     return {
-        "dataset": sha256(manifest_uri(data.uri)),
+        "dataset": dataset_hash(data.uri),
         "models": ",".join(model_hash(uri) for uri in models),
         "curves": ",".join(model_hash(uri) for uri in curves),
         "split": options.split,

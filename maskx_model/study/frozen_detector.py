@@ -10,11 +10,10 @@ import torch
 from torchvision.models.detection import FasterRCNN
 from tqdm import tqdm
 
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import sha256
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.reader import SampleReader
@@ -150,7 +149,7 @@ class FrozenDetector:
     def made_from(self) -> dict[str, str]:
         """The inputs of all features: the hashes of dataset and detector, and the source."""
         return {
-            "dataset": sha256(manifest_uri(self.dataset)),
+            "dataset": dataset_hash(self.dataset),
             "detector": model_hash(self.detector),
             "source": self.preset.stage2_source,
         }

@@ -5,9 +5,8 @@ import logging
 
 import msgspec
 
-from data_prep.format.manifest import manifest_uri
+from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
-from data_prep.storage.storage import sha256
 from maskx_model.artifacts.code_versions import code_versions
 from maskx_model.artifacts.model_folder import is_finished, read_model_manifest
 from maskx_model.artifacts.origin import Origin, patched
@@ -20,7 +19,7 @@ def training_origin(data: Dataset, config: object, schedule: object, source: str
     """The inputs that every training has; raises ConfigError for a seed below 0."""
     check_seed(seed)
     return {
-        "dataset": sha256(manifest_uri(data.uri)),
+        "dataset": dataset_hash(data.uri),
         "vocabulary": data.vocabulary.hash,
         "source": source,
         "settings": settings_hash(config, schedule),
