@@ -18,19 +18,31 @@ HELP = {"-h", "--help"}
 
 SPIN_COUNT = "50000"
 """How often a waiting thread looks before it sleeps; GNU OpenMP's own default is 300,000 and more."""
-# Top-level module of an optional library → the extra that brings it.
+# Top-level module of an optional library that is imported here → the extra that brings it.
 EXTRAS = {
     "apache_beam": "data",
     "boto3": "s3",
+    "botocore": "s3",
     "cv2": "data",
+    "google": "data",
+    "grpc": "data",
     "hotcoco": "train",
+    "ijson": "data",
     "jinja2": "data",
+    "kfp": "pipeline",
+    "kfp_server_api": "pipeline",
+    "kubeflow": "pipeline",
+    "kubernetes": "pipeline",
     "matplotlib": "data",
     "mlflow": "train",
+    "pandas": "train",
+    "psutil": "train",
+    "pynvml": "train",
+    "s3transfer": "s3",
     "safetensors": "train",
     "torch": "train",
     "torchvision": "train",
-    "kfp": "pipeline",
+    "urllib3": "pipeline",
 }
 
 

@@ -1,15 +1,18 @@
 """The command as a person meets it: help, versions, mistakes."""
 
 import os
+import re
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
+from pipelines.cli import EXTRAS, main
 from pipelines.command_list import GROUPS
+from tests.pipelines.blocked_imports import BLOCK_IMPORTS, modules_of
+from tests.pipelines.test_import_rules import ORDER, OURS, files_of, imports_of
 
 REPOSITORY = Path(__file__).parents[2]
 WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
@@ -73,17 +76,36 @@ def test_a_mistake_ends_in_one_sentence(words: list[str], sentence: str, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("library", "extra"), [("apache_beam", "data"), ("torch", "train"), ("kfp.dsl", "pipeline")])
-def test_a_missing_library_is_answered_with_the_extra_that_brings_it(
-    library: str, extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def without_library(_words: list[str]) -> None:
-        raise ModuleNotFoundError(name=library)
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        ("data show s3://bucket/dataset", "s3"),
+        ("data prepare --source coco=coco:coco --out dataset", "data"),
+        ("data verify dataset", "data"),
+        ("data browse dataset", "data"),
+        ("study tables --dataset dataset --detector detector --out out", "train"),
+        ("model lineage models:/maskx/1", "train"),
+        ("pipeline compile --out maskx.yaml", "pipeline"),
+    ],
+)
+def test_a_missing_library_is_answered_with_the_extra_that_brings_it(words: str, extra: str, tmp_path: Path) -> None:
+    blocked = set(packages_distributions()) - modules_of("maskx")
+    program = BLOCK_IMPORTS.format(blocked=blocked) + f"from pipelines.cli import main; main({words.split()})"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        rf"maskx: this command needs \S+, which is not installed: pip install 'maskx\[{extra}\]'\n", done.stderr
+    )
 
-    monkeypatch.setattr("pipelines.cli.run", without_library)
-    with pytest.raises(SystemExit) as exit_:
-        main(["data"])
-    assert f"pip install 'maskx[{extra}]'" in str(exit_.value.code)
+
+def test_every_optional_library_is_known_with_an_extra_that_brings_it() -> None:
+    files = [file for room in ORDER for file in files_of(room)]
+    imported = {module.partition(".")[0] for file in files for module in imports_of(file)}
+    required = modules_of("maskx") | {*sys.stdlib_module_names, *OURS, "mypy_boto3_s3"}  # the last is for mypy alone
+    assert imported - required == set(EXTRAS)
+    assert {module for module, extra in EXTRAS.items() if module not in modules_of(f"maskx[{extra}]")} == set()
 
 
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:

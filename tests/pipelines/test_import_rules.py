@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipelines.blocked_imports import BLOCK_IMPORTS
 from tests.pipelines.commands import all_commands
 
 REPOSITORY = Path(__file__).parents[2]
@@ -101,16 +102,14 @@ WITHOUT = (
     (("components", "pipelines"), ("apache_beam", "mlflow", "torch", "torchvision")),
 )
 
-BLOCKED_IMPORTS = """
-import importlib, sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ImportError(name + " must not be needed here")
-sys.meta_path.insert(0, Blocked())
+BLOCKED_IMPORTS = (
+    BLOCK_IMPORTS
+    + """
+import importlib
 for module in {modules}:
     importlib.import_module(module)
 """
+)
 
 
 def files_of(package: str) -> list[Path]:
