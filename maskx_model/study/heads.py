@@ -18,14 +18,17 @@ from maskx_model.study.variants import Variant
 from maskx_model.training.learning_rate import choose_learning_rate
 from maskx_model.training.roi_cache import CachedRois
 from maskx_model.training.roi_sampling import RoiBatch
+from maskx_model.training.session import Session
 
 BOXES_AT_ONCE = 32
 """Boxes whose masks are computed together: the features of 32 stay in a CPU's cache, 1.5 times as fast as 256."""
 
 
-def train_head(frozen: FrozenDetector, variant: Variant, classes: Collection[int], seed: int) -> MaskXRCNN:
+def train_head(
+    frozen: FrozenDetector, variant: Variant, classes: Collection[int], seed: int, quiet: bool = False
+) -> MaskXRCNN:
     """The variant trained on masks of those classes alone: the preset's steps, optimizer and first learning rate, its
-    `rois_per_batch` of cached RoIs a step.
+    `rois_per_batch` of cached RoIs a step. `quiet`: without a progress bar.
 
     Cached RoIs are not flipped, and of `proposals` each object has its ground-truth box and `cached_proposals` others,
     where a preset without `cache_rois` draws as the detector does.
@@ -36,7 +39,8 @@ def train_head(frozen: FrozenDetector, variant: Variant, classes: Collection[int
     def new_model() -> MaskXRCNN:
         return frozen.new_model(variant.mask, seed).train()
 
-    return choose_learning_rate(new_model, CachedRois(rois, schedule, seed), None, schedule, seed)[0]
+    batches, session = CachedRois(rois, schedule, seed), Session(quiet=quiet)
+    return choose_learning_rate(new_model, batches, None, schedule, seed, session)[0]
 
 
 def of_classes(rois: RoiBatch, classes: Collection[int]) -> RoiBatch:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from functools import partial, partialmethod
+from functools import partial
 
 from tqdm import tqdm
 
@@ -89,9 +89,9 @@ def _results(frozen: FrozenDetector, jobs: dict[str, Job], processes: int) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def measured_row(frozen: FrozenDetector, job: Job) -> Row:
+def measured_row(frozen: FrozenDetector, job: Job, quiet: bool = False) -> Row:
     """Train the job's head and measure it."""
-    model = train_head(frozen, job.variant, job.classes, job.seed)
+    model = train_head(frozen, job.variant, job.classes, job.seed, quiet)
     kinds: tuple[BoxKind, ...] = ("predicted", "ground_truth")
     return Row(*(head_ap(frozen, model, kind, job.measured) for kind in kinds))
 
@@ -105,12 +105,11 @@ def _open(frozen: FrozenDetector) -> None:
 
     global _frozen  # noqa: PLW0603  (set once, when the process starts)
     torch.set_num_threads(1)
-    tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)  # type: ignore[method-assign, assignment]
     _frozen = frozen
 
 
 def _row(job: Job) -> Row:
-    return measured_row(_frozen, job)
+    return measured_row(_frozen, job, quiet=True)
 
 
 def _digest(frozen: FrozenDetector, job: Job) -> str:

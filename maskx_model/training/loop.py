@@ -94,7 +94,8 @@ class _Training:
     def run(self) -> bytes:
         """Makes the steps that are left; returns the metric lines of all."""
         last = min(self.schedule.steps, self.start + REHEARSED) if self.session.rehearsal else self.schedule.steps
-        progress = Progress(self.task.title, self.start, last, self.schedule.images_per_batch, self.world.is_first)
+        shown = self.world.is_first and not self.session.quiet
+        progress = Progress(self.task.title, self.start, last, self.schedule.images_per_batch, shown)
         with noticed_termination() as terminated, StallWatch(self.task.title, self.world) as watch:
             for step, batch in progress.numbered(self.task.batches(self.start), watch):
                 if self.session.rehearsal:

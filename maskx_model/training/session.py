@@ -20,11 +20,13 @@ REHEARSED_IMAGES = 64
 
 @dataclass(frozen=True)
 class Session:
-    """What the loop knows of a session. `rehearsal`: make three steps, tell what they cost, and keep nothing."""
+    """What the loop knows of a session. `rehearsal`: make three steps, tell what they cost, and keep nothing. `quiet`:
+    show no progress bar."""
 
     checkpoints: Checkpoints | None = None
     observers: Observers = NOBODY
     rehearsal: bool = False
+    quiet: bool = False
 
     def below(self, name: str, inputs: Origin) -> "Session":
         """That of a part of the training, which has further inputs and checkpoints of its own."""

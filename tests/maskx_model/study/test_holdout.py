@@ -85,7 +85,7 @@ def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_head_that_diverges_is_named_and_the_others_are_kept(
-    frozen: FrozenDetector, tmp_path: Path, processes: int
+    frozen: FrozenDetector, tmp_path: Path, processes: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     vectors = tmp_path / "vectors.txt"
     words = {word for name in frozen.data.vocabulary.names for word in name.split()}
@@ -95,6 +95,9 @@ def test_a_head_that_diverges_is_named_and_the_others_are_kept(
     with pytest.raises(MaskxError, match=r"1 of 2 heads could not be trained, the others are kept\. variant words, s"):
         run_jobs(replace(frozen, embedding=str(vectors)), todo, str(tmp_path / "rows"), processes, "heads")
     assert [path.name.split("-")[0] for path in (tmp_path / "rows").iterdir()] == ["cls"]
+    bars = capfd.readouterr().err
+    assert "heads: 100%" in bars
+    assert ("stage 2, learning rate" in bars) is (processes == 1)  # bars of several processes would mix
 
 
 @pytest.mark.slow
