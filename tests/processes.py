@@ -1,6 +1,8 @@
 """Processes that tests start and look for, to kill one of them."""
 
+import multiprocessing
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,25 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def first_worker_killed() -> Iterator[None]:
+    """The first process that `multiprocessing` starts here in the block is killed as soon as it is there."""
+
+    def kill() -> None:
+        while not (workers := multiprocessing.active_children()):
+            if ended.wait(0.01):
+                return
+        workers[0].kill()
+
+    ended, killer = threading.Event(), threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        killer.join()
 
 
 def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150) -> int:

@@ -18,7 +18,7 @@ from data_prep.content.search import describe as describe_picture
 from data_prep.format.images import decode_luminance
 from data_prep.format.orientation import AS_STORED
 from data_prep.format.records import decode_record
-from data_prep.storage.errors import JSON_ERRORS, DataError
+from data_prep.storage.errors import JSON_ERRORS, DataError, killed_workers_told
 from data_prep.storage.storage import read, read_range
 
 _AT_ONCE = 64
@@ -54,11 +54,12 @@ class Map(Protocol):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Map]:
-    """A `map` in `workers` processes; in this one if there is only one."""
+    """A `map` in `workers` processes; in this one if there is only one. Raises MaskxError if one of them is killed."""
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    with killed_workers_told("give fewer --workers, which need less"), pool as executor:
         yield executor.map
 
 

@@ -1,5 +1,9 @@
 """The errors that users see: each is one sentence that names the file, the record and the remedy."""
 
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+
 import msgspec
 
 # What msgspec raises for bytes that are not the JSON document expected, bytes that are not even text included.
@@ -24,3 +28,12 @@ class StorageError(MaskxError):
 
 class CheckpointError(MaskxError):
     """A checkpoint or model folder that is missing, damaged, or was made for something else."""
+
+
+@contextmanager
+def killed_workers_told(remedy: str) -> Iterator[None]:
+    """Raise MaskxError, with that remedy, where a worker process is killed while the block waits for it."""
+    try:
+        yield
+    except BrokenExecutor:
+        raise MaskxError(f"a worker process was killed, often for lack of memory; {remedy}") from None

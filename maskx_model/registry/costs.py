@@ -8,6 +8,7 @@ from statistics import median
 
 import msgspec
 
+from data_prep.storage.errors import killed_workers_told
 from maskx_model.registry.example import example_image
 
 IMAGES = 5
@@ -26,8 +27,10 @@ class Costs(msgspec.Struct, frozen=True):
 
 def measure_costs(model: str) -> Costs:
     """The costs of a model folder on this machine, with its GPU if it has one. A new process is started, so that the
-    memory is the model's and not the caller's. Raises CheckpointError for a model that is damaged."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    memory is the model's and not the caller's. Raises CheckpointError for a model that is damaged, MaskxError if the
+    process is killed."""
+    remedy = "make room on this machine, and the same command measures the model's costs again"
+    with killed_workers_told(remedy), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_measure, model).result()
 
 

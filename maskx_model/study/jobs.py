@@ -9,7 +9,7 @@ from functools import partial
 
 from tqdm import tqdm
 
-from data_prep.storage.errors import ConfigError, MaskxError
+from data_prep.storage.errors import ConfigError, MaskxError, killed_workers_told
 from data_prep.storage.storage import exists, sha256
 from maskx_model.model.compute import resolve_device
 from maskx_model.study.box_features import BoxKind
@@ -42,14 +42,16 @@ def run_jobs(frozen: FrozenDetector, jobs: Sequence[Job], folder: str, processes
     """The rows of those jobs, in their order, from `processes` processes of one thread each. Rows are written to
     `folder`, under the hash of their inputs; those that are there are read.
 
-    Raises MaskxError for a head that cannot be trained, once all others are written.
+    Raises MaskxError for a head that cannot be trained, once all others are written, and where a process is killed.
     """
     files = [f"{folder}/{each.variant.name}-{_digest(frozen, each)}.json" for each in jobs]
     missing = {file: job for file, job in zip(files, jobs, strict=True) if not exists(file)}
     if missing:
         frozen.prepare(dict.fromkeys(job.variant.rois for job in missing.values()))
     failed: list[str] = []
-    with tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head") as progress:
+    remedy = "fewer --jobs need less; the same command again trains the heads that are left"
+    bar = tqdm(desc=title, total=len(jobs), initial=len(jobs) - len(missing), unit="head")
+    with killed_workers_told(remedy), bar as progress:
         for file, result in _results(frozen, missing, processes):
             try:
                 row = result()

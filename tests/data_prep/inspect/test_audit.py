@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from data_prep.inspect.audit import Finding, audit
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, DataError, MaskxError
 from tests.data_prep.leaky_world import FULL, put, sources, write_world
 from tests.data_prep.pictures import copied, encoded, gradient, scene
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
 from tests.data_prep.test_commands import typed
+from tests.processes import first_worker_killed
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,12 @@ def test_a_planted_leak_is_found_by_content_and_by_id(world: Path, workers: int)
         Finding("vg-0000000016", "flickr_id", f"{val}/000000000003.jpg"),
     ]
     assert (found.training, found.held_out, found.near_duplicates) == (6, 2, ())
+
+
+def test_a_worker_that_is_killed_ends_in_one_sentence(world: Path) -> None:
+    sentence = "a worker process was killed, often for lack of memory; give fewer --workers"
+    with first_worker_killed(), pytest.raises(MaskxError, match=sentence):
+        audit(f"{world}/leaky", f"coco=coco:{world}/coco", workers=2)
 
 
 def test_a_folder_of_images_is_enough(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from data_prep.storage.errors import ConfigError
+from data_prep.storage.errors import ConfigError, MaskxError
 from maskx_model.presets import get_preset
 from maskx_model.registry.mlflow_run import TrackingError
 from maskx_model.registry.promotion import make_champion, promote, rollback
@@ -19,6 +19,7 @@ from tests.maskx_model.registry.conftest import NAMES
 from tests.maskx_model.registry.evaluations import aliases, estimated, measured
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.processes import first_worker_killed
 
 
 def with_gates(**gates: Any) -> RunConfig:
@@ -98,7 +99,11 @@ def test_each_gates_figures_and_verdict_are_kept_with_the_version(
 
 def test_costs_are_measured_where_they_are_limited(world: Path, uri: str, client: Any) -> None:
     evaluation = measured(world, "one", 20.0)
-    register(f"{world}/one", evaluation, "costly", uri, preset=with_gates(max_seconds=60.0, max_memory=0.001))
+    costly = with_gates(max_seconds=60.0, max_memory=0.001)
+    sentence = "a worker process was killed, often for lack of memory; .* the same command measures the model's costs"
+    with first_worker_killed(), pytest.raises(MaskxError, match=sentence):
+        register(f"{world}/one", evaluation, "costly", uri, preset=costly)
+    register(f"{world}/one", evaluation, "costly", uri, preset=costly)
     cost = record(client, "costly", "1")["gates"][-1]
     assert cost["gate"] == "cost" and not cost["passed"]
     assert 0 < cost["figures"]["seconds"] < 60

@@ -17,6 +17,7 @@ from maskx_model.study.frozen_detector import FrozenDetector
 from maskx_model.study.holdout import HoldoutOptions, holdout, results_table
 from maskx_model.study.jobs import Job, run_jobs
 from maskx_model.study.variants import Variant, variant
+from tests.processes import first_worker_killed
 
 SMALL = HoldoutOptions(variants=("cls", "gt-rois"), folds=3, seeds=(0, 1))
 
@@ -98,6 +99,17 @@ def test_a_head_that_diverges_is_named_and_the_others_are_kept(
     bars = capfd.readouterr().err
     assert "heads: 100%" in bars
     assert ("stage 2, learning rate" in bars) is (processes == 1)  # bars of several processes would mix
+
+
+def test_a_process_that_is_killed_ends_in_one_sentence_and_the_study_goes_on(
+    frozen: FrozenDetector, tmp_path: Path
+) -> None:
+    todo = [Job(variant("cls", frozen.preset), frozen.masks_of, frozen.measured[:2], seed) for seed in (5, 6)]
+    rows = str(tmp_path / "rows")
+    sentence = "a worker process was killed, often for lack of memory; fewer --jobs need less; the same command again"
+    with first_worker_killed(), pytest.raises(MaskxError, match=sentence):
+        run_jobs(frozen, todo, rows, 2, "heads")
+    assert len(run_jobs(frozen, todo, rows, 2, "heads")) == 2
 
 
 @pytest.mark.slow
