@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -93,7 +94,8 @@ class WatchedWorkerHandler(GrpcWorkerHandler):
 
 def run_with_workers(run: Callable[[], Any]) -> None:
     """Call `run`; an interrupt (Ctrl-C) kills the worker processes, which Beam would wait for."""
-    threading.excepthook = _hide_broken_connections
+    before = threading.excepthook
+    threading.excepthook = partial(_hide_broken_connections, before)
     try:
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(run)
@@ -104,10 +106,12 @@ def run_with_workers(run: Callable[[], Any]) -> None:
                     process.kill()
                 raise
     finally:
-        threading.excepthook = threading.__excepthook__
+        threading.excepthook = before
 
 
-def _hide_broken_connections(error: threading.ExceptHookArgs) -> None:
-    """Print what ends a thread, but for the threads of Beam's that listened to a worker which was killed."""
+def _hide_broken_connections(
+    tell: Callable[[threading.ExceptHookArgs], object], error: threading.ExceptHookArgs
+) -> None:
+    """Tell what ends a thread, but for the threads of Beam's that listened to a worker which was killed."""
     if not issubclass(error.exc_type, grpc.RpcError):
-        threading.__excepthook__(error)
+        tell(error)

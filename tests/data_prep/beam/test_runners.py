@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from data_prep.beam.engine import Engine
 from data_prep.beam.runners import job_name
+from data_prep.beam.watchdog import run_with_workers
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from data_prep.storage.errors import ConfigError, DataError
@@ -113,6 +116,27 @@ def slow_command(tmp_path: Path, toy_original: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+def test_threads_that_fail_are_told_as_before_but_for_beams_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+
+    def tell(error: threading.ExceptHookArgs) -> None:
+        told.append(error.exc_type)
+
+    def fail(error: type[Exception]) -> None:
+        raise error
+
+    def run() -> None:
+        for error in (grpc.RpcError, ValueError):
+            thread = threading.Thread(target=fail, args=(error,))
+            thread.start()
+            thread.join()
+
+    monkeypatch.setattr(threading, "excepthook", tell)
+    run_with_workers(run)
+    assert told == [ValueError]
+    assert threading.excepthook is tell
+
+
 def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
     tmp_path: Path, slow_command: list[str]
 ) -> None:
