@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks.mlflow_server import MlflowServer
 from benchmarks.settings import print_settings
 from maskx_model.registry.live_run import LiveRun
-from maskx_model.registry.live_sender import SpoolSender
+from maskx_model.registry.live_sender import SpoolSender, little_patience
 from maskx_model.registry.live_spool import LiveDescription, Spool
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import DatasetReference
@@ -84,10 +84,11 @@ def followed(options: Options, folder: Path, tracking_uri: str) -> tuple[Speed, 
     spool = Spool(
         folder, LiveDescription(name, str(folder), str(folder.parent), tracking_uri, "live", None, {}, dataset)
     )
-    run = LiveRun(spool, spool.description.tracking_uri)
-    speed = speed_of(options, run)
-    ended = time.perf_counter()
-    run.end("FINISHED")
+    with little_patience():
+        run = LiveRun(spool, spool.description.tracking_uri)
+        speed = speed_of(options, run)
+        ended = time.perf_counter()
+        run.end("FINISHED")
     return speed, time.perf_counter() - ended, spool
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from maskx_model.registry.credentials import shown
 from maskx_model.registry.live_folder import leave, left_spool
 from maskx_model.registry.live_runs import PARENT, now, parent_of, stage_runs, steps_of
-from maskx_model.registry.live_sender import SpoolSender
+from maskx_model.registry.live_sender import SpoolSender, little_patience
 from maskx_model.registry.mlflow_run import METRICS_PER_CALL
 from maskx_model.registry.run_contents import RunContents, folder_name, read_curves
 
@@ -48,7 +48,8 @@ def followed_stages(client: Any, tracking_uri: str, stages: Iterable[str], joine
         spool = left_spool(stage)
         if spool is not None and spool.waits and spool.description.tracking_uri == shown(tracking_uri):
             logger.info("%s: %d lines waited, and are sent now", spool.folder, spool.waiting())
-            SpoolSender(spool, tracking_uri).send_all()
+            with little_patience():
+                SpoolSender(spool, tracking_uri).send_all()
             leave(stage, spool)
     runs = stage_runs(client, stages)
     for stage, run_id in runs.items():

@@ -31,7 +31,8 @@ class LiveRun:
     """The sink of a training (`maskx_model.training.metric_sink.MetricSink`) that leads to MLflow."""
 
     def __init__(self, spool: Spool, tracking_uri: str) -> None:
-        """Begins to send to that server, and what an earlier start has left in the spool first."""
+        """Begins to send to that server, and what an earlier start has left in the spool first. To be made, and to be
+        ended, within `live_sender.little_patience`."""
         self._spool, self._sender, self._machine = spool, SpoolSender(spool, tracking_uri), Machine()
         self._asked = threading.Event()
         self._changed = threading.Condition()

@@ -8,7 +8,7 @@ from typing import Any
 
 from maskx_model.registry.live_runs import is_ours, parent_of, status_of_children, steps_of, training_run
 from maskx_model.registry.live_spool import PICTURES, Point, Shown, Spool, Turn, Unsent, flat
-from maskx_model.registry.mlflow_run import METRICS_PER_CALL, client_of
+from maskx_model.registry.mlflow_run import METRICS_PER_CALL, client_of, set_quiet
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,7 @@ class SpoolSender:
 
     def send_all(self) -> str:
         """Send until nothing waits; returns the run's id. Raises what MLflow raises; the rest waits for the next
-        call."""
-        with _little_patience():
-            return self._send_what_waits()
-
-    def _send_what_waits(self) -> str:
+        call. To be called within `little_patience`."""
         try:
             if self._client is None:
                 client = client_of(self._tracking_uri)
@@ -110,7 +106,10 @@ class SpoolSender:
 
 
 @contextmanager
-def _little_patience() -> Iterator[None]:
+def little_patience() -> Iterator[None]:
+    """PATIENCE in the environment while spools are sent in the block; no other thread may read it as the block begins
+    or ends."""
+    set_quiet()
     own = {name: value for name, value in PATIENCE.items() if name not in os.environ}
     os.environ.update(own)
     try:

@@ -73,18 +73,20 @@ def followed(training: FollowedTraining, tracking_uri: str | None, experiment: s
         yield Observers(watch=_watch(training, None))
         return
     from maskx_model.registry.live_run import LiveRun
+    from maskx_model.registry.live_sender import little_patience
 
     spool = new_spool(training.out, describe_training(training, uri, experiment))
-    live, status = LiveRun(spool, uri), "FAILED"
-    try:
-        yield Observers(live, _watch(training, live))
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    finally:
-        live.end(status)
-        leave(training.out, spool)
+    with little_patience():
+        live, status = LiveRun(spool, uri), "FAILED"
+        try:
+            yield Observers(live, _watch(training, live))
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        finally:
+            live.end(status)
+            leave(training.out, spool)
 
 
 def describe_training(training: FollowedTraining, tracking_uri: str, experiment: str) -> LiveDescription:
@@ -112,11 +114,12 @@ def _send_rest(out: str, uri: str | None) -> None:
     spool = left_spool(out)
     if spool is None or not spool.waits:
         return
-    from maskx_model.registry.live_sender import SpoolSender
+    from maskx_model.registry.live_sender import SpoolSender, little_patience
 
     server = spool.description.tracking_uri
     try:
-        SpoolSender(spool, uri if uri is not None and shown(uri) == server else server).send_all()
+        with little_patience():
+            SpoolSender(spool, uri if uri is not None and shown(uri) == server else server).send_all()
     except Exception as error:  # whatever MLflow or its store raises
         logger.warning("%s: %s still does not accept metrics (%s)", spool.folder, server, shown(str(error)))
     leave(out, spool)

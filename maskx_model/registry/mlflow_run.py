@@ -75,10 +75,15 @@ def client_of(tracking_uri: str) -> Any:
     return mlflow.MlflowClient(tracking_uri)
 
 
-def _prepare(tracking_uri: str) -> None:
-    """What must stand before MLflow is imported and a store opened."""
+def set_quiet() -> None:
+    """MLflow's settings in the environment, which must stand before it is imported."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def _prepare(tracking_uri: str) -> None:
+    """What must stand before a store is opened."""
+    set_quiet()
     if tracking_uri.startswith(SQLITE):
         Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
 

@@ -14,7 +14,7 @@ import pytest
 from maskx_model.registry.credentials import to_environment
 from maskx_model.registry.live_folder import left_spool
 from maskx_model.registry.live_training import followed
-from maskx_model.registry.mlflow_run import TrackingError, client_of, connected
+from maskx_model.registry.mlflow_run import TrackingError, client_of, connected, set_quiet
 from maskx_model.registry.pages import tell_pages
 from maskx_model.training.metric_sink import NOBODY
 from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, sink_of, training, write
@@ -64,11 +64,16 @@ def test_a_server_that_says_nothing_holds_up_no_training(
 ) -> None:
     monkeypatch.setattr("maskx_model.registry.live_run.WAIT", 0.5)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3600")  # longer than any test may take
+    set_quiet()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        before = mlflows_variables()
         with followed(training(world, tmp_path / "run" / "detector"), uri) as observers:
+            within = mlflows_variables()
             write(observers.sink, range(1, 30))
             sink_of(observers).close()
+            assert mlflows_variables() == within == before | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+        assert mlflows_variables() == before  # although the sender still waits for an answer
         assert f"31 lines are not sent to {uri} (it does not answer)" in caplog.text
 
 
@@ -138,6 +143,10 @@ def test_a_local_runs_credentials_go_to_mlflows_own_variables(monkeypatch: pytes
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("user", "p@ss")
     for other in ("https://host", "sqlite:////data/mlflow.db", "postgresql://user:password@host/mlflow"):
         assert to_environment(other) == other
+
+
+def mlflows_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
