@@ -1,6 +1,6 @@
 """`maskx train masks`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 from data_prep.arguments import Grouped, Uri, optional
@@ -13,6 +13,9 @@ from maskx_model.cli.arguments import (
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
 from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
 from maskx_model.schedules import MaskSchedule, MaskTargets, RoiKind
+
+USED_TO_IMPORT = {"pretrained", "min_size"}
+"""Options of the training that change what is taken over where nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def train_masks(
         from maskx_model.training.pretrained import import_masks, pretrained_features
 
         if mask.kind == "class_specific":
-            refuse_training_options(training, schedule, computation, mask_classes)
+            refuse_training_options(source, mask_classes, training, schedule, computation, tracking)
             import_masks(dataset, detector, training.pretrained, out, chosen)
             return
         features = pretrained_features(training.pretrained, chosen)
@@ -121,23 +124,16 @@ def train_masks(
 
 
 def refuse_training_options(
-    training: TrainingOptions, schedule: ScheduleOptions, computation: ComputeOptions, mask_classes: str | None
+    source: str | None,
+    mask_classes: str | None,
+    *groups: TrainingOptions | ScheduleOptions | ComputeOptions | TrackingOptions,
 ) -> None:
     """Raise ConfigError for an option of the training where weights are taken over and nothing is trained."""
-    options = {
-        "--mask-classes": mask_classes,
-        "--rois": training.rois,
-        "--targets": training.targets,
-        "--learning-rate": schedule.learning_rate,
-        "--steps": schedule.steps,
-        "--images-per-batch": schedule.images_per_batch,
-        "--mask-weight": training.mask_weight,
-        "--min-mask-score": training.min_mask_score,
-        "--cache-features": training.cache_features,
-        "--dry-run": computation.dry_run or None,
-    }
-    if given := [name for name, value in options.items() if value is not None]:
+    named = {"source": source, "mask_classes": mask_classes}
+    given = [name for name, value in named.items() if value is not None]
+    given += [each.name for group in groups for each in fields(group) if getattr(group, each.name) != each.default]
+    if unused := [name for name in given if name not in USED_TO_IMPORT]:
         raise ConfigError(
-            f"{given[0]}: --pretrained with kind class_specific brings all of COCO's classes with what their "
-            "masks taught, and trains nothing; leave one of the two out"
+            f"--{unused[0].replace('_', '-')}: --pretrained with kind class_specific brings all of COCO's classes with "
+            "what their masks taught, and trains nothing; leave one of the two out"
         )

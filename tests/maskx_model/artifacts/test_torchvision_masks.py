@@ -232,13 +232,15 @@ def test_other_files_are_refused_and_nothing_is_written(folder: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+UNUSED = """mask-classes=voc targets=grabcut rois=gt source=coco seed=1 scale-learning-rate precision=bf16 dry-run
+compile-backbone device=cpu tracking-uri=sqlite:///x.db experiment=mine"""
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        *((f"--kind class_specific --{it}", f"--{it.split('=')[0]}: --pretrained with") for it in UNUSED.split()),
         ("--kind class_specific", "torchvision's mask branch does not fit: mlp 'paper' instead of 'none', class_bias"),
-        ("--kind class_specific --mask-classes voc", "--mask-classes: --pretrained with kind class_specific brings"),
-        ("--kind class_specific --targets grabcut", "--targets: --pretrained with kind class_specific brings"),
-        ("--kind class_specific --rois gt", "--rois: --pretrained with kind class_specific brings"),
         ("--channels 64", "torchvision's mask branch does not fit: channels 64 instead of 256"),
         ("--kind class_specific --mlp none --class-bias", "its model is not that of preset coco_r50"),
     ],
