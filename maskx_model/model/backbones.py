@@ -1,4 +1,8 @@
-"""Image → feature pyramid: torchvision's ResNets with frozen batch norm, and a slim one that trains on a laptop."""
+"""Image → feature pyramid: torchvision's ResNets with frozen batch norm, and a slim one that trains on a laptop.
+
+What puts a pyramid on a ResNet is a private name of torchvision, and so is the sampler in `sampling.py` and
+`roi_heads.py`; pyproject.toml therefore pins torchvision below its next minor release.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
