@@ -1,14 +1,14 @@
 """Read images and records of many rows in order: neighbours in one read, some reads ahead of their use."""
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from data_prep.format.index import IndexRow
 from data_prep.format.read_at_once import Stretch, stretches
 from data_prep.format.reader import Dataset
 from data_prep.format.records import Record
+from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from data_prep.storage.storage import read_range
 
 _AHEAD = 4
@@ -24,18 +24,14 @@ class Sample(NamedTuple):
 
 def read_samples(dataset: Dataset, rows: Iterable[IndexRow], images: bool) -> Generator[Sample, None, None]:
     """The samples of rows, in their order, with the images' bytes or without; raises DataError as `Dataset` does."""
-    threads = ThreadPoolExecutor(_AHEAD)
-    waiting: deque[tuple[Stretch, Future[bytes]]] = deque()
-    try:
-        for stretch in stretches(rows, images):
-            uri = f"{dataset.uri}/{stretch.rows[0].shard}"
-            waiting.append((stretch, threads.submit(read_range, uri, stretch.start, stretch.end - stretch.start)))
-            if len(waiting) > _AHEAD:
-                yield from _cut(dataset, *waiting.popleft(), images)
-        while waiting:
-            yield from _cut(dataset, *waiting.popleft(), images)
-    finally:
-        threads.shutdown(cancel_futures=True)
+    with reading_threads(_AHEAD) as threads:
+        begun = ((each, threads.submit(_read, dataset, each)) for each in stretches(rows, images))
+        for stretch, coming in begun_ahead(begun, _AHEAD):
+            yield from _cut(dataset, stretch, coming, images)
+
+
+def _read(dataset: Dataset, stretch: Stretch) -> bytes:
+    return read_range(f"{dataset.uri}/{stretch.rows[0].shard}", stretch.start, stretch.end - stretch.start)
 
 
 def _cut(dataset: Dataset, stretch: Stretch, coming: Future[bytes], images: bool) -> Iterator[Sample]:

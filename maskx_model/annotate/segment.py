@@ -1,8 +1,8 @@
 """A worker's part: read its images, segment the boxes, write the masks."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ import torch
 from data_prep.format.records import Rle
 from data_prep.format.rle import coco_object, mask_area
 from data_prep.storage.errors import DataError
+from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from data_prep.storage.storage import write
 from maskx_model.annotate.calibration import certainty
 from maskx_model.annotate.outcomes import EMPTY, NO_BOX, NO_IMAGE, SEGMENTED
@@ -67,14 +68,15 @@ class SegmentPart:
         by_image = np.split(own, np.searchsorted(own["image"], np.arange(start + 1, end)))
         result, left_as_stored = PartResult([], Counter(), []), 0
         segmenter = _loaded(self.model, self.model_hash, self.compute)
-        for image, boxed in zip(_read_ahead(images[start:end]), by_image, strict=True):
-            if isinstance(image, str):
-                result.problems.append(image)
-                result.outcomes[NO_IMAGE] = result.outcomes.get(NO_IMAGE, 0) + len(boxed)
-            else:
-                left_as_stored += image.left_as_stored
-                self._segment(segmenter, image.pixels, boxed, result)
-            done(1)
+        with closing(_read_ahead(images[start:end])) as coming:
+            for image, boxed in zip(coming, by_image, strict=True):
+                if isinstance(image, str):
+                    result.problems.append(image)
+                    result.outcomes[NO_IMAGE] = result.outcomes.get(NO_IMAGE, 0) + len(boxed)
+                else:
+                    left_as_stored += image.left_as_stored
+                    self._segment(segmenter, image.pixels, boxed, result)
+                done(1)
         kept = msgspec.structs.replace(result, problems=result.problems[:PROBLEMS], exif_orientation=left_as_stored)
         write(part_files(self.out).uri(part), msgspec.json.encode(kept))
 
@@ -109,16 +111,11 @@ def clipped(
     return corners, (corners[:, 0] < corners[:, 2]) & (corners[:, 1] < corners[:, 3])
 
 
-def _read_ahead(images: list[BoxedImage]) -> Iterator[ReadImage | str]:
+def _read_ahead(images: list[BoxedImage]) -> Generator[ReadImage | str, None, None]:
     """Each image, or why it cannot be used; a few are read by threads before they are asked for."""
-    waiting: deque[Future[ReadImage | str]] = deque()
-    with ThreadPoolExecutor(AHEAD) as threads:
-        for image in images:
-            waiting.append(threads.submit(_read, image))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    with reading_threads(AHEAD) as threads:
+        for coming in begun_ahead((threads.submit(_read, image) for image in images), AHEAD):
+            yield coming.result()
 
 
 def _read(image: BoxedImage) -> ReadImage | str:

@@ -5,9 +5,10 @@ image would stand, the next good one of its group's order stands as well.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import closing
+from itertools import starmap
 
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from data_prep.format.read_at_once import stretches
 from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from maskx_model.data.decode import Decoder
 from maskx_model.data.image_order import Place, image_order
 from maskx_model.data.loading import PLAIN, Loading
@@ -111,24 +113,15 @@ def load_batches(samples: TrainingBatches, steps: range, device: torch.device) -
 
 
 def _by_threads(samples: TrainingBatches, steps: range) -> Iterator[list[Sample]]:
-    reading = samples.read(steps)
-    threads = ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1))
-    waiting: deque[tuple[int, list[Future[Sample | DataError]]]] = deque()
-    try:
-        for step in steps:
-            coming = [reading.take(number) for number in samples.numbers(step)]
-            waiting.append((step, [threads.submit(samples.decoder.coming, each) for each in coming]))
-            if len(waiting) > BATCHES_AHEAD:
-                yield _decoded(samples, *waiting.popleft())
-        while waiting:
-            yield _decoded(samples, *waiting.popleft())
-    finally:
-        reading.close()
-        threads.shutdown(cancel_futures=True)
+    def begin(step: int) -> tuple[int, list[Future[Sample | DataError]]]:
+        coming = [reading.take(number) for number in samples.numbers(step)]
+        return step, [threads.submit(samples.decoder.coming, each) for each in coming]
 
+    def end(step: int, begun: list[Future[Sample | DataError]]) -> list[Sample]:
+        return samples.whole(step, [each.result() for each in begun])
 
-def _decoded(samples: TrainingBatches, step: int, waiting: list[Future[Sample | DataError]]) -> list[Sample]:
-    return samples.whole(step, [each.result() for each in waiting])
+    with reading_threads(min(WORKERS, os.cpu_count() or 1)) as threads, closing(samples.read(steps)) as reading:
+        yield from starmap(end, begun_ahead(map(begin, steps), BATCHES_AHEAD))
 
 
 class _Bytes(Sampler[list[RawSample | DataError]]):

@@ -1,16 +1,15 @@
 """Samples of some rows, each once and in a given order: their bytes are read ahead, those of neighbors at once."""
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from data_prep.format.index import IndexRow
 from data_prep.format.read_at_once import Stretch, stretches
 from data_prep.storage.errors import DataError
+from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from maskx_model.data.decode import Decoder
 from maskx_model.data.loading import PLAIN
-from maskx_model.data.read_blocks import RawSample, read_stretch
+from maskx_model.data.read_blocks import read_stretch
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 
@@ -27,18 +26,13 @@ def samples_ahead(reader: SampleReader, rows: Iterable[IndexRow]) -> Generator[S
     ConfigError.
     """
     decoder = Decoder(reader, seed=0, flip=False, loading=PLAIN)
-    threads = ThreadPoolExecutor(AHEAD)
-    waiting: deque[Future[list[RawSample | DataError]]] = deque()
-    try:
-        for stretch in _short_stretches(rows):
-            numbers = list(range(len(stretch.rows)))
-            waiting.append(threads.submit(read_stretch, reader.dataset, stretch, numbers))
-            if len(waiting) > AHEAD:
-                yield from map(decoder.decode, waiting.popleft().result())
-        while waiting:
-            yield from map(decoder.decode, waiting.popleft().result())
-    finally:
-        threads.shutdown(cancel_futures=True)
+    with reading_threads(AHEAD) as threads:
+        begun = (
+            threads.submit(read_stretch, reader.dataset, stretch, list(range(len(stretch.rows))))
+            for stretch in _short_stretches(rows)
+        )
+        for coming in begun_ahead(begun, AHEAD):
+            yield from map(decoder.decode, coming.result())
 
 
 def _short_stretches(rows: Iterable[IndexRow]) -> Iterator[Stretch]:

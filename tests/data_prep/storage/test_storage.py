@@ -2,11 +2,13 @@
 
 import os
 import resource
+import threading
 from pathlib import Path
 
 import pytest
 
 from data_prep.storage.errors import ConfigError, DataError, StorageError
+from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from data_prep.storage.scratch import scratch_folder
 from data_prep.storage.storage import (
     create,
@@ -167,3 +169,26 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
         slow.write(b"ole")
     assert (tmp_path / "shard").read_bytes() == b"whole"
     assert [path.name for path in tmp_path.iterdir()] == ["shard"]
+
+
+def test_what_is_begun_ahead_comes_in_order() -> None:
+    begun: list[int] = []
+
+    def begin(number: int) -> int:
+        begun.append(number)
+        return number
+
+    coming = begun_ahead(map(begin, range(6)), 2)
+    assert next(coming) == 0
+    assert begun == [0, 1, 2]
+    assert list(coming) == [1, 2, 3, 4, 5]
+
+
+def test_what_has_not_begun_is_left_undone_where_the_reader_fails() -> None:
+    dropped = threading.Event()
+    with pytest.raises(DataError), reading_threads(1) as threads:
+        threads.submit(dropped.wait, 60)
+        waiting = threads.submit(int)
+        waiting.add_done_callback(lambda _: dropped.set())
+        raise DataError("a.jpg: no image")
+    assert waiting.cancelled()
