@@ -72,7 +72,7 @@ def coco_split_study(
     light_cpu: str = "1",
     light_memory: str = "4Gi",
     cpu: str = "8",
-    memory: str = "64Gi",
+    memory: str = "48Gi",
     accelerator_type: str = "nvidia.com/gpu",
     accelerator_count: str = "1",
     gpu_node_selector: dict[str, str] = {},  # noqa: B006

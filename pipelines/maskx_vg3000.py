@@ -93,9 +93,9 @@ def maskx_vg3000(
     prepare_cpu: str = "8",
     prepare_memory: str = "16Gi",
     detector_cpu: str = "8",
-    detector_memory: str = "64Gi",
+    detector_memory: str = "48Gi",
     masks_cpu: str = "8",
-    masks_memory: str = "64Gi",
+    masks_memory: str = "48Gi",
     evaluate_cpu: str = "8",
     evaluate_memory: str = "32Gi",
     nodes: str = "1",
@@ -132,8 +132,8 @@ def maskx_vg3000(
             and AWS_ENDPOINT_URL_S3. It may be absent, where pods have a role.
         mlflow_secret: Secret with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. It
             may be absent.
-        light_cpu: CPUs of the first and the last step, as Kubernetes writes them. Text, as all that becomes a resource:
-            KFP's driver requests nothing for a number.
+        light_cpu: CPUs of the first step and of the exit handler, as Kubernetes writes them. Text, as all that becomes a
+            resource: KFP's driver requests nothing for a number.
         light_memory: Memory of these steps.
         prepare_cpu: CPUs of the preparation.
         prepare_memory: Memory of the preparation.
@@ -141,12 +141,12 @@ def maskx_vg3000(
         detector_memory: Memory of stage 1, likewise; what it holds in /dev/shm counts.
         masks_cpu: CPUs of each training of stage 2, and of the estimate.
         masks_memory: Memory of each training of stage 2, and of the estimate.
-        evaluate_cpu: CPUs of the evaluation.
-        evaluate_memory: Memory of the evaluation.
+        evaluate_cpu: CPUs of the evaluation, and of the registration, which measures the champion on new records.
+        evaluate_memory: Memory of these two.
         nodes: Nodes of each training, as text; more than one train as a TrainJob of Kubeflow Trainer.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators of each node, as text, with a process each; "0" to use CPUs. Estimate and
-            evaluation use one.
+        accelerator_count: Accelerators of each node, as text, with a process each; "0" to use CPUs. Estimate,
+            evaluation and registration use one.
         gpu_node_selector: Labels of the nodes on which those steps run.
         gpu_tolerations: Tolerations of those steps, as Kubernetes writes them.
 
@@ -216,7 +216,7 @@ def maskx_vg3000(
                 (steps["masks-class-agnostic"], own["masks_cpu"], own["masks_memory"], train),
                 (steps["estimate"], masks_cpu, masks_memory, one),
                 (steps["evaluate"], evaluate_cpu, evaluate_memory, one),
-                (steps["register"], light_cpu, light_memory, None),
+                (steps["register"], evaluate_cpu, evaluate_memory, one),
             ):
                 cluster.settle(task, cpu, memory)
                 retry(task)

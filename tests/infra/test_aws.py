@@ -19,6 +19,9 @@ from tests.infra.rendered import KUBERNETES
 AWS = Path(__file__).parents[2] / "infra" / "aws"
 FILES = sorted(AWS.glob("*.tf"))
 GPU = KUBERNETES / "overlays" / "gpu"
+PIPELINES = AWS.parents[1] / "pipelines"
+SIZES = {"m7i.4xlarge": (16, 64), "g5.4xlarge": (16, 64), "g6.4xlarge": (16, 64)}
+"""Kind of machine → CPUs and GiB of memory, as AWS lists them."""
 
 
 @cache
@@ -110,6 +113,23 @@ def test_pools_with_gpus_or_spot_nodes_start_from_zero() -> None:
         assert (pool["smallest"] == 0) == name.startswith("gpu")
         assert bool(pool.get("gpu")) == name.startswith("gpu")
         assert bool(pool.get("spot")) == name.endswith("spot")
+
+
+@pytest.mark.parametrize("pipeline", ["maskx_vg3000", "coco_split_study", "maskx_predict"])
+def test_what_a_step_asks_for_by_default_fits_on_any_node(pipeline: str) -> None:
+    """Kubernetes keeps a part of each node for itself: some GiB, and less than half a CPU."""
+    kinds = {kind for pool in blocks("variable")["pools"]["default"].values() for kind in pool["instance_types"]}
+    cpus = min(SIZES[kind][0] for kind in kinds) - 1
+    gibibytes = 0.9 * min(SIZES[kind][1] for kind in kinds)
+    spec = next(yaml.safe_load_all((PIPELINES / f"{pipeline}.yaml").read_text(encoding="utf-8")))
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    asked = {name: each["defaultValue"] for name, each in parameters.items() if name.endswith(("cpu", "memory"))}
+    assert asked
+    for name, size in asked.items():
+        if name.endswith("cpu"):
+            assert int(size) <= cpus, name
+        else:
+            assert int(size.removesuffix("Gi")) <= gibibytes, name
 
 
 @pytest.mark.parametrize("overlay", ["gpu", "spot"])

@@ -26,7 +26,7 @@ def test_every_step_runs_in_the_image_that_was_asked_for() -> None:
 
 
 TRAININGS = {"exec-train-detector", "exec-train-masks", "exec-train-masks-2"}
-WITH_ONE = {"exec-estimate", "exec-evaluate"}
+WITH_ONE = {"exec-estimate", "exec-evaluate", "exec-register"}
 
 
 def test_what_a_model_runs_on_asks_for_the_accelerator_shared_memory_and_nodes(documents: list[dict[str, Any]]) -> None:
