@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def _lock_of(folder: Path) -> Path:
 def require_room(what: str, needed: int) -> None:
     """Make room for so many bytes, which `what` needs, by removing what was used longest ago and is not in use.
 
-    What is in use stays, even where it is more than `scratch_bytes()`. Raises DataError if the scratch folder's disk
-    has not enough bytes left.
+    What is in use stays, even where it is more than `scratch_bytes()`. Raises StorageError if the scratch folder's
+    disk has not enough bytes left.
     """
     folder, most = scratch_folder(), scratch_bytes()
     kept = sorted(_entries(folder))
@@ -101,7 +101,7 @@ def require_room(what: str, needed: int) -> None:
             total -= entry.bytes
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DataError(
+        raise StorageError(
             f"{what}: needs {needed} bytes below {folder}, {free} are free; "
             "let MASKX_SCRATCH name a folder with more room"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.storage import scratch
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, StorageError
 from data_prep.storage.scratch import DEFAULT_BYTES, require_room, scratch_bytes, scratch_folder, use
 
 HOLD = "import sys, pathlib, time; from data_prep.storage.scratch import use; use(pathlib.Path(sys.argv[1])); "
@@ -58,7 +58,7 @@ def test_what_this_process_or_another_uses_stays(folder: Path) -> None:
 
 def test_what_cannot_fit_removes_nothing(folder: Path) -> None:
     kept = keep(folder / "copies/a")
-    with pytest.raises(DataError, match=r"d: needs \d+ bytes below .*MASKX_SCRATCH"):
+    with pytest.raises(StorageError, match=r"d: needs \d+ bytes below .*MASKX_SCRATCH"):
         require_room("d", 2**60)
     assert kept.exists()
 
