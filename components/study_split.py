@@ -11,7 +11,8 @@ def study_split(
     detector: str,
     features: str,
     out: str,
-    config: str,
+    root: str,
+    run_id: str,
     split: str,
     seeds: list[int],
     max_images: int,
@@ -23,7 +24,8 @@ def study_split(
         detector: URI of stage 1's folder.
         features: URI of the detector's features.
         out: URI of the study's folder.
-        config: URI of the run's whole configuration.
+        root: The pipeline's, below which the first step wrote the run's whole configuration.
+        run_id: What the orchestrator calls the run.
         split: The choice of A and the rows to train, `A=ROWS`.
         seeds: Seeds of the heads.
         max_images: Validation images to measure on at most; 0 for all.
@@ -33,9 +35,10 @@ def study_split(
     """
     from data_prep.log import show_log
     from maskx_model.configure.choose import choose
+    from maskx_model.preflight.journal import config_uri
     from maskx_model.study.splits import parse_split
     from maskx_model.study.splits import study_split as run
 
     show_log()
-    whole, at_most = choose(config=config), int(max_images) or None
+    whole, at_most = choose(config=config_uri(root, run_id)), int(max_images) or None
     return run(dataset, detector, features, out, whole, parse_split(split), [int(seed) for seed in seeds], at_most)

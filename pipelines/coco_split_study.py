@@ -15,10 +15,10 @@ from components.study_split import study_split
 from components.study_splits import study_splits
 from components.study_table import study_table
 from components.train_detector import train_detector
-from maskx_model.preflight.request import CONFIG
 from pipelines.pods import Cluster, Pool, fail_at_once, retry
 
 NAME = "maskx-coco-split-study"
+RUN_ID = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 EXIF = "auto"
 """Which images are read upright, as `maskx data prepare --exif` has it."""
 NODES = "1"
@@ -40,7 +40,7 @@ FOR_A_STUDY: dict[str, Any] = {
     "max_rejected": -1.0,
     "exif": EXIF,
     "mask_classes": "",
-    "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+    "run_id": RUN_ID,
     "dated": False,
     "only_if_changed": False,
     "nodes": NODES,
@@ -151,7 +151,8 @@ def coco_split_study(
             detector=f"{root}/detector",
             features=f"{root}/features",
             out=f"{root}/study",
-            config=f"{root}/{CONFIG}",
+            root=root,
+            run_id=RUN_ID,
             split=split,
             seeds=seeds,
             max_images=max_images,

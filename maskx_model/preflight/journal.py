@@ -23,6 +23,14 @@ def journal_uri(root: str, run_id: str) -> str:
     return f"{root.rstrip('/')}/runs/{run_id}.json"
 
 
+def config_uri(root: str, run_id: str) -> str:
+    """Where the whole configuration of a run stands beside its journal, for all steps that follow.
+
+    It is the run's own: another run that writes to the same root meanwhile may have another.
+    """
+    return f"{root.rstrip('/')}/runs/{run_id}.yaml"
+
+
 def write_journal(uri: str, journal: Journal) -> None:
     """Write the whole journal."""
     write_own(uri, journal)
@@ -38,11 +46,9 @@ def read_journal(uri: str) -> Journal | None:
         raise DataError(f"{uri}: not the journal of a pipeline run ({error})") from None
 
 
-def note_registered(uri: str, version: str) -> Journal:
-    """Write the registered version into the journal, and return it; raises DataError if there is no journal."""
+def begun_journal(uri: str) -> Journal:
+    """The journal that the first step began; raises DataError if there is none, or a damaged one."""
     journal = read_journal(uri)
     if journal is None:
         raise DataError(f"{uri}: no such journal; the pipeline's first step writes it")
-    journal = msgspec.structs.replace(journal, registered=version)
-    write_journal(uri, journal)
     return journal

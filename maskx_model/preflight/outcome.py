@@ -2,8 +2,10 @@
 
 import logging
 
+import msgspec
+
 from data_prep.storage.errors import MaskxError
-from maskx_model.preflight.journal import Journal, journal_uri, note_registered, read_journal
+from maskx_model.preflight.journal import Journal, begun_journal, journal_uri, read_journal, write_journal
 from maskx_model.preflight.places import check_tracking
 from maskx_model.preflight.versions import ENDED, RUN, tag_run, tag_version
 from maskx_model.registry.live_runs import run_of_environment
@@ -13,12 +15,14 @@ logger = logging.getLogger(__name__)
 
 
 def note_version(version: str, journal: str, run_id: str, tracking_uri: str) -> None:
-    """Note a registered version in the run's journal, and tag it with the fingerprint of what it was made of.
+    """Tag a registered version with the fingerprint of what it was made of, and then note it in the run's journal.
 
     Raises:
-        DataError: there is no journal, which the first step writes. TrackingError: MLflow refuses.
+        DataError: there is no journal, which the first step writes. TrackingError: MLflow refuses; nothing is noted.
     """
-    tag_version(version, note_registered(journal, version).fingerprint, run_id, tracking_uri)
+    begun = begun_journal(journal)
+    tag_version(version, begun.fingerprint, run_id, tracking_uri)
+    write_journal(journal, msgspec.structs.replace(begun, registered=version))
 
 
 def report_outcome(root: str, run_id: str, state: str, message: str, name: str, tracking_uri: str) -> str:

@@ -14,7 +14,7 @@ from maskx_model.preflight.configuration import resolve
 from maskx_model.preflight.cost import gpu_hours
 from maskx_model.preflight.findings import Findings
 from maskx_model.preflight.fingerprint import fingerprint
-from maskx_model.preflight.journal import Journal, journal_uri, write_journal
+from maskx_model.preflight.journal import Journal, config_uri, journal_uri, write_journal
 from maskx_model.preflight.markdown import bullets, table
 from maskx_model.preflight.nodes import check_accelerators, check_ranks, check_trainer
 from maskx_model.preflight.original_data import Inventory, bytes_of, check_sources
@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 class Plan:
     """What the next steps work with, and the plan as Markdown for people.
 
-    `root`: the run's own. `sources`: those to prepare. `config`: URI of the whole configuration. `journal`: URI of what
-    the exit handler reads. `fingerprint`: of what the model is made of. `unchanged_since`: the version that was made of
+    `root`: the run's own. `sources`: those to prepare. `config`: URI of the run's whole configuration. `journal`: URI of
+    what the exit handler reads. `fingerprint`: of what the model is made of. `unchanged_since`: the version that was made of
     the same, empty if there is something to do.
     """
 
@@ -67,12 +67,13 @@ def preflight(request: Request) -> Plan:
     same = version_made_of(hashed, request.registered_name, request.tracking_uri) if request.only_if_changed else ""
     journal = journal_uri(request.root, request.run_id)
     write_journal(journal, Journal(root, hashed, unchanged_since=same))
-    config = f"{root}/{CONFIG}"
+    config = config_uri(request.root, request.run_id)
     facts = {"root": root, "configuration": config, "tracking": request.tracking_uri, "fingerprint": hashed, **facts}
     if same:
         logger.info("nothing has changed since %s was made: sources, configuration and code are the same", same)
         return Plan(root, request.sources, config, journal, hashed, same, _unchanged(same, facts))
-    write(config, to_yaml(run).encode())
+    for uri in (config, f"{root}/{CONFIG}"):
+        write(uri, to_yaml(run).encode())
     toy = (run.data.toy_images, run.data.toy_val_images, run.seed)
     named = sources_or_toy_world(request.sources, f"{root}/original", *toy)
     parse_sources(tuple(named))

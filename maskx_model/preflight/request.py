@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from maskx_model.launch.machines import ON_CPUS, Machines
 
 CONFIG = "config.yaml"
-"""The file below the root that holds the run's whole configuration, for all steps that follow."""
+"""The file below the root that holds the newest run's whole configuration, for people."""
 AS_CONFIGURED = -1
 """In place of a number: as the configuration says. Older back ends of Kubeflow Pipelines refuse a missing number."""
 

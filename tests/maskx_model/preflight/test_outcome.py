@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import DataError, MaskxError
 from maskx_model.preflight.journal import Journal, journal_uri, read_journal, write_journal
 from maskx_model.preflight.outcome import note_version, report_outcome
 from maskx_model.preflight.preflight import preflight
@@ -55,6 +55,19 @@ def test_a_run_that_registered_is_told_by_its_version(uri: str, client: Any, tmp
     assert client.get_run(registered.run_id).data.tags["pipeline_ended"] == "succeeded"
     assert version_made_of("f1", "good", uri) == version
     assert version_made_of("f2", "good", uri) == version_made_of("f1", "other", uri) == ""
+
+
+def test_a_version_that_cannot_be_tagged_is_a_failed_run(
+    uri: str, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    version, journal = version_of(client, "untagged"), journal_uri(str(tmp_path), "eight")
+    write_journal(journal, Journal(f"{tmp_path}", "f1"))
+    with pytest.raises(MaskxError):
+        note_version(version, journal, "eight", "http://127.0.0.1:9")
+    assert report_outcome(str(tmp_path), "eight", "FAILED", "no tracking server", "untagged", uri) == ""
+    ((status, tag),) = ended(client, "untagged")
+    assert (status, tag.partition(";")[0]) == ("FAILED", "failed (FAILED) no tracking server")
 
 
 def test_a_failed_run_is_a_failed_run_in_the_tracking_server(

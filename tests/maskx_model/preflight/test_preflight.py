@@ -101,6 +101,14 @@ def test_the_configuration_of_all_parameters_is_written_for_the_next_steps(reque
     assert {path.name for path in Path(request.root).iterdir()} == {"config.yaml", "runs"}
 
 
+def test_runs_that_write_to_one_root_have_a_configuration_each(requested: Requested) -> None:
+    small = ("data.toy_images=20", "data.toy_val_images=5")
+    asked = {steps: requested(overrides=(*small, f"stage2.steps={steps}"), run_id=f"run-{steps}") for steps in (10, 20)}
+    plans = {steps: preflight(request) for steps, request in asked.items()}
+    assert {steps: choose(config=plan.config).stage2.steps for steps, plan in plans.items()} == {10: 10, 20: 20}
+    assert choose(config=f"{asked[10].root}/config.yaml").stage2.steps == 20
+
+
 @given(seed=st.integers(0, 2**40), steps=st.integers(1, 10**7), rejected=st.floats(0, 1))
 def test_parameters_reach_the_configuration_as_they_are(seed: int, steps: int, rejected: float) -> None:
     request = Request(
