@@ -51,7 +51,6 @@ FOR_A_STUDY: dict[str, Any] = {
 def _heavy(cluster: Cluster, pool: Pool, task: Any, cpu: Any, memory: Any) -> None:
     cluster.settle(task, cpu, memory)
     pool.give(task)
-    retry(task)
 
 
 @dsl.pipeline(name=NAME, description="The paper's ablations and Figure 3 on COCO, on one detector")

@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from components.predict_batch import predict_batch
-from pipelines.pods import Cluster, Pool, retry
+from pipelines.pods import Cluster, Pool
 
 NAME = "maskx-predict"
 
@@ -72,5 +72,4 @@ def maskx_predict(
     )
     cluster.settle(predicted, cpu, memory)
     Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations).give(predicted)
-    retry(predicted)
     return predicted.outputs["Output"]  # type: ignore[no-any-return]

@@ -219,7 +219,8 @@ def maskx_vg3000(
                 (steps["register"], evaluate_cpu, evaluate_memory, one),
             ):
                 cluster.settle(task, cpu, memory)
-                retry(task)
-                if gpus:
+                if gpus is None:
+                    retry(task)
+                else:
                     gpus.give(task)
     return ended.output  # type: ignore[no-any-return]

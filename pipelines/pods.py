@@ -28,6 +28,7 @@ S3_KEYS = (
 MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 RETRIES = 3
 BACKOFF, BACKOFF_FACTOR = "60s", 2.0
+RETRIES_ON_GPUS, BACKOFF_ON_GPUS = 10, "120s"
 RETRY_WINDOW = "8760h"
 """A year: no step lasts so long. Argo counts it from the beginning of the first try, starts no try when it is over, and
 ends one that runs then; KFP's default is an hour. It does not bound a pause."""
@@ -67,19 +68,18 @@ class Pool:
     tolerations: Any
 
     def give(self, task: Any) -> None:
-        """Give a step GPUs of the pool, and the memory through which its loader's processes hand batches over."""
+        """Give a step GPUs of the pool, the memory through which its loader's processes hand batches over, and tries
+        enough for days on spot nodes: each resumes."""
         _pass_on(task, self.accelerator_type, self.accelerator_count)
         task.set_accelerator_type(self.accelerator_type).set_accelerator_limit(self.accelerator_count)
         kubernetes.add_node_selector_json(task, self.node_selector)
         kubernetes.add_toleration_json(task, self.tolerations)
         kubernetes.empty_dir_mount(task, SHARED_MEMORY, "/dev/shm", "Memory", SIZES[SHARED_MEMORY])
+        task.set_retry(RETRIES_ON_GPUS, BACKOFF_ON_GPUS, 1.0, RETRY_WINDOW)
 
 
 def retry(task: Any) -> None:
-    """Try a step again that fails, after growing pauses: spot machines are taken away, and each step resumes.
-
-    How long the step has run does not matter.
-    """
+    """Try a step again that fails, after growing pauses. It resumes, and how long it has run does not matter."""
     task.set_retry(RETRIES, BACKOFF, BACKOFF_FACTOR, RETRY_WINDOW)
 
 

@@ -44,7 +44,13 @@ def runtime_for(name: str, base: dict[str, Any], pod: dict[str, Any], machines: 
     spec["mlPolicy"]["torch"] = {"numProcPerNode": machines.ranks_of_a_node}
     job = the(NODE, spec["template"]["spec"]["replicatedJobs"])["template"]["spec"]
     refused = {"containerName": NODE, "operator": "In", "values": [REFUSED]}
-    job["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onExitCodes": refused}]}
+    taken_away = {"type": "DisruptionTarget", "status": "True"}
+    job["podFailurePolicy"] = {
+        "rules": [
+            {"action": "FailJob", "onExitCodes": refused},
+            {"action": "Ignore", "onPodConditions": [taken_away]},  # does not count as one of the Job's tries
+        ]
+    }
     template = job["template"]
     template["metadata"] = {"labels": {LABEL: name}}
     volumes = [each for each in pod["spec"].get("volumes", []) if not each["name"].startswith(API_TOKEN)]
