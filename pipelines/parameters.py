@@ -9,7 +9,9 @@ import yaml
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.storage import read
 from maskx_model.preflight.findings import Findings
+from maskx_model.preflight.places import check_credentials
 from maskx_model.preflight.pods import check_pods
+from maskx_model.registry.credentials import shown
 
 KINDS = {
     "STRING": "a text",
@@ -35,7 +37,7 @@ def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str
 
     Raises:
         ConfigError: a file that is no YAML mapping, or, a line each: a name that does not exist, a value of another
-            type, one that no pod can be asked for, a parameter that is missing.
+            type, one that no pod can be asked for, a tracking server's URI with a password, a parameter that is missing.
         DataError: there is no such file.
     """
     known = spec["root"]["inputDefinitions"]["parameters"]
@@ -59,7 +61,7 @@ def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str
     named = {word.partition("=")[0] for word in words} | {str(name) for name in given}
     problems += [f"{name}: is missing; {known[name]['description']}" for name in needed if name not in named]
     if problems:
-        raise ConfigError("\n- ".join([f"parameters of the pipeline: {len(problems)} wrong", *problems]))
+        raise ConfigError("\n- ".join([f"parameters of the pipeline: {len(problems)} wrong", *map(shown, problems)]))
     return values
 
 
@@ -89,6 +91,8 @@ def _take(
         values[name] = float(value) if kind == "NUMBER_DOUBLE" else value
         findings = Findings()
         check_pods({name: value}, findings)
+        if name == "tracking_uri":
+            findings.attempt(check_credentials, value)
         problems += [f"{where}: {problem}" for problem in findings.problems]
 
 

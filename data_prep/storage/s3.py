@@ -76,7 +76,8 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
 
 
 def info(uri: str) -> FileInfo | None:
-    """The version is the object's ETag, which follows from its bytes."""
+    """The version is the object's ETag: other bytes have another one. So may the same bytes, uploaded in other parts, or
+    to a bucket that encrypts with SSE-KMS."""
     bucket, key = split(uri)
     if not key:
         return None

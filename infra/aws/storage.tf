@@ -15,9 +15,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "aws:kms"
+      sse_algorithm = "AES256" # with aws:kms the ETag of a file that is uploaded again would be another
     }
-    bucket_key_enabled = true
   }
 }
 

@@ -97,7 +97,7 @@ def test_the_bucket_is_private_encrypted_versioned_and_cleans_up() -> None:
         "ignore_public_acls",
         "restrict_public_buckets",
     ]
-    assert "aws:kms" in str(resources["aws_s3_bucket_server_side_encryption_configuration.this"])
+    assert "AES256" in str(resources["aws_s3_bucket_server_side_encryption_configuration.this"])
     assert "Enabled" in str(resources["aws_s3_bucket_versioning.this"])
     rules = {rule["id"]: rule for rule in resources["aws_s3_bucket_lifecycle_configuration.this"]["rule"]}
     assert all(rule["status"] == "Enabled" for rule in rules.values())

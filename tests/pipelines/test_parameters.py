@@ -96,6 +96,13 @@ def test_what_no_pod_and_no_step_can_take_is_refused(
         parameters_of(documents[0], f"{tmp_path}/run.yaml", [])
 
 
+def test_a_password_in_the_tracking_server_s_uri_is_refused_and_not_repeated(documents: list[dict[str, Any]]) -> None:
+    words = ["root=/data", "tracking_uri=http://user:secret@mlflow:5000"]
+    with pytest.raises(ConfigError, match="tracking_uri http://mlflow:5000: was given with a user's name") as error:
+        parameters_of(documents[0], None, words)
+    assert "secret@" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", get_args(PipelineName))
 def test_the_items_of_every_list_are_known(name: str) -> None:
     function = getattr(importlib.import_module(f"pipelines.{name}"), name).pipeline_func

@@ -45,6 +45,9 @@ def test_its_pods_have_what_the_step_has_on_the_nodes_that_were_asked_for(
     assert runtime["spec"]["mlPolicy"] == {"numNodes": 1, "torch": {"numProcPerNode": 4}}
     (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
     assert job["template"]["metadata"]["labels"] == {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
+    refused, taken_away = job["template"]["spec"]["podFailurePolicy"]["rules"]
+    assert (refused["action"], refused["onExitCodes"]["values"]) == ("FailJob", [2])
+    assert (taken_away["action"], taken_away["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
     pod = job["template"]["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"pool": "gpu"}
     assert pod["tolerations"] == [TAINT]
