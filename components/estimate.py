@@ -12,6 +12,7 @@ def estimate(
     detector: str,
     out: str,
     config: str,
+    cpu: str,
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
     """Estimate the mask AP on B of the configuration's mask head; resumes after an interruption.
@@ -22,6 +23,7 @@ def estimate(
         detector: URI of stage 1's folder.
         out: URI of the folder for the estimate, its page and its cache.
         config: URI of the run's whole configuration as YAML.
+        cpu: CPUs that the step has, as Kubernetes writes them: without a GPU so many processes train heads.
         metrics: The estimate and what it is made of, percent points.
 
     Returns:
@@ -29,12 +31,13 @@ def estimate(
     """
     from data_prep.log import show_log
     from maskx_model.configure.choose import choose
+    from maskx_model.launch.machines import processes_on
     from maskx_model.study.estimate_of_b import estimate_of_b
 
     show_log()
     if not wanted:
         return ""
-    found = estimate_of_b(dataset, detector, out, choose(config=config))
+    found = estimate_of_b(dataset, detector, out, choose(config=config), cores=processes_on(cpu))
     metrics.log_metric("estimate of mask AP on B", found.on_b)
     metrics.log_metric("mask AP on held-out classes", found.held_out)
     metrics.log_metric("the same, above class-agnostic", found.margin)

@@ -11,6 +11,7 @@ def prepare(
     out: str,
     config: str,
     exif: str,
+    cpu: str,
 ) -> str:
     """Merge the sources by image into one dataset of shards.
 
@@ -19,6 +20,7 @@ def prepare(
         out: URI of the dataset to write.
         config: URI of the run's whole configuration.
         exif: Which images are read upright: `auto`, `apply` or `ignore`, as `maskx data prepare --exif` has it.
+        cpu: CPUs that the step has, as Kubernetes writes them: so many processes work.
 
     Returns:
         The dataset's URI.
@@ -27,9 +29,17 @@ def prepare(
     from data_prep.prepare.options import PrepareOptions, exif_rule
     from data_prep.prepare.prepare import prepare as run
     from maskx_model.configure.choose import choose
+    from maskx_model.launch.machines import processes_on
 
     show_log()
     data = choose(config=config).data
-    rule = exif_rule(exif)
-    run(PrepareOptions(tuple(sources), out, classes=data.classes, max_rejected=data.max_rejected, exif=rule))
+    options = PrepareOptions(
+        sources=tuple(sources),
+        out=out,
+        classes=data.classes,
+        max_rejected=data.max_rejected,
+        exif=exif_rule(exif),
+        workers=processes_on(cpu),
+    )
+    run(options)
     return out

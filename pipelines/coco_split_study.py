@@ -124,7 +124,7 @@ def coco_split_study(
         cluster.settle(first, light_cpu, light_memory)
         fail_at_once(first)
     whole = checked.outputs["config"]
-    dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=whole, exif=EXIF)
+    dataset = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=whole, exif=EXIF, cpu=cpu)
     dataset.after(planned)
     detector = train_detector(
         dataset=dataset.output,

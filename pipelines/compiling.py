@@ -32,6 +32,8 @@ def compiled(
     import yaml
     from kfp import compiler
 
+    from pipelines.pods import SCRATCH_BYTES, SCRATCH_VOLUME, copies_on
+
     for volume, size in (sizes or {}).items():
         check_memory(f"--{volume}", size)
     function = getattr(importlib.import_module(f"pipelines.{pipeline}"), pipeline)
@@ -49,10 +51,19 @@ def compiled(
                 task["iteratorPolicy"] = {"parallelismLimit": 1}
         for executor in spec["deploymentSpec"]["executors"].values():
             del executor["container"]["env"]  # where the scratch volume stands, which this machine has not
+    elif size := (sizes or {}).get(SCRATCH_VOLUME):
+        for variable in _environment(spec):
+            if variable["name"] == SCRATCH_BYTES:
+                variable["value"] = copies_on(size)
     for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for mount in executor.get("emptyDirMounts", []):
             mount["sizeLimit"] = (sizes or {}).get(mount["volumeName"], mount["sizeLimit"])
     return str(yaml.safe_dump_all([spec, platform], sort_keys=False))
+
+
+def _environment(spec: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for executor in spec["deploymentSpec"]["executors"].values():
+        yield from executor["container"]["env"]
 
 
 def tasks_of(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,9 @@ def _steps(
 ) -> dict[str, Any]:
     """Everything after the preflight: the way from original files to a registered model, step by step."""
     root, config = checked.outputs["root"], checked.outputs["config"]
-    data = prepare(sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif)
+    data = prepare(
+        sources=checked.outputs["sources"], out=f"{root}/dataset", config=config, exif=exif, cpu=sizes["prepare_cpu"]
+    )
     dataset = data.output
     follow = {"config": config, "tracking_uri": registry["tracking_uri"], "experiment": registry["name"], **machines}
     of_stage1 = {"node_cpu": sizes["detector_cpu"], "node_memory": sizes["detector_memory"]}
@@ -42,7 +44,12 @@ def _steps(
     }
     transfer, class_agnostic = heads.values()
     estimated = estimate_of_b(
-        wanted=estimate, dataset=dataset, detector=detector.output, out=f"{root}/estimate", config=config
+        wanted=estimate,
+        dataset=dataset,
+        detector=detector.output,
+        out=f"{root}/estimate",
+        config=config,
+        cpu=sizes["masks_cpu"],
     ).set_display_name("estimate")
     evaluation = evaluate(
         model=transfer.output,
@@ -132,8 +139,8 @@ def maskx_vg3000(
             and AWS_ENDPOINT_URL_S3. It may be absent, where pods have a role.
         mlflow_secret: Secret with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. It
             may be absent.
-        light_cpu: CPUs of the first step and of the exit handler, as Kubernetes writes them. Text, as all that becomes a
-            resource: KFP's driver requests nothing for a number.
+        light_cpu: CPUs of the first step and of the exit handler, as Kubernetes writes them. Text, as all that becomes
+            a resource: KFP's driver requests nothing for a number.
         light_memory: Memory of these steps.
         prepare_cpu: CPUs of the preparation.
         prepare_memory: Memory of the preparation.

@@ -37,7 +37,8 @@ def parameters_of(spec: Mapping[str, Any], file: str | None, words: Sequence[str
 
     Raises:
         ConfigError: a file that is no YAML mapping, or, a line each: a name that does not exist, a value of another
-            type, one that no pod can be asked for, a tracking server's URI with a password, a parameter that is missing.
+            type, one that no pod can be asked for, a tracking server's URI with a password, a parameter that is
+            missing.
         DataError: there is no such file.
     """
     known = spec["root"]["inputDefinitions"]["parameters"]

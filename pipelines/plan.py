@@ -26,6 +26,7 @@ def arguments_of(out: Path, run: RunConfig, data: Path | None, mask_classes: str
         "config": str(out / CONFIG),
         "mask_classes": mask_classes or "",
         "accelerator_count": "0",  # the first step looks for none in a cluster
+        "prepare_cpu": "1",  # workers take longer to start than a small dataset takes
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from kfp import kubernetes
 
+from maskx_model.launch.machines import quantity
+
 DATA = "/data"
 """Where every step sees the volume."""
 SCRATCH = "/scratch"
@@ -16,6 +18,10 @@ SCRATCH = "/scratch"
 SHARED_MEMORY, SCRATCH_VOLUME = "shared-memory", "scratch"
 SIZES = {SHARED_MEMORY: "16Gi", SCRATCH_VOLUME: "50Gi"}
 """Volume → size, unless `maskx pipeline compile` gives another. Loaders hand batches over through the first."""
+SCRATCH_BYTES = "MASKX_SCRATCH_BYTES"
+"""The variable that bounds the copies on the scratch volume: beyond the volume's size Kubernetes ends the pod."""
+FOR_COPIES = 0.6
+"""Their part of the volume; the rest is for Beam's files, and for a zip while it is unpacked."""
 USER = 1000
 """The user of the image (`infra/images/Dockerfile`), by number so that Kubernetes can see that it is not root."""
 S3_KEYS = (
@@ -54,6 +60,7 @@ class Cluster:
         kubernetes.mount_pvc(task, pvc_name=self.volume_claim, mount_path=DATA)
         kubernetes.empty_dir_mount(task, SCRATCH_VOLUME, SCRATCH, size_limit=SIZES[SCRATCH_VOLUME])
         task.set_env_variable("MASKX_SCRATCH", SCRATCH)
+        task.set_env_variable(SCRATCH_BYTES, copies_on(SIZES[SCRATCH_VOLUME]))
         for secret, keys in ((self.s3_secret, S3_KEYS), (self.mlflow_secret, MLFLOW_KEYS)):
             kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)
 
@@ -76,6 +83,11 @@ class Pool:
         kubernetes.add_toleration_json(task, self.tolerations)
         kubernetes.empty_dir_mount(task, SHARED_MEMORY, "/dev/shm", "Memory", SIZES[SHARED_MEMORY])
         task.set_retry(RETRIES_ON_GPUS, BACKOFF_ON_GPUS, 1.0, RETRY_WINDOW)
+
+
+def copies_on(size: str) -> str:
+    """The bytes that copies may take of a scratch volume of this size, written as Kubernetes does."""
+    return str(int(FOR_COPIES * quantity(size)))
 
 
 def retry(task: Any) -> None:

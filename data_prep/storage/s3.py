@@ -76,7 +76,7 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
 
 
 def info(uri: str) -> FileInfo | None:
-    """The version is the object's ETag: other bytes have another one. So may the same bytes, uploaded in other parts, or
+    """The version is the object's ETag: other bytes have another one. So may the same bytes, uploaded in other parts or
     to a bucket that encrypts with SSE-KMS."""
     bucket, key = split(uri)
     if not key:

@@ -1,5 +1,6 @@
 """The machines that a training asks for: so many nodes, each with so many accelerators."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,3 +39,16 @@ class Machines:
 
 
 ON_CPUS = Machines()
+
+
+def processes_on(cpu: str) -> int:
+    """How many processes keep a step's CPUs busy, given as Kubernetes writes them: at least 1, at most the machine's
+    cores."""
+    return max(1, min(int(quantity(cpu)), os.cpu_count() or 1))
+
+
+def quantity(text: str) -> float:
+    """The number that Kubernetes writes as `text`, such as 500m or 16Gi."""
+    from kubernetes.utils.quantity import parse_quantity
+
+    return float(parse_quantity(text))

@@ -1,7 +1,7 @@
 """What Kubernetes runs in a step's container before it ends it (`infra/argo`): the step's Python gets SIGTERM, and the
 container stays until it has ended.
 
-Kubernetes' own SIGTERM goes to the container's first process, Argo's. Between that and Python stands a program of KFP's,
+Kubernetes' own SIGTERM goes to the container's first process, Argo's. Between that and Python is a program of KFP's,
 which SIGTERM ends at once, and the container with it: a training would have no time to save.
 
     python -m maskx_model.launch.pre_stop

@@ -40,9 +40,9 @@ logger = logging.getLogger(__name__)
 class Plan:
     """What the next steps work with, and the plan as Markdown for people.
 
-    `root`: the run's own. `sources`: those to prepare. `config`: URI of the run's whole configuration. `journal`: URI of
-    what the exit handler reads. `fingerprint`: of what the model is made of. `unchanged_since`: the version that was made of
-    the same, empty if there is something to do.
+    `root`: the run's own. `sources`: those to prepare. `config`: URI of the run's whole configuration. `journal`: URI
+    of what the exit handler reads. `fingerprint`: of what the model is made of. `unchanged_since`: the version that has
+    that fingerprint, empty if there is something to do.
     """
 
     root: str

@@ -30,12 +30,14 @@ def estimate_of_b(
     rois_at_most: int = 40_000,
     jobs: int | None = None,
     device: str | None = None,
+    cores: int | None = None,
 ) -> EstimateOfB:
     """Estimate mask AP on B of the preset's mask head on a trained detector; writes `<out>/estimate.json`.
 
     Beside it stand `holdout.json`, `holdout.html` and the cache of the study (`holdout`), so that an estimate that was
     cut off resumes. A finished one of the same inputs is read, without torch. `mask_classes`: A, the preset's by
-    default; `rois_at_most`: RoIs to train heads on; `jobs`: processes, by default one a core, or one with a GPU.
+    default; `rois_at_most`: RoIs to train heads on; `jobs`: processes, by default one for each of
+    `cores` (by default all), or one with a GPU.
 
     Raises ConfigError for fewer classes than folds or a head that cannot be measured on held-out classes, DataError and
     CheckpointError for a dataset or a detector that does not match.
@@ -50,7 +52,7 @@ def estimate_of_b(
     from maskx_model.study.variants import OWN
 
     options = HoldoutOptions(
-        (OWN,), folds, seeds=seeds, jobs=jobs or default_jobs(), max_images=max_images, rois_at_most=rois_at_most
+        (OWN,), folds, seeds=seeds, jobs=jobs or default_jobs(cores), max_images=max_images, rois_at_most=rois_at_most
     )
     result = holdout(dataset, detector, out, preset, options, mask_classes, device)
     own = result.variants[-1]  # the class-agnostic head alone, where the preset's is that

@@ -68,9 +68,9 @@ def run_jobs(frozen: FrozenDetector, jobs: Sequence[Job], folder: str, processes
     return [read_row(file) for file in files]
 
 
-def default_jobs() -> int:
-    """As many processes as there are cores; one where there is a GPU, which a head alone keeps busy."""
-    return 1 if resolve_device(None) == "cuda" else os.cpu_count() or 1
+def default_jobs(cores: int | None = None) -> int:
+    """As many processes as `cores`, by default the machine's; one with a GPU, which a head alone keeps busy."""
+    return 1 if resolve_device(None) == "cuda" else cores or os.cpu_count() or 1
 
 
 def _results(frozen: FrozenDetector, jobs: dict[str, Job], processes: int) -> Iterator[tuple[str, Callable[[], Row]]]:

@@ -166,7 +166,7 @@ def test_the_trainings_pods_are_large_where_they_train_and_small_where_they_foll
 
 
 def test_an_estimate_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
-    assert function("estimate")(False, "nowhere", "nowhere", f"{tmp_path}/out", "nowhere", None) == ""
+    assert function("estimate")(False, "nowhere", "nowhere", f"{tmp_path}/out", "nowhere", "1", None) == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,7 +174,7 @@ def test_the_exif_rule_reaches_the_dataset(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco", [coco_image(1)], [coco_object(1, 1)])
     config = checked(tmp_path, sources=[f"coco=coco:{tmp_path}/coco"], classes=0.0)[CONFIG]
     out = f"{tmp_path}/dataset"
-    assert function("prepare")([f"coco=coco:{tmp_path}/coco"], out, config, "ignore") == out
+    assert function("prepare")([f"coco=coco:{tmp_path}/coco"], out, config, "ignore", "1") == out
     assert read_manifest(out).parameters["exif"] == "ignore"
 
 

@@ -82,7 +82,7 @@ OWNERS = {
         "maskx_model/registry/mlflow_run.py",
         "maskx_model/inference/serving_model.py",
     ),
-    "kubernetes": ("maskx_model/preflight/nodes.py", "maskx_model/launch/cluster.py"),
+    "kubernetes": ("maskx_model/preflight/nodes.py", "maskx_model/launch/cluster.py", "maskx_model/launch/machines.py"),
     "kubeflow": ("maskx_model/launch/cluster.py",),
     "boto3": ("data_prep/storage/s3",),
     "botocore": ("data_prep/storage/s3",),

@@ -141,6 +141,15 @@ def test_volumes_have_the_sizes_that_were_asked_for() -> None:
         assert sizes in ({"scratch": "50Gi"}, {"scratch": "50Gi", "shared-memory": "64Gi"})
 
 
+@pytest.mark.parametrize(("sizes", "expected"), [(None, 30 << 30), ({"scratch": "100Gi"}, 60 << 30)])
+def test_copies_leave_room_on_the_scratch_volume(sizes: dict[str, str] | None, expected: int) -> None:
+    """Beyond its size Kubernetes ends the pod, and each further try in the same way."""
+    spec = next(yaml.safe_load_all(compiled(sizes=sizes)))
+    for executor in spec["deploymentSpec"]["executors"].values():
+        values = {each["name"]: each["value"] for each in executor["container"]["env"]}
+        assert int(values["MASKX_SCRATCH_BYTES"]) == expected
+
+
 def test_a_size_that_kubernetes_would_refuse_is_refused() -> None:
     with pytest.raises(ConfigError, match="--scratch '50 GB': write a size as Kubernetes does"):
         compiled(sizes={"scratch": "50 GB"})
@@ -155,4 +164,7 @@ def test_secrets_come_by_name_and_may_be_absent(documents: list[dict[str, Any]])
         for key in (key for each in settings["secretAsEnv"] for key in each["keyToEnv"]):
             assert set(key) == {"secretKey", "envVar"}
     for executor in documents[0]["deploymentSpec"]["executors"].values():
-        assert {variable["name"] for variable in executor["container"]["env"]} == {"MASKX_SCRATCH"}
+        assert {variable["name"] for variable in executor["container"]["env"]} == {
+            "MASKX_SCRATCH",
+            "MASKX_SCRATCH_BYTES",
+        }
