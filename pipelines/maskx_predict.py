@@ -1,9 +1,10 @@
-"""Batch prediction as a pipeline of one step: the champion on a bucket's images, once or on a schedule."""
+"""Batch prediction as a pipeline: the champion on a bucket's images, once or on a schedule."""
 
 from kfp import dsl
 
+from components.check_prediction import check_prediction
 from components.predict_batch import predict_batch
-from pipelines.pods import Cluster, Pool
+from pipelines.pods import Cluster, Pool, fail_at_once
 
 NAME = "maskx-predict"
 
@@ -23,6 +24,8 @@ def maskx_predict(
     volume_claim: str = "maskx",
     s3_secret: str = "maskx-s3",
     mlflow_secret: str = "maskx-mlflow",
+    light_cpu: str = "1",
+    light_memory: str = "4Gi",
     cpu: str = "8",
     memory: str = "16Gi",
     accelerator_type: str = "nvidia.com/gpu",
@@ -46,10 +49,12 @@ def maskx_predict(
         volume_claim: PersistentVolumeClaim that stands at /data.
         s3_secret: Secret with the credentials of object storage, as in maskx-vg3000; it may be absent.
         mlflow_secret: Secret with those of the tracking server; it may be absent.
-        cpu: CPUs, as text.
-        memory: Memory.
+        light_cpu: CPUs of the first step, which checks all the others, as text.
+        light_memory: Memory of that step.
+        cpu: CPUs of the prediction, as text.
+        memory: Memory of the prediction.
         accelerator_type: Kubernetes' name for the accelerator.
-        accelerator_count: Accelerators, as text; "0" for CPUs.
+        accelerator_count: Accelerators, as text: "1", of which the prediction uses no more, or "0" for CPUs.
         gpu_node_selector: Labels of the nodes on which the step runs.
         gpu_tolerations: Tolerations of the step, as Kubernetes writes them.
 
@@ -57,19 +62,29 @@ def maskx_predict(
         URI of the folder with the predictions.
     """
     cluster = Cluster(volume_claim, s3_secret, mlflow_secret)
-    predicted = predict_batch(
+    asked = {
+        "inputs": inputs,
+        "dataset": dataset,
+        "split": split,
+        "root": root,
+        "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        "tracking_uri": tracking_uri,
+        "batch": batch,
+        "max_rejected": max_rejected,
+        "runner": runner,
+        "beam": beam,
+    }
+    checked = check_prediction(
         model=model,
-        inputs=inputs,
-        dataset=dataset,
-        split=split,
-        root=root,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        tracking_uri=tracking_uri,
-        batch=batch,
-        max_rejected=max_rejected,
-        runner=runner,
-        beam=beam,
+        **asked,
+        sizes={"light_cpu": light_cpu, "light_memory": light_memory, "cpu": cpu, "memory": memory},
+        accelerator_count=accelerator_count,
+        gpu_node_selector=gpu_node_selector,
+        gpu_tolerations=gpu_tolerations,
     )
+    cluster.settle(checked, light_cpu, light_memory)
+    fail_at_once(checked)
+    predicted = predict_batch(model=checked.output, **asked)
     cluster.settle(predicted, cpu, memory)
     Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations).give(predicted)
     return predicted.outputs["Output"]  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from components import (
+    check_prediction,
     estimate,
     evaluate,
     finish,
@@ -32,6 +33,7 @@ from tests.maskx_model.batch_prediction.small_images import NAMES, write_images
 from tests.maskx_model.synthetic_dataset import write_model
 
 COMPONENTS: dict[str, Any] = {
+    "check_prediction": check_prediction.check_prediction,
     "estimate": estimate.estimate,
     "evaluate": evaluate.evaluate,
     "finish": finish.finish,
@@ -193,6 +195,8 @@ def test_predictions_are_handed_on_by_their_uri_with_a_manifest_and_a_summary(tm
     asked = {"model": model, "inputs": [photos], "dataset": "", "split": "", "tracking_uri": ""}
     place = {"root": f"{tmp_path}/out", "run_id": "first"}
     engine = {"batch": 1.0, "max_rejected": 0.01, "runner": "", "beam": []}  # numbers may arrive as floats
+    pod = {"sizes": SIZES, "accelerator_count": "1", "gpu_node_selector": {}, "gpu_tolerations": []}
+    assert function("check_prediction")(**asked, **place, **engine, **pod) == model
     assert function("predict_batch")(**asked, **place, **engine, predictions=predictions, summary=summary) == out
     assert Path(predictions.path).read_bytes() == Path(out, "manifest.json").read_bytes()
     assert (predictions.metadata["uri"], predictions.metadata["images"]) == (out, 2)

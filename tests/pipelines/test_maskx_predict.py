@@ -19,14 +19,15 @@ def test_the_yaml_beside_the_pipeline_is_in_step_with_it() -> None:
     assert text.isascii()
 
 
-def test_its_step_says_what_it_needs_and_is_tried_again() -> None:
+def test_its_steps_say_what_they_need_and_the_prediction_is_tried_again() -> None:
     spec = next(yaml.safe_load_all(BESIDE.read_text(encoding="utf-8")))
-    (task,) = steps_of(spec).values()
-    assert task["retryPolicy"]["maxRetryCount"] > 0
-    assert task["cachingOptions"] == {}
-    (executor,) = spec["deploymentSpec"]["executors"].values()
-    resources = executor["container"]["resources"]
-    assert {"accelerator", "resourceCpuRequest", "resourceMemoryLimit"} <= set(resources)
+    tasks, executors = steps_of(spec), spec["deploymentSpec"]["executors"]
+    tries = {name: task["retryPolicy"].get("maxRetryCount", 0) for name, task in tasks.items()}
+    assert tries == {"check-prediction": 0, "predict-batch": 10}
+    assert all(task["cachingOptions"] == {} for task in tasks.values())
+    resources = {name: set(each["container"]["resources"]) for name, each in executors.items()}
+    assert all({"resourceCpuRequest", "resourceMemoryLimit"} <= each for each in resources.values())
+    assert [name for name, each in resources.items() if "accelerator" in each] == ["exec-predict-batch"]
 
 
 def test_a_run_ends_with_predictions_in_a_folder_of_its_own(tmp_path: Path) -> None:
