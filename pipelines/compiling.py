@@ -51,10 +51,10 @@ def compiled(
                 task["iteratorPolicy"] = {"parallelismLimit": 1}
         for executor in spec["deploymentSpec"]["executors"].values():
             del executor["container"]["env"]  # where the scratch volume stands, which this machine has not
-    elif size := (sizes or {}).get(SCRATCH_VOLUME):
+    elif sizes and SCRATCH_VOLUME in sizes:
         for variable in _environment(spec):
             if variable["name"] == SCRATCH_BYTES:
-                variable["value"] = copies_on(size)
+                variable["value"] = copies_on(sizes[SCRATCH_VOLUME])
     for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for mount in executor.get("emptyDirMounts", []):
             mount["sizeLimit"] = (sizes or {}).get(mount["volumeName"], mount["sizeLimit"])

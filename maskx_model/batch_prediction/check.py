@@ -48,7 +48,9 @@ def _resolved(options: BatchOptions) -> str:
     if options.tracking_uri is None:
         raise ConfigError(f"tracking_uri: is empty; name MLflow's tracking server, which has {options.model}")
     check_tracking(options.tracking_uri)
-    from maskx_model.registry.registry import address_of, connected, version_number
+    from maskx_model.registry.mlflow_run import connected
+    from maskx_model.registry.registry import address_of
+    from maskx_model.registry.versions import version_number
 
     name, version = address_of(options.model)
     with connected(options.tracking_uri) as client:

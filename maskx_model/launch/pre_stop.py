@@ -30,7 +30,8 @@ def end_python(first: int) -> None:
 
 
 def _is_python(process: psutil.Process) -> bool:
-    return process.pid != os.getpid() and process.name().startswith("python")
+    name: str = process.name()
+    return process.pid != os.getpid() and name.startswith("python")
 
 
 def _pids_above(process: psutil.Process) -> set[int]:
