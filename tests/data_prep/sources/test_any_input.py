@@ -37,6 +37,7 @@ def few(*values: Any) -> st.SearchStrategy[Any]:
 
 polygons = few([[2.0, 3.0, 12.0, 3.0, 12.0, 8.0]], {"size": [30, 40], "counts": [600, 30, 570]}, [[1e9] * 6], "abc")
 boxes = st.lists(numbers, min_size=3, max_size=5) | few([2.0, 3.0, 10.0, 5.0])
+COCO_IMAGE = {"id": 1, "width": 40, "height": 30, "file_name": "000000000001.jpg"}
 images = records(
     {
         "id": few(1, 2, 3),
@@ -89,7 +90,7 @@ a_folder_is_reused = settings(suppress_health_check=list(HealthCheck), max_examp
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images of three sources; each test puts annotation files of its own beside them."""
     folder = tmp_path_factory.mktemp("any")
-    write_coco(folder / "coco", [{"id": 1, "width": 40, "height": 30, "file_name": "000000000001.jpg"}], [])
+    write_coco(folder / "coco", [COCO_IMAGE], [])
     write_lvis(folder / "lvis", [lvis_image(1), lvis_image(2)], [])
     write_vg(folder / "vg", [vg_image(9), vg_image(10)], {})
     return folder
@@ -112,7 +113,7 @@ def check(path: Path, data: bytes, *sources: str) -> int | None:
 @given(images, annotations)
 @a_folder_is_reused
 def test_any_coco_format_file(folder: Path, images: Any, annotations: Any) -> None:
-    document = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    document = {"images": [COCO_IMAGE, *images], "annotations": annotations, "categories": CATEGORIES}
     path = folder / "coco/annotations/instances_train2017.json"
     found = check(path, json.dumps(document).encode(), f"coco=coco:{folder}/coco")
     assert found in (None, len(annotations))
@@ -121,16 +122,17 @@ def test_any_coco_format_file(folder: Path, images: Any, annotations: Any) -> No
 @given(images, annotations)
 @a_folder_is_reused
 def test_any_lvis_file(folder: Path, images: Any, annotations: Any) -> None:
-    document = {"images": images, "annotations": annotations, "categories": LVIS_CATEGORIES}
+    document = {"images": [lvis_image(1), *images], "annotations": annotations, "categories": LVIS_CATEGORIES}
     sources = (f"coco=coco:{folder}/coco", f"lvis=lvis:{folder}/lvis")
     found = check(folder / "lvis/lvis_v1_train.json", json.dumps(document).encode(), *sources)
     assert found in (None, len(annotations))
 
 
-@given(genome, genome_images)
-@example([{"image_id": "1", "objects": [{}]}], [])
+@given(genome_objects, genome, genome_images)
+@example([], [{"image_id": "1", "objects": [{}]}], [])
 @a_folder_is_reused
-def test_any_visual_genome_files(folder: Path, genome: Any, images: Any) -> None:
+def test_any_visual_genome_files(folder: Path, objects: Any, genome: Any, images: Any) -> None:
+    genome = [{"image_id": 9, "objects": objects}, *genome]
     (folder / "vg/object_synsets.json").write_text('{"tree": "tree.n.01", "dog": "dog.n.01"}')
     (folder / "vg/image_data.json").write_text(json.dumps([vg_image(9, coco_id=1), *images]))
     sources = (f"coco=coco:{folder}/coco", f"vg=vg:{folder}/vg")
