@@ -106,7 +106,11 @@ def test_ranks_that_cannot_share_a_batch_are_a_mistake(nodes: str, count: str, m
 
 
 def test_the_batch_of_cached_rois_is_shared_too() -> None:
-    check_ranks(get_preset("toy"), Machines(nodes="2", count="4"))
+    toy = get_preset("toy")
+    odd = replace(toy, stage2=replace(toy.stage2, cache_rois=True, rois_per_batch=60))
+    with pytest.raises(ConfigError, match=r"8 ranks cannot share stage2.rois_per_batch 60 evenly"):
+        check_ranks(odd, Machines(nodes="2", count="4"))
+    check_ranks(toy, Machines(nodes="2", count="4"))
 
 
 def test_the_batch_of_crops_is_shared_too() -> None:
