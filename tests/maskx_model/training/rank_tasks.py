@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from maskx_model.report.evaluate import evaluate
 from maskx_model.schedules import NO_CROPS, Schedule
@@ -84,9 +86,17 @@ def fit_line(how: str, out: str, steps: int) -> str:
         return str(net.weight.tolist())
 
 
-def evaluate_on_rank(model: str, dataset: str, out: str) -> None:
-    """An evaluation of the model on the validation images."""
-    evaluate(model, dataset, out)
+def evaluate_on_rank(model: str, dataset: str, out: str) -> int:
+    """An evaluation of the model on the validation images. Returns on how many of them this rank predicted."""
+    proposed = []
+
+    def note(module: nn.Module, *_: object) -> None:
+        if isinstance(module, RegionProposalNetwork):
+            proposed.append(module)
+
+    with register_module_forward_hook(note):
+        evaluate(model, dataset, out)
+    return len(proposed)
 
 
 def stalled() -> str:

@@ -20,8 +20,26 @@ TIMEOUT = 240
 
 
 def on_ranks(ranks: int, function: Callable[..., object], *arguments: object) -> list[str]:
-    """What the function returns or raises on each of so many ranks, as text, by rank."""
-    answers: SimpleQueue[tuple[int, str]] = FORKS.SimpleQueue()
+    """What the function returns on each of so many ranks, as text, by rank; fails if it raises on one."""
+    answers = _answers(ranks, function, arguments)
+    failed = {rank: error for rank, (_, error) in enumerate(answers) if error is not None}
+    assert not failed, f"ranks that failed: {failed}"
+    return [result for result, _ in answers]
+
+
+def errors_on_ranks(ranks: int, function: Callable[..., object], *arguments: object) -> list[str]:
+    """What the function raises on each of so many ranks, as text, by rank; fails if it returns on one."""
+    answers = _answers(ranks, function, arguments)
+    ended = {rank: result for rank, (result, error) in enumerate(answers) if error is None}
+    assert not ended, f"ranks that did not fail: {ended}"
+    return [error for _, error in answers if error is not None]
+
+
+def _answers(
+    ranks: int, function: Callable[..., object], arguments: tuple[object, ...]
+) -> list[tuple[str, str | None]]:
+    """Of each rank what the function returned, and what it raised, None where it raised nothing."""
+    answers: SimpleQueue[tuple[int, str, str | None]] = FORKS.SimpleQueue()
     port = free_port()
     own = [(rank, ranks, port, function, arguments, answers) for rank in range(ranks)]
     processes = [FORKS.Process(target=_on_rank, args=each) for each in own]
@@ -31,8 +49,10 @@ def on_ranks(ranks: int, function: Callable[..., object], *arguments: object) ->
         process.join(TIMEOUT)
         if process.is_alive():
             process.kill()
-    said = dict(answers.get() for _ in range(ranks) if not answers.empty())
-    return [said.get(rank, f"no answer, exit code {process.exitcode}") for rank, process in enumerate(processes)]
+            process.join()
+    heard = [answers.get() for _ in range(ranks) if not answers.empty()]
+    said = {rank: (result, error) for rank, result, error in heard}
+    return [said.get(rank, ("", f"no answer, exit code {process.exitcode}")) for rank, process in enumerate(processes)]
 
 
 def _on_rank(
@@ -41,7 +61,7 @@ def _on_rank(
     port: int,
     function: Callable[..., object],
     arguments: tuple[object, ...],
-    answers: "SimpleQueue[tuple[int, str]]",
+    answers: "SimpleQueue[tuple[int, str, str | None]]",
 ) -> None:
     import torch
 
@@ -54,10 +74,10 @@ def _on_rank(
         "MASTER_PORT": str(port),
     }
     try:
-        answers.put((rank, str(function(*arguments))))
+        answers.put((rank, str(function(*arguments)), None))
     except Exception as error:
         traceback.print_exc()
-        answers.put((rank, str(error)))
+        answers.put((rank, "", str(error)))
         sys.exit(1)
 
 

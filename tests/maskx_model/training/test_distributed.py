@@ -13,6 +13,7 @@ import torch
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.training.termination import EXIT_CODE
+from tests.maskx_model.conftest import VAL_IMAGES
 from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.training.rank_tasks import (
     batch_norm_over_ranks,
@@ -22,13 +23,13 @@ from tests.maskx_model.training.rank_tasks import (
     train_stage,
     train_with_seed_of_rank,
 )
-from tests.maskx_model.training.ranks import on_ranks, torchrun
+from tests.maskx_model.training.ranks import errors_on_ranks, on_ranks, torchrun
 
 STEPS = 4
 
 
 def trained(ranks: int, stage: str, dataset: Dataset, detector: str, out: Path) -> Path:
-    assert on_ranks(ranks, train_stage, stage, dataset.uri, detector, str(out), STEPS) == ["None"] * ranks
+    on_ranks(ranks, train_stage, stage, dataset.uri, detector, str(out), STEPS)
     return out
 
 
@@ -75,13 +76,13 @@ def test_a_rank_without_a_positive_keeps_the_others_going(tmp_path: Path) -> Non
 
 
 def test_what_is_not_finite_on_one_rank_stops_all_and_names_its_images(tmp_path: Path) -> None:
-    said = on_ranks(2, fit_line, "not finite", str(tmp_path), 9)
+    said = errors_on_ranks(2, fit_line, "not finite", str(tmp_path), 9)
     expected = "lines, step 3 (images image-of-rank-1): the loss is not finite (fit nan); lower the learning rate"
     assert [each.removesuffix(" (--learning-rate)") for each in said] == [expected] * 2
 
 
 def test_ranks_that_were_started_differently_are_told_apart(toy_dataset: Dataset, tmp_path: Path) -> None:
-    said = on_ranks(2, train_with_seed_of_rank, toy_dataset.uri, str(tmp_path))
+    said = errors_on_ranks(2, train_with_seed_of_rank, toy_dataset.uri, str(tmp_path))
     assert all("ranks 0 and 1 differ in seed: 0 and 1; start all ranks with the same command" in each for each in said)
     assert not (tmp_path / "manifest.json").exists()
 
@@ -89,7 +90,7 @@ def test_ranks_that_were_started_differently_are_told_apart(toy_dataset: Dataset
 def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path: Path) -> None:
     assert all(
         "4 in a batch cannot be shared evenly by 3 ranks; choose a multiple of 3 (--points)" in each
-        for each in on_ranks(3, fit_line, "", str(tmp_path), 1)
+        for each in errors_on_ranks(3, fit_line, "", str(tmp_path), 1)
     )
 
 
@@ -101,8 +102,9 @@ def test_the_rank_that_keeps_the_others_waiting_is_named() -> None:
 def test_ranks_share_an_evaluation(toy_dataset: Dataset, detector: str, tmp_path: Path) -> None:
     trained(1, "masks", toy_dataset, detector, tmp_path / "masks")
     one, two = tmp_path / "1", tmp_path / "2"
-    for ranks, out in ((1, one), (2, two)):
-        on_ranks(ranks, evaluate_on_rank, f"{tmp_path}/masks", toy_dataset.uri, str(out))
+    for out, shares in ((one, [VAL_IMAGES]), (two, [VAL_IMAGES // 2] * 2)):
+        said = on_ranks(len(shares), evaluate_on_rank, f"{tmp_path}/masks", toy_dataset.uri, str(out))
+        assert said == [str(share) for share in shares]
     for file in ("metrics.json", "per_class.csv", "predictions-transfer.json"):
         assert (one / file).read_bytes() == (two / file).read_bytes(), file
 

@@ -135,8 +135,7 @@ def test_ranks_fill_one_folder_together(
     toy_dataset: Dataset, detector: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = f"{tmp_path}/cache"
-    said = on_ranks(2, train_with_cache, toy_dataset.uri, detector, f"{tmp_path}/two", cache, STEPS)
-    assert said == ["None", "None"]
+    on_ranks(2, train_with_cache, toy_dataset.uri, detector, f"{tmp_path}/two", cache, STEPS)
     caplog.set_level(logging.INFO)
     train_with_cache(toy_dataset.uri, detector, f"{tmp_path}/one", cache, STEPS)
     assert f"features of 0 images computed; of {2 * STEPS} images read" in caplog.text
