@@ -1,13 +1,21 @@
-"""Processes that tests start and look for, to kill one of them."""
+"""Processes that tests start and look for, to kill one of them; and waiting for what they do."""
 
 import multiprocessing
+import os
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
 
+T = TypeVar("T")
+REPOSITORY = Path(__file__).parents[1]
+SECONDS = 120
 LOOKS = 50
 """How often a process's open files are looked at before the processes are searched for again."""
 
@@ -40,6 +48,79 @@ def first_worker_killed() -> Iterator[None]:
     finally:
         ended.set()
         killer.join()
+
+
+def kill_when(
+    command: list[str],
+    ready: Callable[[], object],
+    seconds: float = 300,
+    folder: Path = REPOSITORY,
+    **environment: str,
+) -> None:
+    """Run the command in the folder, and send SIGKILL to it and to all that it started once it is `ready`.
+
+    Raises AssertionError with its errors if it ends before, TimeoutError if it is not ready in time.
+    """
+    with TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            what = f"the time to kill {' '.join(command)}"
+            wait_for(what, lambda: ready() or process.poll() is not None, seconds=seconds, every=0.002)
+        finally:
+            kill_group(process)
+        errors.seek(0)
+        assert process.returncode == -signal.SIGKILL, f"ended by itself ({process.returncode}): {errors.read()[-2000:]}"
+
+
+def kill_group(process: "subprocess.Popen[Any]") -> None:
+    """SIGKILL a process that was started in a session of its own, and all that it started."""
+    with suppress(ProcessLookupError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_for(
+    what: str,
+    happened: Callable[[], T],
+    *processes: "subprocess.Popen[Any]",
+    logs: Iterable[Path] = (),
+    seconds: float = SECONDS,
+    every: float = 0.02,
+) -> T:
+    """Return what the function returns once that is true; it is called each `every` seconds.
+
+    Raises TimeoutError with the ends of the logs and of the output that an ended process has left in its pipes; at once
+    if one of the processes has ended.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        ended = [process for process in processes if process.poll() is not None]
+        if found := happened():
+            return found
+        if ended or time.monotonic() > deadline:
+            break
+        time.sleep(every)
+    said = [f"{process.args} ended ({process.returncode}): {process.communicate()}" for process in ended]
+    ends = [f"== {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
+    raise TimeoutError("\n".join([f"{what}: not in {seconds} seconds", *said, *ends]))
+
+
+def wait_for_server(process: "subprocess.Popen[Any]", url: str, log: Path) -> None:
+    """Return when the URL answers without an error; raises TimeoutError as `wait_for`."""
+
+    def answers() -> bool:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return True
+        return False
+
+    wait_for(f"an answer at {url}", answers, process, logs=[log], every=0.1)
 
 
 def wait_for_writer(process: int, words: str, folder: Path, seconds: float = 150) -> int:

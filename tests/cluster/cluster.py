@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import yaml
 
+from tests.processes import SECONDS, wait_for
+
 INSTALLED = Path(__file__).parents[2] / ".services" / "cluster"
 """What `infra/cluster/install.sh` makes."""
 ADMINISTRATOR = "of-the-administrator"
-SECONDS = 120
 
 
 @dataclass
@@ -85,13 +85,8 @@ class Cluster:
 
         Raises TimeoutError with the ends of all logs, at once if a program has ended.
         """
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and all(program.poll() is None for program in self.programs.values()):
-            if found := happened():
-                return found
-            time.sleep(0.5)
-        logs = [f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in self.folder.glob("*.log")]
-        raise TimeoutError("\n".join([f"{what}: not in {seconds} seconds", *logs]))
+        programs, logs = self.programs.values(), self.folder.glob("*.log")
+        return wait_for(what, happened, *programs, logs=logs, seconds=seconds, every=0.5)
 
 
 def as_list(objects: Sequence[Mapping[str, Any]]) -> str:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -15,8 +14,9 @@ from data_prep.storage.errors import CheckpointError, MaskxError
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.training.termination import EXIT_CODE
 from tests.components.small_training import arguments, run
-from tests.maskx_model.killing import REPOSITORY, newest_step
+from tests.maskx_model.killing import newest_step
 from tests.maskx_model.launch.small_cluster import SmallCluster, small_cluster
+from tests.processes import REPOSITORY, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +79,7 @@ def test_sigterm_reaches_the_ranks_and_no_step_is_lost(toy_dataset: Dataset, tmp
     command = [sys.executable, "-m", "tests.components.small_training", json.dumps(asked)]
     step = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
     checkpoints = tmp_path / "out" / "checkpoint"
-    give_up = time.monotonic() + 120
-    while newest_step(checkpoints) < 2:
-        assert step.poll() is None and time.monotonic() < give_up, step.communicate()
-        time.sleep(0.02)
+    wait_for("a checkpoint", lambda: newest_step(checkpoints) >= 2, step)
     step.send_signal(signal.SIGTERM)
     _, errors = step.communicate(timeout=120)
     assert step.returncode == EXIT_CODE, errors[-3000:]

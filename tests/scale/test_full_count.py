@@ -1,22 +1,19 @@
 """All of it once, on as many images as the real data sets have: prepared through a kill, verified, shown."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from data_prep.format.reader import Dataset
+from tests.processes import REPOSITORY, kill_when
 from tests.scale.small_images import GENOME, TRAIN, VAL, Expected, write_small_images
 
 pytestmark = [pytest.mark.scale, pytest.mark.timeout(1200)]
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,25 +29,28 @@ def expected(folder: Path, real_sample: Path) -> Expected:
     return write_small_images(real_sample, folder)
 
 
-def command(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    """`maskx data …` in the folder, in a group of processes of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MASKX_SCRATCH": f"{folder}/scratch"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "data", *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+def command(*words: str) -> list[str]:
+    """`maskx data …`."""
+    return [sys.executable, "-m", "pipelines.cli", "data", *words]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """With it a command runs in the folder and keeps its scratch there."""
+    return {"PYTHONPATH": str(REPOSITORY), "MASKX_SCRATCH": f"{folder}/scratch"}
 
 
 def output(folder: Path, *words: str) -> str:
-    process = command(folder, *words)
-    out, _ = process.communicate()
-    assert process.returncode == 0, out
-    return out
+    done = subprocess.run(
+        command(*words),
+        cwd=folder,
+        env=os.environ | environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def finished(dataset: Path) -> list[Path]:
@@ -68,17 +68,11 @@ PREPARE = (
 @pytest.fixture(scope="module")
 def prepared(folder: Path, expected: Expected) -> tuple[Path, dict[Path, int], str]:
     """The dataset, the shards that a first run left when it was killed with their times, and what prepare printed."""
-    process = command(folder, *PREPARE)
-    deadline = time.monotonic() + 600
-    while process.poll() is None and len(finished(folder / "dataset")) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (folder / "dataset/manifest.json").exists()
-    left = {path: path.stat().st_mtime_ns for path in finished(folder / "dataset")}
-    return folder / "dataset", left, output(folder, *PREPARE)
+    dataset = folder / "dataset"
+    kill_when(command(*PREPARE), lambda: len(finished(dataset)) >= 4, 600, folder, **environment(folder))
+    assert not (dataset / "manifest.json").exists()
+    left = {path: path.stat().st_mtime_ns for path in finished(dataset)}
+    return dataset, left, output(folder, *PREPARE)
 
 
 def test_nothing_is_lost(expected: Expected, prepared: tuple[Path, dict[Path, int], str]) -> None:

@@ -8,20 +8,18 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
-from urllib.request import urlopen
 
 from data_prep.storage.storage import list_files, write
+from tests.processes import wait_for_server
 
 ACCESS_KEY, SECRET_KEY = "tests", "of-the-services"
 GRPC_OFFSET = 10_000
-START_SECONDS = 60
 
 
 @contextmanager
@@ -41,7 +39,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([weed, "server", *options], stdout=log, stderr=log, cwd=folder)
     try:
-        _wait_for(f"http://127.0.0.1:{s3}/status", process, folder / "log")
+        wait_for_server(process, f"http://127.0.0.1:{s3}/status", folder / "log")
         yield f"http://127.0.0.1:{s3}"
     finally:
         process.kill()
@@ -62,17 +60,6 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             break
     return found
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()[-4000:]}")
 
 
 class FlakyWay(ThreadingHTTPServer):

@@ -1,8 +1,7 @@
 """The whole project in object storage: dataset, stages, checkpoints, evaluation; a run that was killed goes on."""
 
-import subprocess
+import logging
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,13 @@ from tests.data_prep.small_sources import jpeg
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.maskx_model.tiny_presets import tiny
+from tests.processes import kill_when
 from tests.services.object_storage import upload
 
 pytestmark = pytest.mark.services
 
 STEPS = 12
 NAMES = ["cup", "chair"]
-KILLED_SECONDS = 120
 
 
 def prepared(original: Path, out: str) -> str:
@@ -44,15 +43,13 @@ def prepared(original: Path, out: str) -> str:
 def killed_after_a_checkpoint(dataset: str, out: str) -> None:
     """Train the detector in a process of its own, and kill it when its first checkpoint is up."""
     command = [sys.executable, "-m", "tests.maskx_model.tiny_presets", "detector", dataset, "", out, str(STEPS)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + KILLED_SECONDS
-        while time.monotonic() < deadline and not any("state.json" in path for path in list_files(out)):
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.kill()
+    kill_when(command, lambda: any("state.json" in path for path in list_files(out)))
 
 
-def test_all_stages_run_in_object_storage_to_the_weights_that_disk_gives(store: str, tmp_path: Path) -> None:
+def test_all_stages_run_in_object_storage_to_the_weights_that_disk_gives(
+    store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     write_toy_world(tmp_path / "original", images=20, val_images=5)
     results = {}
     for place in (str(tmp_path), store):
@@ -60,6 +57,7 @@ def test_all_stages_run_in_object_storage_to_the_weights_that_disk_gives(store: 
         if place == store:
             killed_after_a_checkpoint(dataset, f"{place}/detector")
         train_detector(dataset, f"{place}/detector", tiny(STEPS))
+        assert ("resumes after step" in caplog.text) == (place == store)
         train_masks(dataset, f"{place}/detector", f"{place}/model", tiny(STEPS))
         results[place] = load_tensors(f"{place}/model/model.safetensors")
         data = Dataset.open(dataset)

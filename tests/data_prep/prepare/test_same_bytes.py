@@ -1,10 +1,7 @@
 """The same input gives the same bytes, whoever makes the dataset and however often it is interrupted."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from data_prep.storage.errors import DataError
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.prepare.test_prepare import contents
 from tests.data_prep.small_sources import prepare_plainly
+from tests.processes import kill_when
 
 
 def test_two_runs_give_the_same_bytes(tmp_path: Path, toy_dataset: Path, prepare_toy: Prepare) -> None:
@@ -40,15 +38,10 @@ def test_a_run_that_was_killed_is_completed_to_the_same_bytes(tmp_path: Path, to
     options = ["--max-rejected=0.1", "--shard-bytes=20000"]
     command = [sys.executable, "-m", "pipelines.cli", "data", "prepare", *sources, *options]
     subprocess.run([*command, f"--out={tmp_path}/whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*command, f"--out={tmp_path}/killed"], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list((tmp_path / "killed").glob(".prepare/shards/*/*.json")):
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    shards = tmp_path / "killed/.prepare/shards"
+    kill_when([*command, f"--out={tmp_path}/killed"], lambda: list(shards.glob("*/*.json")))
     assert not (tmp_path / "killed/manifest.json").exists()
-    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed/.prepare/shards").glob("*/*.json")}
-    assert written
+    written = {path: path.stat().st_mtime_ns for path in shards.glob("*/*.json")}
     tars = {path: tmp_path / "killed" / path.parent.name / path.stem for path in written}
     before = {tar: tar.stat().st_mtime_ns for tar in tars.values()}
     subprocess.run([*command, f"--out={tmp_path}/killed"], check=True, capture_output=True)

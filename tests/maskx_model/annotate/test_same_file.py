@@ -1,10 +1,6 @@
 """The same file comes out, whoever makes it and however often it is interrupted; a finished one is kept."""
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -16,7 +12,7 @@ from maskx_model.annotate.summary import read_summary
 from maskx_model.annotate.work import part_files, read_part
 from tests.maskx_model.annotate.small_boxes import annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import annotated, run
-from tests.maskx_model.killing import REPOSITORY
+from tests.processes import kill_when
 
 
 @pytest.mark.slow
@@ -34,12 +30,7 @@ def test_a_killed_run_goes_on_and_gives_the_same(model: str, tmp_path: Path) -> 
     source = write_boxes(tmp_path, [annotation(i, i) for i in range(1, images + 1)], images=images)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pipelines.cli", "annotate", model, "--source", source, "--out", str(out)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not part_files(str(out)).finished() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_when(command, part_files(str(out)).finished)
     assert read_summary(str(out)) is None
     kept = min(part_files(str(out)).finished())
     result = read_part(str(out), kept)

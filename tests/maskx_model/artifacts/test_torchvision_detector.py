@@ -25,10 +25,10 @@ from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector
 from maskx_model.training.stages import train_masks
 from tests.maskx_model.artifacts.published_file import published
-from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.model.test_backbones import write_trap
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.processes import REPOSITORY
 
 SIZE = 128
 ALL_IDS = [i for i, name in enumerate(CATEGORIES) if name not in ("__background__", "N/A")]

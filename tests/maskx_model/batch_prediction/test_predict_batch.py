@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +27,9 @@ from maskx_model.inference.segmenter import Segmenter
 from maskx_model.results.coco_results import category_ids, to_results
 from tests.maskx_model.annotate.small_boxes import png
 from tests.maskx_model.batch_prediction.small_images import NAMES, contents, table_of, write_images
-from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.processes import kill_when
 
 SIZES = ((80, 60), (60, 80), (80, 60))
 
@@ -160,13 +156,8 @@ def test_a_killed_run_goes_on_and_gives_the_same(model: str, tmp_path: Path) -> 
     photos = write_images(tmp_path / "photos", 4 * PART)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pipelines.cli", "predict-batch", model, photos, "--out", str(out)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL)
     files = part_files(str(out))
-    deadline = time.monotonic() + 120
-    while not files.finished() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_when(command, files.finished)
     assert not (out / "manifest.json").exists()
     kept = min(files.finished())
     rows = pq.read_table(files.uri(kept)).to_pylist()

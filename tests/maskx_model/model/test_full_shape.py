@@ -20,7 +20,8 @@ from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from maskx_model.artifacts.model_folder import read_model_manifest
 from tests.maskx_model.full_shape import CLASSES, OUT_OF_FASHION, STEPS, preset, write_world
-from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
+from tests.maskx_model.killing import kill_in_the_middle
+from tests.processes import REPOSITORY
 
 MEMORY_LIMIT = 10 << 30
 """Bytes; the issue asks for well under 20 GB."""

@@ -17,8 +17,8 @@ from maskx_model.config import MaskConfig
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.predict import predict
 from maskx_model.training.stages import train_detector, train_masks
-from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.tiny_presets import MASK, tiny
+from tests.processes import REPOSITORY
 
 WIDTH = 5
 

@@ -4,8 +4,6 @@ import logging
 import os
 import shutil
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from maskx_model.training.metric_sink import NOBODY
 from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, sink_of, training, write
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.processes import wait_for
 from tests.recording_server import recording_server
 
 NAMES = ["cup", "chair"]
@@ -107,10 +106,10 @@ def test_the_log_says_when_the_server_answers_again(
     out = tmp_path / "run" / "detector"
     with caplog.at_level(logging.INFO), followed(training(world, out), f"sqlite:///{folder}/mlflow.db") as observers:
         write(observers.sink, range(1, 3))
-        wait_for(lambda: "does not accept metrics" in caplog.text)
+        wait_for("the warning", lambda: "does not accept metrics" in caplog.text)
         folder.unlink()
         (tmp_path / "there").rename(folder)
-        wait_for(lambda: "answers again" in caplog.text)
+        wait_for("the end of the outage", lambda: "answers again" in caplog.text)
     assert caplog.text.count("does not accept metrics") == 1
 
 
@@ -147,10 +146,3 @@ def test_a_local_runs_credentials_go_to_mlflows_own_variables(monkeypatch: pytes
 
 def mlflows_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)

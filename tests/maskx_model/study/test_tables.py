@@ -1,10 +1,8 @@
 """`maskx study tables`: rows are trained and measured for real, in small."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from maskx_model.study.table_rows import METHODS, ORDERINGS, ROWS, chosen_rows
 from maskx_model.study.table_runs import mask_config
 from maskx_model.study.tables import TablesOptions, results_table, tables
 from tests.maskx_model.tiny_presets import tiny_cached
+from tests.processes import kill_when
 
 SOME = ("1a/randn", "1a/embedding", "1a/cls+box", "1a/oracle", "1b/2-layer, LeakyReLU", "1d/transfer, end to end")
 GRABCUT = ("2/GrabCut at test", "2/Mask R-CNN on GrabCut masks")
@@ -107,12 +106,9 @@ def test_a_run_that_was_killed_goes_on_and_keeps_its_rows(
     result: Tables, toy_dataset: Dataset, detector: str, tmp_path: Path
 ) -> None:
     script = [sys.executable, "-m", "tests.maskx_model.study.tables_process", toy_dataset.uri, detector, str(tmp_path)]
-    process = subprocess.Popen(script)
-    while not (done := sorted(tmp_path.glob("rows/*.json"))) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert done
+    kill_when(script, lambda: list(tmp_path.glob("rows/*.json")))
+    done = sorted(tmp_path.glob("rows/*.json"))
+    assert not (tmp_path / "tables.json").exists()
     before = {file: file.stat().st_mtime_ns for file in done}
     subprocess.run(script, check=True)
     assert {file: file.stat().st_mtime_ns for file in done} == before

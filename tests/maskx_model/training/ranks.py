@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue
 
-from tests.maskx_model.killing import REPOSITORY
+from tests.processes import REPOSITORY
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,6 @@ from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.training.termination import EXIT_CODE
 from tests.maskx_model.conftest import VAL_IMAGES
-from tests.maskx_model.killing import REPOSITORY
 from tests.maskx_model.training.rank_tasks import (
     batch_norm_over_ranks,
     evaluate_on_rank,
@@ -24,6 +22,7 @@ from tests.maskx_model.training.rank_tasks import (
     train_with_seed_of_rank,
 )
 from tests.maskx_model.training.ranks import errors_on_ranks, on_ranks, torchrun
+from tests.processes import REPOSITORY, wait_for
 
 STEPS = 4
 
@@ -112,7 +111,7 @@ def test_ranks_share_an_evaluation(toy_dataset: Dataset, detector: str, tmp_path
 @pytest.mark.slow
 def test_sigterm_ends_all_ranks_after_their_step_and_no_step_is_lost(tmp_path: Path) -> None:
     process = torchrun(2, "tests.maskx_model.training.rank_tasks", "slow", f"{tmp_path}/part", "2000")
-    wait_for(tmp_path / "part" / "checkpoint", process)
+    wait_for("a checkpoint", lambda: any((tmp_path / "part" / "checkpoint").glob("step-*/state.json")), process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
@@ -123,15 +122,7 @@ def test_sigterm_ends_all_ranks_after_their_step_and_no_step_is_lost(tmp_path: P
 def test_sigterm_ends_one_process_with_a_code_that_is_retried(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.maskx_model.training.rank_tasks", "slow", f"{tmp_path}/part", "2000"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(tmp_path / "part" / "checkpoint", process)
+    wait_for("a checkpoint", lambda: any((tmp_path / "part" / "checkpoint").glob("step-*/state.json")), process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
     assert process.returncode == EXIT_CODE
-
-
-def wait_for(folder: Path, process: "subprocess.Popen[str]") -> None:
-    """Until the folder has a checkpoint."""
-    give_up = time.monotonic() + 120
-    while not any(folder.glob("step-*/state.json")):
-        assert process.poll() is None and time.monotonic() < give_up, process.communicate()
-        time.sleep(0.02)

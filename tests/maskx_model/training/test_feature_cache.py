@@ -1,7 +1,7 @@
 """Frozen features on disk: the training is the same, whatever stands in the folder."""
 
 import logging
-import time
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.rank_tasks import train_with_cache
 from tests.maskx_model.training.ranks import FORKS, on_ranks
 from tests.maskx_model.training.same_model import assert_same_model
+from tests.processes import wait_for
 
 STEPS = 16
 """Of two images, of some twenty with a mask: some come more than once."""
@@ -119,11 +120,10 @@ def test_a_training_killed_while_filling_leaves_whole_files(
     arguments = (toy_dataset.uri, detector, f"{tmp_path}/killed", str(cache), 2000)
     process = FORKS.Process(target=train_with_cache, args=arguments)
     process.start()
-    while len(files_of(cache)) < 8:
-        assert process.is_alive()
-        time.sleep(0.01)
+    wait_for("eight files", lambda: len(files_of(cache)) >= 8 or not process.is_alive())
     process.kill()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
     left = files_of(cache)
     caplog.set_level(logging.INFO)
     train_masks(toy_dataset.uri, detector, f"{tmp_path}/after", with_stage2(), cache_features=str(cache))

@@ -17,9 +17,10 @@ from maskx_model.config import ModelConfig
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.run_config import RunConfig
 from maskx_model.training.stages import train_detector, train_masks
-from tests.maskx_model.killing import REPOSITORY, kill_in_the_middle
+from tests.maskx_model.killing import kill_in_the_middle
 from tests.maskx_model.tiny_presets import tiny, tiny_cached
 from tests.maskx_model.training.same_model import STEPS, assert_same_model
+from tests.processes import REPOSITORY
 
 
 def killed(stage: str, dataset: str, detector: str, out: Path, checkpoints: str) -> None:
