@@ -1,5 +1,6 @@
-"""A small training that is followed, in a process of its own: `followed_loop.py WORLD OUT TRACKING_URI STEPS`.
+"""A small training that is followed, in a process of its own: `followed_loop.py WORLD OUT TRACKING_URI STEPS PAUSE…`.
 
+Before step PAUSE + 1 it waits until there is a file `WORLD/PAUSE`: what must happen before that step has happened.
 Each step is logged; a checkpoint stands every 50 steps, so that a training that was killed makes up to 49 of its steps
 again. In the end `OUT/metrics.jsonl` has its metric lines.
 """
@@ -24,14 +25,15 @@ from tests.maskx_model.training.small_training import ORIGIN, schedule_of, small
 CHECKPOINT_EVERY = 50
 
 
-def main(world: Path, out: Path, tracking_uri: str, steps: int) -> None:
+def main(world: Path, out: Path, tracking_uri: str, steps: int, pauses: set[int]) -> None:
     """Train, followed by that server."""
     net = small_net()
     schedule = replace(schedule_of(steps, checkpoint_every=CHECKPOINT_EVERY), log_every=1)
 
     def batches(start: int) -> Iterator[Tensor]:
         for step in range(start, steps):
-            time.sleep(0.01)
+            while step in pauses and not (world / str(step)).exists():
+                time.sleep(0.01)
             yield torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
 
     def loss(batch: Tensor) -> Losses:
@@ -44,4 +46,4 @@ def main(world: Path, out: Path, tracking_uri: str, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), set(map(int, sys.argv[5:])))

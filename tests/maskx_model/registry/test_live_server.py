@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,13 +11,16 @@ import pytest
 from benchmarks.mlflow_server import MlflowServer
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.registry.run_contents import read_curves
-from tests.maskx_model.killing import REPOSITORY, newest_step
+from tests.maskx_model.killing import newest_step
 from tests.maskx_model.registry.followed_loop import CHECKPOINT_EVERY
 from tests.maskx_model.registry.live import curve, runs_of
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.processes import REPOSITORY, wait_for
 
-STEPS = 2000
+STEPS = 600
+SERVER_DIES, TRAINING_DIES, SERVER_IS_BACK = PAUSES = 150, 330, STEPS - 1
+"""After these steps the training waits until the server has died, until the training has, until the server answers."""
 
 
 @pytest.fixture
@@ -41,13 +43,6 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
     server: MlflowServer, tmp_path: Path
@@ -55,7 +50,7 @@ def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
     write_dataset(tmp_path / "data", random_world(0, 4, ["cup", "chair"])[0], ["cup", "chair"])
     out = tmp_path / "run" / "detector"
     command = [sys.executable, "-m", "tests.maskx_model.registry.followed_loop", str(tmp_path), str(out)]
-    command += [server.uri, str(STEPS)]
+    command += [server.uri, *map(str, (STEPS, *PAUSES))]
     client = client_of(server.uri)
 
     def made() -> int:
@@ -67,15 +62,16 @@ def test_every_point_is_there_once_when_the_server_and_the_training_were_killed(
         runs = runs_of(client)
         return len(curve(client, runs["detector"], "loss")) if "detector" in runs else 0
 
-    with started(command):
-        wait_for(lambda: sent() > CHECKPOINT_EVERY)
+    with started(command) as first:
+        wait_for("more points than a checkpoint's", lambda: sent() > CHECKPOINT_EVERY, first)
         server.kill()
-        before = made()
-        wait_for(lambda: made() >= before + 2 * CHECKPOINT_EVERY)  # the training goes on
+        (tmp_path / str(SERVER_DIES)).touch()
+        wait_for("checkpoints without a server", lambda: made() > TRAINING_DIES - CHECKPOINT_EVERY, first)
+    (tmp_path / str(TRAINING_DIES)).touch()
     with started(command) as second:
-        wait_for(lambda: made() >= before + 4 * CHECKPOINT_EVERY)
+        wait_for("all checkpoints but the last", lambda: made() == STEPS - CHECKPOINT_EVERY, second)
         server.start()
-        assert made() < STEPS
+        (tmp_path / str(SERVER_IS_BACK)).touch()
         assert second.wait(timeout=120) == 0
     runs = runs_of(client)
     assert set(runs) == {"run", "detector"}
