@@ -12,6 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 START_SECONDS = 120
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""Variables with which MLflow's programs send no telemetry, start no job runner and do not complain about git."""
 
 
 class MlflowServer:
@@ -29,11 +35,10 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
-        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         log = self.folder / "server.log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdout=output, stderr=output, env={**os.environ, **quiet}, start_new_session=True
+                command, stdout=output, stderr=output, env={**os.environ, **QUIET}, start_new_session=True
             )
         give_up = time.monotonic() + START_SECONDS
         while not self._answers():

@@ -7,6 +7,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.processes import wait_for_server
 from tests.services.images import (
     NEEDS_BUILDAH,
     REPOSITORY,
@@ -18,7 +19,6 @@ from tests.services.images import (
     pins,
     started,
 )
-from tests.services.mlflow_server import wait_for_server
 from tests.services.object_storage import free_ports
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1200), NEEDS_BUILDAH]

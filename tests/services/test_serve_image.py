@@ -16,6 +16,7 @@ from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.processes import wait_for_server
 from tests.services.images import (
     NEEDS_BUILDAH,
     build,
@@ -27,7 +28,7 @@ from tests.services.images import (
     pins,
     started,
 )
-from tests.services.mlflow_server import mlflow_server, wait_for_server
+from tests.services.mlflow_server import mlflow_server
 from tests.services.object_storage import free_ports
 from tests.services.test_serving import ask
 

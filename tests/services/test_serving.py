@@ -3,7 +3,6 @@ as in this process."""
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from urllib.error import HTTPError
@@ -13,13 +12,14 @@ import mlflow
 import pandas as pd
 import pytest
 
+from benchmarks.mlflow_server import QUIET
 from maskx_model.registry.mlflow_run import connected
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.processes import kill_group, wait_for_server
 from tests.services.fresh_environment import fresh_environment
-from tests.services.mlflow_server import QUIET, wait_for_server
 from tests.services.object_storage import free_ports
 
 NAMES = ["cup", "chair"]
@@ -56,8 +56,7 @@ def test_a_served_version_answers_as_in_process(tmp_path: Path) -> None:
         assert refused.value.code == 400
         assert "row 0 of `image`" in refused.value.read().decode()
     finally:
-        os.killpg(server.pid, signal.SIGKILL)  # mlflow and the server that it started, a group of their own
-        server.wait()
+        kill_group(server)  # mlflow and the server that it started
 
 
 def ask(port: int, body: object) -> dict[str, object]:
