@@ -12,6 +12,7 @@ from data_prep.storage.storage import sha256
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration
 from maskx_model.artifacts.model_folder import model_hash
+from pipelines.cli import main
 from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import annotated, run
 from tests.maskx_model.synthetic import random_world
@@ -58,6 +59,18 @@ def test_a_model_keeps_its_calibration_for_later_runs(
     kept.write_text("{}")
     with pytest.raises(DataError, match=r"calibration\.json: not a calibration .*delete it"):
         run(str(own), tmp_path / "damaged", source)
+
+
+def test_the_command_writes_polygons_and_calibrated_scores(model: str, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", random_world(3, 70, NAMES)[0], NAMES)
+    source = write_boxes(tmp_path, [annotation(1), annotation(2, 2)])
+    own = str(shutil.copytree(model, tmp_path / "model"))
+    words = ["--polygons", "--tolerance", "3", "--calibrate", data]
+    main(["annotate", own, "--source", source, "--out", f"{tmp_path}/command", *words])
+    run(model, tmp_path / "library", source, tolerance=3.0)
+    for written, expected in zip(annotated(tmp_path / "command"), annotated(tmp_path / "library"), strict=True):
+        assert written["segmentation"] == expected["segmentation"]
+        assert written["score"] != expected["score"]  # which is not calibrated
 
 
 def test_a_folder_that_takes_no_calibration_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,12 +4,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from data_prep.format.rle import decode_mask, encode_bitmap, encode_polygons
+from data_prep.storage.errors import ConfigError
 from maskx_model.annotate.polygons import mask_polygons
+from maskx_model.cli.annotate import MaskFileOptions
 from tests.maskx_model.synthetic import ellipse
 
 Bitmap = npt.NDArray[np.bool_]
@@ -42,6 +45,19 @@ def test_a_tolerance_leaves_few_corners(tolerance: float, corners: int, least_io
     assert 3 <= len(polygon) / 2 <= corners
     drawn, true = decode_mask(encode_polygons([polygon], mask.size)), decode_mask(mask)
     assert (drawn & true).sum() / (drawn | true).sum() >= least_iou
+
+
+@pytest.mark.parametrize(
+    ("words", "pixels"),
+    [("", None), ("--polygons", 1.0), ("--polygons --tolerance 3", 3.0), ("--polygons --tolerance 0", 0.0)],
+)
+def test_the_options_say_how_far_polygons_may_be_from_the_outline(words: str, pixels: float | None) -> None:
+    assert tyro.cli(MaskFileOptions, args=words.split()).pixels == pixels
+
+
+def test_a_tolerance_of_run_lengths_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--tolerance: is that of polygons; add --polygons"):
+        _ = tyro.cli(MaskFileOptions, args=["--tolerance", "2"]).pixels
 
 
 def test_a_tiny_mask_keeps_an_outline_whatever_the_tolerance() -> None:

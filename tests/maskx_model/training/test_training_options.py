@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tyro
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.artifacts.model_folder import read_model_manifest
 from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions
+from maskx_model.cli.train_masks import TrainingOptions
 from maskx_model.configure.batch import tell_other_batch
 from maskx_model.configure.yaml_text import to_yaml
 from maskx_model.presets import PRESETS, get_preset
@@ -50,6 +52,21 @@ def test_a_plain_option_goes_before_set_and_set_before_the_file(tmp_path: Path) 
 def test_a_number_out_of_its_range_is_refused(options: ScheduleOptions, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         options.applied_to(COCO, "stage1")
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        ("--mask-weight 0.25", "made_mask_weight", 0.25),
+        ("--min-mask-score 0.5", "min_mask_score", 0.5),
+        ("--rois gt", "rois", "gt"),
+        ("--targets grabcut", "targets", "grabcut"),
+    ],
+)
+def test_the_options_of_stage_2_change_its_field_and_no_other(words: str, field: str, value: object) -> None:
+    options = tyro.cli(TrainingOptions, args=words.split())
+    assert getattr(COCO.stage2, field) != value
+    assert options.of(COCO.stage2) == replace(COCO.stage2, **{field: value})  # type: ignore[arg-type]
 
 
 def test_the_linear_rule_is_applied_where_it_is_asked_for_only() -> None:
