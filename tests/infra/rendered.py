@@ -9,21 +9,31 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.cluster import INSTALLED
+
 KUBERNETES = Path(__file__).parents[2] / "infra" / "kubernetes"
 CLUSTERS = ("overlays/dev", "overlays/gpu", "overlays/spot")
 SERVING = ("serving", "overlays/gpu/serving", "overlays/spot/serving")
 
-needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+KUBECTL = shutil.which("kubectl") or shutil.which("kubectl", path=INSTALLED / "bin")
+"""The one on PATH, or else that of `infra/cluster/install.sh`; None where there is none."""
+
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="needs kubectl, on PATH or by infra/cluster/install.sh")
 
 
 @cache
 def rendered(folder: str) -> list[dict[str, Any]]:
     """The objects of a folder, in the order in which they are applied."""
-    command = ["kubectl", "kustomize", str(KUBERNETES / folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return list(yaml.safe_load_all(kustomize(KUBERNETES / folder)))
+
+
+def kustomize(folder: Path) -> str:
+    """What `kubectl kustomize` makes of a folder; fails where it has anything to say."""
+    assert KUBECTL is not None
+    done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return done.stdout
 
 
 def the(folder: str, kind: str, name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.infra.rendered import KUBERNETES, needs_kubectl
+from tests.infra.rendered import KUBERNETES, kustomize, needs_kubectl
 from tests.readme import block
 
 NAMES = {
@@ -41,7 +41,7 @@ def filled(tmp_path: Path) -> Path:
 @needs_kubectl
 @pytest.mark.parametrize("folder", ["gpu", "spot", "gpu/serving", "spot/serving"])
 def test_no_name_is_left_open(folder: str, filled: Path) -> None:
-    made = subprocess.run(["kubectl", "kustomize", filled / folder], capture_output=True, text=True, check=True).stdout
+    made = kustomize(filled / folder)
     assert not re.findall(r"\b(ACCOUNT|BUCKET|REGION|REGISTRY|FILESYSTEM|DIGEST)\b", made.replace("AWS_REGION", ""))
     assert f"@{DIGEST}" in made
 
