@@ -8,7 +8,8 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 from data_prep.format.index import IndexRow, write_index
-from data_prep.format.rows import Rows, read_index
+from data_prep.format.mapped_index import map_index
+from data_prep.format.rows import Rows
 
 CLASSES = [f"class-{number}.n.01" for number in range(365)]
 IMAGES_OF_A_SHARD = 2_000
@@ -48,7 +49,7 @@ def _measured(context: SpawnContext, uri: str, count: int) -> float:
 
 def _read(connection: Connection, uri: str) -> None:
     """Read every column and some rows; tell the process's share of memory, and stay until all have."""
-    rows = read_index(uri).of_split("train", "source") if uri else []
+    rows = Rows.of(map_index(uri)).of_split("train", "source") if uri else []
     if isinstance(rows, Rows):
         pairs = sum(len(part.rows) for part in rows.shown("source"))
         generator = random.Random(0)

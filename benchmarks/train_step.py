@@ -27,7 +27,7 @@ from maskx_model.config import DetectorConfig, MaskConfig, ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.rpn import CrowdAwareRPN
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.task import Losses
 
 LEARNING_RATE = 1e-9
@@ -124,7 +124,7 @@ def our_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Loss
     """Our model as it is trained, and its five losses."""
     model, samples = our_model(way, options), noise_samples(way, options)
     model.to(options.device).to(memory_format=torch.channels_last)
-    return model, lambda: joint_losses(model, samples, box_loss_weight=1.0)
+    return model, lambda: measured_joint_losses(model, samples, box_loss_weight=1.0).losses
 
 
 def torchvisions_losses(way: Way, options: Options) -> tuple[nn.Module, Callable[[], Losses]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.format.index import ROWS_AT_ONCE, IndexRow, index_rows
-from data_prep.format.mapped_index import MappedIndex, map_index
+from data_prep.format.mapped_index import MappedIndex
 
 Positions = npt.NDArray[np.int32]
 
@@ -106,11 +106,6 @@ class Rows(Sequence[IndexRow]):
             rows = place[np.repeat(owners, pc.list_value_length(values))]
             codes, names = _encoded([values.flatten().filter(pa.array(rows >= 0))])
             yield Shown(rows[rows >= 0], codes, names)
-
-
-def read_index(uri: str) -> Rows:
-    """All rows, in the order written; raises DataError if the file is missing or damaged."""
-    return Rows.of(map_index(uri))
 
 
 def _values(column: pa.ChunkedArray, key: str) -> Iterator[tuple[Positions, pa.Array]]:

@@ -38,7 +38,6 @@ Overrides = Annotated[
     UseAppendAction[tuple[str, ...]],
     arg(name="set", metavar="FIELD=VALUE", help_behavior_hint="(default: nothing is changed)"),
 ]
-PresetName = Annotated[str, arg(metavar=preset_names())]
 ClassificationLoss = Annotated[
     ClassificationLossKind | None, as_preset(ClassificationLossKind, "detector.classification_loss")
 ]

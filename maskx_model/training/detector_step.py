@@ -31,27 +31,17 @@ class DetectorStep:
         return Measured(self.losses, self.counts)
 
 
-def detector_losses(
-    detector: FasterRCNN,
-    samples: Sequence[Sample],
-    box_loss_weight: float,
-    classification_loss: ClassificationLoss = softmax_loss,
-) -> Losses:
-    """torchvision's four losses of a detector in training mode; the two box-regression ones weighted, and classes
-    learned by `classification_loss`.
-
-    Raises DataError for samples that cannot be trained on.
-    """
-    return detector_step(detector, samples, box_loss_weight, classification_loss).losses
-
-
 def detector_step(
     detector: FasterRCNN,
     samples: Sequence[Sample],
     box_loss_weight: float,
     classification_loss: ClassificationLoss = softmax_loss,
 ) -> DetectorStep:
-    """One forward: `detector_losses`, and what they were computed from."""
+    """One forward, and torchvision's four losses of a detector in training mode; the two box-regression ones weighted,
+    and classes learned by `classification_loss`.
+
+    Raises DataError for samples that cannot be trained on.
+    """
     images, targets = detector_inputs(detector, samples)
     pyramid = detector.backbone(images.tensors)
     proposals, rpn_losses, anchors = detector.rpn.training_step(images, pyramid, targets)

@@ -25,7 +25,7 @@ from maskx_model.training.detector_step import detector_step
 from maskx_model.training.roi_sampling import mask_weights, rois_with_masks
 from maskx_model.training.session import Session
 from maskx_model.training.stage2 import made_masks, rows_with_masks
-from maskx_model.training.task import Losses, Measured
+from maskx_model.training.task import Measured
 from maskx_model.training.train_on_images import train_on_images
 
 
@@ -71,28 +71,19 @@ def fit_joint(
     return model.eval(), metrics
 
 
-def joint_losses(
-    model: MaskXRCNN,
-    samples: Sequence[Sample],
-    box_loss_weight: float,
-    classification_loss: ClassificationLoss = softmax_loss,
-) -> Losses:
-    """The detector's losses, and the mask loss on those of the same RoIs that are positive with a mask.
-
-    Everything is from one forward, and no RoI is drawn twice. The mask loss trains the backbone; it reaches w_det, the
-    rows of the batch's labels, only where the configuration turns `stop_gradient` off. Without a positive of A it is 0
-    with a graph. Raises DataError for samples that cannot be trained on.
-    """
-    return measured_joint_losses(model, samples, box_loss_weight, classification_loss).losses
-
-
 def measured_joint_losses(
     model: MaskXRCNN,
     samples: Sequence[Sample],
     box_loss_weight: float,
     classification_loss: ClassificationLoss = softmax_loss,
 ) -> Measured:
-    """`joint_losses`, and over how many each of them is the mean."""
+    """The detector's losses, the mask loss on those of the same RoIs that are positive with a mask, and over how many
+    each of them is the mean.
+
+    Everything is from one forward, and no RoI is drawn twice. The mask loss trains the backbone; it reaches w_det, the
+    rows of the batch's labels, only where the configuration turns `stop_gradient` off. Without a positive of A it is 0
+    with a graph. Raises DataError for samples that cannot be trained on.
+    """
     detector = model.detector
     step = detector_step(detector, samples, box_loss_weight, classification_loss)
     sizes = step.images.image_sizes

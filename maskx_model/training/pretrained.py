@@ -25,7 +25,6 @@ def import_detector(
     weights: str,
     out: str,
     preset: RunConfig,
-    seed: int | None = None,
     device: str | None = None,
     observers: Observers = NOBODY,
 ) -> None:
@@ -46,7 +45,7 @@ def import_detector(
     if None in categories:
         _log_rows(file, categories)
         start = PretrainedDetector(load, sha256(file))
-        train_detector(dataset, out, preset, seed=seed, device=device, start=start, observers=observers)
+        train_detector(dataset, out, preset, device=device, start=start, observers=observers)
         return
     made_from: Origin = {
         "weights": sha256(file),

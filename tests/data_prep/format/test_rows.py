@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data_prep.format.index import ROWS_AT_ONCE, IndexRow, write_index
-from data_prep.format.rows import Rows, read_index
+from data_prep.format.mapped_index import map_index
+from data_prep.format.rows import Rows
 
 COUNT = ROWS_AT_ONCE + 300
 
@@ -37,7 +38,7 @@ def row(number: int) -> IndexRow:
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     uri = f"{tmp_path_factory.mktemp('rows')}/index.parquet"
     write_index(uri, map(row, range(COUNT)))
-    return read_index(uri)
+    return Rows.of(map_index(uri))
 
 
 def test_they_read_like_a_list(rows: Rows) -> None:
@@ -81,6 +82,6 @@ def test_another_process_gets_the_path_and_the_positions(rows: Rows) -> None:
 
 def test_a_changed_index_is_mapped_anew(tmp_path: Path) -> None:
     write_index(f"{tmp_path}/index.parquet", [row(1)])
-    assert [each.key for each in read_index(f"{tmp_path}/index.parquet")] == ["vg-1"]
+    assert [each.key for each in Rows.of(map_index(f"{tmp_path}/index.parquet"))] == ["vg-1"]
     write_index(f"{tmp_path}/index.parquet", [row(2), row(3)])
-    assert [each.key for each in read_index(f"{tmp_path}/index.parquet")] == ["vg-2", "coco-3"]
+    assert [each.key for each in Rows.of(map_index(f"{tmp_path}/index.parquet"))] == ["vg-2", "coco-3"]

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from data_prep.format.index import IndexRow, write_index
+from data_prep.format.mapped_index import map_index
 from data_prep.format.rejects import Reject, excerpt, write_rejects
-from data_prep.format.rows import read_index
+from data_prep.format.rows import Rows
 from data_prep.storage.errors import DataError
 from tests.data_prep.rejects import read_rejects
 
@@ -36,14 +37,14 @@ shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 def test_index_rows_come_back_in_the_order_written(tmp_path: Path) -> None:
     rows = [ROW, IndexRow(**{**{f: getattr(ROW, f) for f in ROW.__struct_fields__}, "key": "a", "flickr_id": None})]
     write_index(f"{tmp_path}/index.parquet", rows)
-    assert list(read_index(f"{tmp_path}/index.parquet")) == rows
+    assert list(Rows.of(map_index(f"{tmp_path}/index.parquet"))) == rows
 
 
 def test_rows_are_written_while_they_come(tmp_path: Path) -> None:
     rows = [structs.replace(ROW, key=str(number)) for number in range(20_000)]
     write_index(f"{tmp_path}/index.parquet", iter(rows))
     write_index(f"{tmp_path}/again.parquet", rows)
-    assert list(read_index(f"{tmp_path}/index.parquet")) == rows
+    assert list(Rows.of(map_index(f"{tmp_path}/index.parquet"))) == rows
     assert (tmp_path / "index.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
 
@@ -61,18 +62,18 @@ def test_a_damaged_index_is_refused_or_read_and_never_crashes(tmp_path: Path, da
     cut = data.draw(st.integers(0, len(whole) - 1))
     (tmp_path / "index.parquet").write_bytes(whole[:cut])
     with pytest.raises(DataError, match=r"index\.parquet"):
-        read_index(f"{tmp_path}/index.parquet")
+        Rows.of(map_index(f"{tmp_path}/index.parquet"))
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
     write_rejects(f"{tmp_path}/table", [REJECT])
     with pytest.raises(DataError, match="other columns"):
-        read_index(f"{tmp_path}/table")
+        Rows.of(map_index(f"{tmp_path}/table"))
 
 
 def test_a_missing_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"index\.parquet: no such file"):
-        read_index(f"{tmp_path}/index.parquet")
+        Rows.of(map_index(f"{tmp_path}/index.parquet"))
 
 
 def test_rejects_come_back_sorted(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.format.index import IndexRow, write_index
-from data_prep.format.rows import Rows, read_index
+from data_prep.format.mapped_index import map_index
+from data_prep.format.rows import Rows
 from maskx_model.data.image_order import ImageOrder, image_order
 from maskx_model.data.image_stream import ImageStream
 from maskx_model.data.repeat_factors import repeat_factors
@@ -63,7 +64,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     """400 images: every fourth is higher than wide, one in 20 shows `rare`, one in 100 `rarest` too."""
     uri = f"{tmp_path_factory.mktemp('order')}/index.parquet"
     write_index(uri, map(_row, range(400)))
-    return read_index(uri)
+    return Rows.of(map_index(uri))
 
 
 def _row(number: int) -> IndexRow:

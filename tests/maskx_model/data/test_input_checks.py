@@ -17,8 +17,8 @@ from maskx_model.config import ModelConfig
 from maskx_model.data.samples import Sample
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.predict import segment_boxes
-from maskx_model.training.detector_step import detector_losses
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.detector_step import detector_step
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.roi_cache import cache_rois
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from maskx_model.training.stage2 import freeze
@@ -32,10 +32,10 @@ Training = Callable[[MaskXRCNN, list[Sample]], Any]
 TRAININGS = pytest.mark.parametrize(
     "training",
     [
-        lambda model, samples: detector_losses(model.detector, samples, 1.0),
+        lambda model, samples: detector_step(model.detector, samples, 1.0).losses,
         lambda model, samples: rois_of_frozen(model, samples, None),
         lambda model, samples: rois_of_frozen(model, samples, 1),
-        lambda model, samples: joint_losses(model, samples, 1.0),
+        lambda model, samples: measured_joint_losses(model, samples, 1.0).losses,
     ],
     ids=["detector", "masks", "masks from memory", "joint"],
 )

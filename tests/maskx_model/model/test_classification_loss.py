@@ -29,7 +29,7 @@ from maskx_model.model.classification_loss import (
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.presets import PRESETS
 from maskx_model.schedules import Schedule
-from maskx_model.training.detector_step import detector_losses
+from maskx_model.training.detector_step import detector_step
 from maskx_model.training.provenance import settings_hash
 from maskx_model.training.stages import train_masks
 from pipelines.cli import main
@@ -183,7 +183,7 @@ def test_only_the_classification_of_a_whole_detector_changes(name: str) -> None:
     for loss in (softmax_loss, losses(1)[name]):
         detector = new_detector(CLASSES)
         torch.manual_seed(0)
-        runs.append(detector_losses(detector, busy_samples(0), 1.0, loss))
+        runs.append(detector_step(detector, busy_samples(0), 1.0, loss).losses)
     plain, ours = runs
     assert {each for each in plain if not torch.equal(plain[each], ours[each])} == {"loss_classifier"}
     assert 0 < ours["loss_classifier"] < plain["loss_classifier"]
@@ -193,10 +193,10 @@ def test_only_the_classification_of_a_whole_detector_changes(name: str) -> None:
 def test_empty_images_train_on_and_crowds_that_leave_no_roi_give_zero(name: str) -> None:
     detector = new_detector(CLASSES)
     empty = replace(sample([], []), negative=(2, 5))
-    values = detector_losses(detector, [empty, sample([], [], size=(50, 90))], 1.0, losses(4)[name])
+    values = detector_step(detector, [empty, sample([], [], size=(50, 90))], 1.0, losses(4)[name]).losses
     assert values["loss_classifier"] > 0
     full = sample([(0, 0, 64, 64)], [CROWD_LABEL])
-    values = detector_losses(detector, [full, full], 1.0, losses(4)[name])
+    values = detector_step(detector, [full, full], 1.0, losses(4)[name]).losses
     assert values["loss_classifier"] == 0 and values["loss_classifier"].requires_grad
 
 

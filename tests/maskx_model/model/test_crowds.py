@@ -6,7 +6,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from maskx_model.model.crowds import CROWD_LABEL, inside_crowd
-from maskx_model.training.detector_step import detector_losses
+from maskx_model.training.detector_step import detector_step
 from tests.maskx_model.model.test_detector import random_boxes
 from tests.maskx_model.samples import new_detector, sample
 
@@ -69,7 +69,7 @@ def test_an_image_of_nothing_but_a_crowd_has_no_positive_and_finite_losses() -> 
     detector = new_detector()
     torch.manual_seed(0)
     image = sample([(5, 5, 60, 60)], [CROWD_LABEL])
-    losses = detector_losses(detector, [image, image], 1.0)
+    losses = detector_step(detector, [image, image], 1.0).losses
     assert all(torch.isfinite(value) for value in losses.values())
     assert losses["loss_box_reg"] == 0 and losses["loss_rpn_box_reg"] == 0
 
@@ -78,7 +78,7 @@ def test_images_that_crowds_fill_give_box_losses_of_zero_and_leave_the_batch_nor
     detector = new_detector()
     before = {name: value.clone() for name, value in detector.roi_heads.state_dict().items()}
     full = sample([(0, 0, 64, 64)], [CROWD_LABEL])
-    losses = detector_losses(detector, [full, full], 1.0)
+    losses = detector_step(detector, [full, full], 1.0).losses
     assert losses["loss_classifier"] == 0 and losses["loss_box_reg"] == 0
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in detector.roi_heads.parameters())

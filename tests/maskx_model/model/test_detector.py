@@ -13,7 +13,7 @@ from maskx_model.config import DetectorConfig
 from maskx_model.model.detections import Detections, select_detections
 from maskx_model.model.detector import OneSizeTransform, build_detector, class_weights
 from maskx_model.model.roi_heads import SparseRoIHeads, in_groups
-from maskx_model.training.detector_step import detector_losses
+from maskx_model.training.detector_step import detector_step
 from tests.maskx_model.recorder import Recorder
 from tests.maskx_model.samples import busy_samples, new_detector, sample
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -148,7 +148,7 @@ def test_detections_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch)
 def test_images_without_objects_and_of_other_sizes_train_together() -> None:
     detector = new_detector()
     torch.manual_seed(0)
-    losses = detector_losses(detector, [*busy_samples(0), sample([], [], size=(50, 90))], 1.0)
+    losses = detector_step(detector, [*busy_samples(0), sample([], [], size=(50, 90))], 1.0).losses
     torch.stack(list(losses.values())).sum().backward()
     gradients = [p.grad for p in detector.parameters()]
     assert all(g is not None and bool(torch.isfinite(g).all()) for g in gradients)
@@ -159,7 +159,7 @@ def test_only_the_box_losses_are_weighted() -> None:
     runs = []
     for weight in (1.0, 0.25):
         torch.manual_seed(0)
-        runs.append(detector_losses(detector, busy_samples(0), weight))
+        runs.append(detector_step(detector, busy_samples(0), weight).losses)
     ratios = {name: (runs[1][name] / runs[0][name]).item() for name in runs[0]}
     expected = {"loss_classifier": 1, "loss_box_reg": 0.25, "loss_objectness": 1, "loss_rpn_box_reg": 0.25}
     assert ratios == pytest.approx(expected, rel=1e-4)
@@ -204,7 +204,7 @@ def test_an_image_is_scaled_to_a_pixel_at_least_and_its_boxes_with_it(height: in
 def test_a_thin_image_is_detected_in_and_trained_on() -> None:
     thin = sample([(0, 0, 300, 1)], [1], size=(1, 1400))
     detector = new_detector()
-    losses = detector_losses(detector, [thin], 1.0)
+    losses = detector_step(detector, [thin], 1.0).losses
     assert all(loss.isfinite() for loss in losses.values())
     with torch.no_grad():
         (found,) = detector.eval()([thin.image_tensor(torch.device("cpu"))])

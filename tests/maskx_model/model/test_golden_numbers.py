@@ -16,7 +16,7 @@ from maskx_model.model.mask_branch import MaskBranch
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.transfer import TransferFunction, class_embeddings
-from maskx_model.training.detector_step import detector_losses
+from maskx_model.training.detector_step import detector_step
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
 from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector
 from tests.maskx_model.tiny_presets import DETECTOR
@@ -99,7 +99,7 @@ def test_fused_logits(options: dict[str, Any], expected: list[float]) -> None:
 def test_detector_losses() -> None:
     detector = new_detector()
     torch.manual_seed(0)
-    losses = detector_losses(detector, busy_samples(0), box_loss_weight=0.5)
+    losses = detector_step(detector, busy_samples(0), box_loss_weight=0.5).losses
     expected = {
         "loss_classifier": 2.038187,
         "loss_box_reg": 0.541507,

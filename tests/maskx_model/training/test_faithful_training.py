@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from maskx_model.data.samples import Sample
 from maskx_model.model.mask_loss import mask_loss
-from maskx_model.training.detector_step import detector_losses
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.detector_step import detector_step
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stage2 import freeze
 from maskx_model.training.task import Losses
@@ -59,7 +59,7 @@ def test_the_detectors_losses_and_gradients_equal_torchvisions() -> None:
     model, samples = model_of("class_specific").train(), large_samples()
     reference = torchvisions(model).train()
     torch.manual_seed(3)
-    ours = detector_losses(model.detector, samples, box_loss_weight=1.0)
+    ours = detector_step(model.detector, samples, box_loss_weight=1.0).losses
     torch.manual_seed(3)
     theirs = reference(*given_to_torchvision(samples))
     theirs = {name: theirs[name] for name in DETECTOR_LOSSES}
@@ -88,7 +88,7 @@ def test_all_five_losses_and_every_gradient_equal_torchvisions_end_to_end() -> N
     model, samples = model_of("class_specific").train(), large_samples()
     reference = torchvisions(model).train()
     torch.manual_seed(3)
-    ours = joint_losses(model, samples, box_loss_weight=1.0)
+    ours = measured_joint_losses(model, samples, box_loss_weight=1.0).losses
     torch.manual_seed(3)
     theirs = reference(*given_to_torchvision(samples))
     assert ours.keys() == DETECTOR_LOSSES | {"loss_mask"}

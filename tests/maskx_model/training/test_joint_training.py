@@ -17,8 +17,8 @@ from maskx_model.data.samples import Sample
 from maskx_model.model.crowds import CROWD_LABEL
 from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
-from maskx_model.training.detector_step import detector_losses
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.detector_step import detector_step
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stage2 import freeze
 from tests.maskx_model.recorder import Recorder
@@ -37,7 +37,7 @@ def new_model(mask: MaskConfig = MASK, classes: int = 5) -> MaskXRCNN:
 
 def losses_of(model: MaskXRCNN, samples: Sequence[Sample]) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    return joint_losses(model, samples, box_loss_weight=0.5)
+    return measured_joint_losses(model, samples, box_loss_weight=0.5).losses
 
 
 def mask_gradients(model: MaskXRCNN, samples: Sequence[Sample]) -> dict[str, Tensor | None]:
@@ -153,7 +153,7 @@ def test_on_a_frozen_detector_the_mask_loss_is_stage_2s(kind: MaskKind) -> None:
 def test_the_detectors_losses_are_those_it_has_alone_and_no_roi_is_drawn_twice() -> None:
     detector = new_detector()
     torch.manual_seed(0)
-    alone = detector_losses(detector, busy_samples(0), box_loss_weight=0.5)
+    alone = detector_step(detector, busy_samples(0), box_loss_weight=0.5).losses
     model = new_model()
     drawn = []
     draw = model.detector.roi_heads.fg_bg_sampler

@@ -23,7 +23,7 @@ from maskx_model.report.evaluate import evaluate
 from maskx_model.results.predict import predict
 from maskx_model.run_config import RunConfig
 from maskx_model.training.distributed import ALONE
-from maskx_model.training.joint import joint_losses, measured_joint_losses
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.step import make_step
 from maskx_model.training.task import Measured
@@ -56,7 +56,7 @@ def test_losses_in_bfloat16_are_float32_and_nearly_those_of_float32(device: str)
     for precision in ("float32", "bf16"):
         torch.manual_seed(0)
         with in_precision_of(Compute(precision), device):
-            found[precision] = joint_losses(model, samples, 1.0)
+            found[precision] = measured_joint_losses(model, samples, 1.0).losses
     for name, loss in found["bf16"].items():
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(found["float32"][name].item(), rel=0.05, abs=0.02)
