@@ -107,7 +107,7 @@ def wait_for(
         if ended or time.monotonic() > deadline:
             break
         time.sleep(every)
-    said = [f"{process.args} ended ({process.returncode}): {process.communicate()}" for process in ended]
+    said = [f"{process.args!r} ended ({process.returncode}): {process.communicate()}" for process in ended]
     ends = [f"== {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs]
     raise TimeoutError("\n".join([f"{what}: not in {seconds} seconds", *said, *ends]))
 
