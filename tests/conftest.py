@@ -23,6 +23,13 @@ def scratch_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A scratch folder of the test's own."""
+    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
 @pytest.fixture(autouse=True)
 def log_of_a_library() -> Iterator[None]:
     """`caplog` gets what is logged from INFO on, also after a test of a command, which shows the log by itself."""

@@ -1,8 +1,10 @@
-"""A tiny toy world, prepared for real, once for all workers."""
+"""A tiny toy world, prepared for real, once for all workers; a client of MLflow."""
 
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,15 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy_dataset(toy_folder: Path) -> Dataset:
     """The tiny toy world as a dataset: 40 images to train on, 8 to validate, sources `coco` and `vg`."""
     return Dataset.open(str(toy_folder / "dataset"))
+
+
+@pytest.fixture
+def client(uri: str) -> Iterator[Any]:
+    """MLflow's client of the store that a module's or a package's fixture `uri` names."""
+    from maskx_model.registry.mlflow_run import connected
+
+    with connected(uri) as connected_client:
+        yield connected_client
 
 
 def _make(folder: Path) -> None:

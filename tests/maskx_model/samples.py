@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 from pycocotools import mask as rle_codec
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
 from data_prep.format.index import IndexRow
-from data_prep.format.records import Rle
+from data_prep.format.records import Record, Rle
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.model.detector import build_detector
@@ -28,6 +29,25 @@ def bitmap(mask: Rle) -> npt.NDArray[np.bool_]:
     """The inverse of `rle`."""
     decoded: npt.NDArray[np.uint8] = rle_codec.decode({"size": list(mask.size), "counts": mask.counts})
     return decoded.astype(bool)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers, the same for the same seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def rows_with_gradient(gradient: Tensor | None) -> set[int]:
+    """The rows in which a gradient is not zero."""
+    assert gradient is not None
+    return set(gradient.flatten(1).any(1).nonzero()[:, 0].tolist())
+
+
+def with_other_masks(record: Record, of: set[str]) -> Record:
+    """The record with every mask of those classes replaced by the image's left half."""
+    left = np.zeros((record.height, record.width), dtype=bool)
+    left[:, : record.width // 2] = True
+    objects = [msgspec.structs.replace(a, mask=rle(left)) if a.category in of else a for a in record.objects["coco"]]
+    return Record(record.key, record.width, record.height, record.ids, {**record.objects, "coco": objects})
 
 
 def read_sample(reader: SampleReader, row: IndexRow) -> Sample:

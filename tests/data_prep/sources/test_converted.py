@@ -20,13 +20,9 @@ from data_prep.storage.errors import DataError
 from tests.data_prep.rejects import read_rejects
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, write_coco
 
+pytestmark = pytest.mark.usefixtures("scratch")
+
 ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
-
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
-    return tmp_path / "scratch"
 
 
 def coco_file(folder: Path) -> Path:

@@ -20,11 +20,7 @@ from tests.data_prep.small_sources import (
     write_vg,
 )
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
-    return tmp_path / "scratch"
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 def pack(archive: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:

@@ -14,10 +14,7 @@ from data_prep.storage.errors import ConfigError
 from tests.maskx_model.annotate.small_boxes import MASK, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import annotated, run
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASKX_SCRATCH", str(tmp_path / "scratch"))
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 def pack(folder: Path, name: str) -> str:

@@ -5,13 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.storage.errors import ConfigError
-from tests.maskx_model.inference.small_predictions import NAMES, image_file, predict_files
-from tests.maskx_model.synthetic_dataset import write_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer", seed=3)
+from tests.maskx_model.inference.small_predictions import image_file, predict_files
 
 
 @pytest.mark.parametrize("there", ["a.png", "images.json", "results.json"])

@@ -18,11 +18,6 @@ from tests.maskx_model.inference.small_predictions import NAMES, image_file, pre
 from tests.maskx_model.synthetic_dataset import write_model
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_model(tmp_path_factory.mktemp("models") / "transfer", NAMES, "transfer", seed=3)
-
-
 def test_folders_are_searched_for_images_of_any_depth_and_spelling(tmp_path: Path) -> None:
     for name in ("b/x.JPG", "b/deep/x.png", "a.jpeg", "b/.x.png", ".hidden/x.png"):
         image_file(tmp_path / name)

@@ -33,7 +33,7 @@ from maskx_model.training.detector_step import detector_step
 from maskx_model.training.provenance import settings_hash
 from maskx_model.training.stages import train_masks
 from pipelines.cli import main
-from tests.maskx_model.samples import busy_samples, new_detector, read_sample, sample
+from tests.maskx_model.samples import busy_samples, new_detector, read_sample, rows_with_gradient, sample
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset
 from tests.maskx_model.tiny_presets import tiny
@@ -73,10 +73,6 @@ def run(
     value = loss(classifier, features, [torch.tensor(each, dtype=torch.int64) for each in labels], targets)
     of_features, of_rows, of_biases = torch.autograd.grad(value, [features, classifier.weight, classifier.bias])
     return value, of_features, of_rows, of_biases
-
-
-def rows_with_gradient(gradient: Tensor) -> set[int]:
-    return set(gradient.abs().flatten(1).sum(1).nonzero()[:, 0].tolist())
 
 
 LABELS = [[3, 0, 7, 0], [0, 3], [0, 0, 12]]

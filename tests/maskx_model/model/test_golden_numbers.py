@@ -18,12 +18,8 @@ from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.model.transfer import TransferFunction, class_embeddings
 from maskx_model.training.detector_step import detector_step
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector
+from tests.maskx_model.samples import busy_samples, frozen_detector, new_detector, noise
 from tests.maskx_model.tiny_presets import DETECTOR
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def close(actual: Tensor, expected: float | list[float]) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from maskx_model.config import MaskConfig, MaskHead
 from maskx_model.model.mask_features import HOURGLASS_BLOCKS, Hourglass, build_features
+from tests.maskx_model.samples import noise
 
 HEADS: tuple[MaskHead, ...] = ("fcn4", "hourglass")
 
@@ -15,10 +16,6 @@ HEADS: tuple[MaskHead, ...] = ("fcn4", "hourglass")
 def features_of(head: MaskHead = "hourglass", channels: int = 8, in_channels: int = 6, **options: Any) -> nn.Sequential:
     torch.manual_seed(0)
     return build_features(MaskConfig(head=head, channels=channels, **options), in_channels)
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("channels", [4, 6, 8])

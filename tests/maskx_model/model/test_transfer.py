@@ -10,7 +10,7 @@ from data_prep.storage.errors import ConfigError
 from maskx_model.config import Activation, MaskConfig, TransferInput
 from maskx_model.model.detector import class_weights
 from maskx_model.model.transfer import TransferFunction, class_embeddings, embedding_size, scaled_rows
-from tests.maskx_model.samples import new_detector
+from tests.maskx_model.samples import new_detector, noise
 
 BOX_DIM = 16  # of the small detector
 INPUTS: tuple[TransferInput, ...] = ("cls", "box", "cls+box", "randn", "embedding")
@@ -34,10 +34,6 @@ def config_of(kind: TransferInput = "cls+box", **options: Any) -> MaskConfig:
 def transfer_of(config: MaskConfig) -> TransferFunction:
     torch.manual_seed(0)
     return TransferFunction(config, BOX_DIM)
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
 def embeddings_of(kind: TransferInput, **options: Any) -> Tensor:

@@ -1,7 +1,6 @@
 """How the first, the last and the exit step of a pipeline run tell each other, and people, how it went."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ SMALL = ("data.toy_images=20", "data.toy_val_images=5")
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
-
-
-@pytest.fixture
-def client(uri: str) -> Iterator[Any]:
-    with connected(uri) as connected_client:
-        yield connected_client
 
 
 def version_of(client: Any, name: str) -> str:

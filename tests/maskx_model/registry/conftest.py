@@ -1,13 +1,10 @@
 """A small world of two models and their evaluations, and a store to register them in; what the environment says of
 MLflow is not the user's."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from maskx_model.registry.mlflow_run import connected
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -38,9 +35,3 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def uri(world: Path) -> str:
     return f"sqlite:///{world}/tracking/mlflow.db"
-
-
-@pytest.fixture
-def client(uri: str) -> Iterator[Any]:
-    with connected(uri) as connected_client:
-        yield connected_client

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from data_prep.format.reader import Dataset
-from data_prep.format.records import Record
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.samples import Sample
 from maskx_model.masks.targets import mask_targets
@@ -20,7 +18,7 @@ from maskx_model.model.transfer import class_embeddings
 from maskx_model.schedules import RoiKind
 from maskx_model.training.roi_cache import cache_rois
 from maskx_model.training.roi_sampling import RoiBatch, sampled_rois
-from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample, rle, sample
+from tests.maskx_model.samples import busy_samples, frozen_detector, read_sample, rle, sample, with_other_masks
 from tests.maskx_model.tiny_presets import DETECTOR, MASK
 
 BOTH_WAYS = pytest.mark.parametrize("cached_proposals", [None, 1])
@@ -44,14 +42,6 @@ def gradients(rois: RoiBatch, classes: int) -> list[Tensor]:
     branch = MaskBranch(MASK, DETECTOR.fpn_channels, DETECTOR.box_dim, classes)
     logits = branch(rois.features, rois.labels, class_embeddings(frozen_detector(classes), MASK))
     return list(torch.autograd.grad(mask_loss(logits, rois.targets), list(branch.parameters())))
-
-
-def with_other_masks(record: Record, of: set[str]) -> Record:
-    """The record with every mask of those classes moved to the image's other half."""
-    left = np.zeros((record.height, record.width), dtype=bool)
-    left[:, : record.width // 2] = True
-    objects = [msgspec.structs.replace(a, mask=rle(left)) if a.category in of else a for a in record.objects["coco"]]
-    return Record(record.key, record.width, record.height, record.ids, {**record.objects, "coco": objects})
 
 
 @EVERY_WAY
