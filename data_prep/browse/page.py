@@ -48,8 +48,8 @@ class ListedClass:
 
     @property
     def side(self) -> str:
-        """`A` if any object of the class has a mask, `B` if all have boxes only."""
-        return "A" if self.described.masks else "B"
+        """`A` if any object of the class has a mask in training, `B` if all have boxes only there."""
+        return "A" if self.described.masks_to_train_on else "B"
 
     @property
     def search(self) -> str:

@@ -40,7 +40,7 @@ def _sample(dataset: Dataset, row: IndexRow, c: VocabularyClass) -> Sample:
     shapes = []
     for a in sorted(objects, key=lambda a: a.area):
         x, y, w, h = a.bbox
-        shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks > 0))
+        shapes.append(Shape((x, y, x + w, y + h), a.mask, c.masks_to_train_on > 0))
     picture = draw(pixels, shapes, LONG_EDGE)
     height, width, _ = picture.shape
     return Sample(row, source, len(objects), width, height, jpeg_uri(picture))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from data_prep.prepare.vocabulary import ClassCount, ClassCounts
 from data_prep.shards.results import ShardSummary
 from data_prep.sources.images import SourceImage
 
@@ -30,9 +31,9 @@ class SourceStatistics:
 def source_statistics(
     images: Iterable[SourceImage],
     results: Iterable[ShardSummary],
-    classes: Mapping[str, Mapping[str, tuple[int, int]]],
+    classes: ClassCounts,
 ) -> dict[str, SourceStatistics]:
-    """Describe every source; `classes`: source → class → (objects, masks)."""
+    """Describe every source; `classes`: what it has of each."""
     sizes: dict[str, list[tuple[int, int]]] = {}
     for image in images:
         listed = sizes.setdefault(image.source, [])
@@ -49,11 +50,11 @@ def source_statistics(
 
 
 def _describe(
-    sizes: list[tuple[int, int]], per_image: Counter[int], classes: Mapping[str, tuple[int, int]]
+    sizes: list[tuple[int, int]], per_image: Counter[int], classes: Mapping[str, ClassCount]
 ) -> SourceStatistics:
     ranked = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     numbers = sorted(per_image.elements())
-    objects = {name: count for name, (count, _) in classes.items() if count}
+    objects = {name: count.objects for name, count in classes.items() if count.objects}
     return SourceStatistics(
         sizes=(ranked[0], ranked[len(ranked) // 2], ranked[-1]) if ranked else (),
         images=len(numbers),

@@ -10,7 +10,7 @@ import msgspec
 from data_prep.storage.errors import JSON_ERRORS, DataError
 from data_prep.storage.storage import exists, read, sha256, write
 
-FORMAT_VERSION = "1.4"
+FORMAT_VERSION = "1.5"
 
 
 class SourceFile(msgspec.Struct, frozen=True):

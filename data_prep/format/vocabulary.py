@@ -19,7 +19,8 @@ class SourceClass(msgspec.Struct, frozen=True, omit_defaults=True):
     id of each name in its files; none of Visual Genome, nor in datasets of format 1.2 and before.
 
     By name: `original_ids`, the ids in its files where those had to be mapped, and `supercategories`, both as far as
-    its files have them, and not in datasets of format 1.3 and before."""
+    its files have them, and not in datasets of format 1.3 and before. `training_masks`: how many of the masks are in
+    training; None in datasets of format 1.4 and before, which do not tell them apart."""
 
     names: tuple[str, ...]
     objects: int
@@ -27,6 +28,12 @@ class SourceClass(msgspec.Struct, frozen=True, omit_defaults=True):
     ids: tuple[int, ...] = ()
     original_ids: dict[str, str] = {}
     supercategories: dict[str, str] = {}
+    training_masks: int | None = None
+
+    @property
+    def masks_to_train_on(self) -> int:
+        """How many masks a training finds: those in training, or all where the dataset does not tell them apart."""
+        return self.masks if self.training_masks is None else self.training_masks
 
 
 class VocabularyClass(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,9 +51,9 @@ class VocabularyClass(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(own.objects for own in self.sources.values())
 
     @property
-    def masks(self) -> int:
-        """How many of its objects have a mask, likewise."""
-        return sum(own.masks for own in self.sources.values())
+    def masks_to_train_on(self) -> int:
+        """How many masks of all sources together a training finds."""
+        return sum(own.masks_to_train_on for own in self.sources.values())
 
 
 class Vocabulary(msgspec.Struct, frozen=True, dict=True):

@@ -68,7 +68,7 @@ def note_objects(total: Counts, results: Sequence[ShardSummary], counts: ClassCo
             if found > _MANY_CROWDS * objects:
                 seen = f"{found} of {objects} objects with iscrowd=1"
                 total.note(source, "many_crowds", Example("", -1, "object", -1, seen), found)
-            nothing_else = [repr(name) for name, number in crowds.items() if number == counts[source][name][0]]
+            nothing_else = [repr(name) for name, number in crowds.items() if number == counts[source][name].objects]
             _note(total, source, "crowd_classes", nothing_else)
 
 

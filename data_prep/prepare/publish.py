@@ -1,17 +1,18 @@
 """From finished shards to a finished dataset: counts, rejects, vocabulary, index, and the manifest last."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from data_prep.format.index import write_index
 from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Manifest, write_manifest
 from data_prep.format.rejects import write_rejects
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
+from data_prep.plan.held_out_rule import TRAIN
 from data_prep.plan.plan import work_folder
 from data_prep.plan.planning import Planned
 from data_prep.prepare.notes import note_classes, note_objects, note_same_images
 from data_prep.prepare.rejects_limit import check_ceiling, check_nothing_lost
-from data_prep.prepare.vocabulary import build_vocabulary
+from data_prep.prepare.vocabulary import ClassCount, ClassCounts, build_vocabulary
 from data_prep.shards.results import ShardSummary, read_rows, read_summary
 from data_prep.sources.counts import Counts, RefusedError, increase, numbers, top_rejects
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
@@ -87,26 +88,35 @@ def total_counts(planned: Planned, scanned: Counts, results: list[ShardSummary])
     return total
 
 
-def count_classes(results: list[ShardSummary]) -> dict[str, dict[str, tuple[int, int]]]:
-    """Source → class → (objects, masks)."""
-    objects: dict[str, dict[str, int]] = {}
-    masks: dict[str, dict[str, int]] = {}
-    for result in results:
-        for total, own in ((objects, result.content.objects), (masks, result.content.masks)):
-            for source, classes in own.items():
-                for name, number in classes.items():
-                    increase(total.setdefault(source, {}), name, number)
+def count_classes(results: list[ShardSummary]) -> ClassCounts:
+    """What each source has of each class in the shards."""
+    objects = _sums(result.content.objects for result in results)
+    masks = _sums(result.content.masks for result in results)
+    training = _sums(result.content.masks for result in results if result.shard.split == TRAIN)
     return {
-        source: {name: (number, masks.get(source, {}).get(name, 0)) for name, number in classes.items()}
+        source: {
+            name: ClassCount(number, *(part.get(source, {}).get(name, 0) for part in (masks, training)))
+            for name, number in classes.items()
+        }
         for source, classes in objects.items()
     }
 
 
-def _count_outside(total: Counts, counts: dict[str, dict[str, tuple[int, int]]], vocabulary: Vocabulary) -> None:
+def _sums(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """The sums of numbers by source and class."""
+    sums: dict[str, dict[str, int]] = {}
+    for each in counts:
+        for source, classes in each.items():
+            for name, number in classes.items():
+                increase(sums.setdefault(source, {}), name, number)
+    return sums
+
+
+def _count_outside(total: Counts, counts: ClassCounts, vocabulary: Vocabulary) -> None:
     """Count the objects of classes outside the vocabulary as excluded."""
     for source, classes in counts.items():
         known = vocabulary.index(source)
-        outside = sum(objects for name, (objects, _) in classes.items() if name not in known)
+        outside = sum(count.objects for name, count in classes.items() if name not in known)
         if outside:
             total.exclude(source, "outside_vocabulary", outside)
 

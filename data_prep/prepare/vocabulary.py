@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import NamedTuple
 
 from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.sources.categories import Category
@@ -14,7 +15,17 @@ from data_prep.storage.storage import read
 
 COLUMNS = ["category_id", "name", "synset"]
 
-ClassCounts = Mapping[str, Mapping[str, tuple[int, int]]]
+
+class ClassCount(NamedTuple):
+    """What a source has of a class: objects, those with a mask, and of these the ones in training."""
+
+    objects: int
+    masks: int
+    training_masks: int
+
+
+ClassCounts = Mapping[str, Mapping[str, ClassCount]]
+"""Source → its class name → what it has of it."""
 
 
 def read_synset_table(path: str | None) -> dict[str, str]:
@@ -66,8 +77,7 @@ def build_vocabulary(
     """The ordered classes of a dataset.
 
     `coco_format`: the classes of each COCO-format source, by category id; `synsets`: how many objects name each
-    synset; `counts`: source → its class name → (objects, masks) in the shards. Raises DataError if `classes` is more
-    than there are synsets.
+    synset; `counts`: of what is in the shards. Raises DataError if `classes` is more than there are synsets.
     """
     listed = _Listed()
     for source, categories in coco_format.items():
@@ -117,17 +127,18 @@ class _Listed:
             self.category_ids = {**found, **self.category_ids}
 
 
-def _source_class(names: list[str], counts: Mapping[str, tuple[int, int]], own: Mapping[str, Category]) -> SourceClass:
+def _source_class(names: list[str], counts: Mapping[str, ClassCount], own: Mapping[str, Category]) -> SourceClass:
     """What a source has of the class of these names; `own` are its classes by name, none of Visual Genome's."""
-    objects, masks = (sum(counts.get(name, (0, 0))[i] for name in names) for i in range(2))
+    found = [counts[name] for name in names if name in counts]
     listed = [own[name] for name in names if name in own]
     return SourceClass(
         names=tuple(names),
-        objects=objects,
-        masks=masks,
+        objects=sum(count.objects for count in found),
+        masks=sum(count.masks for count in found),
         ids=tuple([c.id for c in listed]),
         original_ids={c.name: c.original_id for c in listed if c.original_id is not None},
         supercategories={c.name: c.supercategory for c in listed if c.supercategory is not None},
+        training_masks=sum(count.training_masks for count in found),
     )
 
 

@@ -33,13 +33,13 @@ def check_choice(choice: str) -> None:
 def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tuple[int, ...]:
     """Positions in the vocabulary, in order, of the classes in A.
 
-    `choice`: `coco` for every class that `source` has masks of, `voc` or `non-voc` for those of COCO's 80 among them
-    that PASCAL VOC has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of COCO's that the
-    paper's Figure 3 drew, `toy` for the demo's 48 classes of the generated world, or a file with a class name per
-    line. Raises ConfigError for anything else, for names that
-    the vocabulary lacks, and for a class without a single mask.
+    `choice`: `coco` for every class that `source` has masks of in training, `voc` or `non-voc` for those of COCO's 80
+    among them that PASCAL VOC has or has not, `random:N:seed` for N of them, `figure3:N:trial` for those of COCO's that
+    the paper's Figure 3 drew, `toy` for the demo's 48 classes of the generated world, or a file with a class name per
+    line. Raises ConfigError for anything else, for names that the vocabulary lacks, and for a class without a single
+    mask in training.
     """
-    masked = [i for i, c in enumerate(vocabulary.classes) if source in c.sources and c.sources[source].masks > 0]
+    masked = classes_with_masks(vocabulary, source)
     check_choice(choice)
     if not masked:
         raise ConfigError(f"mask classes: {_no_masks(vocabulary, source)}")
@@ -62,15 +62,21 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     return tuple(chosen)
 
 
+def classes_with_masks(vocabulary: Vocabulary, source: str) -> list[int]:
+    """Positions in the vocabulary of the classes that `source` has masks of in training."""
+    own = ((i, c.sources[source]) for i, c in enumerate(vocabulary.classes) if source in c.sources)
+    return [i for i, of_source in own if of_source.masks_to_train_on > 0]
+
+
 def _no_masks(vocabulary: Vocabulary, source: str) -> str:
     """Why there is no mask to train on, and the sources that have some."""
     masks: Counter[str] = Counter()
     for c in vocabulary.classes:
-        masks.update({name: own.masks for name, own in c.sources.items()})
+        masks.update({name: own.masks_to_train_on for name, own in c.sources.items()})
     others = ", ".join(sorted(name for name, count in masks.items() if count > 0)) or "none"
     if source not in masks:
-        return f"the dataset has no object of a source {source!r}; its sources with masks: {others}"
-    return f"source {source!r} has no masks at all; the dataset's sources with masks: {others}"
+        return f"the dataset has no object of a source {source!r}; its sources with masks in training: {others}"
+    return f"source {source!r} has no masks in training; the dataset's sources with some: {others}"
 
 
 def _of_coco(masked: list[int], vocabulary: Vocabulary, ids: frozenset[int]) -> list[int]:
@@ -90,7 +96,9 @@ def _random_classes(choice: str, masked: list[int]) -> list[int]:
     count, seed = _random_numbers(choice)
     generator = np.random.default_rng(seed)
     if not 0 < count <= len(masked):
-        raise ConfigError(f"mask classes {choice!r}: {len(masked)} classes have masks, {count} were requested")
+        raise ConfigError(
+            f"mask classes {choice!r}: {len(masked)} classes have masks in training, {count} were requested"
+        )
     return sorted(generator.choice(masked, count, replace=False).tolist())
 
 
@@ -147,6 +155,6 @@ def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -
         if position is None:
             raise ConfigError(f"{path}, line {number}: the vocabulary has no class {name!r}")
         if position not in masked:
-            raise ConfigError(f"{path}, line {number}: the data has no mask of class {name!r}")
+            raise ConfigError(f"{path}, line {number}: no training image has a mask of class {name!r}")
         chosen.append(position)
     return sorted(set(chosen))

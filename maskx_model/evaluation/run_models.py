@@ -15,7 +15,13 @@ from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import measure
 from maskx_model.evaluation.options import EvaluationOptions, MasksFrom
-from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes, predict_grabcut
+from maskx_model.evaluation.predictions import (
+    Predictions,
+    ground_truth_boxes,
+    predict,
+    predict_boxes,
+    predict_grabcut,
+)
 from maskx_model.evaluation.protocols import PROTOCOLS, Protocol
 from maskx_model.evaluation.ranks import own_share, shared_predictions
 from maskx_model.model.compute import compile_backbone, in_precision_of, resolve_device, threads_of
@@ -28,18 +34,18 @@ def evaluate_models(
 ) -> EvaluationRun:
     """Load the models, the baseline first, run them on the images, and measure what they predict.
 
-    Ranks that torchrun started share the images, and each measures all. Where the source has no masks, only boxes are
-    measured. `device`: by default a GPU where there is one. `made_from`
-    goes into the result. Raises DataError for a split or source that cannot be evaluated and for invalid detections,
+    Ranks that torchrun started share the images, and each measures all. Where no object of these images has a mask that
+    a person drew, only boxes are measured. `device`: by default a GPU where there is one. `made_from` goes into the
+    result. Raises DataError for a split or source that cannot be evaluated and for invalid detections,
     CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
     """
     protocol, source = PROTOCOLS[options.protocol], options.source
     labels = protocol.classes(data, source)
     rows = data.select(options.split, source)[: options.max_images]
-    masks = options.masks if has_masks(data, source) else None
+    ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
+    masks = options.masks if any(len(ground_truth_boxes(image)[1]) for image in ground_truth) else None
     device, world = resolve_device(device), current_world()
     models = _load(data, uris, device, masks)
-    ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
     own = own_share(rows, world)
     progress = tqdm(map(data.pixels, own), "evaluate", len(own), unit="image", mininterval=1, disable=world.rank > 0)
     images = zip(progress, own_share(ground_truth, world), strict=True)
@@ -59,11 +65,6 @@ def evaluate_models(
         masks=masks is not None,
     )
     return EvaluationRun(data, rows, ground_truth, predictions, mask_classes, result)
-
-
-def has_masks(data: Dataset, source: str) -> bool:
-    """Whether the source has a mask of any class of the vocabulary."""
-    return any(source in c.sources and c.sources[source].masks > 0 for c in data.vocabulary.classes)
 
 
 def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MasksFrom | None) -> dict[str, LoadedModel]:

@@ -140,12 +140,11 @@ def _watch(training: FollowedTraining, live: "LiveRun | None") -> "ValidationSli
 
 
 def _protocol(training: FollowedTraining, data: Dataset) -> tuple[str, frozenset[int]]:
-    """The source that AP is measured on, and A: all classes, for a detector of data without masks."""
-    from maskx_model.data.mask_classes import resolve_mask_classes
-    from maskx_model.evaluation.run_models import has_masks
+    """The source that AP is measured on, and A: all classes, for a detector of data without masks in training."""
+    from maskx_model.data.mask_classes import classes_with_masks, resolve_mask_classes
 
     source = source_in(data, training.run.stage2_source)
-    if training.stage == "stage1" and not has_masks(data, source):
+    if training.stage == "stage1" and not classes_with_masks(data.vocabulary, source):
         return source, frozenset(range(len(data.vocabulary)))
     named = str(training.options.get("mask_classes") or training.run.mask_classes)
     return source, frozenset(resolve_mask_classes(named, data.vocabulary, source))

@@ -89,7 +89,7 @@ def gather(
     kind = description["model"]["mask"]["kind"]
     results = _read_evaluation(evaluation, model)
     if kind not in results.ap:
-        raise DataError(f"{evaluation}: only boxes were measured; register a model with an evaluation on masks")
+        raise DataError(f"{evaluation}: only boxes were measured; evaluate the model on images with masks first")
     estimated = None if estimate is None else estimate_of(estimate, model)
     ap = own_figures(results, kind) | _over_baseline(results, kind) | _estimated_figures(estimated)
     uses = {"training": manifest.made_from.get("dataset"), "evaluation": results.made_from["dataset"]}

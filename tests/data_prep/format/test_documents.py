@@ -92,6 +92,19 @@ def test_a_vocabulary_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_vocabulary(f"{tmp_path}/vocabulary.json") == VOCABULARY
 
 
+def test_an_older_vocabulary_does_not_tell_training_masks_apart_and_all_count(tmp_path: Path) -> None:
+    drawn = {"mine": SourceClass(("cat",), 9, 7, training_masks=0)}
+    write_vocabulary(f"{tmp_path}/vocabulary.json", Vocabulary((VocabularyClass("cat.n.01", "cat", drawn),)))
+    path = tmp_path / "vocabulary.json"
+    (now,) = read_vocabulary(str(path)).classes
+    assert (now.sources["mine"].training_masks, now.masks_to_train_on) == (0, 0)
+    document = json.loads(path.read_text())
+    del document["classes"][0]["sources"]["mine"]["training_masks"]
+    path.write_text(json.dumps(document))
+    (older,) = read_vocabulary(str(path)).classes
+    assert (older.sources["mine"].training_masks, older.masks_to_train_on) == (None, 7)
+
+
 def test_a_vocabulary_in_another_order_is_refused_without_its_own_hash(tmp_path: Path) -> None:
     write_vocabulary(f"{tmp_path}/vocabulary.json", VOCABULARY)
     path = tmp_path / "vocabulary.json"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.prepare.vocabulary import build_vocabulary, most_frequent, read_synset_table, synsets_of
+from data_prep.prepare.vocabulary import ClassCount, build_vocabulary, most_frequent, read_synset_table, synsets_of
 from data_prep.sources.categories import Category
 from data_prep.storage.errors import ConfigError, DataError
 
@@ -51,14 +51,18 @@ def test_names_for_people_are_unique() -> None:
 
 def test_one_concept_of_two_sources_is_one_class() -> None:
     own = (Category(0, "suitcase"), Category(1, "dragon fly"))
-    counts = {"coco": {"suitcase": (3, 2)}, "mine": {"suitcase": (5, 5)}, "vg": {"bag.n.06": (7, 0)}}
+    counts = {
+        "coco": {"suitcase": ClassCount(3, 2, 1)},
+        "mine": {"suitcase": ClassCount(5, 5, 5)},
+        "vg": {"bag.n.06": ClassCount(7, 0, 0)},
+    }
     vocabulary = build_vocabulary({"coco": COCO, "mine": own}, TABLE, {"bag.n.06": 8}, counts, None)
     assert [c.synset for c in vocabulary.classes] == ["person.n.01", "bag.n.06", "plant.n.01", "dragon_fly.n.01"]
     suitcase = vocabulary.classes[1]
-    assert {s: (c.names, c.objects, c.masks) for s, c in suitcase.sources.items()} == {
-        "coco": (("suitcase",), 3, 2),
-        "mine": (("suitcase",), 5, 5),
-        "vg": (("bag.n.06",), 7, 0),
+    assert {s: (c.names, c.objects, c.masks, c.training_masks) for s, c in suitcase.sources.items()} == {
+        "coco": (("suitcase",), 3, 2, 1),
+        "mine": (("suitcase",), 5, 5, 5),
+        "vg": (("bag.n.06",), 7, 0, 0),
     }
     assert suitcase.category_id == 33
 
@@ -85,7 +89,7 @@ def test_each_sources_own_ids_are_kept() -> None:
     cats = Category(9, "big cat", synset="cat.n.01"), Category(4, "big_cat", synset="cat.n.01")
     mine = (*cats, Category(1, "suitcase"))
     vocabulary = build_vocabulary(
-        {"coco": COCO, "mine": mine}, TABLE, {"bag.n.06": 1}, {"vg": {"bag.n.06": (7, 0)}}, None
+        {"coco": COCO, "mine": mine}, TABLE, {"bag.n.06": 1}, {"vg": {"bag.n.06": ClassCount(7, 0, 0)}}, None
     )
     own = [c.sources["mine"] for c in vocabulary.classes if "mine" in c.sources]
     assert [(c.names, c.ids) for c in own] == [(("suitcase",), (1,)), (("big cat", "big_cat"), (9, 4))]

@@ -10,6 +10,8 @@ from data_prep.storage.errors import ConfigError
 from data_prep.toy_world import class_groups
 from maskx_model.data.coco_classes import coco_ids
 from maskx_model.data.mask_classes import VOC_CATEGORY_IDS, figure_3_splits, resolve_mask_classes
+from tests.data_prep.prepare.own_source import made, write
+from tests.data_prep.small_sources import coco_image, coco_object
 
 NAMES = {number: name for name, number in coco_ids().items()}
 
@@ -100,8 +102,8 @@ def test_the_demos_a_is_the_generated_world_without_its_first_group(toy_dataset:
         ("random:20", r"'random:20': write random:N:seed, for example random:20:0"),
         ("random:many:0", r"write random:N:seed"),
         ("random:20:-1", r"write random:N:seed"),
-        ("random:0:0", r"79 classes have masks, 0 were requested"),
-        ("random:80:0", r"79 classes have masks, 80 were requested"),
+        ("random:0:0", r"79 classes have masks in training, 0 were requested"),
+        ("random:80:0", r"79 classes have masks in training, 80 were requested"),
         ("figure3:20", r"'figure3:20': write figure3:N:trial with N one of 20, 30, 40, 50, 60 and a trial from 1 to 5"),
         ("figure3:25:1", r"for example figure3:20:1"),
         ("figure3:20:6", r"a trial from 1 to 5"),
@@ -118,8 +120,8 @@ def test_a_choice_that_does_not_exist_is_explained(vocabulary: Vocabulary, choic
     ("text", "message"),
     [
         (b"class 1\nunicorn\n", r"a.txt, line 2: the vocabulary has no class 'unicorn'"),
-        (b"class 1\n\nfork\n", r"a.txt, line 3: the data has no mask of class 'fork'"),
-        (b"class 90\n", r"a.txt, line 1: the data has no mask of class 'class 90'"),
+        (b"class 1\n\nfork\n", r"a.txt, line 3: no training image has a mask of class 'fork'"),
+        (b"class 90\n", r"a.txt, line 1: no training image has a mask of class 'class 90'"),
         (b"\n\n", r"no class of source 'coco' is among them"),
         (b"\xff\xfe\x00", r"a.txt: not a text file of class names"),
     ],
@@ -136,13 +138,46 @@ def test_a_folder_is_no_list_of_classes(vocabulary: Vocabulary, tmp_path: Path) 
 
 
 def test_a_source_without_masks_is_refused(vocabulary: Vocabulary) -> None:
-    with pytest.raises(ConfigError, match="source 'vg' has no masks at all; the dataset's sources with masks: coco"):
+    with pytest.raises(
+        ConfigError, match="source 'vg' has no masks in training; the dataset's sources with some: coco"
+    ):
         resolve_mask_classes("coco", vocabulary, "vg")
 
 
 def test_a_source_that_is_not_there_is_answered_with_those_that_are(vocabulary: Vocabulary) -> None:
-    with pytest.raises(ConfigError, match="no object of a source 'shop'; its sources with masks: coco"):
+    with pytest.raises(ConfigError, match="no object of a source 'shop'; its sources with masks in training: coco"):
         resolve_mask_classes("coco", vocabulary, "shop")
+
+
+def own_dataset(folder: Path, masks_in_training: bool) -> Dataset:
+    """Cats and potted plants with masks in validation; in training plants have boxes only, and so may cats."""
+    images = [coco_image(1), coco_image(2)]
+    cat = {} if masks_in_training else {"segmentation": []}
+    train = [coco_object(1, 1, **cat), coco_object(2, 2, category_id=3, segmentation=[])]
+    val = [coco_object(1, 1), coco_object(2, 2, category_id=3)]
+    paths = [write(folder / split, images, things) for split, things in (("train", train), ("val", val))]
+    made(folder, f"mine=coco:{paths[0]}", f"mine@val=coco:{paths[1]}")
+    return Dataset.open(f"{folder}/out")
+
+
+def test_masks_to_measure_b_by_put_no_class_into_a(tmp_path: Path) -> None:
+    vocabulary = own_dataset(tmp_path, masks_in_training=True).vocabulary
+    assert vocabulary.names == ("cat", "potted plant")
+    assert resolve_mask_classes("coco", vocabulary, "mine") == (0,)
+    assert resolve_mask_classes("voc", vocabulary, "mine") == (0,)
+    with pytest.raises(ConfigError, match=r"1 classes have masks in training, 2 were requested"):
+        resolve_mask_classes("random:2:0", vocabulary, "mine")
+    (tmp_path / "a.txt").write_text("potted plant\n")
+    with pytest.raises(ConfigError, match=r"line 1: no training image has a mask of class 'potted plant'"):
+        resolve_mask_classes(f"{tmp_path}/a.txt", vocabulary, "mine")
+
+
+def test_masks_in_validation_alone_are_none_to_train_on(tmp_path: Path) -> None:
+    vocabulary = own_dataset(tmp_path, masks_in_training=False).vocabulary
+    with pytest.raises(
+        ConfigError, match="source 'mine' has no masks in training; the dataset's sources with some: no"
+    ):
+        resolve_mask_classes("coco", vocabulary, "mine")
 
 
 @pytest.mark.parametrize("choice", ["voc", "non-voc", "figure3:60:1"])

@@ -1,6 +1,5 @@
 """From models and a dataset to numbers, files and a page."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,12 +83,15 @@ def test_a_model_alone_and_fewer_images(world: Path) -> None:
     assert not (world / "alone/predictions-class_agnostic.json").exists()
 
 
-def test_where_boxes_alone_are_measured_a_is_the_models_whatever_the_baseline(world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"mask": None}, {"provenance": "a model"}])
+def test_where_no_measured_object_has_a_drawn_mask_boxes_alone_are_measured_and_a_is_the_models(
+    world: Path, tmp_path: Path, change: dict[str, str | None]
+) -> None:
     records, _ = random_world(0, 6, NAMES)
-    boxes = [replace(each, objects={"coco": [replace(o, mask=None) for o in each.objects["coco"]]}) for each in records]
-    write_dataset(tmp_path / "data", records, NAMES, claimed=boxes)
-    vocabulary = tmp_path / "data/vocabulary.json"
-    vocabulary.write_bytes(re.sub(rb'"masks": ?\d+', b'"masks": 0', vocabulary.read_bytes()))
+    told = [replace(each, objects={"coco": [replace(o, **change) for o in each.objects["coco"]]}) for each in records]
+    write_dataset(tmp_path / "data", records, NAMES, claimed=told)
+    alone = evaluate(f"{world}/detector", f"{tmp_path}/data", f"{tmp_path}/alone")
+    assert not alone.ap and list(alone.box_ap) == ["detector"]
     result = evaluate(
         f"{world}/transfer", f"{tmp_path}/data", f"{tmp_path}/out", baseline=f"{world}/detector", stages=[]
     )

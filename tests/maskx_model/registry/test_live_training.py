@@ -1,6 +1,7 @@
 """A training that is followed: its run in MLflow fills once, whatever happens to the training."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,16 @@ def test_parts_of_a_training_that_make_the_same_steps_have_numbers_and_pictures_
         assert len(curve(client, run, f"system/{part}/cpu_utilization_percentage")) == 3
     files = {file.path.partition("+timestamp")[0] for file in client.list_artifacts(run.info.run_id, "images")}
     assert files == {"images/rate-0.1~coco-1+step+3", "images/rate-0.01~coco-1+step+3"}
+
+
+def test_of_data_with_masks_to_measure_by_alone_a_detector_is_looked_at_in_all_classes(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", random_world(0, 4, NAMES)[0], NAMES)
+    vocabulary = tmp_path / "data/vocabulary.json"
+    vocabulary.write_bytes(re.sub(rb'("masks": 5)', rb'\1, "training_masks": 0', vocabulary.read_bytes()))
+    plain = training(tmp_path, tmp_path / "out")
+    run = replace(plain.run, mask_classes="coco", stage1=replace(plain.run.stage1, validate_every=7))
+    with followed(replace(plain, run=run), None) as observers:
+        assert observers.watch is not None
 
 
 def test_an_error_in_the_training_marks_its_run_as_failed(world: Path, uri: str, client: Any, tmp_path: Path) -> None:

@@ -38,10 +38,10 @@ def test_a_split_has_a_folder_of_its_own(results: list[str]) -> None:
 
 def test_results_stand_in_the_order_of_the_size_of_a(results: list[str]) -> None:
     read = read_splits(results)
-    assert [each.mask_classes for each in read] == ["random:20:1", "random:20:2", "random:40:1", "toy"]
-    sizes = [each.classes_in_a for each in read]
-    assert sizes[:3] == [20, 20, 40]
-    assert sizes[3] > 40
+    sizes = {each.mask_classes: each.classes_in_a for each in read}
+    assert list(sizes.values()) == sorted(sizes.values())
+    assert sizes.keys() == {"random:20:1", "random:20:2", "random:40:1", "toy"}
+    assert [sizes[f"random:{name}"] for name in ("20:1", "20:2", "40:1")] == [20, 20, 40] and sizes["toy"] > 20
 
 
 def test_the_table_has_every_row_of_every_split(results: list[str], tmp_path: Path) -> None:

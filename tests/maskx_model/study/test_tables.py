@@ -178,4 +178,4 @@ def test_a_and_b_must_both_be_measurable(
     toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="no object with a mask of a class outside the mask classes"):
-        tables(toy_dataset.uri, str(tmp_path), preset, TablesOptions(), [detector], mask_classes="coco")
+        tables(toy_dataset.uri, str(tmp_path), preset, TablesOptions(split="train"), [detector], mask_classes="coco")

@@ -149,7 +149,7 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
 def test_a_source_that_the_dataset_lacks_is_refused(toy_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image of source 'lvis'"):
         train_detector(toy_dataset.uri, f"{tmp_path}/out", replace(tiny(2), stage1_source="lvis"))
-    with pytest.raises(ConfigError, match="source 'vg' has no masks at all"):
+    with pytest.raises(ConfigError, match="source 'vg' has no masks in training"):
         train_masks(toy_dataset.uri, "any", f"{tmp_path}/out", replace(tiny(2), stage2_source="vg"))
 
 
