@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from maskx_model.artifacts.origin import PACKAGES, Origin
+from maskx_model.artifacts.origin import PACKAGES, Origin, release
 
 COMMIT = "MASKX_COMMIT"
 """The environment variable that names the commit where there is no repository, as in a container image."""
@@ -25,6 +25,12 @@ def code_versions() -> Origin:
         except PackageNotFoundError:
             continue
     return {**found, "commit": os.environ.get(COMMIT) or _commit_of(Path(__file__).parents[2])}
+
+
+def code_releases() -> dict[str, str]:
+    """The releases that decide a result, which its provenance holds where it is compared as a whole: of another patch
+    or commit it is the same."""
+    return {name: release(number) for name, number in code_versions().items() if name in PACKAGES}
 
 
 def _commit_of(folder: Path) -> str | None:

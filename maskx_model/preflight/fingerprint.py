@@ -7,8 +7,7 @@ import msgspec
 
 from data_prep.format.manifest import FORMAT_VERSION
 from data_prep.storage.storage import FileInfo, info, is_on_disk, sha256
-from maskx_model.artifacts.code_versions import code_versions
-from maskx_model.artifacts.origin import PACKAGES, release
+from maskx_model.artifacts.code_versions import code_releases
 from maskx_model.preflight.original_data import Inventory
 from maskx_model.run_config import RunConfig
 
@@ -20,14 +19,13 @@ def fingerprint(run: RunConfig, sources: Mapping[str, Inventory], exif: str = "a
     object storage, the time of its last change on disk. Of the code the major and the minor release count, as in a
     model's provenance.
     """
-    code = code_versions()
     named = (run.mask_classes, run.detector.weights)
     content = {
         "sources": {name: _files(inventory) for name, inventory in sorted(sources.items())},
         "exif": exif,
         "configuration": msgspec.to_builtins(run),
         "files": {uri: _identity(uri, found) for uri in named if uri and (found := info(uri)) is not None},
-        "code": {name: release(code[name]) for name in PACKAGES if name in code},
+        "code": code_releases(),
         "format": FORMAT_VERSION,
     }
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
+from maskx_model.artifacts.code_versions import code_releases
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import PLAIN, Compute, ProtocolName
@@ -74,7 +75,8 @@ def evaluate(
 
 
 def _origin(data: Dataset, models: Sequence[str], curves: Sequence[str], options: EvaluationOptions) -> Origin:
-    """The provenance of an evaluation: hashes of its inputs, and the options that its numbers depend on."""
+    """The provenance of an evaluation: hashes of its inputs, the options that its numbers depend on, and the releases
+    of the code."""
     if options.max_images is not None and options.max_images < 1:
         raise ConfigError(f"max_images: at least one image is needed, got {options.max_images}")
     return {
@@ -87,4 +89,5 @@ def _origin(data: Dataset, models: Sequence[str], curves: Sequence[str], options
         "protocol": options.protocol,
         "masks": options.masks,
         "precision": options.compute.precision,
+        **code_releases(),
     }

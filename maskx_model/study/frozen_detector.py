@@ -14,6 +14,7 @@ from data_prep.format.manifest import dataset_hash
 from data_prep.format.reader import Dataset
 from data_prep.format.rows import Rows
 from data_prep.storage.errors import ConfigError, DataError
+from maskx_model.artifacts.code_versions import code_releases
 from maskx_model.artifacts.model_folder import model_hash
 from maskx_model.config import MaskConfig, ModelConfig
 from maskx_model.data.reader import SampleReader
@@ -147,11 +148,12 @@ class FrozenDetector:
 
     @cached_property
     def made_from(self) -> dict[str, str]:
-        """The inputs of all features: the hashes of dataset and detector, and the source."""
+        """The inputs of all features: the hashes of dataset and detector, the source, and the releases of the code."""
         return {
             "dataset": dataset_hash(self.dataset),
             "detector": model_hash(self.detector),
             "source": self.preset.stage2_source,
+            **code_releases(),
         }
 
     def prepare(self, rois: Collection[RoiKind]) -> None:

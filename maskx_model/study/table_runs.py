@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from maskx_model.artifacts.code_versions import code_releases
 from maskx_model.config import MaskConfig
 from maskx_model.run_config import RunConfig
 from maskx_model.study.cache import digest
@@ -72,6 +73,7 @@ def _joint_row(frozen: FrozenDetector, name: str, a: tuple[int, ...], chosen: st
         {"dataset": frozen.made_from["dataset"], "source": frozen.made_from["source"]}
         | {"detector": frozen.preset.detector, "mask": mask, "joint": frozen.preset.joint, "classes": a, "seed": seed}
         | beginning_of(frozen.preset)
+        | code_releases()
     )
     file = f"{out}/rows/{name}-{digest({**_measurement(frozen, name), 'model': model})}.json"
     return cached_row(file, lambda: joint_row(frozen, mask, chosen, seed, f"{out}/end-to-end/{name}-{model}"))

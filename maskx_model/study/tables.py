@@ -7,6 +7,7 @@ from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError
 from data_prep.storage.own_files import write_own
 from data_prep.storage.storage import write
+from maskx_model.artifacts.code_versions import code_releases
 from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.data.word_vectors import class_vectors
@@ -64,7 +65,7 @@ def tables(
     if options.embedding is not None and "embedding" in methods:
         class_vectors(options.embedding, data.vocabulary)  # a class that it lacks is an error before any training
     measurements: dict[str, list[Row]] = {name: [] for name in methods}
-    made_from: dict[str, str] = {}
+    made_from = code_releases()
     for number, seed in enumerate(options.seeds):
         detector = detectors[number % len(detectors)] if detectors else f"{out}/detectors/seed-{seed}"
         frozen = frozen_detector(data, detector, features or f"{out}/features", preset, options, device)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from PIL import Image
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
+from maskx_model.artifacts.origin import release
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.evaluate import evaluate
 from tests.maskx_model.evaluation.conftest import NAMES
@@ -112,6 +114,18 @@ def test_an_older_evaluation_is_replaced(world: Path, tmp_path: Path) -> None:
     for count in (1, 2):
         evaluate(f"{world}/transfer", f"{world}/data", f"{tmp_path}/out", max_images=count)
         assert msgspec.json.decode((tmp_path / "out/metrics.json").read_bytes())["images"] == count
+
+
+def test_an_evaluation_of_another_release_is_made_again_and_one_of_another_patch_is_not(
+    world: Path, tmp_path: Path
+) -> None:
+    arguments = (f"{world}/transfer", f"{world}/data", f"{tmp_path}/out")
+    evaluated = evaluate(*arguments, max_images=1)
+    assert evaluated.made_from["torch"] == release(version("torch")) != version("torch")
+    metrics = tmp_path / "out/metrics.json"
+    old = replace(evaluated, images=99, made_from={**evaluated.made_from, "maskx": "0.0"})
+    metrics.write_bytes(msgspec.json.encode(old))
+    assert evaluate(*arguments, max_images=1) == evaluated
 
 
 @pytest.mark.parametrize(

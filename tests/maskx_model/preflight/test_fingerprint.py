@@ -72,7 +72,7 @@ def test_another_release_of_the_code_counts_and_a_patch_does_not(folder: Path, m
     release = ".".join(str(known["torch"]).split(".")[:2])
     for version, same in ((f"{release}.99", True), ("99.0.0", False)):
         monkeypatch.setattr(
-            "maskx_model.preflight.fingerprint.code_versions", lambda version=version: {**known, "torch": version}
+            "maskx_model.artifacts.code_versions.code_versions", lambda version=version: {**known, "torch": version}
         )
         assert (of(folder) == before) == same
 

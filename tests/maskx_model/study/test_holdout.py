@@ -9,6 +9,7 @@ import pytest
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError, DataError, MaskxError
+from maskx_model.artifacts import code_versions
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.run_config import RunConfig
 from maskx_model.study import jobs
@@ -63,6 +64,22 @@ def test_a_study_goes_on_where_it_was_cut_off(
         assert holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu") == result
     assert computed.call_count == 1
     assert sorted(Path(out, "rows").iterdir()) == rows
+
+
+def test_rows_and_features_of_another_release_of_the_code_are_not_taken(
+    toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(SMALL, variants=("cls",), folds=2, seeds=(0,))
+    before = holdout(toy_dataset.uri, detector, str(tmp_path), preset, small, device="cpu")
+    files = {folder: len(list((tmp_path / folder).iterdir())) for folder in ("rows", "features")}
+    monkeypatch.setattr(code_versions, "version", lambda _: "99.1.2")
+    code_versions.code_versions.cache_clear()
+    after = holdout(toy_dataset.uri, detector, str(tmp_path), preset, small, device="cpu")
+    code_versions.code_versions.cache_clear()
+    assert after.made_from == {**before.made_from, "maskx": "99.1", "torch": "99.1", "torchvision": "99.1"}
+    assert {folder: len(list((tmp_path / folder).iterdir())) for folder in files} == {
+        folder: 2 * number for folder, number in files.items()
+    }
 
 
 def test_a_damaged_row_is_named(
