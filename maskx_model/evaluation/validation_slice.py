@@ -16,10 +16,12 @@ from maskx_model.evaluation.ground_truth import GroundTruth
 from maskx_model.evaluation.metrics import Evaluation, measure
 from maskx_model.evaluation.predictions import Predictions, predict, predict_boxes
 from maskx_model.evaluation.protocols import PROTOCOLS
+from maskx_model.evaluation.ranks import own_share, shared_predictions
 from maskx_model.model.compute import in_precision_of
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.results.drawing import SMALLEST_LONG_EDGE
 from maskx_model.results.instances import Instances
+from maskx_model.training.distributed import current_world
 
 SPLIT = "val"
 SHOWN = 4
@@ -74,12 +76,17 @@ class ValidationSlice:
         self._source = images.source
 
     def __call__(self, step: int, module: nn.Module) -> Mapping[str, float]:
-        """Measures the module as it is after that step; returns the numbers, and hands pictures to `show`."""
+        """Measures the module as it is after that step; hands pictures to `show` and returns the numbers, on the first
+        rank. All ranks call it, and share the images."""
+        world = current_world()
         truth = [GroundTruth.of(self._data.read_record(row), self._source, self._classes) for row in self._rows]
         with _undisturbed(module) as device:
             model = self._whole(module)
             with _evaluated(model), in_precision_of(self._compute, device):
-                predicted = self._predict(model, truth)
+                own = self._predict(model, own_share(self._rows, world), own_share(truth, world))
+        predicted = shared_predictions({KIND: own}, len(self._rows), world)[KIND]
+        if not world.is_first:
+            return {}
         names = self._data.vocabulary.names
         result = measure(truth, {KIND: predicted}, set(self._classes.values()), self._a, names, {}, masks=self._masks)
         if self._show is not None:
@@ -87,8 +94,8 @@ class ValidationSlice:
                 self._show(step, row.key, self._drawn(row, found))
         return _numbers(result)
 
-    def _predict(self, model: nn.Module, truth: Sequence[GroundTruth]) -> Predictions:
-        images = zip(map(self._data.pixels, self._rows), truth, strict=True)
+    def _predict(self, model: nn.Module, rows: Sequence[IndexRow], truth: Sequence[GroundTruth]) -> Predictions:
+        images = zip(map(self._data.pixels, rows), truth, strict=True)
         if isinstance(model, MaskXRCNN):
             return predict(images, {KIND: model})[KIND]
         assert isinstance(model, FasterRCNN)

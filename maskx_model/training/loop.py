@@ -168,11 +168,9 @@ class _Training:
         watch = self.session.observers.watch
         if watch is None or done % watch.every or self.session.rehearsal:
             return None
-        values: Mapping[str, float] = {}
-        if self.world.is_first:
-            values = watch(done, self.module if self.average is None else self.average.module)
-            if self.sink is not None:
-                self.sink.write(done, values)
+        values = watch(done, self.module if self.average is None else self.average.module)
+        if self.sink is not None:
+            self.sink.write(done, values)
         said = self.world.exchange(msgspec.json.encode(values.get(watch.best_by)).decode())[0]
         return msgspec.json.decode(said, type=float | None)
 

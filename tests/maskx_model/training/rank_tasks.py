@@ -3,19 +3,27 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
+from data_prep.format.index import IndexRow
+from data_prep.format.reader import Dataset
+from maskx_model.artifacts.model_folder import load_model
+from maskx_model.evaluation.validation_slice import Slice, ValidationSlice
 from maskx_model.report.evaluate import evaluate
 from maskx_model.schedules import NO_CROPS, Schedule
 from maskx_model.training.checkpoints import Checkpoints
 from maskx_model.training.distributed import current_world, joined_world, shared
 from maskx_model.training.loop import train
+from maskx_model.training.metric_sink import Observers
 from maskx_model.training.session import Session
 from maskx_model.training.stages import train_detector, train_joint, train_masks
 from maskx_model.training.stall import EXCHANGING, StallWatch
@@ -97,6 +105,44 @@ def evaluate_on_rank(model: str, dataset: str, out: str) -> int:
     with register_module_forward_hook(note):
         evaluate(model, dataset, out)
     return len(proposed)
+
+
+class _Read(Dataset):
+    """A dataset that counts the images read of it."""
+
+    count = 0
+
+    def pixels(self, row: IndexRow) -> npt.NDArray[np.uint8]:
+        self.count += 1
+        return super().pixels(row)
+
+
+def look_while_training(model: str, dataset: str, images: int) -> str:
+    """The numbers that a training's sink gets of its only look, and how many images this rank has read for it, as
+    JSON."""
+    with joined_world("cpu"):
+        data, seen = _Read.open(dataset), dict[str, float]()
+        assert isinstance(data, _Read)
+
+        class Sink:
+            def begin(self, part: str) -> None: ...
+
+            def write(self, _: int, values: Mapping[str, float]) -> None:
+                seen.update({name: value for name, value in values.items() if name.startswith("val/")})
+
+            def close(self) -> None: ...
+
+        net = load_model(model, "cpu").model
+        look = ValidationSlice(Slice(data, "coco", frozenset({0}), images), 1, masks=True)
+
+        def loss(batch: list[int]) -> Measured:
+            every = [each.sum() for each in net.parameters() if each.requires_grad]
+            return Measured({"nothing": torch.stack(every).sum() * 0}, {"nothing": len(batch)})
+
+        schedule = Schedule(steps=1, images_per_batch=current_world().size, warmup_steps=0)
+        still = Task("look", net, lambda _: iter([[0]]), loss, "stage1")
+        train(still, schedule, 0.0, 0, Session(observers=Observers(Sink(), look)))
+        return msgspec.json.encode({"seen": seen, "read": data.count}).decode()
 
 
 def stalled() -> str:

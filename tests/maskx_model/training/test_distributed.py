@@ -13,10 +13,13 @@ from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
 from maskx_model.training.termination import EXIT_CODE
 from tests.maskx_model.conftest import VAL_IMAGES
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 from tests.maskx_model.training.rank_tasks import (
     batch_norm_over_ranks,
     evaluate_on_rank,
     fit_line,
+    look_while_training,
     stalled,
     train_stage,
     train_with_seed_of_rank,
@@ -106,6 +109,20 @@ def test_ranks_share_an_evaluation(toy_dataset: Dataset, detector: str, tmp_path
         assert said == [str(share) for share in shares]
     for file in ("metrics.json", "per_class.csv", "predictions-transfer.json"):
         assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("images", [7, 1])
+def test_ranks_share_a_look_and_the_first_tells_what_one_would(tmp_path: Path, images: int) -> None:
+    names = ["cup", "chair", "dog"]
+    data = write_dataset(tmp_path / "data", random_world(0, 10, names)[0], names)
+    model = write_model(tmp_path / "model", names, "transfer", seed=3)
+    (one,), two = (
+        [msgspec.json.decode(said) for said in on_ranks(ranks, look_while_training, model, data, images)]
+        for ranks in (1, 2)
+    )
+    assert one["read"] == images and (any(one["seen"].values()) or images == 1)
+    assert [each["seen"] for each in two] == [one["seen"], {}]
+    assert [each["read"] for each in two] == [images - images // 2, images // 2]
 
 
 @pytest.mark.slow
