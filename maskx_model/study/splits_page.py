@@ -1,4 +1,8 @@
-"""The results of many splits as Markdown, CSV, and Figure 3: AP on B by the number of classes in A."""
+"""The results of many splits as Markdown, CSV, and a plot of Figure 3's: AP on B by the number of classes in A.
+
+The paper's Figure 3 has, of the same splits, the relative increase over class-agnostic by the mean number of masks of a
+class of A.
+"""
 
 import csv
 import io
