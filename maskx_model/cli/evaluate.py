@@ -41,8 +41,8 @@ def evaluate(
     """Measure AP of boxes and masks on A (classes with masks in training), on B (without) and on all; write a report.
 
     Args:
-        model: The folder of a trained model. Where no measured object has a mask that a person drew, only boxes are
-            measured, and a detector's folder suffices.
+        model: The folder of a trained model. Where no measured object has a mask that a person drew, there is no mask
+            AP, and a detector's folder suffices.
         dataset: A prepared dataset with a validation split.
         out: Folder for metrics.json, per_class.csv, report.html and the predictions in COCO's results format.
         source: The source whose annotations are the ground truth, by its name in the dataset; `only` is the only one.

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import CheckpointError
-from maskx_model.artifacts.model_folder import LoadedModel, load_model
+from maskx_model.artifacts.model_folder import LoadedModel, load_model, read_model_config
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import Compute
 from maskx_model.evaluation.evaluation_run import EvaluationRun
@@ -35,15 +35,15 @@ def evaluate_models(
     """Load the models, the baseline first, run them on the images, and measure what they predict.
 
     Ranks that torchrun started share the images, and each measures all. Where no object of these images has a mask that
-    a person drew, only boxes are measured. `device`: by default a GPU where there is one. `made_from` goes into the
-    result. Raises DataError for a split or source that cannot be evaluated and for invalid detections,
-    CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
+    a person drew, mask AP is None; only boxes are measured if a model is a detector alone, or the source has no mask.
+    `device`: by default a GPU where there is one. `made_from` goes into the result. Raises DataError for a split or
+    source that cannot be evaluated and for invalid detections, CheckpointError for a model that is damaged, has no mask branch where masks are measured, or has other classes.
     """
     protocol, source = PROTOCOLS[options.protocol], options.source
     labels = protocol.classes(data, source)
     rows = data.select(options.split, source)[: options.max_images]
     ground_truth = [GroundTruth.of(data.read_record(row), source, labels) for row in rows]
-    masks = options.masks if any(len(ground_truth_boxes(image)[1]) for image in ground_truth) else None
+    masks = options.masks if _has_drawn_masks(ground_truth) or _may_have_masks(data, uris, options) else None
     device, world = resolve_device(device), current_world()
     models = _load(data, uris, device, masks)
     own = own_share(rows, world)
@@ -65,6 +65,17 @@ def evaluate_models(
         masks=masks is not None,
     )
     return EvaluationRun(data, rows, ground_truth, predictions, mask_classes, result)
+
+
+def _has_drawn_masks(ground_truth: Iterable[GroundTruth]) -> bool:
+    return any(len(ground_truth_boxes(image)[1]) for image in ground_truth)
+
+
+def _may_have_masks(data: Dataset, uris: Sequence[str], options: EvaluationOptions) -> bool:
+    """Whether the models segment classes of a source that has masks in other images: they were not measured, then."""
+    if options.masks != "model" or any(read_model_config(uri).mask is None for uri in uris):
+        return False
+    return any(own.masks > 0 for c in data.vocabulary.classes if (own := c.sources.get(options.source)))
 
 
 def _load(data: Dataset, uris: Sequence[str], device: str | None, masks: MasksFrom | None) -> dict[str, LoadedModel]:

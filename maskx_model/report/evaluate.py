@@ -38,8 +38,8 @@ def evaluate(
 
     `protocol`: `coco` measures the classes that the source annotates exhaustively; `lvis` all that it annotates, each
     only in the images where it is annotated or known to be absent (`average_precision`). Where no measured object has a
-    mask that a person drew, only boxes are measured, and a detector will do. It also does with `masks` `grabcut`,
-    Table 2's baseline: GrabCut segments the model's boxes, and nothing else of it is used.
+    mask that a person drew, mask AP is None, and a detector will do: then only boxes are measured. It also does with
+    `masks` `grabcut`, Table 2's baseline: GrabCut segments the model's boxes, and nothing else of it is used.
 
     Writes `<out>/metrics.json`, `per_class.csv`, `predictions-<kind>.json` (COCO's results format; by LVIS's protocol
     only what counts) with `categories.json`, `report.html` (one page that contains its images) and `pictures/`, all or

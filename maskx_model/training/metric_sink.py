@@ -37,8 +37,8 @@ class Watch(Protocol):
     """Of the values that a look returns the one whose highest makes the best checkpoint."""
 
     def __call__(self, step: int, module: "nn.Module") -> Mapping[str, float]:
-        """Returns numbers, of which the sink gets the first rank's; all ranks call it. `module`: what is trained, with the
-        averaged weights where they are averaged. Module, its mode and torch's random generators are left as they
+        """Returns numbers, of which the sink gets the first rank's; all ranks call it. `module`: what is trained, with
+        the averaged weights where they are averaged. Module, its mode and torch's random generators are left as they
         were."""
 
 

@@ -152,7 +152,7 @@ def test_a_source_that_is_not_there_is_answered_with_those_that_are(vocabulary: 
 def own_dataset(folder: Path, masks_in_training: bool) -> Dataset:
     """Cats and potted plants with masks in validation; in training plants have boxes only, and so may cats."""
     images = [coco_image(1), coco_image(2)]
-    cat = {} if masks_in_training else {"segmentation": []}
+    cat: dict[str, list[float]] = {} if masks_in_training else {"segmentation": []}
     train = [coco_object(1, 1, **cat), coco_object(2, 2, category_id=3, segmentation=[])]
     val = [coco_object(1, 1), coco_object(2, 2, category_id=3)]
     paths = [write(folder / split, images, things) for split, things in (("train", train), ("val", val))]

@@ -94,6 +94,8 @@ def test_where_no_measured_object_has_a_drawn_mask_boxes_alone_are_measured_and_
     write_dataset(tmp_path / "data", records, NAMES, claimed=told)
     alone = evaluate(f"{world}/detector", f"{tmp_path}/data", f"{tmp_path}/alone")
     assert not alone.ap and list(alone.box_ap) == ["detector"]
+    model = evaluate(f"{world}/transfer", f"{tmp_path}/data", f"{tmp_path}/model")
+    assert set(model.ap["transfer"].values()) == {None}  # so that it can be registered
     result = evaluate(
         f"{world}/transfer", f"{tmp_path}/data", f"{tmp_path}/out", baseline=f"{world}/detector", stages=[]
     )

@@ -20,7 +20,7 @@ from maskx_model.model.mask_loss import mask_loss
 from maskx_model.model.maskx_rcnn import MaskXRCNN
 from maskx_model.schedules import NO_CROPS
 from maskx_model.study.frozen_detector import FrozenDetector
-from maskx_model.training.joint import joint_losses
+from maskx_model.training.joint import measured_joint_losses
 from maskx_model.training.roi_sampling import sampled_rois
 from maskx_model.training.stage2 import freeze
 from maskx_model.training.stages import train_detector, train_joint, train_masks
@@ -137,7 +137,7 @@ def test_a_joint_mask_loss_is_multiplied_by_the_masks_weights() -> None:
     for weight in (1.0, 0.5):
         torch.manual_seed(0)
         samples = [replace(s, mask_weights=(weight,) * 4) for s in busy_samples(3)]
-        losses.append(joint_losses(model, samples, box_loss_weight=1.0)["loss_mask"].item())
+        losses.append(measured_joint_losses(model, samples, box_loss_weight=1.0).losses["loss_mask"].item())
     assert losses[1] == pytest.approx(losses[0] / 2) and losses[0] > 0
 
 

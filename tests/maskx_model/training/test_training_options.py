@@ -45,7 +45,7 @@ def test_a_plain_option_goes_before_set_and_set_before_the_file(tmp_path: Path) 
     [
         (ScheduleOptions(steps=0), "--steps 0: stage1.steps: at least one is needed, got 0"),
         (ScheduleOptions(images_per_batch=0), r"--images-per-batch 0: stage1.images_per_batch: 1 or more is allowed"),
-        (ScheduleOptions(min_size=8), r"--min-size 8: detector.min_size: 32 or more is allowed \(the coarsest level"),
+        (ScheduleOptions(min_size=8), r"--min-size 8: detector.min_size: 32 or more is allowed \(one cell of the"),
         (ScheduleOptions(learning_rate=0.1, scale_learning_rate=True), "two learning rates; name one"),
     ],
 )
@@ -89,10 +89,9 @@ def test_the_linear_rule_is_refused_where_it_does_not_hold() -> None:
 def test_another_batch_is_told_with_the_rate_that_the_rule_gives(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tell_other_batch(ScheduleOptions(images_per_batch=4).applied_to(COCO, "stage1"), "stage1")
-    assert "4 images a batch instead of the preset's 16, at its learning rate, 0.02; the linear rule gives 0.005" in (
-        caplog.text
-    )
-    assert "the preset trains on 1440000 images, as many are 360000 steps of this batch, not 90000" in caplog.text
+    assert "batches of 4 images instead of the preset's 16, at the preset's learning rate, 0.02" in caplog.text
+    assert "the linear rule would give 0.005" in caplog.text
+    assert "trains on 1440000 images; with this batch that takes 360000 steps, not 90000" in caplog.text
     caplog.clear()
     for silent in (
         ScheduleOptions(images_per_batch=4, scale_learning_rate=True),
