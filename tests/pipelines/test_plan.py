@@ -15,7 +15,7 @@ def test_the_toy_run_brings_its_own_data() -> None:
     assert arguments["sources"] == []
     assert arguments["mask_classes"] == ""  # the preset's own
     assert arguments["config"] == "runs/demo/config.yaml"
-    assert set(arguments) == {"root", "sources", "config", "mask_classes", "accelerator_count"}
+    assert set(arguments) == {"root", "sources", "config", "mask_classes", "accelerator_count", "prepare_cpu"}
 
 
 def test_a_data_folder_is_read_by_what_it_holds(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def segmentations(draw: st.DrawFn, box: tuple[int, int, int, int]) -> Any:
 
 @st.composite
 def documents(draw: st.DrawFn, split: str, categories: list[dict[str, Any]]) -> dict[str, Any]:
-    """A COCO-format document with an object at least."""
+    """A COCO-format document with an object at least, and none twice: an exact copy would be left out."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     as_text = draw(st.booleans())
@@ -83,7 +83,7 @@ def documents(draw: st.DrawFn, split: str, categories: list[dict[str, Any]]) -> 
         more: dict[str, Any] = {"license": 3} if draw(st.booleans()) else {}
         more |= {"flickr_url": photo} if draw(st.booleans()) else {}
         images.append({"id": identity, "file_name": name, "width": SIZE[0], "height": SIZE[1], **more})
-        for box in draw(st.lists(_boxes, min_size=number == 0, max_size=2)):
+        for box in draw(st.lists(_boxes, min_size=number == 0, max_size=2, unique=True)):
             own = draw(_ids_of_any_kind)(10 * len(annotations) + 7)
             fields: dict[str, Any] = {"id": own, "image_id": identity, "bbox": box}
             fields |= {"category_id": draw(st.sampled_from(categories))["id"], "area": draw(st.floats(0.5, 1e6))}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.sources.zips import unpacked
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import DataError, StorageError
 from tests.data_prep.small_sources import (
     coco_image,
     coco_object,
@@ -113,7 +113,7 @@ def test_what_does_not_fit_on_the_disk_is_not_begun(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.json.zip", "w") as opened:
         opened.writestr("a.json", b"1")
         opened.filelist[0].file_size = 2**60
-    with pytest.raises(DataError, match=rf"a\.json: needs {2**60} bytes below .*MASKX_SCRATCH"):
+    with pytest.raises(StorageError, match=rf"a\.json: needs {2**60} bytes below .*MASKX_SCRATCH"):
         unpacked(f"{tmp_path}/a.json")
 
 

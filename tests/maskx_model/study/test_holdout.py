@@ -88,7 +88,7 @@ def test_a_damaged_row_is_named(
     row = min(Path(out, "rows").iterdir())
     whole = row.read_bytes()
     row.write_bytes(whole[:10])
-    with pytest.raises(DataError, match=f"{row.name}: not the row of a study .* remove it"):
+    with pytest.raises(DataError, match=f"{row.name}: damaged .* delete it"):
         holdout(toy_dataset.uri, detector, out, preset, SMALL, device="cpu")
     row.write_bytes(whole)
 
