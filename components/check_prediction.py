@@ -23,7 +23,7 @@ def check_prediction(
     gpu_node_selector: dict[str, str],
     gpu_tolerations: list[dict[str, str]],
 ) -> str:
-    """Check the parameters of a prediction, its images, its model and its pod. No retry can mend what is wrong.
+    """Check the parameters of a prediction, its images, its model and its pod; what is wrong is told at once.
 
     Args:
         model: URI of the model, or a registered one such as `models:/maskx@champion`.

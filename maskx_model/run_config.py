@@ -71,7 +71,7 @@ class EvaluationConfig:
 @dataclass(frozen=True)
 class GatesConfig:
     """What a new version of the registered model must show to become the champion (`maskx_model/registry/gates.py`). A
-    gate without its number is off; one whose figures are missing is closed."""
+    gate without its number is off; one whose figures are missing fails."""
 
     a_tolerance: float | None = 0.5
     """Percent points by which mask AP on A may lie below the champion's; null turns the gate off."""

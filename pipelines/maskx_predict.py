@@ -4,7 +4,7 @@ from kfp import dsl
 
 from components.check_prediction import check_prediction
 from components.predict_batch import predict_batch
-from pipelines.pods import Cluster, Pool, fail_at_once
+from pipelines.pods import Cluster, Pool, retry
 
 NAME = "maskx-predict"
 
@@ -83,7 +83,7 @@ def maskx_predict(
         gpu_tolerations=gpu_tolerations,
     )
     cluster.settle(checked, light_cpu, light_memory)
-    fail_at_once(checked)
+    retry(checked)
     predicted = predict_batch(model=checked.output, **asked)
     cluster.settle(predicted, cpu, memory)
     Pool(accelerator_type, accelerator_count, gpu_node_selector, gpu_tolerations).give(predicted)

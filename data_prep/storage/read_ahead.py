@@ -40,7 +40,7 @@ def reading_threads(number: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def begun_ahead(begun: Iterable[T], ahead: int) -> Iterator[T]:
-    """What drawing from `begun` begins, in order: each when so many behind it have begun."""
+    """The items of `begun` in order, each after the next `ahead` ones were drawn: drawing an item begins its work."""
     waiting: deque[T] = deque()
     for each in begun:
         waiting.append(each)

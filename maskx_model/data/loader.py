@@ -121,7 +121,7 @@ def _by_threads(samples: TrainingBatches, steps: range) -> Iterator[list[Sample]
         return samples.whole(step, [each.result() for each in begun])
 
     with reading_threads(min(WORKERS, os.cpu_count() or 1)) as threads, closing(samples.read(steps)) as reading:
-        yield from starmap(end, begun_ahead(map(begin, steps), BATCHES_AHEAD))
+        yield from starmap(end, begun_ahead((begin(step) for step in steps), BATCHES_AHEAD))
 
 
 class _Bytes(Sampler[list[RawSample | DataError]]):

@@ -35,10 +35,10 @@ def evaluate_models(
     """Load the models, the baseline first, run them on the images, and measure what they predict.
 
     Ranks that torchrun started share the images, and each measures all. Where no object of these images has a mask that
-    a person drew, mask AP is None; only boxes are measured if a model is a detector alone, or the source has no mask.
-    `device`: by default a GPU where there is one. `made_from` goes into the result. Raises DataError for a split or
-    source that cannot be evaluated and for invalid detections, CheckpointError for a model that is damaged, has no mask
-    branch where masks are measured, or has other classes.
+    a person drew, mask AP is None; only boxes are measured if a model is a detector alone, masks are GrabCut's, or the
+    source has none. `device`: by default a GPU where there is one. `made_from` goes into the result. Raises DataError
+    for a split or source that cannot be evaluated and for invalid detections, CheckpointError for a model that is
+    damaged, has no mask branch where masks are measured, or has other classes.
     """
     protocol, source = PROTOCOLS[options.protocol], options.source
     labels = protocol.classes(data, source)

@@ -42,8 +42,8 @@ ON_CPUS = Machines()
 
 
 def processes_on(cpu: str) -> int:
-    """How many processes keep a step's CPUs busy, given as Kubernetes writes them: at least 1, at most the machine's
-    cores."""
+    """The number of worker processes for a step's CPUs, which are written as Kubernetes does (`8`, `500m`): at least 1,
+    at most this machine's cores."""
     return max(1, min(int(quantity(cpu)), os.cpu_count() or 1))
 
 

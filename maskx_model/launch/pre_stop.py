@@ -9,6 +9,7 @@ which SIGTERM ends at once, and the container with it: a training would have no 
 
 import os
 import signal
+from contextlib import suppress
 
 import psutil
 
@@ -25,17 +26,24 @@ def end_python(first: int) -> None:
     ids = {each.pid for each in running}
     outermost = [each for each in running if not ids & _pids_above(each)]
     for each in outermost:
-        each.send_signal(signal.SIGTERM)
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGTERM)
     psutil.wait_procs(outermost)
 
 
 def _is_python(process: psutil.Process) -> bool:
-    name: str = process.name()
-    return process.pid != os.getpid() and name.startswith("python")
+    """False for one that has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        name: str = process.name()
+        return process.pid != os.getpid() and name.startswith("python")
+    return False
 
 
 def _pids_above(process: psutil.Process) -> set[int]:
-    return {each.pid for each in process.parents()}
+    """None for one that has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return {each.pid for each in process.parents()}
+    return set()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The four gates before a new version: each compares figures with one number of the configuration (`GatesConfig`).
 
-A gate is a step of its own: all are asked, so that the record holds every figure. One that is asked and lacks a figure
-is closed, and says how to get it.
+A gate is a step of its own: all are checked, so that the record holds every figure. One that is checked and lacks a
+figure fails, and says how to get it.
 """
 
 from collections.abc import Callable, Mapping

@@ -107,8 +107,8 @@ class SpoolSender:
 
 @contextmanager
 def little_patience() -> Iterator[None]:
-    """PATIENCE in the environment while spools are sent in the block; no other thread may read it as the block begins
-    or ends."""
+    """PATIENCE in the environment while spools are sent in the block. No other thread may change the environment as the
+    block begins or ends; a sender that still waits for an answer then may get MLflow's own patience."""
     set_quiet()
     own = {name: value for name, value in PATIENCE.items() if name not in os.environ}
     os.environ.update(own)

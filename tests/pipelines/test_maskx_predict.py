@@ -23,7 +23,7 @@ def test_its_steps_say_what_they_need_and_the_prediction_is_tried_again() -> Non
     spec = next(yaml.safe_load_all(BESIDE.read_text(encoding="utf-8")))
     tasks, executors = steps_of(spec), spec["deploymentSpec"]["executors"]
     tries = {name: task["retryPolicy"].get("maxRetryCount", 0) for name, task in tasks.items()}
-    assert tries == {"check-prediction": 0, "predict-batch": 10}
+    assert tries == {"check-prediction": 3, "predict-batch": 10}
     assert all(task["cachingOptions"] == {} for task in tasks.values())
     resources = {name: set(each["container"]["resources"]) for name, each in executors.items()}
     assert all({"resourceCpuRequest", "resourceMemoryLimit"} <= each for each in resources.values())

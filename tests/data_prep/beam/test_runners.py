@@ -114,8 +114,6 @@ def slow_command(tmp_path: Path, toy_original: Path) -> list[str]:
     return [*command, "--shard-bytes=1500", "--workers=2"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_threads_that_fail_are_told_as_before_but_for_beams_own(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
 
@@ -137,6 +135,8 @@ def test_threads_that_fail_are_told_as_before_but_for_beams_own(monkeypatch: pyt
     assert threading.excepthook is tell
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_worker_killed_in_the_middle_ends_the_job_and_a_second_run_completes_it(
     tmp_path: Path, slow_command: list[str]
 ) -> None:

@@ -36,8 +36,7 @@ MASKS = "roi_heads.mask_"
 
 
 def class_specific() -> RunConfig:
-    preset = small_coco_r50()
-    return replace(preset, mask=MaskConfig(kind="class_specific", mlp="none", class_bias=True))
+    return replace(small_coco_r50(), mask=MaskConfig(kind="class_specific", mlp="none", class_bias=True))
 
 
 def mask_rcnn() -> MaskRCNN:

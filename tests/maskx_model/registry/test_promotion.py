@@ -15,7 +15,6 @@ from maskx_model.registry.promotion import make_champion, promote, rollback
 from maskx_model.registry.registry import register
 from maskx_model.report.evaluate import evaluate
 from maskx_model.run_config import GatesConfig, RunConfig
-from pipelines.cli import main
 from tests.maskx_model.registry.conftest import NAMES
 from tests.maskx_model.registry.evaluations import aliases, estimated, measured
 from tests.maskx_model.synthetic import random_world
@@ -218,20 +217,6 @@ def test_a_rollback_goes_back_to_the_champion_before_and_a_second_one_returns(
     assert aliases(client, "back") == {"champion": "1", "previous": "2"}
     assert rollback("back", uri) == "models:/back/2"
     assert aliases(client, "back") == {"champion": "2", "previous": "1"}
-
-
-def test_the_commands_promote_and_roll_back_the_named_model(
-    world: Path, uri: str, client: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    register(f"{world}/one", measured(world, "one", 20.0), "by-hand", uri)
-    register(f"{world}/two", measured(world, "two", 1.0), "by-hand", uri)
-    registry = ["--name", "by-hand", "--tracking-uri", uri]
-    main(["model", "promote", "2", *registry])
-    assert capsys.readouterr().out == "models:/by-hand/2\n"
-    assert aliases(client, "by-hand") == {"champion": "2", "previous": "1"}
-    main(["model", "rollback", *registry])
-    assert capsys.readouterr().out == "models:/by-hand/1\n"
-    assert aliases(client, "by-hand") == {"champion": "1", "previous": "2"}
 
 
 class Forgetful:
