@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 from data_prep.storage.errors import ConfigError
 from maskx_model.configure.fields import find_field, leaves
 from maskx_model.configure.values import Text, allowed, parse
+from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
 from maskx_model.schedules import Schedule
 
@@ -38,7 +39,8 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     """The configuration with these changes, the last one where a field is named twice.
 
     Where a schedule's steps change and its milestones do not, the milestones move with the steps, and the warm-up
-    takes no more than a tenth of them. Steps that are set replace passes that would set them.
+    takes no more than a tenth of them. Steps that are set replace passes that would set them; where a file holds both,
+    as `maskx config show` prints them, those count that are not the preset's.
 
     Raises:
         ConfigError: a field that does not exist, a value that it cannot have, or values that do not go together.
@@ -46,10 +48,9 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     values, given = leaves(config), {change.path: change for change in changes}
     for change in given.values():
         values[change.path] = value_of(change)
+    _replace_passes(values, given)
     for stage in STAGES:
         steps = f"{stage}.steps"
-        if steps in given and f"passes.{stage}" not in given:
-            values[f"passes.{stage}"] = None
         if steps in given and f"{stage}.milestones" not in given and values[steps] >= 1:
             moved: Schedule = getattr(config, stage).of_steps(values[steps])
             values[f"{stage}.milestones"] = moved.milestones
@@ -58,6 +59,25 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     result: RunConfig = _build(RunConfig, "", values, given)
     _check_milestones(result, given)
     return result
+
+
+def _replace_passes(values: dict[str, Any], given: Mapping[str, Change]) -> None:
+    """Take the passes out of stages whose steps are set; raises ConfigError where both are other than the preset's."""
+    make = PRESETS.get(values["name"])
+    preset = {} if make is None else leaves(make())
+    for stage in STAGES:
+        steps, passes = f"{stage}.steps", f"passes.{stage}"
+        if steps not in given or values[passes] is None:
+            continue
+        if passes not in given:
+            values[passes] = None
+        elif values[steps] != preset.get(steps):
+            if values[passes] != preset.get(passes):
+                raise ConfigError(
+                    f"{given[steps].where}: {steps}, and {given[passes].where}: {passes}, which would set the steps by "
+                    f"the number of images; leave out one of them, or set {passes} to null"
+                )
+            values[passes] = None
 
 
 def value_of(change: Change) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from data_prep.storage.errors import ConfigError, DataError
 from maskx_model.configure.choose import choose, choose_named, differences
+from maskx_model.configure.yaml_text import to_yaml
 from maskx_model.presets import get_preset
 
 
@@ -36,6 +37,31 @@ def test_milestones_move_with_the_steps_unless_they_are_set_too() -> None:
     assert (first.stage1.milestones, first.stage1.warmup_steps) == ((), 0)
     set_too = choose("coco_r50", overrides=["stage1.steps=9000", "stage1.milestones=10, 20", "stage1.warmup_steps=7"])
     assert (set_too.stage1.milestones, set_too.stage1.warmup_steps) == ((10, 20), 7)
+
+
+def test_steps_edited_in_a_printed_file_replace_its_passes(tmp_path: Path) -> None:
+    printed = to_yaml(get_preset("own_r50"))
+    assert choose(config=file_of(tmp_path, printed)) == get_preset("own_r50")
+    steps = printed.replace("steps: 9000", "steps: 2000", 1).replace("[6000, 8000]", "[1000, 1500]", 1)
+    run = choose(config=file_of(tmp_path, steps))
+    assert (run.stage1.steps, run.stage1.milestones, run.passes.stage1) == (2000, (1000, 1500), None)
+    assert (run.passes.stage2, run.passes.joint) == (12, 12)
+    assert choose(config=file_of(tmp_path, to_yaml(run))) == run
+    passes = choose(config=file_of(tmp_path, printed.replace("stage1: 12", "stage1: 3")))
+    assert (passes.stage1.steps, passes.passes.stage1) == (9000, 3)
+    with pytest.raises(ConfigError, match=r"run.yaml, line \d+: stage1.steps, and .*, line \d+: passes.stage1, which"):
+        choose(config=file_of(tmp_path, steps.replace("stage1: 12", "stage1: 3")))
+
+
+def test_steps_and_passes_together_are_refused_and_the_later_of_two_places_counts(tmp_path: Path) -> None:
+    both = ["passes.stage1=3", "stage1.steps=500"]
+    with pytest.raises(ConfigError, match=r"--set stage1.steps=500: .* and --set passes.stage1=3: passes.stage1, "):
+        choose("own_r50", overrides=both)
+    assert choose("own_r50", overrides=["stage1.steps=9000"]).passes.stage1 is None
+    of_passes = file_of(tmp_path, "name: own_r50\npasses: {stage1: 3}\n")
+    assert choose(config=of_passes, overrides=["stage1.steps=500"]).passes.stage1 is None
+    of_steps = file_of(tmp_path, "name: own_r50\nstage1: {steps: 500}\n")
+    assert choose(config=of_steps, overrides=["passes.stage1=3"]).passes.stage1 == 3
 
 
 @pytest.mark.parametrize(
