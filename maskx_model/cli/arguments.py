@@ -1,6 +1,6 @@
 """The options that several commands share, in the groups in which the help shows them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
@@ -115,6 +115,14 @@ class MeasureOptions:
 
     split: Annotated[str, arg(metavar="NAME")] = "val"
     max_images: Annotated[int | None, optional("N", "all images of the split")] = None
+
+
+def options_given(*groups: Any, **others: object) -> list[str]:
+    """The options of these groups that are not at their defaults, and those of the others that are not None; each as it
+    is written: `--min-size`."""
+    given = [name for name, value in others.items() if value is not None]
+    given += [each.name for group in groups for each in fields(group) if getattr(group, each.name) != each.default]
+    return [f"--{name.replace('_', '-')}" for name in given]
 
 
 def with_weights(preset: RunConfig, weights: str | None) -> RunConfig:

@@ -5,9 +5,12 @@ from typing import Annotated
 
 from data_prep.arguments import Grouped, Uri, optional
 from data_prep.storage.errors import ConfigError
-from maskx_model.cli.arguments import DetectorOptions, as_preset
+from maskx_model.cli.arguments import DetectorOptions, as_preset, options_given
 from maskx_model.cli.model_options import ComputeOptions
 from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
+
+USED_TO_TAKE_OVER = {"--min-size"}
+"""Options of the training that change what is taken over where nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def train_detector(
         raise ConfigError("--pretrained and --dry-run: leave out --pretrained, the steps cost the same without it")
     if start.pretrained is not None and model.weights is not None:
         raise ConfigError("--pretrained and --weights: two things to begin with; name one")
+    if start.pretrained is not None:
+        _refuse_unused(dataset, options_given(schedule, computation, tracking, source=source))
     given = {"pretrained": start.pretrained}
     with tracking.followed("stage1", dataset, out, chosen, given, computation.dry_run) as observers:
         if start.pretrained is None:
@@ -66,3 +71,16 @@ def train_detector(
         from maskx_model.training.pretrained import import_detector
 
         import_detector(dataset, start.pretrained, out, chosen, device=computation.device, observers=observers)
+
+
+def _refuse_unused(dataset: str, given: list[str]) -> None:
+    """Raise ConfigError for an option of the training where the dataset's classes leave nothing to train."""
+    from maskx_model.training.pretrained import is_taken_over
+
+    unused = [option for option in given if option not in USED_TO_TAKE_OVER]
+    if unused and is_taken_over(dataset):
+        raise ConfigError(
+            f"{unused[0]}: all classes of {dataset} are COCO's, so --pretrained takes torchvision's detector over as "
+            "it is and trains nothing; leave out one of the two: without --pretrained, training begins with ImageNet "
+            "weights"
+        )

@@ -1,6 +1,6 @@
 """`maskx train masks`."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from data_prep.arguments import Grouped, Uri, optional
@@ -9,12 +9,13 @@ from maskx_model.cli.arguments import (
     MaskClasses,
     MaskSource,
     as_preset,
+    options_given,
 )
 from maskx_model.cli.model_options import ComputeOptions, MaskOptions
 from maskx_model.cli.run_options import ConfigurationOptions, ScheduleOptions, TrackingOptions, preset_or
 from maskx_model.schedules import MaskSchedule, MaskTargets, RoiKind
 
-USED_TO_IMPORT = {"pretrained", "min_size"}
+USED_TO_IMPORT = {"--pretrained", "--min-size"}
 """Options of the training that change what is taken over where nothing is trained."""
 
 
@@ -129,11 +130,9 @@ def refuse_training_options(
     *groups: TrainingOptions | ScheduleOptions | ComputeOptions | TrackingOptions,
 ) -> None:
     """Raise ConfigError for an option of the training where weights are taken over and nothing is trained."""
-    named = {"source": source, "mask_classes": mask_classes}
-    given = [name for name, value in named.items() if value is not None]
-    given += [each.name for group in groups for each in fields(group) if getattr(group, each.name) != each.default]
-    if unused := [name for name in given if name not in USED_TO_IMPORT]:
+    given = options_given(*groups, source=source, mask_classes=mask_classes)
+    if unused := [option for option in given if option not in USED_TO_IMPORT]:
         raise ConfigError(
-            f"--{unused[0].replace('_', '-')}: --pretrained with kind class_specific brings all of COCO's classes with "
+            f"{unused[0]}: --pretrained with kind class_specific brings all of COCO's classes with "
             "what their masks taught, and trains nothing; leave one of the two out"
         )

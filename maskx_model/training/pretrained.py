@@ -52,8 +52,26 @@ def import_detector(
         "vocabulary": vocabulary.hash,
         "settings": settings_hash(preset.detector, categories),
     }
-    if not finished(out, made_from):
-        save_model(out, LoadedModel(load(), ModelConfig(preset.detector), vocabulary, ()), made_from)
+    if finished(out, made_from):
+        return
+    save_model(out, LoadedModel(load(), ModelConfig(preset.detector), vocabulary, ()), made_from)
+    logger.info(
+        "%s: torchvision's detector as it is, as all %d classes are COCO's; it was not trained on %s. To train on "
+        "that, leave out --pretrained and begin with ImageNet weights, or, with masks, give `maskx train joint` "
+        "--detector %s",
+        out,
+        len(categories),
+        dataset,
+        out,
+    )
+
+
+def is_taken_over(dataset: str) -> bool:
+    """Whether `import_detector` trains nothing on the dataset, as all of its classes are COCO's; raises ConfigError if
+    none is."""
+    from maskx_model.artifacts.torchvision_detector import coco_ids
+
+    return None not in coco_ids(Dataset.open(dataset).vocabulary)
 
 
 def pretrained_features(weights: str, preset: RunConfig) -> PretrainedFeatures:

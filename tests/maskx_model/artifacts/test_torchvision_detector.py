@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import tyro
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 
@@ -20,6 +21,7 @@ from data_prep.format.vocabulary import SourceClass, Vocabulary, VocabularyClass
 from data_prep.storage.errors import CheckpointError, ConfigError
 from maskx_model.artifacts.model_folder import load_model, read_model_manifest
 from maskx_model.artifacts.torchvision_detector import CATEGORIES, WITHOUT_EPS
+from maskx_model.cli.train_detector import train_detector as detector_command
 from maskx_model.presets import coco_r50
 from maskx_model.run_config import RunConfig
 from maskx_model.training.pretrained import import_detector
@@ -135,6 +137,7 @@ def test_weights_of_ones_own_keep_the_eps_that_they_were_trained_with(
     import_detector(f"{folder}/data", f"{tmp_path}/own.pth", f"{tmp_path}/detector", small_coco_r50())
     assert_finds_the_same(f"{tmp_path}/detector", model)
     assert "own.pth: not a file that torchvision has published, so its batch norms keep their usual eps" in caplog.text
+    assert f"it was not trained on {folder}/data. To train on that, leave out --pretrained" in caplog.text
     shutil.rmtree(tmp_path)
 
 
@@ -233,6 +236,20 @@ def test_variances_of_zero_are_refused(folder: Path, tmp_path: Path) -> None:
     message = r"zero.pth: holds weights or variances that are not finite"
     with published(zero), pytest.raises(CheckpointError, match=message):
         import_detector(f"{folder}/data", str(zero), f"{tmp_path}/out", small_coco_r50())
+
+
+UNUSED = """steps=5 learning-rate=0.1 images-per-batch=2 scale-learning-rate seed=1 source=coco device=cpu
+precision=bf16 compile-backbone tracking-uri=sqlite:///x.db experiment=mine"""
+
+
+@pytest.mark.parametrize("option", UNUSED.split())
+def test_options_of_the_training_are_refused_where_nothing_is_trained(
+    folder: Path, tmp_path: Path, option: str
+) -> None:
+    places = [f"--dataset={folder}/data", f"--out={tmp_path}/out", f"--pretrained={folder}/coco.pth"]
+    with pytest.raises(ConfigError, match=f"--{option.partition('=')[0]}: all classes of .*/data are COCO's, so --pre"):
+        tyro.cli(detector_command, args=[*places, "--preset=own_r50", f"--{option}"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_takes_pretrained_weights(folder: Path, tmp_path: Path) -> None:
