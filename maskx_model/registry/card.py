@@ -40,7 +40,7 @@ def model_card(model: str, contents: RunContents) -> str:
             "",
             *(["The dataset was not named when the model was registered."] if uri is None else _data(uri)),
         ),
-        *("", "## Intended use", "", *_use(contents)),
+        *("", "## Intended use", "", *_use(contents, bool(b))),
         *("", "## Limits", "", *_limits(contents, len(names))),
         *("", "## Licenses", "", *_licenses(uri)),
         *("", "## Made from", "", *_made_from(contents)),
@@ -103,19 +103,20 @@ def _counts(manifest: Manifest, source: str) -> tuple[int, int, int]:
     return total["images"], total["objects"], total["masks"]
 
 
-def _use(contents: RunContents) -> Iterator[str]:
+def _use(contents: RunContents, has_b: bool) -> Iterator[str]:
     yield "To find and outline objects of its classes in images like those that it was trained and measured on."
-    if contents.evaluation.ap[contents.kind]["B"] is None:
+    if has_b and contents.evaluation.ap[contents.kind]["B"] is None:
         yield "Masks of B were never compared with annotated ones: look at some before you rely on them."
     yield "It is not made for decisions about people, nor for any use where a missed object does harm."
 
 
 def _limits(contents: RunContents, classes: int) -> Iterator[str]:
-    per_class = contents.evaluation.per_class
-    measured = sum(each.objects > 0 for each in per_class)
-    yield f"- AP is a mean over the {measured} classes of {classes} that the source annotates and the images show."
-    weak = [each.name for each in per_class if each.objects and (each.ap.get(contents.kind) or 0.0) < 1.0]
-    if weak:
+    shown = [each for each in contents.evaluation.per_class if each.objects]
+    ap = {each.name: value for each in shown if (value := each.ap.get(contents.kind)) is not None}
+    yield f"- AP is a mean over the {len(ap)} classes of {classes} that the source annotates and the images show."
+    if unmasked := [each.name for each in shown if each.name not in ap]:
+        yield f"- Objects of {len(unmasked)} more have no masks there to measure by: {_listed(unmasked)}"
+    if weak := [name for name, value in ap.items() if value < 1.0]:
         yield f"- Mask AP is below 1 on {len(weak)} of them: {_listed(weak)}"
     yield "- Masks have 28×28 cells to a box: fine parts of large objects are lost."
     yield "- Images of another kind than the training's (drawings, X-rays, views from above) were not measured."

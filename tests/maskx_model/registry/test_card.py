@@ -1,7 +1,10 @@
 """The model card: what it says of a model, its data and its numbers."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from maskx_model.registry.card import DESCRIPTION, model_card, shortened
@@ -45,6 +48,28 @@ def test_where_masks_of_b_were_not_measured_it_says_so(world: Path) -> None:
     card = model_card(f"{world}/one", contents)
     assert "Masks of B were never compared with annotated ones" in card
     assert "The dataset was not named when the model was registered." in card
+
+
+def test_classes_without_masks_to_measure_by_are_neither_counted_nor_weak(world: Path) -> None:
+    contents = gather(f"{world}/one", measured(world, "one", None), (), None, None)
+    cup, chair = contents.evaluation.per_class
+    per_class = (
+        msgspec.structs.replace(cup, ap={"transfer": 0.4}),
+        msgspec.structs.replace(chair, ap={"transfer": None}),
+    )
+    evaluation = msgspec.structs.replace(contents.evaluation, per_class=per_class)
+    card = model_card(f"{world}/one", replace(contents, evaluation=evaluation))
+    assert "- AP is a mean over the 1 classes of 3 that the source annotates" in card
+    assert "- Objects of 1 more have no masks there to measure by: chair\n" in card
+    assert "- Mask AP is below 1 on 1 of them: cup\n" in card
+
+
+def test_a_model_whose_classes_all_had_masks_has_no_b_to_look_at(world: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(world / "one", tmp_path / "one")
+    contents = gather(f"{world}/one", measured(world, "one", None), (), None, None)
+    config = msgspec.json.decode((model / "config.json").read_bytes())
+    (model / "config.json").write_bytes(msgspec.json.encode(config | {"mask_classes": [0, 1, 2]}))
+    assert "Masks of B" not in model_card(str(model), contents)
 
 
 def test_a_long_card_is_cut_at_a_line_for_the_description() -> None:
