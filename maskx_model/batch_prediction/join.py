@@ -62,7 +62,7 @@ def _check_ceiling(joined: Joined, max_rejected: float) -> None:
         named = "; ".join(joined.problems[:NAMED]) + ("; …" if len(joined.problems) > NAMED else "")
         raise DataError(
             f"{len(joined.problems)} of {images} images could not be read, more than the allowed {max_rejected:.1%}: "
-            f"{named}; repair them, or raise --max-rejected"
+            f"{named}; raise --max-rejected to go on without them, or repair them and choose another --out"
         )
 
 

@@ -128,7 +128,7 @@ def test_unreadable_images_are_counted_and_refused_where_there_are_many(model: s
     photos = write_images(tmp_path / "photos", 5)
     for name, data in (("bad.png", png(9)[:100]), ("empty.jpg", b"")):
         (tmp_path / "photos" / name).write_bytes(data)
-    with pytest.raises(DataError, match=r"2 of 7 images could not be read.*bad\.png.*empty\.jpg.*--max-rejected"):
+    with pytest.raises(DataError, match=r"2 of 7 .*bad\.png.*empty\.jpg.*--max-rejected .* and choose another --out"):
         run(model, tmp_path / "out", photos)
     assert not {"results.json", "manifest.json"} & set(contents(tmp_path / "out"))
     manifest = run(model, tmp_path / "out", photos, max_rejected=0.5)
