@@ -1,8 +1,7 @@
 """Learn what a model's certainty foretells, on objects of a prepared dataset whose masks people have drawn."""
 
-import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -21,7 +20,7 @@ from maskx_model.inference.segmenter import Segmenter
 logger = logging.getLogger(__name__)
 
 IMAGES = 500
-"""More images change the line by less than its own error."""
+"""More images with known masks change the line by less than its own error."""
 
 
 def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
@@ -31,41 +30,62 @@ def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
     Raises DataError where there are fewer than 50 such masks.
     """
     data = Dataset.open(uri)
+    split = "val" if any(row.split == "val" for row in data.rows) else "train"
+    labels = _labels_of_a(segmenter, data)
+    images, with_masks = list(_images(data, split, labels)), 0
     found: list[tuple[float, float]] = []
-    for row, source in tqdm(list(itertools.islice(_images(data), IMAGES)), "calibrate", unit="image"):
-        found += _measured(segmenter, data, row, source)
+    for row, source in tqdm(images, "calibrate", unit="image"):
+        measured = _measured(segmenter, data, row, source, labels[source])
+        found += measured
+        with_masks += bool(measured)
+        if with_masks == IMAGES:
+            break
     try:
         calibration = fit_calibration([sure for sure, _ in found], [iou for _, iou in found])
     except DataError as error:
-        raise DataError(f"{uri}: {error}") from None
+        raise DataError(f"{uri}: split {split}, {len(images)} images that show classes of A: {error}") from None
     correlation = float(np.corrcoef(np.array(found).T)[0, 1])
     logger.info("calibrated on %d masks: certainty and IoU correlate by %.2f", len(found), correlation)
     return calibration
 
 
-def _images(data: Dataset) -> Iterator[tuple[IndexRow, str]]:
-    masked = {name for c in data.vocabulary.classes for name, own in c.sources.items() if own.masks}
-    split = "val" if any(row.split == "val" for row in data.rows) else "train"
+def _labels_of_a(segmenter: Segmenter, data: Dataset) -> dict[str, dict[str, int]]:
+    """Source → its names of classes that have masks in it and are of A → their labels in the model."""
+    find = class_finder(segmenter.vocabulary)
+    labels: dict[str, dict[str, int]] = {}
+    for source in sorted({source for c in data.vocabulary.classes for source in c.sources}):
+        for name, position in data.vocabulary.index(source).items():
+            c = data.vocabulary.classes[position]
+            label = find(name, c.synset)
+            if c.sources[source].masks and label is not None and label in segmenter.mask_classes:
+                labels.setdefault(source, {})[name] = label
+    return labels
+
+
+def _images(data: Dataset, split: str, labels: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[IndexRow, str]]:
+    """The split's images that show classes of A, with the source that says so."""
     for row in data.rows:
         if row.split == split:
-            yield from ((row, source) for source in sorted(masked & row.ids.keys()))
+            for source, of_a in labels.items():
+                if not of_a.keys().isdisjoint(row.classes.get(source, ())):
+                    yield row, source
 
 
-def _measured(segmenter: Segmenter, data: Dataset, row: IndexRow, source: str) -> list[tuple[float, float]]:
+def _measured(
+    segmenter: Segmenter, data: Dataset, row: IndexRow, source: str, labels_of_a: Mapping[str, int]
+) -> list[tuple[float, float]]:
     """Certainty and IoU of each object of A with a mask."""
-    find, index = class_finder(segmenter.vocabulary), data.vocabulary.index(source)
-    pixels, record = data.read_both(row)
+    record = data.read_record(row)
     objects: list[tuple[int, Annotation]] = []
     for a in record.objects.get(source, ()):
-        synset = data.vocabulary.classes[index[a.category]].synset if a.category in index else None
-        label = find(a.category, synset)
-        if a.mask is not None and a.provenance is None and not a.iscrowd and label in segmenter.mask_classes:
+        label = labels_of_a.get(a.category)
+        if label is not None and a.mask is not None and a.provenance is None and not a.iscrowd:
             objects.append((label, a))
     if not objects:
         return []
     boxes, inside = clipped(np.array([a.bbox for _, a in objects]), record.width, record.height)
     labels = np.array([label for label, _ in objects], np.int64)
-    masks, probabilities = segmenter.segment_given(pixels, boxes[inside], labels[inside])
+    masks, probabilities = segmenter.segment_given(data.pixels(row), boxes[inside], labels[inside])
     known = [a.mask for (_, a), used in zip(objects, inside, strict=True) if used and a.mask is not None]
     ious = [
         coco_mask.iou([coco_object(made)], [coco_object(true)], [0])[0, 0]

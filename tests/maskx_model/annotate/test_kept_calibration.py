@@ -4,14 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import sha256
+from maskx_model.annotate import calibrate as calibrate_module
+from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration
 from maskx_model.artifacts.model_folder import model_hash
+from maskx_model.inference.segmenter import Segmenter
 from pipelines.cli import main
 from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import annotated, run
@@ -34,8 +38,28 @@ def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> Non
     assert [a["provenance"]["score"] for a in annotated(tmp_path / "calibrated")] == scores
     few, _ = random_world(3, 8, NAMES)
     write_dataset(tmp_path / "few", few, NAMES)
-    with pytest.raises(DataError, match=r"few: \d+ known masks"):
+    with pytest.raises(DataError, match=r"few: split val, \d images that show classes of A: \d+ known masks"):
         run(own, tmp_path / "other", source, calibrate=f"{tmp_path}/few")
+
+
+def test_images_without_known_masks_take_no_place_of_those_with_some(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate_module, "IMAGES", 60)
+    records, _ = random_world(3, 140, NAMES)
+    boxes_only = [
+        msgspec.structs.replace(
+            record,
+            objects={
+                source: [msgspec.structs.replace(a, mask=None) for a in own] for source, own in record.objects.items()
+            },
+        )
+        for record in records[:70]
+    ]
+    write_dataset(tmp_path / "data", records, NAMES, claimed=[*boxes_only, *records[70:]])
+    fitted = calibrate(Segmenter.load(model), f"{tmp_path}/data")
+    known = [a for each in records[70:] for a in each.objects["coco"] if a.category == "cup" and not a.iscrowd]
+    assert 50 <= fitted.objects <= len(known)
 
 
 def test_a_model_keeps_its_calibration_for_later_runs(
