@@ -30,8 +30,8 @@ Replace = Literal["none", "made", "all"]
 """Which masks that stand in the file are made anew: none, those marked as made by a model, or all."""
 
 NOTHING = msgspec.Raw(b"null")
-SHORT = 64
-"""Bytes of a segmentation that may be none."""
+SHORT = 256
+"""Bytes of a segmentation that may be none: a box of four numbers with all their digits, with room around them."""
 UNLISTED = 1 << 20
 """In place of a width or height that is not listed: the file's will tell."""
 

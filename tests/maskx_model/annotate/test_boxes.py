@@ -104,3 +104,9 @@ def test_every_annotation_is_segmented_or_has_one_outcome(folder: Path, given_fi
 @pytest.mark.parametrize("nothing", [None, [], [[]], {}, "", [1, 2, 3, 4], [[5, 5, 9, 9]]])
 def test_what_is_no_mask_is_none(nothing: Any) -> None:
     assert not has_mask(msgspec.Raw(json.dumps(nothing).encode()), (1.0, 2.0, 3.0, 4.0))
+
+
+def test_a_box_of_many_digits_is_no_mask() -> None:
+    box = (123.45678901234567, 1.2345678901234567e-05, 301.23456789012345, 99.99999999999999)
+    assert not has_mask(msgspec.Raw(json.dumps([box]).encode()), box)
+    assert not has_mask(msgspec.Raw(json.dumps([[str(number) for number in box]], indent=8).encode()), box)
