@@ -102,19 +102,24 @@ def predict_files(
 
 
 def _drawn(vocabulary: Vocabulary, classes: Sequence[str]) -> frozenset[int] | None:
-    """Positions of the classes that are drawn, None for all; raises ConfigError for a name that is no class."""
+    """Positions of the classes that are drawn, by their names as they are, else in any case; None for all. Raises
+    ConfigError for a name that is no class."""
     positions: dict[str, int] = {}
-    for position, c in enumerate(vocabulary.classes):
+    for number, c in enumerate(vocabulary.classes):
         names = [name for own in c.sources.values() for name in own.names]
         for name in (c.name, c.synset, *names):
-            positions.setdefault(name.lower(), position)
+            positions.setdefault(name.lower(), number)
+    drawn = set()
     for name in classes:
-        if name.lower() not in positions:
+        exact = vocabulary.find(name)
+        position = positions.get(name.lower()) if exact is None else exact
+        if position is None:
             near = get_close_matches(name.lower(), positions, 3)
             raise ConfigError(
                 f"--classes {name}: the model has no such class" + (f"; did you mean {', '.join(near)}?" * bool(near))
             )
-    return frozenset(positions[name.lower()] for name in classes) if classes else None
+        drawn.add(position)
+    return frozenset(drawn) if classes else None
 
 
 @dataclass(frozen=True)

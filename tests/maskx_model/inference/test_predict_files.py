@@ -202,6 +202,17 @@ def test_only_the_classes_named_are_drawn_and_all_are_in_the_results(tmp_path: P
     assert (tmp_path / "one/results.json").read_bytes() == (tmp_path / "all/results.json").read_bytes()
 
 
+def test_of_two_classes_that_differ_in_case_the_one_named_is_drawn(tmp_path: Path) -> None:
+    file, model = image_file(tmp_path / "x.png"), write_model(tmp_path / "model", ["Bus", "bus"], "transfer")
+    drawn = []
+    for number, name in enumerate(("bus", "c1.n.01", "Bus", "BUS")):
+        predict_files(model, [file], tmp_path / f"out{number}", min_score=0.0, classes=(name,))
+        drawn.append(np.asarray(Image.open(tmp_path / f"out{number}/x.png")))
+    lower, synset, upper, first = drawn
+    assert np.array_equal(lower, synset) and np.array_equal(upper, first)
+    assert not np.array_equal(lower, upper)
+
+
 def test_a_run_that_was_cut_off_is_resumed(tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         image_file(tmp_path / f"in/{name}.png")
