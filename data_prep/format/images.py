@@ -64,6 +64,10 @@ _DAMAGED = (
     Image.DecompressionBombError,
     Warning,
 )
+_UNREAD_TIFF = (
+    "damaged, or a TIFF of a form that is not read, such as floating-point colors or many bands; save it with 8 bits a "
+    "channel"
+)
 _SUBFILE_TYPE, _REDUCED = 254, 1
 
 Pixels = npt.NDArray[np.uint8]
@@ -161,7 +165,8 @@ def _open(data: bytes, name: str) -> Iterator[Image.Image]:
                 raise DataError(f"{name}: not a readable image (it begins with a preview, as a camera's raw file)")
             yield image
     except UnidentifiedImageError:  # its own text holds a memory address
-        raise DataError(f"{name}: not a readable image (damaged, though it begins as {_READERS[kind]})") from None
+        why = _UNREAD_TIFF if kind == "tif" else f"damaged, though it begins as {_READERS[kind]}"
+        raise DataError(f"{name}: not a readable image ({why})") from None
     except _DAMAGED as error:
         raise DataError(f"{name}: not a readable image ({error})") from None
 

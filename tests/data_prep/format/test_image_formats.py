@@ -229,3 +229,12 @@ def test_the_preview_that_a_cameras_raw_file_begins_with_is_not_taken_for_the_im
     preview = saved(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={254: 1})
     with pytest.raises(DataError, match="preview"):
         decode_rgb(preview, "photo")
+
+
+def test_a_tiff_that_is_not_read_is_told_how_to_save_it() -> None:
+    data = cv2.imencode(".tif", np.ones((4, 5, 3), np.float32))[1].tobytes()
+    message = r"photo: not a readable image \(damaged, or a TIFF of a form that is not read, .* with 8 bits a channel\)"
+    with pytest.raises(DataError, match=message):
+        decode_rgb(data, "photo")
+    with pytest.raises(DataError, match=r"photo: not a readable image \(damaged, though it begins as JPEG\)"):
+        decode_rgb(b"\xff\xd8\xff" + b"\0" * 40, "photo")
