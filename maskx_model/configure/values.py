@@ -2,6 +2,7 @@
 
 import math
 import types
+from contextlib import suppress
 from typing import Any, Literal, Union, get_args, get_origin
 
 NOTHING = frozenset({"", "null", "none", "~"})
@@ -50,7 +51,10 @@ def _parse_word(word: str, wanted: Any) -> Any:
         return _BOOLEANS[word.lower()] if word.lower() in _BOOLEANS else _refuse(word)
     if wanted is str:
         return word
-    number = float(word)
+    if wanted is int:
+        with suppress(ValueError):
+            return int(word)
+    number = float(word)  # of a whole number, too: 1e3
     if not math.isfinite(number) or (wanted is int and not number.is_integer()):
         _refuse(word)
     return int(number) if wanted is int else number

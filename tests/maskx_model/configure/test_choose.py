@@ -78,6 +78,7 @@ def test_steps_and_passes_together_are_refused_and_the_later_of_two_places_count
         ("mask.hourglass_layers=20", {"mask.hourglass_layers": 20}),
         ("mask_classes=random:20:1", {"mask_classes": "random:20:1"}),
         ("seed=1e3", {"seed": 1000}),
+        ("seed=9007199254740993", {"seed": 2**53 + 1}),
     ],
 )
 def test_a_value_is_read_by_its_field_s_type(override: str, read: dict[str, object]) -> None:
