@@ -6,6 +6,7 @@ written with spaces, except on the first line of a file without a header. Of two
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 import numpy as np
@@ -104,6 +105,7 @@ def _rows(uri: str) -> Iterator[tuple[int, bytes, bytes]]:
         raise ConfigError(f"{uri}: no such file of word vectors")
     width = 0
     with local_copy(uri).open("rb") as file:
+        file.seek(len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
         for number, line in enumerate(map(bytes.strip, file), start=1):
             if number == 1 and (header := re.fullmatch(rb"\d+ (\d+)", line)):
                 width = int(header[1])

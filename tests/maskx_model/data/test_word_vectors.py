@@ -42,6 +42,11 @@ def test_both_formats_are_read(tmp_path: Path, header: str, end: str) -> None:
     assert vector_width(f"{tmp_path}/vectors.txt") == 2
 
 
+@pytest.mark.parametrize("header", ["", "2 2\n"], ids=["GloVe", "word2vec"])
+def test_a_mark_of_byte_order_is_no_part_of_the_first_word(tmp_path: Path, header: str) -> None:
+    assert vectors_of(tmp_path, f"\ufeff{header}cat 1 2\ndog 3 4\n", CAT) == [[1, 2]]
+
+
 @pytest.mark.parametrize("written", ["cellular_telephone", "cellular telephone", "cell_phone", "cell phone"])
 def test_names_of_several_words_stand_with_underscores_or_spaces(tmp_path: Path, written: str) -> None:
     assert vectors_of(tmp_path, f"the 9 9\n{written} 1 2\n", PHONE) == [[1, 2]]
