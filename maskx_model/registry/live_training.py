@@ -21,6 +21,7 @@ from maskx_model.registry.live_spool import LiveDescription
 from maskx_model.registry.run_contents import DatasetReference, flatten
 from maskx_model.run_config import RunConfig
 from maskx_model.training.metric_sink import NOBODY, Observers
+from maskx_model.training.stages import made_masks_of
 
 if TYPE_CHECKING:
     from maskx_model.evaluation.validation_slice import Show, ValidationSlice
@@ -94,6 +95,8 @@ def describe_training(training: FollowedTraining, tracking_uri: str, experiment:
     out = absolute(training.out)
     dataset = _dataset(training.dataset)
     settings = {name: msgspec.to_builtins(getattr(training.run, name)) for name in FIELDS[training.stage]}
+    if training.stage == "joint" and (made_masks := made_masks_of(training.run)):
+        settings["stage2"] = made_masks
     options = {name: value for name, value in training.options.items() if value is not None}
     source = {"source": getattr(training.run, SOURCE_OF[training.stage]), "seed": training.run.seed}
     tree: dict[str, Any] = {"preset": settings, "stage": training.stage, **source, **options}

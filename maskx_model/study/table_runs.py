@@ -13,7 +13,7 @@ from maskx_model.study.rows import Row, cached_row
 from maskx_model.study.table_rows import METHODS, Method
 from maskx_model.study.variants import Variant
 from maskx_model.study.whole_models import grabcut_row, joint_row
-from maskx_model.training.stages import beginning_of
+from maskx_model.training.stages import beginning_of, made_masks_of
 
 
 def seed_rows(
@@ -73,6 +73,7 @@ def _joint_row(frozen: FrozenDetector, name: str, a: tuple[int, ...], chosen: st
         {"dataset": frozen.made_from["dataset"], "source": frozen.made_from["source"]}
         | {"detector": frozen.preset.detector, "mask": mask, "joint": frozen.preset.joint, "classes": a, "seed": seed}
         | beginning_of(frozen.preset)
+        | made_masks_of(frozen.preset)
         | code_releases()
     )
     file = f"{out}/rows/{name}-{digest({**_measurement(frozen, name), 'model': model})}.json"

@@ -163,7 +163,7 @@ def train_joint(
     made_from |= {"detector": detector and model_hash(detector), "mask_classes": ",".join(map(str, classes))}
     if detector is None:
         made_from |= beginning_of(preset)
-    made_from |= _hash_of_vectors(embedding) | _made_masks_of(preset)
+    made_from |= _hash_of_vectors(embedding) | made_masks_of(preset)
     if finished(out, made_from):
         return
     tell_other_batch(preset, "joint")
@@ -177,12 +177,6 @@ def train_joint(
         start = load_detector(detector, data, preset, now.device) if detector else None
         model, metrics = fit_joint(data, start, config, classes, preset, seed, now.device, now.session, vectors)
         now.save(LoadedModel(model, config, data.vocabulary, classes), metrics)
-
-
-def _made_masks_of(preset: RunConfig) -> Origin:
-    """What a training end to end takes from the configuration of stage 2, where it is not what it is by itself."""
-    weight, score = preset.stage2.made_mask_weight, preset.stage2.min_mask_score
-    return {} if (weight, score) == (1.0, 0.0) else {"made_mask_weight": weight, "min_mask_score": score}
 
 
 def _check_embedding(preset: RunConfig, embedding: str | None) -> None:
@@ -200,3 +194,9 @@ def beginning_of(preset: RunConfig) -> Origin:
     weights = preset.detector.weights
     file: Origin = {"backbone": sha256(weights)} if weights is not None and info(weights) is not None else {}
     return file | ({"crops": settings_hash(preset.crops)} if preset.crops.steps else {})
+
+
+def made_masks_of(preset: RunConfig) -> Origin:
+    """What a training end to end takes from the configuration of stage 2, where it is not what it is by itself."""
+    weight, score = preset.stage2.made_mask_weight, preset.stage2.min_mask_score
+    return {} if (weight, score) == (1.0, 0.0) else {"made_mask_weight": weight, "min_mask_score": score}

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from data_prep.storage.errors import DataError
-from maskx_model.registry.live_training import FollowedTraining, followed
+from maskx_model.registry.live_training import FollowedTraining, describe_training, followed
 from maskx_model.registry.mlflow_run import client_of
 from maskx_model.training.metric_sink import NOBODY
-from tests.maskx_model.registry.live import curve, database_in, runs_of, sink_of, training, write
+from tests.maskx_model.registry.live import NOWHERE, curve, database_in, runs_of, sink_of, training, write
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
+from tests.maskx_model.tiny_presets import tiny
 
 NAMES = ["cup", "chair"]
 
@@ -64,6 +65,18 @@ def test_a_run_below_the_pipelines_has_numbers_settings_data_pictures_and_the_ma
     }
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= set(run.data.metrics)
     assert {path.name for path in (tmp_path / "run" / "detector" / "tracking").iterdir()} == {"run.json", "pictures"}
+
+
+def test_a_run_end_to_end_shows_what_stage_2_says_of_made_masks(world: Path, tmp_path: Path) -> None:
+    preset = tiny(4)
+    weighted = replace(preset, stage2=replace(preset.stage2, made_mask_weight=0.5))
+    plain, own = (
+        describe_training(FollowedTraining("joint", f"{world}/data", str(tmp_path), run), NOWHERE, "mine")
+        for run in (preset, weighted)
+    )
+    assert not any(name.startswith("preset.stage2.") for name in plain.parameters)
+    assert own.parameters["preset.stage2.made_mask_weight"] == "0.5"
+    assert own.parameters["preset.stage2.min_mask_score"] == "0.0"
 
 
 def test_the_parent_runs_while_one_below_it_runs_and_has_failed_if_one_has(

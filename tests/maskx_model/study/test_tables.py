@@ -148,14 +148,15 @@ def test_word_vectors_that_lack_a_class_are_refused_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
-def test_models_trained_end_to_end_are_those_of_the_crops_they_began_with(
+def test_models_trained_end_to_end_are_those_of_their_crops_and_of_the_weight_of_made_masks(
     toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
     options = TablesOptions(rows=("1d/transfer, end to end",), seeds=(0,), max_images=2)
-    for steps in (3, 2):
-        other = replace(preset, crops=replace(preset.crops, steps=steps))
-        tables(toy_dataset.uri, str(tmp_path), other, options, [detector], device="cpu")
-    assert len(list((tmp_path / "end-to-end").iterdir())) == 2
+    other = replace(preset, crops=replace(preset.crops, steps=2))
+    weighted = replace(other, stage2=replace(other.stage2, made_mask_weight=0.5))
+    for number, each in enumerate((preset, other, weighted), start=1):
+        tables(toy_dataset.uri, str(tmp_path), each, options, [detector], device="cpu")
+        assert len(list((tmp_path / "end-to-end").iterdir())) == number
 
 
 @pytest.mark.parametrize(
