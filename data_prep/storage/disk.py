@@ -91,10 +91,15 @@ def _explained_if_full(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a folder is renamed whole
-    """A folder of another name that takes its own when it is whole and on disk."""
-    path = local_path(uri)
-    partial = _partial(path)
+def create_folder(uri: str, marker: str) -> Iterator[Path]:
+    """A folder of another name that takes its own when it is whole and on disk.
+
+    A link is followed. A folder that another cannot take the place of is kept, and its files are replaced: the old
+    marker goes first, and the new one comes last.
+    """
+    path = local_path(uri).resolve()
+    stays = _must_stay(path)
+    partial = _partial(path / marker if stays else path)
     try:
         with _explained_if_full(uri):
             _make_folder(path.parent)
@@ -104,12 +109,38 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:  # noqa: ARG001  a f
                 for name in names:
                     _sync(Path(folder, name))
                 _sync(Path(folder))
+            if stays:
+                _replace_files(path, partial, marker)
+                return
             if path.exists():
                 shutil.rmtree(path)
             partial.rename(path)
             _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _must_stay(path: Path) -> bool:
+    """Whether the folder is there and cannot be replaced by another: a mounted volume, the working folder or one above
+    it, or one in a folder where nothing can be renamed."""
+    if not path.is_dir():
+        return False
+    return path.is_mount() or Path.cwd().is_relative_to(path) or not os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def _replace_files(path: Path, partial: Path, marker: str) -> None:
+    """Move the files of `partial`, a folder in `path`, up to `path`, and remove those that were there."""
+    old = [name for name in list_files(str(path)) if not name.startswith(f"{partial.name}/")]
+    new = list_files(str(partial))
+    for last in (True, False):
+        for name in (each for each in old if (each == marker) is last):
+            (path / name).unlink()
+        _sync(path)
+    for last in (False, True):
+        for name in (each for each in new if (each == marker) is last):
+            _make_folder((path / name).parent)
+            (partial / name).rename(path / name)
+            _sync((path / name).parent)
 
 
 def _make_folder(path: Path) -> None:

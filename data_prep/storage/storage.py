@@ -85,8 +85,9 @@ def create_folder(uri: str | Path, marker: str) -> AbstractContextManager[Path]:
     error.
 
     `marker` is the file in it by which its readers know that it is whole, its manifest. On disk the folder appears at
-    once. In object storage the old marker goes first and the new one comes last, so that readers see the old folder,
-    files without a marker, or the new folder.
+    once; a link to a folder stays. In object storage, and where a folder on disk is there and cannot be replaced (a
+    mounted volume, the working folder), the old marker goes first and the new one comes last, so that readers see the
+    old folder, files without a marker, or the new folder.
     """
     return _backend(uri).create_folder(str(uri), marker)
 

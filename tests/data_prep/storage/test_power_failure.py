@@ -37,7 +37,7 @@ def calls_of(program: str, folder: Path) -> list[tuple[str, str]]:
         if synced:
             found.append(("fsync", os.path.relpath(synced[1], work)))
         elif renamed:
-            found.append(("rename", renamed[1]))
+            found.append(("rename", os.path.relpath(work / renamed[1], work)))
     return [(call, re.sub(r"\.(\w+)\.\d+\.partial", r"\1 (partial)", path)) for call, path in found]
 
 

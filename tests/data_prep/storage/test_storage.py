@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from data_prep.storage.storage import (
     sha256,
     write,
 )
+from tests.readme import ROOT
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -74,6 +77,50 @@ def test_a_folder_filled_replaces_the_old_one(tmp_path: Path) -> None:
     with create_folder(tmp_path / "folder", "new") as partial:
         (partial / "new").touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def fill(folder: str | Path) -> None:
+    with create_folder(folder, "marker") as partial:
+        (partial / "pictures").mkdir()
+        for name in ("marker", "pictures/new"):
+            (partial / name).write_bytes(b"new")
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    write(tmp_path / "disk/folder/old", b"")
+    for name in ("folder", "not there yet"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+        fill(tmp_path / name)
+        assert (tmp_path / name).is_symlink()
+        assert list_files(tmp_path / "disk" / name) == ["marker", "pictures/new"]
+
+
+@pytest.mark.parametrize("folder", [".", ".."])
+def test_the_working_folder_and_one_above_it_are_filled(
+    tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write(f"{folder}/pictures/old", b"")
+    for _ in range(2):
+        fill(folder)
+        assert list_files(folder) == ["marker", "pictures/new"]
+
+
+def test_a_mounted_folder_is_filled(tmp_path: Path) -> None:
+    """It is a file system of its own, which cannot be renamed."""
+    (tmp_path / "volume").mkdir()
+    program = (
+        "from data_prep.storage.storage import list_files; from tests.data_prep.storage.test_storage import fill; "
+        "fill('volume'); open('volume/pictures/old', 'w').close(); fill('volume'); print(list_files('volume'))"
+    )
+    script = f'mount -t tmpfs tmpfs volume && exec "$0" -c "{program}"'
+    mounted = ["unshare", "--mount", "--map-root-user", "bash", "-c", script, sys.executable]
+    if subprocess.run([*mounted[:3], "true"], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(mounted, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+    assert told == "['marker', 'pictures/new']\n"
 
 
 def test_a_missing_file_and_one_cut_short_are_named(tmp_path: Path) -> None:
