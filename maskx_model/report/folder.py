@@ -5,32 +5,51 @@ import io
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
 from PIL import Image
 
-from data_prep.storage.errors import ConfigError
+from data_prep.storage.errors import JSON_ERRORS, ConfigError, DataError
 from data_prep.storage.own_files import write_own
-from data_prep.storage.storage import create_folder, info, list_files, read, write
+from data_prep.storage.storage import create_folder, info, is_on_disk, list_files, read, write
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.page import Report, Shown, render
-from maskx_model.report.pictures import Panel, choose, named, panels
+from maskx_model.report.pictures import Panel, Reason, choose, named, panels
 from maskx_model.results.coco_results import category_ids, to_results
 
 GAP = 8
 """White pixels between the panels of an image file."""
 
-FILES = frozenset({"metrics.json", "per_class.csv", "report.html", "categories.json", "pictures"})
-"""What an evaluation's folder holds beside `predictions-<kind>.json`."""
+MARKER = "metrics.json"
+
+PATTERNS = (
+    MARKER,
+    "per_class.csv",
+    "report.html",
+    "categories.json",
+    "predictions-*.json",
+    *(f"pictures/{reason}-*.png" for reason in get_args(Reason)),
+    *(f".{MARKER}.*.partial/{path}" for path in ("*", "pictures/*")),  # left by a process that was killed
+)
+"""The files of an evaluation's folder."""
 
 _COLUMNS = {"box AP": "box_ap", "mask AP": "ap", "mask AP on ground-truth boxes": "ap_gt_boxes"}
 
 
+class _AnyEvaluation(msgspec.Struct):
+    """What `metrics.json` holds in every release."""
+
+    ap: dict[str, Any]
+    box_ap: dict[str, Any]
+    made_from: dict[str, Any]
+
+
 def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -> None:
     """Write the folder `out`, whole or not at all. `stages`: model folders whose training curves the report shows."""
-    with create_folder(out, "metrics.json") as folder:
+    with create_folder(out, MARKER) as folder:
         _write_predictions(folder, measured)
         pictures = _pictures(measured)
         for shown in pictures:
@@ -45,17 +64,35 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
         )
         write(folder / "report.html", render(report).encode())
         write(folder / "per_class.csv", per_class_csv(measured.result).encode())
-        write_own(folder / "metrics.json", measured.result)
+        write_own(folder / MARKER, measured.result)
 
 
 def check_replaceable(out: str) -> None:
     """Check that `out` may be replaced as a whole; raises ConfigError if it holds anything but an evaluation."""
     if info(out) is not None:
         raise ConfigError(f"{out}: is a file; choose another folder for the evaluation")
-    present = sorted({path.partition("/")[0] for path in list_files(out)} - FILES)
-    others = [name for name in present if not fnmatch(name, "predictions-*.json")]
-    if others:
+    present = list_files(out)
+    if others := [path for path in present if not _is_own(path)]:
         raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")
+    finished = [path for path in present if not path.startswith(".")]
+    # The upload of one to object storage may have been cut off before it had its marker.
+    if finished and (is_on_disk(out) or MARKER in finished) and not _is_evaluation(f"{out}/{MARKER}"):
+        raise ConfigError(
+            f"{out}: holds {finished[0]}, and its {MARKER} is missing or no evaluation's; choose an empty or new "
+            "folder, or empty this one"
+        )
+
+
+def _is_own(path: str) -> bool:
+    return any(fnmatch(path, own) and path.count("/") == own.count("/") for own in PATTERNS)
+
+
+def _is_evaluation(uri: str) -> bool:
+    try:
+        msgspec.json.decode(read(uri), type=_AnyEvaluation)
+    except (DataError, *JSON_ERRORS):
+        return False
+    return True
 
 
 def per_class_csv(evaluation: Evaluation) -> str:

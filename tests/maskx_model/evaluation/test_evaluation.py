@@ -112,10 +112,41 @@ def test_a_folder_with_other_things_in_it_is_not_replaced(world: Path, tmp_path:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"metrics.json": '{"loss": 0.1}', "report.html": ""}, "metrics.json is missing or no evaluation's"),
+        ({"report.html": "mine"}, "metrics.json is missing or no evaluation's"),
+        ({"pictures/mine.jpg": "", "metrics.json": "{}"}, r"holds pictures/mine\.jpg"),
+        ({"pictures/best-of/me.png": ""}, r"holds pictures/best-of/me\.png"),
+    ],
+)
+def test_a_folder_whose_files_have_an_evaluations_names_is_not_replaced(
+    world: Path, tmp_path: Path, files: dict[str, str], named: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=named):
+        evaluate(f"{world}/transfer", f"{world}/data", str(tmp_path))
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
 def test_an_older_evaluation_is_replaced(world: Path, tmp_path: Path) -> None:
     for count in (1, 2):
         evaluate(f"{world}/transfer", f"{world}/data", f"{tmp_path}/out", max_images=count)
         assert msgspec.json.decode((tmp_path / "out/metrics.json").read_bytes())["images"] == count
+
+
+def test_the_working_folder_gets_an_evaluation_and_a_newer_one(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for count in (1, 2):
+        (tmp_path / ".metrics.json.12.partial/pictures").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".metrics.json.12.partial/pictures/left by a kill").touch()
+        evaluate(f"{world}/transfer", f"{world}/data", ".", max_images=count)
+        assert msgspec.json.decode(Path("metrics.json").read_bytes())["images"] == count
 
 
 def test_an_evaluation_of_another_release_is_made_again_and_one_of_another_patch_is_not(
