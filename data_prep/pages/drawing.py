@@ -72,19 +72,38 @@ def _color(rank: int, in_a: bool) -> Color:
 def _blend(canvas: Picture, rle: Rle, color: Color) -> None:
     """Mix the color into the canvas where the mask (of the image's size) is set, and trace its outline."""
     height, width = canvas.shape[:2]
-    grey = Image.fromarray(decode_mask(rle) * np.uint8(255)).resize((width, height), Image.Resampling.BILINEAR)
-    inside = np.asarray(grey) > 127
-    canvas[inside] = canvas[inside] * (1 - OPACITY) + np.array(color, dtype=np.float32) * OPACITY
+    mask = Image.fromarray(decode_mask(rle).view(np.uint8) * np.uint8(255))
+    inside = np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR)) > 127
+    if not inside.any():
+        return
     line = max(1, round(max(height, width) / 400))
-    canvas[inside & ~_eroded(inside, line)] = color
+    window = _around(inside, line)
+    part, inside = canvas[window], inside[window]
+    shades = np.arange(256, dtype=np.uint8)[:, None] * (1 - OPACITY) + np.array(color, np.float32) * OPACITY
+    mixed = Image.fromarray(part).point(shades.astype(np.uint8).T.ravel().tolist())
+    np.copyto(part, np.asarray(mixed), where=inside[:, :, None])
+    part[inside & ~_eroded(inside, line)] = color
+
+
+def _around(inside: npt.NDArray[np.bool_], reach: int) -> tuple[slice, slice]:
+    """The rows and columns where bool[H, W] is set anywhere, and `reach` more on each side."""
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)).tolist() for axis in (1, 0))
+    return (
+        slice(max(0, rows[0] - reach), rows[-1] + reach + 1),
+        slice(max(0, columns[0] - reach), columns[-1] + reach + 1),
+    )
 
 
 def _eroded(inside: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
     """The pixels of bool[H, W] whose neighbors up to `reach` away are all set; beyond the edges all are."""
     for _ in range(2):  # down the columns, then, turned, along the rows
-        padded = np.pad(inside, ((reach, reach), (0, 0)), constant_values=True)
-        shifted = [padded[start : start + len(inside)] for start in range(2 * reach + 1)]
-        inside = np.logical_and.reduce(shifted).T
+        inside = np.pad(inside, ((reach, reach), (0, 0)), constant_values=True)
+        rows = 1  # of the mask that a row of `inside` speaks for
+        while rows < 2 * reach + 1:
+            step = min(rows, 2 * reach + 1 - rows)
+            inside = inside[:-step] & inside[step:]
+            rows += step
+        inside = inside.T
     return inside
 
 

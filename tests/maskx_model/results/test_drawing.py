@@ -1,11 +1,14 @@
 """Overlays: the right colors at the right places, readable at any size, and the image untouched."""
 
+import tracemalloc
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from data_prep.format.records import Rle
-from data_prep.pages.drawing import GREENS, REDS
+from data_prep.format.rle import encode_bitmap
+from data_prep.pages.drawing import GREENS, OPACITY, REDS, Shape, draw
 from maskx_model.results.drawing import draw_instances
 from maskx_model.results.instances import Instances
 from tests.maskx_model.synthetic import ellipse
@@ -85,3 +88,31 @@ def test_odd_instances_can_be_drawn() -> None:
 
 def test_the_same_input_gives_the_same_picture() -> None:
     assert np.array_equal(draw_instances(GREY, one(1), NAMES, {0}), draw_instances(GREY, one(1), NAMES, {0}))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1280, 960), (300, 400, 900, 800), (0, 500, 90, 960), (1270, 0, 1280, 5)])
+def test_the_outline_is_what_lies_within_a_lines_width_of_the_masks_edge(box: tuple[int, int, int, int]) -> None:
+    """The image's own edge is no edge of the mask."""
+    x1, y1, x2, y2 = box
+    mask = np.zeros((960, 1280), np.bool_)
+    mask[y1:y2, x1:x2] = True
+    mask[y1 + (y2 - y1) // 2, x1 + (x2 - x1) // 2] = False
+    drawn = draw(np.zeros((960, 1280, 3), np.uint8), [Shape((0, 0, 0, 0), encode_bitmap(mask), True)], 1280)
+    around = np.pad(mask, 3, constant_values=True)
+    inner = np.all([around[y : y + 960, x : x + 1280] for y in range(7) for x in range(7)], axis=0)
+    expected = np.zeros((960, 1280, 3), np.uint8)
+    expected[mask] = np.array(GREENS[0]) * OPACITY
+    expected[mask & ~inner] = GREENS[0]
+    assert np.array_equal(drawn[5:, 5:], expected[5:, 5:])
+
+
+def test_an_object_of_a_large_image_takes_memory_for_itself_alone() -> None:
+    image = np.zeros((3000, 4000, 3), np.uint8)
+    mask = np.zeros((3000, 4000), np.bool_)
+    mask[100:200, 100:300] = True
+    shape = Shape((100, 100, 300, 200), encode_bitmap(mask), True)
+    tracemalloc.start()
+    draw(image, [shape], 4000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * image.nbytes
