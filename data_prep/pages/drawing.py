@@ -52,8 +52,8 @@ def draw(image: Picture, shapes: Sequence[Shape], long_edge: int) -> Picture:
         _draw_box(drawing, box, color, line, dashed=not shape.in_a)
     taken: list[Rectangle] = []
     for shape, box, color in zip(shapes, boxes, colors, strict=True):
-        if shape.label:
-            _draw_label(drawing, shape.label, box, color, taken)
+        if line_of_text := " ".join(shape.label.split()):
+            _draw_label(drawing, line_of_text, box, color, taken)
     return np.asarray(picture)
 
 

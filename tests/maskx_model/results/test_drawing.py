@@ -116,3 +116,10 @@ def test_an_object_of_a_large_image_takes_memory_for_itself_alone() -> None:
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 4 * image.nbytes
+
+
+def test_a_label_is_drawn_on_one_line_whatever_its_class_is_called() -> None:
+    names = ["coffee\ncup\r\n", "coffee cup", " \n"]
+    broken, plain = (draw_instances(GREY, one(label), names, {0, 1}) for label in (0, 1))
+    assert np.array_equal(broken, plain)
+    draw_instances(GREY, one(2), names, {2}, show_scores=False)
