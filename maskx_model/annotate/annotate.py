@@ -19,7 +19,7 @@ from data_prep.storage.storage import absolute, exists, remove_folder, write
 from maskx_model.annotate.boxes import Replace
 from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
-from maskx_model.annotate.dataset_boxes import read_dataset
+from maskx_model.annotate.dataset_boxes import read_dataset, written_name
 from maskx_model.annotate.join import MadeMasks, Mark, write_annotated
 from maskx_model.annotate.kept_calibration import KeptCalibration, keep_calibration, read_kept_calibration
 from maskx_model.annotate.outcomes import OUTCOMES
@@ -93,8 +93,8 @@ def annotate(options: AnnotateOptions) -> Summary:
     `page.html`.
 
     Given again, a finished run is returned, and an unfinished one resumes: finished parts are kept. Raises
-    ConfigError if `out` holds another run's work or would overwrite its input, CheckpointError or TrackingError for a
-    model that cannot be used, DataError for files that cannot be read.
+    ConfigError if `out` holds another run's work, or files that would be replaced, such as its input, CheckpointError
+    or TrackingError for a model that cannot be used, DataError for files that cannot be read.
     """
     out = options.out.rstrip("/")
     with model_folder(options.model, options.tracking_uri) as named:
@@ -109,6 +109,8 @@ def annotate(options: AnnotateOptions) -> Summary:
         planned = read_plan(out)
         if planned is not None:
             check_same_run(out, planned.made_from, made_from)
+        else:
+            _check_free(options, out, sources)
         segmenter = Segmenter.load(folder, options.compute)
         inputs = sources or [_dataset_input(options, out, begun=planned is not None)]
         if planned is None:
@@ -119,6 +121,16 @@ def annotate(options: AnnotateOptions) -> Summary:
         segment_parts(out, planned, work, options.engine)
     mark = Mark(model_name(options.model), str(made_from["model"]), calibration)
     return _finish(out, planned, inputs, mark, segmenter)
+
+
+def _check_free(options: AnnotateOptions, out: str, sources: Sequence[Input]) -> None:
+    """Raise ConfigError if a file that no run wrote would be replaced."""
+    names = [source.name for source in sources] or [written_name(options.split, str(options.source_name))]
+    for name in (*names, "page.html"):
+        if exists(f"{out}/{name}"):
+            raise ConfigError(
+                f"--out {out}: {out}/{name} is no earlier run's and would be replaced; choose another folder"
+            )
 
 
 def _origin(options: AnnotateOptions, model: str, kept: KeptCalibration | None, sources: Sequence[Input]) -> Origin:

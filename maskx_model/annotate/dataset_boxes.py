@@ -42,6 +42,11 @@ def _are_upright(boxes: str) -> Iterator[bool]:
             yield msgspec.json.decode(item, type=_Image).upright
 
 
+def written_name(split: str, source: str) -> str:
+    """The name of the file that comes back."""
+    return f"{source}-{split}.json"
+
+
 def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> Input:
     """What a source annotates in a split, written to the work folder of `out` as a COCO-format file (kept there from a
     run that has `begun`).
@@ -50,7 +55,7 @@ def read_dataset(uri: str, split: str, source: str, out: str, begun: bool) -> In
     """
     data = Dataset.open(uri)
     rows = _select(data, split, source)
-    name = f"{source}-{split}.json"
+    name = written_name(split, source)
     boxes = f"{work_folder(out)}/boxes-{name}"
     if not (begun and exists(boxes)):
         with create(boxes) as file:

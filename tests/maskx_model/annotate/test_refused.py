@@ -10,7 +10,8 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.annotate.annotate import AnnotateOptions
 from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import run
-from tests.maskx_model.synthetic_dataset import write_model
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import write_dataset, write_model
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,23 @@ def test_boxes_that_prepare_refuses_are_refused(bbox: list[float], words: str, m
     with pytest.raises(DataError, match=words):
         run(model, tmp_path / "out", source)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["boxes.json", "page.html"])
+def test_files_that_no_run_wrote_are_not_replaced(model: str, tmp_path: Path, name: str) -> None:
+    source = write_boxes(tmp_path / "in", [annotation(1)])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("years of work")
+    with pytest.raises(ConfigError, match=f"out/{name} is no earlier run's"):
+        run(model, tmp_path / "out", source)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    assert (tmp_path / "out" / name).read_text() == "years of work"
+
+
+def test_a_file_that_has_a_prepared_datasets_name_is_not_replaced(model: str, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", random_world(0, 2, NAMES)[0], NAMES)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/coco-val.json").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"out/coco-val\.json is no earlier run's"):
+        run(model, tmp_path / "out", dataset=f"{tmp_path}/data", split="val", source_name="coco")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["coco-val.json"]
