@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from data_prep.storage.backend import FileInfo, Finder
-from data_prep.storage.errors import ConfigError, DataError, StorageError
+from data_prep.storage.disk_errors import explained, rights_error
+from data_prep.storage.errors import ConfigError, DataError
 
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _HERE = Path()
 _BEGINNING = 50
 """Characters, of up to four bytes each."""
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def local_path(uri: str | Path) -> Path:
@@ -37,7 +37,8 @@ def local_path(uri: str | Path) -> Path:
 def read(uri: str) -> bytes:
     """All bytes of a file."""
     try:
-        return local_path(uri).read_bytes()
+        with explained(uri, "read"):
+            return local_path(uri).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{uri}: no such file") from None
 
@@ -45,7 +46,7 @@ def read(uri: str) -> bytes:
 def read_range(uri: str, offset: int, length: int) -> bytes:
     """At most `length` bytes: fewer where the file ends before."""
     try:
-        with local_path(uri).open("rb") as file:
+        with explained(uri, "read"), local_path(uri).open("rb") as file:
             file.seek(offset)
             return file.read(length)
     except FileNotFoundError:
@@ -57,8 +58,8 @@ def create(uri: str) -> Iterator[BinaryIO]:
     """A file of another name that takes its own when it is whole and on disk."""
     path = local_path(uri)
     partial = _partial(path)
-    try:
-        with _explained_if_full(uri):
+    with explained(uri, "written"):
+        try:
             _make_folder(path.parent)
             with partial.open("wb") as file:
                 yield file
@@ -66,8 +67,8 @@ def create(uri: str) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
             partial.replace(path)
             _sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _partial(path: Path) -> Path:
@@ -79,29 +80,17 @@ def _partial(path: Path) -> Path:
 
 
 @contextmanager
-def _explained_if_full(uri: str) -> Iterator[None]:
-    """Raise StorageError with the remedy where a file or folder finds no room."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        remedy = "make room there, or choose a path on another disk, and run the command again"
-        raise StorageError(f"{uri}: cannot be written ({error.strerror}); {remedy}") from None
-
-
-@contextmanager
 def create_folder(uri: str, marker: str) -> Iterator[Path]:
     """A folder of another name that takes its own when it is whole and on disk.
 
     A link is followed. A folder that another cannot take the place of is kept, and its files are replaced: the old
     marker goes first, and the new one comes last.
     """
-    path = local_path(uri).resolve()
-    stays = _must_stay(path)
-    partial = _partial(path / marker if stays else path)
-    try:
-        with _explained_if_full(uri):
+    with explained(uri, "written"):
+        path = local_path(uri).resolve()
+        stays = _must_stay(path)
+        partial = _partial(path / marker if stays else path)
+        try:
             _make_folder(path.parent)
             partial.mkdir()
             yield partial
@@ -116,8 +105,8 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
                 shutil.rmtree(path)
             partial.rename(path)
             _sync(path.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _must_stay(path: Path) -> bool:
@@ -153,6 +142,15 @@ def _make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
         _sync(folder.parent)
+
+
+def check_writable(uri: str) -> None:
+    """Raise RightsError where a folder, or the one that it would be made in, may not be written to."""
+    with explained(uri, "written"):
+        path = local_path(uri).resolve()
+        there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise rights_error(uri, "written", f"no rights to {there}, or it is read-only")
 
 
 def _sync(path: Path) -> None:
@@ -206,22 +204,25 @@ def list_files(folder: str) -> list[str]:
 
 def exists(uri: str) -> bool:
     """A file or a folder."""
-    return local_path(uri).exists()
+    with explained(uri, "looked at"):
+        return local_path(uri).exists()
 
 
 def is_folder(uri: str) -> bool:
     """A folder, empty or not."""
-    return local_path(uri).is_dir()
+    with explained(uri, "looked at"):
+        return local_path(uri).is_dir()
 
 
 def remove(uri: str) -> None:
     """Remove a file."""
-    local_path(uri).unlink(missing_ok=True)
+    with explained(uri, "removed"):
+        local_path(uri).unlink(missing_ok=True)
 
 
 def remove_folder(uri: str) -> None:
     """Remove a folder."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), explained(uri, "removed"):
         shutil.rmtree(local_path(uri))
 
 
@@ -233,7 +234,7 @@ def local_copy(uri: str) -> Path:
 def sha256(uri: str) -> str:
     """Of the file's bytes, a piece at a time."""
     try:
-        with local_path(uri).open("rb") as file:
+        with explained(uri, "read"), local_path(uri).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{uri}: no such file") from None

@@ -18,6 +18,10 @@ class ConfigError(MaskxError):
     """An option or preset that does not exist or does not fit the others."""
 
 
+class RightsError(ConfigError):
+    """A file or folder on disk that this user may not read or write."""
+
+
 class DataError(MaskxError):
     """An input file or dataset that is missing, damaged, empty, or not what it should be."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "FileInfo",
     "Finder",
     "absolute",
+    "check_writable",
     "create",
     "create_folder",
     "exists",
@@ -90,6 +91,12 @@ def create_folder(uri: str | Path, marker: str) -> AbstractContextManager[Path]:
     old folder, files without a marker, or the new folder.
     """
     return _backend(uri).create_folder(str(uri), marker)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Raise ConfigError, before the work, where a folder on disk may not be written to, or may not be made."""
+    if is_on_disk(folder):
+        disk.check_writable(str(folder))
 
 
 def info(uri: str | Path) -> FileInfo | None:

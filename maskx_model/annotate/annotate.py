@@ -15,7 +15,7 @@ from data_prep.format.manifest import dataset_hash
 from data_prep.sources.layout import cached_sha256
 from data_prep.storage.errors import ConfigError
 from data_prep.storage.own_files import read_own
-from data_prep.storage.storage import absolute, exists, remove_folder, write
+from data_prep.storage.storage import absolute, check_writable, exists, remove_folder, write
 from maskx_model.annotate.boxes import Replace
 from maskx_model.annotate.calibrate import calibrate
 from maskx_model.annotate.calibration import Calibration
@@ -124,8 +124,9 @@ def annotate(options: AnnotateOptions) -> Summary:
 
 
 def _check_free(options: AnnotateOptions, out: str, sources: Sequence[Input]) -> None:
-    """Raise ConfigError if a file that no run wrote would be replaced."""
+    """Raise ConfigError if a file that no run wrote would be replaced, or `out` cannot be written."""
     names = [source.name for source in sources] or [written_name(options.split, str(options.source_name))]
+    check_writable(out)
     for name in (*names, "page.html"):
         if exists(f"{out}/{name}"):
             raise ConfigError(

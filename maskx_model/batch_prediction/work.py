@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from data_prep.format.images import decode_rgb
 from data_prep.format.parquet import write_tables
-from data_prep.storage.errors import DataError
+from data_prep.storage.errors import DataError, RightsError
 from maskx_model.batch_prediction.images import Encoded, Listed
 from maskx_model.batch_prediction.plan import opened_plan, part_files
 from maskx_model.batch_prediction.rows import SCHEMA, Describing, Row, to_table, unreadable
@@ -92,7 +92,7 @@ class WriteRows:
 def _read(image: Listed) -> Encoded | str:
     try:
         return image.read()
-    except (DataError, OSError) as error:
+    except (DataError, RightsError, OSError) as error:
         return str(error)
 
 

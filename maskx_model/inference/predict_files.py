@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from data_prep.format.images import decode_rgb
 from data_prep.format.vocabulary import Vocabulary
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, DataError, RightsError
 from data_prep.storage.read_ahead import read_ahead
-from data_prep.storage.storage import remove, sha256, write
+from data_prep.storage.storage import check_writable, remove, sha256, write
 from maskx_model.config import PLAIN, Compute
 from maskx_model.inference.coco_files import COCO_FILES, coco_files
 from maskx_model.inference.find_images import InputImage, find_images
@@ -78,6 +78,7 @@ def predict_files(
     found = find_images(inputs, out)
     if words := found.describe_passed_over():
         logger.warning("%s", words)
+    check_writable(out)
     check_overlays(out, found.images)
     if not has_begun(out):
         check_coco_files(out)
@@ -151,7 +152,7 @@ class _Job:
             for image, read in zip(images, reads, strict=True):
                 try:
                     pixels = decode_rgb(read(image.uri), image.uri, upright=True)
-                except (DataError, OSError) as error:
+                except (DataError, RightsError, OSError) as error:
                     unreadable[image.uri] = str(error)
                     bar.update()
                 else:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from data_prep.storage.errors import JSON_ERRORS, ConfigError, DataError
 from data_prep.storage.own_files import write_own
-from data_prep.storage.storage import create_folder, info, is_on_disk, list_files, read, write
+from data_prep.storage.storage import check_writable, create_folder, info, is_on_disk, list_files, read, write
 from maskx_model.evaluation.evaluation_run import EvaluationRun
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.page import Report, Shown, render
@@ -68,9 +68,11 @@ def write_evaluation(out: str, measured: EvaluationRun, stages: Sequence[str]) -
 
 
 def check_replaceable(out: str) -> None:
-    """Check that `out` may be replaced as a whole; raises ConfigError if it holds anything but an evaluation."""
+    """Check that `out` may be replaced as a whole; raises ConfigError if it holds anything but an evaluation, or cannot
+    be written."""
     if info(out) is not None:
         raise ConfigError(f"{out}: is a file; choose another folder for the evaluation")
+    check_writable(out)
     present = list_files(out)
     if others := [path for path in present if not _is_own(path)]:
         raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")

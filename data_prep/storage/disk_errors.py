@@ -1,0 +1,32 @@
+"""What a disk refuses, in words: no room, or no rights."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data_prep.storage.errors import RightsError, StorageError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def explained(uri: str, deed: str) -> Iterator[None]:
+    """Raise StorageError where there is no room, and RightsError where rights are missing; each with the remedy.
+
+    `deed`: what cannot be done to the file or folder, such as `read`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_RIGHTS:
+            raise rights_error(uri, deed, error.strerror) from None
+        if error.errno not in _NO_ROOM:
+            raise
+        remedy = "make room there, or choose a path on another disk, and run the command again"
+        raise StorageError(f"{uri}: cannot be {deed} ({error.strerror}); {remedy}") from None
+
+
+def rights_error(uri: str, deed: str, reason: str | None) -> RightsError:
+    """The error of a file or folder to which rights are missing."""
+    return RightsError(f"{uri}: cannot be {deed} ({reason}); get the rights to it, or choose another path")
