@@ -1,14 +1,25 @@
 """The images among the files and folders that `maskx predict` is given, and the files that it passes over."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from data_prep.format.image_kinds import HEAD, KINDS_READ, SUFFIXES, describe, extension
-from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import FileInfo, absolute, finder, info, is_folder, list_files, read_range
+from data_prep.storage.errors import ConfigError, DataError, RightsError
+from data_prep.storage.linked_folders import visible_files
+from data_prep.storage.storage import (
+    FileInfo,
+    absolute,
+    finder,
+    info,
+    is_folder,
+    is_on_disk,
+    list_files,
+    local_path,
+    read_range,
+)
 
 _AT_ONCE = 16
 _NAMED = 3
@@ -55,24 +66,27 @@ class FoundImages:
 def find_images(inputs: Sequence[str], out: str) -> FoundImages:
     """Find the images among the inputs, each once: files, and folders with everything below them, on disk or `s3://`.
 
-    Folders are read in alphabetical order, without hidden files and without `out`. In a folder, a file is an image by
-    its name (`.jpg`, `.webp`, …) or else by its first bytes; one that is named itself is always taken. A name that is
-    not UTF-8 is passed over. Overlays get distinct names. Raises DataError for an input that does not exist, and
-    without an image; ConfigError if `out` is one of the folders.
+    Folders are read in alphabetical order, links to folders too, without hidden files and without `out`. In a folder, a
+    file is an image by its name (`.jpg`, `.webp`, …) or else by its first bytes; one that is named itself is always
+    taken. A name that is not UTF-8, and what cannot be read, is passed over. Overlays get distinct names. Raises
+    DataError for an input that does not exist, and without an image; ConfigError if `out` is one of the folders.
     """
     if not inputs:
         raise DataError("no images were named; name files, or folders of them")
-    images: dict[str, InputImage] = {}
+    images: dict[str, _Listed] = {}
     passed_over: dict[str, PassedOver] = {}
-    taken: set[str] = set()
     for each in inputs:
-        for uri, below, found, what in _list(each.rstrip("/") or each, out):
-            identity = absolute(uri)
-            if what is not None:
+        for listed in _list(each.rstrip("/") or each, out):
+            uri, _, _, what = listed
+            # Links to one file are files of their own, as in the folders of DVC and git-annex.
+            identity = os.path.abspath(local_path(uri)) if is_on_disk(uri) else uri  # noqa: PTH100
+            if what is None:
+                images.setdefault(identity, listed)
+            else:
                 passed_over.setdefault(identity, PassedOver(uri.encode(errors="backslashreplace").decode(), what))
-            elif identity not in images:
-                images[identity] = InputImage(uri, _free_name(below, taken), found)
-    result = FoundImages(list(images.values()), list(passed_over.values()))
+    names = _OverlayNames(below for _, below, _, _ in images.values())
+    found = [InputImage(uri, names.free(below), info) for uri, below, info, _ in images.values()]
+    result = FoundImages(found, list(passed_over.values()))
     if not images:
         seen = f"; {words}" if (words := result.describe_passed_over()) else ""
         raise DataError(f"{', '.join(inputs)}: no images there ({KINDS_READ} are read){seen}")
@@ -91,18 +105,25 @@ def _list(given: str, out: str) -> Iterator[_Listed]:
         raise DataError(f"{given}: no such file or folder")
     if absolute(out) == absolute(given):
         raise ConfigError(f"--out {out}: is the folder of the images, where overlays would be images; choose another")
-    own, find = f"{absolute(out)}/", finder(given)
-    own_inside = own.startswith(f"{absolute(given)}/")
-    listed = []
-    for name in list_files(given):
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        uri = f"{given}/{name}"
-        made_here = own_inside and f"{absolute(given)}/{name}".startswith(own)
-        if not hidden and not made_here and (found := find(name)) is not None:
-            listed.append((uri, name, found))
+    if is_on_disk(given):
+        names, unreadable = visible_files(given, absolute(out))
+    else:
+        names, unreadable = _visible_objects(given, absolute(out)), []
+    for name in unreadable:
+        yield f"{given}/{name}", name, FileInfo(0, 0), "folder that cannot be read: get the rights to it"
+    find = finder(given)
+    listed = [(f"{given}/{name}", name, found) for name in names if (found := find(name)) is not None]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for (uri, name, found), what in zip(listed, threads.map(_what_instead, listed), strict=True):
             yield uri, name, found, what
+
+
+def _visible_objects(given: str, out: str) -> list[str]:
+    return [
+        name
+        for name in list_files(given)
+        if not f"{given}/{name}".startswith(f"{out}/") and not any(part.startswith(".") for part in name.split("/"))
+    ]
 
 
 def _what_instead(listed: tuple[str, str, FileInfo]) -> str | None:
@@ -112,7 +133,10 @@ def _what_instead(listed: tuple[str, str, FileInfo]) -> str | None:
         return _NOT_UTF_8
     if PurePosixPath(name).suffix.lower() in SUFFIXES:
         return None
-    head = read_range(uri, 0, min(HEAD, found.bytes))
+    try:
+        head = read_range(uri, 0, min(HEAD, found.bytes))
+    except RightsError:
+        return "file that cannot be read: get the rights to it"
     return None if extension(head) is not None else describe(head).partition(" (first bytes")[0].partition(" ('")[0]
 
 
@@ -125,10 +149,21 @@ def _is_utf_8(name: str) -> bool:
     return True
 
 
-def _free_name(below: str, taken: set[str]) -> str:
-    """The overlay's name, or `<name>-2.png` … if it is taken; upper and lower case count as the same."""
-    wanted = PurePosixPath(below).with_suffix(".png")
-    candidates = itertools.chain([wanted], (wanted.with_stem(f"{wanted.stem}-{n}") for n in itertools.count(2)))
-    name = next(str(each) for each in candidates if str(each).lower() not in taken)
-    taken.add(name.lower())
-    return name
+class _OverlayNames:
+    """Distinct names; upper and lower case count as the same. The folders of `paths` keep theirs."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        folders = {PurePosixPath(path).parent for path in paths}
+        self._taken = {str(each).lower() for folder in folders for each in (folder, *folder.parents)}
+        self._next: dict[str, int] = {}
+
+    def free(self, path: str) -> str:
+        """The name of the overlay of the image at a path, or `<name>-2.png` … if it is taken."""
+        name = wanted = PurePosixPath(path).with_suffix(".png")
+        key = str(wanted).lower()
+        while str(name).lower() in self._taken:
+            number = self._next.get(key, 2)
+            self._next[key] = number + 1
+            name = wanted.with_stem(f"{wanted.stem}-{number}")
+        self._taken.add(str(name).lower())
+        return str(name)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from data_prep.storage.errors import CheckpointError, ConfigError, DataError
-from maskx_model.inference.find_images import find_images
 from maskx_model.inference.segmenter import Segmenter
 from tests.maskx_model.inference.small_predictions import NAMES, image_file, predict_files
 from tests.maskx_model.synthetic_dataset import write_model
-
-
-def test_folders_are_searched_for_images_of_any_depth_and_spelling(tmp_path: Path) -> None:
-    for name in ("b/x.JPG", "b/deep/x.png", "a.jpeg", "b/.x.png", ".hidden/x.png"):
-        image_file(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no image")
-    found = find_images([str(tmp_path)], f"{tmp_path}/out").images
-    assert [each.uri.removeprefix(f"{tmp_path}/") for each in found] == ["a.jpeg", "b/deep/x.png", "b/x.JPG"]
-    assert [each.overlay for each in found] == ["a.png", "b/deep/x.png", "b/x.png"]
-
-
-def test_a_folders_images_are_known_by_their_bytes_too_and_the_rest_is_named(tmp_path: Path) -> None:
-    image_file(tmp_path / "a.webp")
-    image_file(tmp_path / "b.tif").rename(tmp_path / "without suffix")
-    (tmp_path / "notes.txt").write_text("no image")
-    for name in ("c.heic", "d.heic"):
-        (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00")
-    (tmp_path / "e.json").write_text("{}")
-    found = find_images([str(tmp_path)], f"{tmp_path}/out")
-    assert [each.overlay for each in found.images] == ["a.png", "without suffix.png"]
-    assert found.describe_passed_over() == (
-        f"passed over 4 files (2 × a HEIC image: {tmp_path}/c.heic, {tmp_path}/d.heic; "
-        f"1 × JSON text: {tmp_path}/e.json; 1 × text: {tmp_path}/notes.txt)"
-    )
-
-
-def test_overlays_of_images_with_one_name_have_different_names(tmp_path: Path) -> None:
-    inputs = [str(image_file(tmp_path / name)) for name in ("one/x.png", "two/x.png", "two/x.jpg", "three/X.png")]
-    found = find_images(inputs, f"{tmp_path}/out").images
-    assert [each.overlay for each in found] == ["x.png", "x-2.png", "x-3.png", "X-4.png"]
+from tests.rights import run_without_privilege
 
 
 def test_an_image_whose_name_is_as_long_as_names_can_be_is_predicted_on(tmp_path: Path, model: str) -> None:
@@ -53,21 +22,6 @@ def test_an_image_whose_name_is_as_long_as_names_can_be_is_predicted_on(tmp_path
         image_file(tmp_path / "in" / name)
     assert predict_files(model, [tmp_path / "in"], tmp_path / "out") == 2
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
-
-
-def test_an_image_whose_name_is_not_utf_8_is_passed_over_and_named(tmp_path: Path) -> None:
-    image_file(tmp_path / "x.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
-    image_file(tmp_path / "y.png")
-    found = find_images([str(tmp_path)], f"{tmp_path}/out")
-    assert [each.overlay for each in found.images] == ["y.png"]
-    words = found.describe_passed_over()
-    assert "1 × file whose name is not UTF-8" in words
-    assert rf"{tmp_path}/caf\udce9.png" in words
-
-
-def test_an_image_named_twice_is_read_once(tmp_path: Path) -> None:
-    file = str(image_file(tmp_path / "x.png"))
-    assert len(find_images([file, str(tmp_path), file], f"{tmp_path}/out").images) == 1
 
 
 def test_overlays_of_an_earlier_run_are_not_taken_for_images(tmp_path: Path, model: str) -> None:
@@ -248,3 +202,15 @@ def test_what_is_passed_over_is_logged(tmp_path: Path, model: str, caplog: pytes
     with caplog.at_level(logging.INFO):
         predict_files(model, [tmp_path / "in"], tmp_path / "out")
     assert f"passed over 1 file (1 × text: {tmp_path}/in/y.txt)" in caplog.text
+
+
+def test_an_output_folder_without_rights_is_told_before_the_model_is_loaded(tmp_path: Path) -> None:
+    image_file(tmp_path / "in/x.png")
+    (tmp_path / "kept").mkdir(mode=0o500)
+    told = run_without_privilege(
+        "from data_prep.storage.errors import ConfigError\n"
+        "from maskx_model.inference.predict_files import predict_files\n"
+        "try:\n    predict_files('no model', ['in'], 'kept/out')\nexcept ConfigError as error:\n    print(error)",
+        tmp_path,
+    )
+    assert told.startswith(f"kept/out: cannot be written (no rights to {tmp_path}/kept, or it is read-only)")
