@@ -108,4 +108,6 @@ def finished_dataset(
         logger.info("%s", problems[0])
     logger.info("%s no longer matches its files; making it anew", out)
     remove(manifest_uri(out))
+    for path in {shard.path for shard in manifest.shards} - {shard.path for shard in planned.plan.shards}:
+        remove(f"{out}/{path}")
     return None

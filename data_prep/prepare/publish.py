@@ -18,7 +18,7 @@ from data_prep.sources.counts import Counts, RefusedError, increase, numbers, to
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
 # A shard, or the part of one that a killed worker left.
-_TAR = re.compile(r"[^/]+/[^/]+\.tar(\.\d+\.partial)?")
+_TAR = re.compile(r"(?P<split>[^/]+)/\.?(?P<part>[^/.]+)-\d{6,}\.tar(?:\.\d+\.partial)?")
 
 Parameters = dict[str, str | int | float | bool | None]
 
@@ -50,7 +50,7 @@ def publish(
     note_classes(total, planned.classes, table, class_counts)
     note_objects(total, filled, class_counts)
     note_same_images(total, planned.plan, len(results))
-    _remove_strays(out, filled)
+    _remove_strays(planned, filled)
     write_vocabulary(f"{out}/vocabulary.json", vocabulary)
     rows = (row for number in range(len(results)) for row in read_rows(planned.plan, number))
     write_index(f"{out}/index.parquet", rows)
@@ -131,9 +131,17 @@ def _counts_by_part(results: list[ShardSummary]) -> dict[str, dict[str, dict[str
     return counts
 
 
-def _remove_strays(out: str, results: list[ShardSummary]) -> None:
-    """Remove tars that the dataset does not name: of an earlier run that was interrupted, or without an image."""
+def _remove_strays(planned: Planned, results: list[ShardSummary]) -> None:
+    """Remove shards that the dataset does not name: without an image, or of an earlier run that was interrupted.
+
+    Those are the tars with a result in the work folder, and those named as this plan's shards are. Other tars stay.
+    """
+    out = planned.plan.out
     wanted = {result.shard.path for result in results}
+    written = {path.removesuffix(".json") for path in list_files(f"{work_folder(out)}/shards")}
+    splits, sources = {shard.split for shard in planned.plan.shards}, {source.name for source in planned.sources}
     for path in list_files(out):
-        if _TAR.fullmatch(path) and path not in wanted:
+        named = _TAR.fullmatch(path)
+        own = named and named["split"] in splits and sources.issuperset(named["part"].split("+"))
+        if path not in wanted and (own or path in written):
             remove(f"{out}/{path}")

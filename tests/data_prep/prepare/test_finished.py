@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
+from data_prep.storage.errors import DataError
 from data_prep.storage.storage import list_files, read, write
 from tests.data_prep.small_s3 import SmallStore
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
@@ -86,3 +88,36 @@ def test_verifying_finds_what_the_file_system_does_not_tell(wanted: PrepareOptio
     assert shard.read_bytes() != whole
     assert prepare(PrepareOptions(sources=wanted.sources, out=wanted.out, verify=True)) == manifest
     assert shard.read_bytes() == whole
+
+
+def test_only_tars_of_the_dataset_are_removed_where_it_is_made_anew(wanted: PrepareOptions) -> None:
+    prepare(wanted)
+    out = Path(wanted.out)
+    others = [out / "backup/mine.tar", out / "backup/mine-000000.tar", out / "train/other-000000.tar", out / "a.tar"]
+    strays = [out / "train/mine-000009.tar", out / "train/.mine-000001.tar.123.partial"]
+    for path in (*others, *strays):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"tar")
+    image = Path(wanted.sources[0].partition(":")[2], "train2017/000000000001.jpg")
+    os.utime(image, ns=(0, 1))
+    prepare(wanted)
+    assert all(path.exists() for path in others)
+    assert not any(path.exists() for path in strays)
+
+
+def test_shards_of_a_split_that_is_gone_are_removed(tmp_path: Path, wanted: PrepareOptions) -> None:
+    write_coco(tmp_path / "mine", [coco_image(900)], [coco_object(900, 900)], "val")
+    assert "val/mine-000000.tar" in {shard.path for shard in prepare(wanted).shards}
+    (tmp_path / "mine/val2017/000000000900.jpg").unlink()
+    assert {shard.split for shard in prepare(wanted).shards} == {"train"}
+    assert not Path(wanted.out, "val/mine-000000.tar").exists()
+
+
+def test_shards_of_an_interrupted_run_from_other_sources_are_removed(tmp_path: Path, wanted: PrepareOptions) -> None:
+    write_coco(tmp_path / "more", [coco_image(1)], [coco_object(1, 1)], categories=[{"id": 1, "name": "dog"}])
+    both = replace(wanted, sources=(*wanted.sources, f"more=coco:{tmp_path}/more"), classes=3)
+    with pytest.raises(DataError, match="--classes 3"):
+        prepare(both)
+    assert Path(wanted.out, "train/more-000000.tar").exists()
+    prepare(wanted)
+    assert not Path(wanted.out, "train/more-000000.tar").exists()
