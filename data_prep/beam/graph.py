@@ -20,7 +20,7 @@ from apache_beam.transforms.window import GlobalWindows
 from data_prep.beam.engine import Engine
 from data_prep.beam.runners import hide_known_errors, job_name, run_graph
 from data_prep.plan.held_out_rule import TRAIN
-from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table
+from data_prep.plan.plan import MappedFiles, counts_uri, read_plan, read_table, require_own
 from data_prep.shards.held_out_copies import HeldOutGalleries
 from data_prep.shards.locate import References, locate, pack
 from data_prep.shards.results import is_finished
@@ -147,6 +147,7 @@ class WriteShard(PlannedDoFn):
 
     def process(self, element: tuple[int, Iterable[bytes]], _held_out: Iterable[int] = ()) -> Iterator[int]:
         number, references = element
+        require_own(self.plan)
         if not is_finished(self.plan, number):
             write_shard(self.plan, number, references, self.files, self._galleries)
         yield number

@@ -6,6 +6,7 @@ other, and `images.npy` the byte at which each list begins; `tables/` has each a
 """
 
 import io
+import secrets
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Any, Literal
@@ -17,8 +18,9 @@ import numpy.typing as npt
 from data_prep.format.exif_rule import ExifRule
 from data_prep.plan.merge import MergedImage
 from data_prep.sources.json_files import ByteRange, map_file, quote_constants
+from data_prep.storage.errors import DataError
 from data_prep.storage.own_files import read_own
-from data_prep.storage.storage import create, local_copy, read_range, write
+from data_prep.storage.storage import create, exists, local_copy, read_range, write
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
@@ -63,7 +65,13 @@ class PlannedShard(msgspec.Struct, frozen=True):
 Images = Literal["write", "read", "skip"]
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is known by to others that write to the same place."""
+
+    run: str = msgspec.field(default_factory=lambda: secrets.token_hex(8))
+
+
+class Plan(Run, frozen=True):
     """All that workers need; the number of a file, byte range or shard is its position here.
 
     `images`: whether images are written into shards, read and not written, or not even read; `exif`: which are read
@@ -106,7 +114,11 @@ def write_plan(plan: Plan, contents: Contents) -> None:
     write(f"{folder}/images.npy", _npy(np.array(starts)))
     for number, table in enumerate(contents.tables):
         write(f"{folder}/tables/{number:03d}.npy", _npy(table))
-    write(f"{folder}/plan.json", msgspec.json.encode(plan))
+    write(_plan_uri(plan.out), msgspec.json.encode(plan))
+
+
+def _plan_uri(out: str) -> str:
+    return f"{work_folder(out)}/plan.json"
 
 
 def _npy(table: npt.NDArray[Any]) -> bytes:
@@ -122,7 +134,19 @@ def _read_npy(uri: str) -> npt.NDArray[Any]:
 
 def read_plan(out: str) -> Plan:
     """Read the plan of the dataset that is being made at `out`."""
-    return read_own(f"{work_folder(out)}/plan.json", Plan, delete=work_folder(out))
+    return read_own(_plan_uri(out), Plan, delete=work_folder(out))
+
+
+def require_own(plan: Plan) -> None:
+    """Raise DataError if the plan on disk is of another run: its shards would be taken for this one's."""
+    uri = _plan_uri(plan.out)
+    if not exists(uri) or read_own(uri, Run, delete=work_folder(plan.out)).run != plan.run:
+        raise another_run(plan.out)
+
+
+def another_run(out: str) -> DataError:
+    """The error where another run writes to the same place."""
+    return DataError(f"{out}: another run writes there too; wait until it has ended, and give the command again")
 
 
 def read_planned_images(out: str, shard: int) -> list[PlannedImage]:

@@ -8,12 +8,12 @@ from data_prep.format.manifest import FORMAT_VERSION, HeldOut, Manifest, write_m
 from data_prep.format.rejects import write_rejects
 from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.plan.held_out_rule import TRAIN
-from data_prep.plan.plan import work_folder
+from data_prep.plan.plan import require_own, work_folder
 from data_prep.plan.planning import Planned
 from data_prep.prepare.notes import note_classes, note_objects, note_same_images
 from data_prep.prepare.rejects_limit import check_ceiling, check_nothing_lost
 from data_prep.prepare.vocabulary import ClassCount, ClassCounts, build_vocabulary
-from data_prep.shards.results import ShardSummary, read_rows, read_summary
+from data_prep.shards.results import ShardSummary, read_own_summary, read_rows
 from data_prep.sources.counts import Counts, RefusedError, increase, numbers, top_rejects
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
@@ -34,10 +34,10 @@ def publish(
     """Complete the dataset from the shards' results; `scanned` was counted while reading the annotation files.
 
     Raises RefusedError, and writes nothing more, if more than `max_rejected` of a source's images or objects were
-    rejected; DataError if there are fewer synsets than `classes`.
+    rejected; DataError if there are fewer synsets than `classes`, or if another run writes to the same place.
     """
     out = planned.plan.out
-    results = [read_summary(planned.plan, number) for number in range(len(planned.plan.shards))]
+    results = [read_own_summary(planned.plan, number) for number in range(len(planned.plan.shards))]
     total = total_counts(planned, scanned, results)
     check_ceiling(total, max_rejected)
     check_nothing_lost(total)
@@ -68,6 +68,7 @@ def publish(
         shards=tuple(result.shard for result in filled),
         held_out=_held_out(planned, results),
     )
+    require_own(planned.plan)
     write_manifest(out, manifest)
     remove_folder(work_folder(out))
     return manifest

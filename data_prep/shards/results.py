@@ -4,7 +4,7 @@ import msgspec
 
 from data_prep.format.index import IndexRow
 from data_prep.format.manifest import HeldOut, Shard
-from data_prep.plan.plan import Plan, work_folder
+from data_prep.plan.plan import Plan, another_run, work_folder
 from data_prep.shards.build_record import ShardContent
 from data_prep.shards.held_out_copies import pictures_path
 from data_prep.sources.counts import Counts
@@ -59,6 +59,14 @@ def write_result(plan: Plan, number: int, result: ShardResult) -> None:
 def read_summary(plan: Plan, number: int) -> ShardSummary:
     """Read what became of a finished shard."""
     return read_own(result_path(plan, number), ShardSummary)
+
+
+def read_own_summary(plan: Plan, number: int) -> ShardSummary:
+    """Read what became of a finished shard of this plan; raises DataError if another run has written it since."""
+    summary = read_summary(plan, number)
+    if summary.fingerprint != plan.shards[number].fingerprint:
+        raise another_run(plan.out)
+    return summary
 
 
 def read_rows(plan: Plan, number: int) -> list[IndexRow]:
