@@ -4,7 +4,7 @@ import fnmatch
 import itertools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from data_prep.sources.broken_json import BrokenJsonError, MisshapenError
@@ -31,6 +31,9 @@ _LOOSE = (
     rf"(?P<tag>[^/]+)/(?:annotations?|annotations?_coco|coco|coco_annotations?){_JSON}",
     rf"(?P<tag>[^/]+){_JSON}",
 )
+_IN_TASKS = rf"(?P<tag>[^/]+)/annotations/instances_[^/]+{_JSON}"  # CVAT, several tasks
+# Of COCO and LVIS, as published beside COCO's instances: of other tasks, or named by another `--source`.
+_PUBLISHED = re.compile(r"(captions|person_keypoints|stuff|panoptic|image_info|lvis)_.*", re.IGNORECASE)
 KNOWN = (
     "COCO's (annotations/instances_*.json beside train2017/ or images/), CVAT's (the same, images/*/), "
     "Roboflow's (train/_annotations.coco.json), Label Studio's (result.json, images/), FiftyOne's (labels.json, "
@@ -60,11 +63,15 @@ def find_exports(folder: str, name: str, top: str = "") -> list[Export]:
     """
     remedy = f"write {name}=coco:ANNOTATIONS,IMAGES"
     if coco := _in_annotations(folder) or list(_zipped(folder)):
+        read = [*coco]
         if not all(_own_folder(folder, file) for file in coco):
             coco = list(_with_images(f"{folder}/annotations", dict.fromkeys(coco)))
+        listed = [f"annotations/{file}" for file in list_files(f"{folder}/annotations")]
+        _tell_others(folder, listed, {f"annotations/{file}" for file in read}, name)
         return [_coco_file(folder, file, len(coco), name, top) for file in coco]
-    files = [file for file in list_files(folder) if not file.startswith("__MACOSX/")]
-    for found in _by_layout(folder, files):
+    files = [file for file in list_files(folder) if not file.startswith(("__MACOSX/", ".")) and "/." not in file]
+    if found := _first_layout(folder, files):
+        _tell_others(folder, files, found.keys(), name)
         return [
             Export(
                 _split(f"{folder}/{file}", (tag, top), len(found), name),
@@ -115,16 +122,32 @@ def _split(path: str, tags: tuple[str | None, ...], of: int, name: str) -> str:
     raise DataError(f"{path}: {_NOT_TOLD}; write {name}@SPLIT=coco:ANNOTATIONS,IMAGES for each of the {of} files")
 
 
-def _by_layout(folder: str, files: list[str]) -> Iterator[dict[str, str | None]]:
-    """For each layout that the folder is in: its annotation files, and what says their splits."""
+def _first_layout(folder: str, files: list[str]) -> dict[str, str | None]:
+    """The annotation files of the first layout that the folder is in, and what says their splits; none in no layout."""
     for layout in (*_NAMED, *_LOOSE):
-        pattern = re.compile(layout, re.IGNORECASE)
-        matches = {file: match["tag"] for file in files if (match := pattern.fullmatch(file))}
+        matches = _matches(layout, files)
         if layout in _LOOSE:
             few = len(matches) <= _MOST_FILES
             matches = {file: tag for file, tag in matches.items() if few and _is_coco(f"{folder}/{file}")}
         if matches:
-            yield matches
+            return matches
+    return {}
+
+
+def _matches(layout: str, files: list[str]) -> dict[str, str | None]:
+    pattern = re.compile(layout, re.IGNORECASE)
+    return {file: match["tag"] for file in files if (match := pattern.fullmatch(file))}
+
+
+def _tell_others(folder: str, files: list[str], read: Collection[str], name: str) -> None:
+    """Log each COCO-format file of another layout than those that are read, so that no split is lost in silence."""
+    layouts = [_matches(layout, files) for layout in (*_NAMED, *_LOOSE, _IN_TASKS)]
+    others = dict.fromkeys(file for found in layouts if len(found) <= _MOST_FILES for file in found)
+    for file in others:
+        if file in read or _PUBLISHED.fullmatch(file.rpartition("/")[2]) or not _may_be_coco(f"{folder}/{file}"):
+            continue
+        option = f"{name}@SPLIT=coco:{folder}/{file},IMAGES"
+        logger.warning("%s/%s: is passed over; to read it too, name each file as in %s", folder, file, option)
 
 
 def _with_images(folder: str, found: dict[str, str | None]) -> dict[str, str | None]:
@@ -153,6 +176,13 @@ def _is_coco(path: str) -> bool:
     except DataError:
         return False
     return True
+
+
+def _may_be_coco(path: str) -> bool:
+    try:
+        return _is_coco(path)
+    except DataError:  # damaged or slightly off
+        return True
 
 
 def _zipped(folder: str) -> Iterator[str]:

@@ -61,6 +61,43 @@ def test_a_file_that_lists_no_image_beside_others_is_passed_over_and_told(
     assert f"{tmp_path}/test/labels.json: lists no image, and is passed over" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("read", "others"),
+    [
+        ("annotations/instances_train.json", ["annotations/val.json"]),
+        ("result.json", ["annotations/train.json", "val.json"]),
+        ("train/_annotations.coco.json", ["val/annotations.json", "val/annotations/instances_default.json"]),
+    ],
+)
+def test_files_of_another_layout_are_passed_over_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, read: str, others: list[str]
+) -> None:
+    write_tree(tmp_path, {file: ["a.jpg"] for file in (read, *others)}, ["train/a.jpg"])
+    assert [file for _, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == [read]
+    told = [record.message for record in caplog.records if "passed over" in record.message]
+    assert told == [
+        f"{tmp_path}/{file}: is passed over; to read it too, name each file as in "
+        f"mine@SPLIT=coco:{tmp_path}/{file},IMAGES"
+        for file in others
+    ]
+
+
+def test_other_files_of_coco_and_of_programs_are_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = ["annotations/instances_train2017.json", "annotations/person_keypoints_train2017.json"]
+    write_tree(tmp_path, {file: ["a.jpg"] for file in files}, ["train2017/a.jpg"])
+    (tmp_path / "annotations/notes.json").write_text('{"name": "my-app"}')
+    assert [file for _, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == files[:1]
+    assert "passed over" not in caplog.text
+
+
+def test_names_that_begin_with_a_dot_are_no_part_of_a_layout(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"export/train/_annotations.coco.json": ["a.jpg"]}, ["export/train/a.jpg"])
+    for hidden in (".DS_Store", ".git/config.json", "export/.DS_Store", "export/.ipynb_checkpoints/train.json"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"\0\0\0\1Bud1")
+    assert [file for _, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == ["export/train/_annotations.coco.json"]
+
+
 def test_splits_that_no_name_tells_are_asked_for(tmp_path: Path) -> None:
     write_tree(tmp_path, {"one.json": ["a.jpg"], "two.json": ["a.jpg"]}, ["images/a.jpg"])
     with pytest.raises(DataError, match=r"one\.json: its name says neither .* mine@SPLIT=coco:ANNOTATIONS,IMAGES"):
