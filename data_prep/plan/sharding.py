@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
@@ -11,6 +13,7 @@ from data_prep.format.manifest import FORMAT_VERSION
 from data_prep.plan.held_out_rule import COCO, TRAIN
 from data_prep.plan.listing import Listing
 from data_prep.plan.plan import PlannedImage, PlannedShard
+from data_prep.storage.storage import absolute
 
 # Readers assign shards to ranks and workers, and shuffle their order: with fewer than 16 some would idle. Shards of
 # fewer than 16 images would be mostly overhead, so a dataset below 256 images has fewer.
@@ -49,9 +52,13 @@ def name_shards(shards: list[list[PlannedImage]], listing: Listing, exif: ExifRu
     """Give each shard its path and fingerprint.
 
     A training shard of a source other than COCO also depends on the held-out images that its own are compared with.
+    The fingerprint is the same however a path is written.
     """
-    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, listing.files, exif))
-    digests = [hashlib.sha256(read + msgspec.json.encode(images)) for images in shards]
+    files = [msgspec.structs.replace(file, path=absolute(file.path)) for file in listing.files]
+    read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, files, exif))
+    place = cache(absolute)
+    placed = ([_placed(planned, place) for planned in images] for images in shards)
+    digests = [hashlib.sha256(read + msgspec.json.encode(images)) for images in placed]
     splits = [images[0].merged.split for images in shards]
     held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
     numbers: Counter[tuple[str, str]] = Counter()
@@ -63,3 +70,12 @@ def name_shards(shards: list[list[PlannedImage]], listing: Listing, exif: ExifRu
         named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, digest.hexdigest()))
         numbers[split, part] += 1
     return named
+
+
+def _placed(planned: PlannedImage, place: Callable[[str], str]) -> PlannedImage:
+    """The image with its copies' folders as `place` writes them."""
+    copies = planned.merged.copies
+    if all(place(copy.folder) == copy.folder for copy in copies):
+        return planned
+    copies = tuple([msgspec.structs.replace(copy, folder=place(copy.folder)) for copy in copies])
+    return msgspec.structs.replace(planned, merged=msgspec.structs.replace(planned.merged, copies=copies))

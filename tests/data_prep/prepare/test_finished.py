@@ -78,6 +78,20 @@ def test_a_copy_of_a_dataset_is_hashed_and_kept(wanted: PrepareOptions, caplog: 
     assert all(path.stat().st_mtime_ns == 1 for path in Path(wanted.out).glob("*/*.tar"))
 
 
+def test_it_is_kept_however_the_paths_of_its_sources_are_written(
+    wanted: PrepareOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(wanted.sources[0].partition(":")[2])
+    monkeypatch.chdir(folder)
+    annotations, images = "annotations/instances_train2017.json", "train2017"
+    manifest = prepare(replace(wanted, sources=(f"mine=coco:{annotations},{images}",)))
+    (folder.parent / "link").symlink_to(folder)
+    for root in (folder, folder.parent / "link", f"{folder}/../mine"):
+        caplog.clear()
+        assert prepare(replace(wanted, sources=(f"mine=coco:{root}/{annotations},{root}/{images}/",))) == manifest
+        assert "finished already; kept" in caplog.text
+
+
 def test_verifying_finds_what_the_file_system_does_not_tell(wanted: PrepareOptions) -> None:
     manifest = prepare(wanted)
     shard = Path(wanted.out, manifest.shards[0].path)
