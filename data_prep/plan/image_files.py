@@ -118,7 +118,10 @@ def _why_lost(folder: ImageFolder, name: str) -> BrokenError:
         or (not slashes.startswith("/") and below(folder.folder, slashes) is None)
     ):
         return BrokenError("bad_file_name", f"it leads out of {own}/" if name else "it is empty")
-    return BrokenError("missing_file", _instead_of(folder, own, name))
+    seen = _instead_of(folder, own, name)
+    if number := folder.names_without_text:
+        seen += f"; {number} names there are no UTF-8: rename the files"
+    return BrokenError("missing_file", seen)
 
 
 def _instead_of(folder: ImageFolder, own: str, name: str) -> str:

@@ -192,7 +192,12 @@ class ImageFolder:
 
     @cached_property
     def _files(self) -> list[str]:
-        return self._own.files()
+        return [file for file in self._own.files() if _is_text(file)]
+
+    @cached_property
+    def names_without_text(self) -> int:
+        """How many files below the folder have names that are no UTF-8, as of zips from Windows; no name means them."""
+        return sum(not _is_text(file) for file in self._own.files())
 
 
 def image_folders(finders: Finders) -> Callable[[str], ImageFolder]:
@@ -208,6 +213,14 @@ def _forms(name: str) -> dict[str, tuple[str, ...]]:
             for changed in rewrite(form):
                 forms.setdefault(changed, (*rules, rule))
     return dict(sorted(forms.items(), key=lambda item: len(item[1])))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stem(path: str) -> str:

@@ -1,6 +1,7 @@
 """Images whose names are not their files' names: found, counted by rule, or rejected with what was looked for."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,13 @@ def test_what_is_not_found_is_rejected_with_its_name_and_the_remedy(
 def test_a_refusal_shows_a_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing_file 1× \(as in .*https://example\.org/1\.jpg: URLs are not read"):
         prepared(tmp_path, ["https://example.org/1.jpg"])
+
+
+def test_names_that_are_no_utf_8_are_told(tmp_path: Path) -> None:
+    """As in zips that were made on Windows and unpacked on Linux."""
+    names = ["000000000001.jpg", "bilder_\u00e4/p0.jpg"]
+    manifest = prepared(tmp_path, names, {"000000000002.jpg": os.fsdecode(b"bilder_\xe4/p0.jpg")})
+    assert manifest.rejected == {"coco": {"missing_file": 1}}
+    (row,) = read_rejects(f"{tmp_path}/out/rejects.parquet")
+    assert row.excerpt.startswith(f"{names[1]}: no such file below train2017/")
+    assert row.excerpt.endswith("; 1 names there are no UTF-8: rename the files")
