@@ -23,7 +23,7 @@ from data_prep.storage.s3_client import client, transfers
 from data_prep.storage.s3_errors import error_code, explained
 from data_prep.storage.s3_names import require_bucket, split, split_file
 from data_prep.storage.s3_reading import read, read_range, sha256
-from data_prep.storage.scratch import locked, require_room, scratch_folder, use
+from data_prep.storage.scratch import locked, require_room, room_for, scratch_folder, use
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -52,7 +52,7 @@ _NO_SUCH_OBJECT = {"404", "NoSuchKey", "NotFound"}
 def create(uri: str) -> Iterator[BinaryIO]:
     """A temporary file that is uploaded when the block has ended."""
     bucket, key = split_file(uri)
-    with tempfile.TemporaryFile(dir=scratch_folder()) as file:
+    with room_for(uri), tempfile.TemporaryFile(dir=scratch_folder()) as file:
         yield file
         file.seek(0)
         with explained(uri), transfers() as manager:
@@ -63,7 +63,7 @@ def create(uri: str) -> Iterator[BinaryIO]:
 def create_folder(uri: str, marker: str) -> Iterator[Path]:
     """A temporary folder whose files are uploaded when the block has ended, the marker last."""
     bucket, key = split_file(uri)
-    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
+    with room_for(uri), tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         yield Path(folder)
         paths = disk.list_files(folder)
         remove(f"{uri}/{marker}")
@@ -194,7 +194,7 @@ def local_copy(uri: str) -> Path:
     copy = scratch_folder() / "copies" / name / posixpath.basename(uri)
     use(copy.parent)
     with locked(copy):
-        if not copy.exists():
+        if not copy.exists() or copy.stat().st_size != found.bytes:  # a power failure may leave a part
             require_room(uri, found.bytes)
             bucket, key = split_file(uri)
             with explained(uri), transfers() as manager:

@@ -5,6 +5,7 @@ a lock beside it, shared, until its process ends; what nobody uses goes when roo
 ago first.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -22,6 +23,7 @@ DEFAULT_BYTES = 32 << 30
 """How much copies and unpacked files may hold, unless `MASKX_SCRATCH_BYTES` says so."""
 
 _KINDS = ("columns", "copies", "encoded", "quoted", "unpacked")
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _in_use: dict[Path, BinaryIO] = {}
 
 
@@ -105,6 +107,20 @@ def require_room(what: str, needed: int) -> None:
             f"{what}: needs {needed} bytes below {folder}, {free} are free; "
             "let MASKX_SCRATCH name a folder with more room"
         )
+
+
+@contextmanager
+def room_for(what: str) -> Iterator[None]:
+    """Raise StorageError with the remedy where the scratch folder's disk is full while `what` is written there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise StorageError(
+            f"{what}: cannot be written, there is no room below {scratch_folder()} ({error.strerror}); "
+            "let MASKX_SCRATCH name a folder with more room"
+        ) from None
 
 
 class _Entry(NamedTuple):

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from data_prep.storage import s3_client, s3_names
 from data_prep.storage.errors import ConfigError, StorageError
 from data_prep.storage.storage import exists, list_files, local_copy, read, read_range, remove_folder, sha256, write
 from tests.data_prep.small_s3 import SmallStore
+from tests.readme import ROOT
 
 MEGABYTE = 1 << 20
 
@@ -135,3 +138,36 @@ def test_a_bucket_in_the_endpoint_is_told(plain_store: SmallStore, monkeypatch: 
 def test_without_a_region_there_is_one(plain_store: SmallStore) -> None:
     write("s3://bucket/a", b"1")
     assert "/us-east-1/s3/" in plain_store.requests[-1].headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    "writing",
+    [
+        "with create(uri) as file: file.write(bytes(10_000))",
+        "with create_folder(uri, 'marker') as folder: (folder / 'file').write_bytes(bytes(10_000))",
+    ],
+)
+def test_a_full_scratch_disk_is_told_with_the_remedy(plain_store: SmallStore, writing: str) -> None:
+    """As a quota does; in a process of its own, as the limit stays."""
+    program = f"""
+import resource
+from data_prep.storage.storage import create, create_folder
+uri = "s3://bucket/a"
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+{writing}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    scratch = os.environ["MASKX_SCRATCH"]
+    expected = f"s3://bucket/a: cannot be written, there is no room below {scratch} (File too large); let MASKX_SCRATCH"
+    assert f"StorageError: {expected}" in done.stderr
+    assert plain_store.objects == {}
+
+
+def test_a_copy_that_a_power_failure_has_cut_is_made_again(plain_store: SmallStore) -> None:
+    write("s3://bucket/a", b"12345")
+    copy = local_copy("s3://bucket/a")
+    copy.write_bytes(b"12")
+    assert local_copy("s3://bucket/a").read_bytes() == b"12345"
+    plain_store.requests.clear()
+    local_copy("s3://bucket/a")
+    assert plain_store.seen("GET") == []
