@@ -17,6 +17,7 @@ Repair = tuple[str, str]
 
 _LEAST_NUMBERS = 6
 _BOX = 4
+_DEEPEST = 32  # lists in lists; Python's own bound differs by runner
 
 
 def is_nothing(value: Any) -> bool:
@@ -29,7 +30,10 @@ def plain_segmentation(value: Any, bbox: Any, repairs: list[Repair]) -> list[lis
 
     None where there is none, also where its four numbers are the box. Raises BrokenError if it cannot be read.
     """
-    plain = _in_shape(without_quotes(value))
+    unquoted = without_quotes(value)
+    if _is_deep(unquoted):
+        raise BrokenError("bad_mask", f"segmentation: more than {_DEEPEST} lists in one another")
+    plain = _in_shape(unquoted)
     if plain is None:
         return None
     if plain != value:
@@ -42,6 +46,14 @@ def plain_segmentation(value: Any, bbox: Any, repairs: list[Repair]) -> list[lis
             return None
         raise BrokenError("bad_mask", f"{shown('segmentation', value)}: 4 numbers are no polygon")
     return _good_parts(plain, repairs)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        within = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [inner for items in within for inner in items]
+    return bool(level)
 
 
 def _in_shape(value: Any) -> list[list[Any]] | dict[str, Any] | None:

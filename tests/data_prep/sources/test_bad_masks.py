@@ -1,10 +1,11 @@
 """A mask that is absent, cannot be used, or reaches out of its box: it never costs the box."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.data_prep.sources.one_annotation import HEIGHT, POINTS, RUNS, WIDTH, read
+from tests.data_prep.sources.one_annotation import HEIGHT, POINTS, RUNS, SQUARE, WIDTH, read
 
 
 @pytest.mark.parametrize("nothing", [None, [], [[]], {}, "", "absent"])
@@ -14,9 +15,20 @@ def test_no_segmentation_is_a_box_and_no_repair(nothing: Any) -> None:
     assert (found.mask, repairs) == (None, [])
 
 
+def nested(value: Any, levels: int) -> Any:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("segmentation", "reason"),
     [
+        (nested(SQUARE, 33), "bad_mask"),
+        (nested(SQUARE, 900), "bad_mask"),
+        (nested([], 900), "bad_mask"),
+        (json.dumps(nested(SQUARE, 900)), "bad_mask"),
+        ({"size": [HEIGHT, WIDTH], "counts": nested(1, 900)}, "bad_mask"),
         ([[2, 3, 10, 5]], "box_as_mask"),
         ([[2, 3, 12, 3, 12]], "bad_mask"),
         ([[1, 2, 3, 4]], "bad_mask"),
