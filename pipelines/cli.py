@@ -63,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"maskx: this command needs {error.name}, which is not installed: pip install 'maskx[{extra}]'")
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its exit
+    except OSError as error:
+        if not isinstance(error.filename, str | bytes | os.PathLike):
+            raise
+        sys.exit(f"maskx: {os.fsdecode(error.filename)}: {error.strerror}")
     except KeyboardInterrupt:
         print("maskx: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -108,6 +108,20 @@ def test_every_optional_library_is_known_with_an_extra_that_brings_it() -> None:
     assert {module for module, extra in EXTRAS.items() if module not in modules_of(f"maskx[{extra}]")} == set()
 
 
+def test_a_file_that_cannot_be_read_ends_in_one_sentence(tmp_path: Path) -> None:
+    done = maskx("data", "prepare", "--source", "a=coco:b", "--synsets", str(tmp_path), "--out", "c", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, f"maskx: {tmp_path}: Is a directory\n")
+
+
+def test_an_error_of_the_system_that_names_no_file_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_words: list[str]) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pipelines.cli.run", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        main(["data"])
+
+
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_words: list[str]) -> None:
         raise KeyboardInterrupt
