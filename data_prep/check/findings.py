@@ -7,7 +7,7 @@ from data_prep.check.remedies import REMEDIES
 from data_prep.check.statistics import SourceStatistics
 from data_prep.format.rejects import Reject
 from data_prep.sources.counts import Counts, Example
-from data_prep.sources.reasons import EXCLUDED, EXCLUDED_OBJECTS, LOST_MASKS, NOTED, REJECTED, REPAIRED
+from data_prep.sources.reasons import EXCLUDED, EXCLUDED_OBJECTS, NOTED, REJECTED, REPAIRED
 
 Outcome = Literal["rejected", "left out", "repaired", "odd"]
 
@@ -47,7 +47,7 @@ class Sum:
 def rows(counts: Counts) -> list[Row]:
     """All findings, by source; first what is rejected, then the most frequent."""
     found = [
-        *_rejected(counts.rejects),
+        *_rejected(counts),
         *(
             Row(source, "left out", reason, number, counts.excluded_examples.get(source, {}).get(reason))
             for source, reasons in counts.excluded.items()
@@ -69,17 +69,16 @@ def _of(counts: Counts, outcome: Literal["repaired", "odd"]) -> list[Row]:
     ]
 
 
-def _rejected(rejects: list[Reject]) -> list[Row]:
+def _rejected(counts: Counts) -> list[Row]:
     first: dict[tuple[str, str], Reject] = {}
-    numbers: dict[tuple[str, str], int] = {}
-    for reject in rejects:
-        if reject.kind == "mask" and reject.reason in LOST_MASKS:
+    for reject in counts.rejects:
+        if reject.kind == "mask":
             continue  # its object is used: it is among the repaired
         key = (reject.source, reject.reason)
-        numbers[key] = numbers.get(key, 0) + 1
         first[key] = min(reject, first.get(key, reject))
+    numbers = counts.rejected()
     return [
-        Row(source, "rejected", reason, numbers[source, reason], Example(r.file, r.offset, r.kind, r.id, r.excerpt))
+        Row(source, "rejected", reason, numbers[source][reason], Example(r.file, r.offset, r.kind, r.id, r.excerpt))
         for (source, reason), r in first.items()
     ]
 
@@ -101,5 +100,5 @@ def object_sum(counts: Counts, source: str) -> Sum:
     repaired, included = counts.repaired_objects.get(source, 0), counts.included.get(source, 0)
     reasons = counts.excluded.get(source, {})
     left_out = sum(reasons.get(reason, 0) for reason in EXCLUDED_OBJECTS)
-    rejected = sum(r.source == source and r.kind == "object" for r in counts.rejects)
+    rejected = sum(counts.numbers_rejected(source, "object").values())
     return Sum(counts.objects.get(source, 0), included - repaired, repaired, left_out, rejected)

@@ -1,4 +1,5 @@
-"""`rejects.parquet`: a row per record that was rejected for being broken. How many may be."""
+"""`rejects.parquet`: a row per record that was rejected for being broken, of the same kind and reason the first 100,000
+of a source. How many may be."""
 
 from typing import Literal
 
@@ -8,6 +9,8 @@ import pyarrow as pa
 from data_prep.format.parquet import write_tables
 
 EXCERPT_LENGTH = 200
+MOST_LISTED = 100_000
+"""Rows of one source, kind and reason; further rejects are counted alone, as memory would grow with them."""
 # A set of a few images is not refused for a handful of broken records: up to 10 are allowed, but never above a quarter.
 ALWAYS_ALLOWED = 10
 NEVER_ALLOWED = 4

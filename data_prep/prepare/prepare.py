@@ -11,7 +11,7 @@ import msgspec
 from tqdm import tqdm
 
 from data_prep.format.manifest import Manifest, manifest_uri
-from data_prep.format.rejects import write_rejects
+from data_prep.format.rejects import MOST_LISTED, write_rejects
 from data_prep.plan.plan import counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
 from data_prep.prepare.finished import describe_run, finished_dataset, write_run
@@ -86,9 +86,11 @@ def _rejects_kept(out: str) -> Iterator[None]:
     except RefusedError as error:
         if exists(manifest_uri(out)) or (list_files(out) and not is_folder(work_folder(out))):
             raise
+        error.counts.limit_rejects()
         write(f"{work_folder(out)}/refused.txt", str(error).encode())
         write_rejects(f"{out}/rejects.parquet", error.counts.rejects)
-        listed = f" ({out}/rejects.parquet lists all of them)" if error.counts.rejects else ""
+        which = f"the first {MOST_LISTED:,} of each reason" if error.counts.unlisted else "all of them"
+        listed = f" ({out}/rejects.parquet lists {which})" if error.counts.rejects else ""
         raise DataError(f"{error}{listed}") from None
 
 

@@ -86,6 +86,7 @@ def total_counts(planned: Planned, scanned: Counts, results: list[ShardSummary])
     total = Counts()
     for counts in (planned.counts, scanned, *(result.counts for result in results)):
         total.add(counts)
+    total.limit_rejects()
     return total
 
 

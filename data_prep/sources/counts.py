@@ -1,11 +1,11 @@
 """Counts by source, so that nothing is lost silently: what came in, what a rule excluded, what was broken."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from data_prep.format.rejects import Kind, Reject, excerpt
+from data_prep.format.rejects import MOST_LISTED, Kind, Reject, excerpt
 from data_prep.sources.box_counts import BoxCounts
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
@@ -57,6 +57,7 @@ class Counts(msgspec.Struct):
     `noted` what looks odd and is used unchanged. An image or object may have several of either: `repaired_images` and
     `repaired_objects` count each once. `boxes` says what a COCO-format source's boxes look like, and `synsets` counts
     every synset of every Visual Genome object. `excluded_examples` has the first example of what a rule leaves out.
+    `rejects` are rows of what is broken; `unlisted` counts those without a row: source → kind → reason → number.
     """
 
     images: dict[str, int] = {}
@@ -66,6 +67,7 @@ class Counts(msgspec.Struct):
     excluded_examples: dict[str, dict[str, Example]] = {}
     synsets: dict[str, int] = {}
     rejects: list[Reject] = []
+    unlisted: dict[str, dict[Kind, dict[str, int]]] = {}
     repaired: Findings = {}
     repaired_images: dict[str, int] = {}
     repaired_objects: dict[str, int] = {}
@@ -117,18 +119,53 @@ class Counts(msgspec.Struct):
                 self.exclude(source, reason, number, example)
         for source, boxes in other.boxes.items():
             self.boxes.setdefault(source, BoxCounts()).join(boxes)
+        before = len(self.rejects)
         self.rejects.extend(other.rejects)
+        for source, kinds in other.unlisted.items():
+            for kind, reasons in kinds.items():
+                for reason, number in reasons.items():
+                    self._leave_unlisted(source, kind, reason, number)
+        if len(self.rejects) // MOST_LISTED > before // MOST_LISTED:
+            self.limit_rejects()
         for own, findings in ((self.repaired, other.repaired), (self.noted, other.noted)):
             for source, by_reason in findings.items():
                 for reason, finding in by_reason.items():
                     _add_finding(own, source, reason, finding)
 
+    def limit_rejects(self) -> None:
+        """Keep the first `MOST_LISTED` rejects of a source, kind and reason, and the number of the others: the same
+        ones, however the counts were added."""
+        found: Counter[tuple[str, Kind, str]] = Counter()
+        kept = []
+        for reject in sorted(self.rejects):
+            key = (reject.source, reject.kind, reject.reason)
+            found[key] += 1
+            if found[key] <= MOST_LISTED:
+                kept.append(reject)
+        for key, number in found.items():
+            self._leave_unlisted(*key, max(0, number - MOST_LISTED))
+        self.rejects = kept
+
+    def _leave_unlisted(self, source: str, kind: Kind, reason: str, number: int) -> None:
+        if number:
+            increase(self.unlisted.setdefault(source, {}).setdefault(kind, {}), reason, number)
+
+    def numbers_rejected(self, source: str, kind: Kind) -> dict[str, int]:
+        """The number of rejects of a source and kind by reason."""
+        counts = dict(self.unlisted.get(source, {}).get(kind, {}))
+        for reject in self.rejects:
+            if reject.source == source and reject.kind == kind:
+                increase(counts, reject.reason)
+        return counts
+
     def rejected(self) -> ReasonCounts:
         """The number of rejected images and objects by source and reason."""
+        kinds: tuple[Kind, ...] = ("photograph", "object")  # the object of a lost mask is used, among the repaired
         counts: ReasonCounts = {}
-        for reject in self.rejects:
-            if reject.kind != "mask":  # its object is used: it is among the repaired
-                increase(counts.setdefault(reject.source, {}), reject.reason)
+        for source in dict.fromkeys(reject.source for reject in self.rejects):
+            for kind in kinds:
+                for reason, number in self.numbers_rejected(source, kind).items():
+                    increase(counts.setdefault(source, {}), reason, number)
         return counts
 
 
@@ -157,11 +194,12 @@ def increase(counts: dict[str, int], name: str, by: int = 1) -> None:
         counts[name] = counts.get(name, 0) + by
 
 
-def top_rejects(rejects: Iterable[Reject]) -> str:
-    """The three most frequent reasons, with an example each, as a phrase."""
+def top_rejects(rejects: Iterable[Reject], numbers: Mapping[str, int] | None = None) -> str:
+    """The three most frequent reasons, with an example each, as a phrase; `numbers` by reason, where not all rejects
+    are there."""
     rejects = list(rejects)
     texts = []
-    for reason, number in Counter(reject.reason for reject in rejects).most_common(3):
+    for reason, number in Counter(numbers or (reject.reason for reject in rejects)).most_common(3):
         example = min(reject for reject in rejects if reject.reason == reason)
         texts.append(f"{reason} {number}× (as in {example.file}: {_named(example)}, {example.excerpt[:_SHOWN]})")
     return ", ".join(texts)
@@ -180,4 +218,5 @@ def sum_counts(encoded: Iterable[bytes]) -> bytes:
     total = Counts()
     for data in encoded:
         total.add(_decoder.decode(data))
+    total.limit_rejects()
     return msgspec.json.encode(total)
