@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.content.comparison import same_picture
-from data_prep.content.search import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures
+from data_prep.content.search import LEAST_SIDE, PICTURE, HeldOutPictures, Pictures, describe
 from data_prep.content.thumbnail import thumbnail
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import decode_luminance
@@ -20,6 +20,7 @@ from data_prep.plan.held_out_rule import TRAIN, is_kept
 from data_prep.plan.merge import MergedImage
 from data_prep.plan.plan import Plan, PlannedImage, read_planned_images, work_folder
 from data_prep.shards.frame import is_upright
+from data_prep.shards.image_file import ImageFile
 from data_prep.sources.images import SourceImage
 from data_prep.storage.errors import DataError
 from data_prep.storage.read_ahead import Read
@@ -29,6 +30,12 @@ from data_prep.storage.storage import local_copy, read, write
 def pictures_path(plan: Plan, number: int) -> str:
     """The path of the descriptions that a held-out shard leaves of its images."""
     return f"{work_folder(plan.out)}/held_out/{plan.shards[number].path}.npy"
+
+
+def describe_file(position: int, file: ImageFile) -> list[Pictures]:
+    """Describe a held-out image as it is stored and as it is shown, where that differs: a copy may show either."""
+    frames = [file.grey] if file.other_grey is None else [file.grey, file.other_grey]
+    return [describe(position, grey) for grey in frames]
 
 
 def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> str:

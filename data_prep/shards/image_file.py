@@ -9,6 +9,7 @@ from data_prep.content.search import LEAST_SIDE
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.image_kinds import KINDS_READ, describe, extension
 from data_prep.format.images import Luminance, decode_luminance
+from data_prep.format.orientation import AS_STORED
 from data_prep.shards.frame import finding, is_upright
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
@@ -22,7 +23,8 @@ class ImageFile:
     """A whole image: the file's bytes and the extension that fits them; and as its annotations mean it, upright or as
     stored, its width and height in pixels and its luminance, uint8[rows, columns], maybe reduced.
 
-    `findings`: codes of REPAIRED and NOTED, each with what was seen.
+    `other_grey`: the luminance as they do not mean it, of a file with an EXIF orientation. `findings`: codes of REPAIRED
+    and NOTED, each with what was seen.
     """
 
     data: bytes
@@ -30,6 +32,7 @@ class ImageFile:
     width: int
     height: int
     grey: npt.NDArray[np.uint8]
+    other_grey: npt.NDArray[np.uint8] | None = None
     upright: bool = False
     findings: tuple[tuple[str, str], ...] = ()
 
@@ -46,8 +49,9 @@ def read_image_file(image: SourceImage, read: Read = read, exif: ExifRule = "aut
         raise BrokenError("unreadable", str(error).removeprefix(f"{image.path}: ")) from None
     findings = tuple(each for each in (finding(image, shown, exif), _of_bits(shown)) if each)
     if is_upright(image, shown, exif):
-        return ImageFile(data, kind, *shown.upright_size, shown.upright, upright=True, findings=findings)
-    return ImageFile(data, kind, shown.width, shown.height, shown.grey, findings=findings)
+        return ImageFile(data, kind, *shown.upright_size, shown.upright, shown.grey, upright=True, findings=findings)
+    turned = None if shown.orientation == AS_STORED else shown.upright
+    return ImageFile(data, kind, shown.width, shown.height, shown.grey, turned, findings=findings)
 
 
 def _of_bits(shown: Luminance) -> tuple[str, str] | None:

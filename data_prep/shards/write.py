@@ -10,14 +10,21 @@ from typing import BinaryIO
 
 import msgspec
 
-from data_prep.content.search import Pictures, describe
+from data_prep.content.search import Pictures
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.plan.held_out_rule import TRAIN
 from data_prep.plan.merge import MergedImage, has_size
 from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
 from data_prep.shards.build_record import ShardContent, build_record
-from data_prep.shards.held_out_copies import HeldOutGalleries, copy_of, disagreeing, own_files, write_pictures
+from data_prep.shards.held_out_copies import (
+    HeldOutGalleries,
+    copy_of,
+    describe_file,
+    disagreeing,
+    own_files,
+    write_pictures,
+)
 from data_prep.shards.image_file import ImageFile, read_image_file
 from data_prep.shards.listed_size import (
     boxes_finding,
@@ -103,6 +110,8 @@ class _OpenShard:
         """Add an image with its annotations, or count why it or one of its copies is not included."""
         try:
             file = read_image_file(planned.merged.canonical, read_file, self.exif)
+            if planned.merged.split != TRAIN:
+                self.pictures += describe_file(position, file)
             listed = turned_as(planned.merged, file)
             image, annotations = self._read_objects(listed, file, references)
         except BrokenError as error:
@@ -117,8 +126,6 @@ class _OpenShard:
             right = tuple(copy for copy in image.copies if copy not in wrong)
             image = msgspec.structs.replace(image, copies=right)
             annotations = [each for each in annotations if each not in own]
-        if image.split != TRAIN:
-            self.pictures.append(describe(position, file.grey))
         image = self._with_findings(image, listed, file, annotations)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 

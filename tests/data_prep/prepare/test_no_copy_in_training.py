@@ -1,0 +1,62 @@
+"""Copies of every held-out image stay out of training: of those that are turned, rejected, or beyond the limit too."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.format.exif_rule import ExifRule
+from data_prep.format.manifest import HeldOut
+from data_prep.format.reader import Dataset
+from data_prep.inspect.audit import audit
+from tests.data_prep.leaky_world import FULL, put, sources, write_genome
+from tests.data_prep.pictures import copied, encoded, scene
+from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, write_coco
+
+TALL = {"width": 240, "height": 320}
+
+
+def training(world: Path) -> set[str]:
+    """The keys of the training images, of which audit finds none among COCO's validation images."""
+    assert audit(f"{world}/out", f"coco=coco:{world}/coco").leaks == ()
+    return {row.key for row in Dataset.open(f"{world}/out").rows if row.split == "train"}
+
+
+def write_val(world: Path, *images: dict[str, Any]) -> None:
+    """COCO with one training image, and these for validation, an object each."""
+    write_coco(world / "coco", [coco_image(1, **FULL)], [coco_object(1, 1)])
+    write_coco(world / "coco", list(images), [coco_object(image["id"], image["id"]) for image in images], "val")
+
+
+def quarter_turned(seed: int) -> bytes:
+    """A scene of 320×240 with an EXIF orientation of 6: it is to be shown turned by a quarter."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(scene(seed)).save(buffer, "JPEG", quality=90, exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("listed", "exif"), [(FULL, "auto"), (TALL, "auto"), (FULL, "ignore"), (TALL, "apply")])
+def test_a_turned_image_is_known_as_it_is_stored_and_as_it_is_shown(
+    tmp_path: Path, listed: dict[str, int], exif: ExifRule
+) -> None:
+    write_val(tmp_path, coco_image(2, **listed))
+    put(tmp_path / "coco/val2017/000000000002.jpg", quarter_turned(2))
+    files = {11: copied(np.rot90(scene(2), -1).copy()), 12: copied(scene(2)), 13: encoded(scene(13))}
+    write_genome(tmp_path / "vg", [vg_image(11, **TALL), vg_image(12, **FULL), vg_image(13, **FULL)], files)
+    manifest = prepare_plainly(tmp_path / "out", *sources(tmp_path), exif=exif)
+    assert manifest.held_out == tuple(HeldOut("vg", n, "content", "coco-000000000002") for n in (11, 12))
+    assert training(tmp_path) == {"coco-000000000001", "vg-0000000013"}
+
+
+def test_a_validation_image_that_is_rejected_for_its_size_has_no_copy_in_training(tmp_path: Path) -> None:
+    write_val(tmp_path, coco_image(2, **TALL), coco_image(3, **FULL))
+    put(tmp_path / "coco/val2017/000000000002.jpg", encoded(scene(2)))
+    write_genome(tmp_path / "vg", [vg_image(11, **FULL)], {11: copied(scene(2))})
+    manifest = prepare_plainly(tmp_path / "out", *sources(tmp_path))
+    assert manifest.rejected["coco"] == {"size_mismatch": 1}
+    assert manifest.held_out == (HeldOut("vg", 11, "content", "coco-000000000002"),)
+    assert training(tmp_path) == {"coco-000000000001"}
