@@ -19,7 +19,7 @@ class ContentOptions:
     Attributes:
         classes: Number of the most frequent Visual Genome synsets that become classes; classes of COCO-format files are
             always included. The paper takes 3000.
-        limit: Maximum number of images of each split, for a first try.
+        limit: Maximum number of images of each split, for a first try. Copies of any held-out image leave training.
         max_rejected: Fraction of a source's images, and of its objects, that may be broken before the command refuses
             it. Ten, but at most a quarter of them, are always allowed.
         exif: Which images are read upright, as their EXIF orientation says. `auto`: those whose listed width and height

@@ -54,12 +54,16 @@ class PlannedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PlannedShard(msgspec.Struct, frozen=True):
-    """A shard to write; `fingerprint` is a hash of all that its bytes depend on."""
+    """A shard to write; `fingerprint` is a hash of all that its bytes depend on.
+
+    Of one that is not `written`, held-out images beyond the limit, training images are kept from being copies.
+    """
 
     path: str
     split: str
     part: str
     fingerprint: str
+    written: bool = True
 
 
 Images = Literal["write", "read", "skip"]

@@ -8,6 +8,7 @@ import msgspec
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
+from data_prep.plan.held_out_rule import TRAIN, is_kept
 from data_prep.plan.image_files import ImageFiles, count_repair, place, record_of
 from data_prep.plan.listing import Listing, list_sources
 from data_prep.plan.merge import MergedImage, has_size, merge
@@ -50,7 +51,10 @@ def make_plan(
         if number:
             counts.exclude(source, "aspect_ratio", number)
     usable = _usable(merged.images, image_files, listing, tables)
-    shards = assign_to_shards(_limited(usable, limit, counts, tables), shard_bytes)
+    chosen, beyond = _limited(usable, limit)
+    compared = _compared(beyond, chosen)
+    _exclude(beyond, compared, counts, tables)
+    shards, unwritten = assign_to_shards(chosen, shard_bytes), assign_to_shards(compared, shard_bytes)
     if not shards:
         names = " and ".join(dict.fromkeys(files.source for files in sources))
         message = f"source {names}: not one image can be used; {top_rejects(counts.rejects)}"
@@ -59,8 +63,8 @@ def make_plan(
         for position, planned in enumerate(shard):
             tables.add(planned.merged.copies, number, position)
     files = [msgspec.structs.replace(file, quoted=has_quoted_constants(file.path)) for file in listing.files]
-    plan = Plan(out, files, listing.byte_ranges, name_shards(shards, listing, exif), exif=exif)
-    contents = Contents(shards, [tables.table(number) for number in range(len(listing.files))])
+    plan = Plan(out, files, listing.byte_ranges, name_shards(shards, unwritten, listing, exif), exif=exif)
+    contents = Contents([*shards, *unwritten], [tables.table(number) for number in range(len(listing.files))])
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 
 
@@ -119,18 +123,31 @@ def _planned(image: MergedImage, found: FoundFile, files: ImageFiles) -> Planned
     return PlannedImage(image, found.info.bytes, found.info.version, versions)
 
 
-def _limited(images: list[PlannedImage], limit: int | None, counts: Counts, tables: ImageTables) -> list[PlannedImage]:
-    """At most `limit` images of each split, the first in the shards' order."""
+def _limited(images: list[PlannedImage], limit: int | None) -> tuple[list[PlannedImage], list[PlannedImage]]:
+    """At most `limit` images of each split, the first in the shards' order, and those beyond."""
     if limit is None:
-        return images
+        return images, []
     chosen: list[PlannedImage] = []
+    beyond: list[PlannedImage] = []
     splits: Counter[str] = Counter()
     for planned in sorted(images, key=lambda planned: order(planned.merged.key)):
         splits[planned.merged.split] += 1
-        if splits[planned.merged.split] <= limit:
-            chosen.append(planned)
-            continue
-        for copy in planned.merged.copies:
-            counts.exclude(copy.source, "beyond_limit")
+        (chosen if splits[planned.merged.split] <= limit else beyond).append(planned)
+    return chosen, beyond
+
+
+def _compared(beyond: list[PlannedImage], chosen: list[PlannedImage]) -> list[PlannedImage]:
+    """The held-out images beyond the limit with which chosen training images are compared."""
+    training = {planned.merged.canonical.source for planned in chosen if planned.merged.split == TRAIN}
+    held_out = (planned for planned in beyond if planned.merged.split != TRAIN)
+    return [each for each in held_out if not all(is_kept(name, each.merged.canonical.source) for name in training)]
+
+
+def _exclude(beyond: list[PlannedImage], compared: list[PlannedImage], counts: Counts, tables: ImageTables) -> None:
+    """Exclude the images beyond the limit; those that are compared are counted when they are read."""
+    read_later = {planned.merged.canonical.identity for planned in compared}
+    for planned in beyond:
         tables.add(planned.merged.copies, EXCLUDED)
-    return chosen
+        if planned.merged.canonical.identity not in read_later:
+            for copy in planned.merged.copies:
+                counts.exclude(copy.source, "beyond_limit")

@@ -48,26 +48,33 @@ def _cut(group: list[PlannedImage], total: int, wanted: int) -> list[list[Planne
     return list(shards.values())
 
 
-def name_shards(shards: list[list[PlannedImage]], listing: Listing, exif: ExifRule) -> list[PlannedShard]:
-    """Give each shard its path and fingerprint.
+def name_shards(
+    shards: list[list[PlannedImage]], unwritten: list[list[PlannedImage]], listing: Listing, exif: ExifRule
+) -> list[PlannedShard]:
+    """Give each shard its path and fingerprint, and then those that are not written theirs.
 
     A training shard of a source other than COCO also depends on the held-out images that its own are compared with.
     The fingerprint is the same however a path is written.
     """
+    written = len(shards)
+    shards = [*shards, *unwritten]
     files = [msgspec.structs.replace(file, path=absolute(file.path)) for file in listing.files]
     read = msgspec.json.encode((FORMAT_VERSION, version("maskx"), listing.read, files, exif))
     place = cache(absolute)
     placed = ([_placed(planned, place) for planned in images] for images in shards)
     digests = [hashlib.sha256(read + msgspec.json.encode(images)) for images in placed]
+    for digest in digests[written:]:
+        digest.update(b"unwritten")
     splits = [images[0].merged.split for images in shards]
     held_out = b"".join(digest.digest() for digest, split in zip(digests, splits, strict=True) if split != TRAIN)
     numbers: Counter[tuple[str, str]] = Counter()
-    named = []
+    named: list[PlannedShard] = []
     for images, split, digest in zip(shards, splits, digests, strict=True):
         part = images[0].merged.part
         if split == TRAIN and images[0].merged.canonical.source != COCO:
             digest.update(held_out)
-        named.append(PlannedShard(f"{split}/{part}-{numbers[split, part]:06d}.tar", split, part, digest.hexdigest()))
+        path = f"{split}/{part}-{numbers[split, part]:06d}.tar"
+        named.append(PlannedShard(path, split, part, digest.hexdigest(), written=len(named) < written))
         numbers[split, part] += 1
     return named
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from data_prep.format.manifest import Manifest, manifest_uri
 from data_prep.format.rejects import MOST_LISTED, write_rejects
-from data_prep.plan.plan import counts_uri, work_folder, write_plan
+from data_prep.plan.plan import Contents, Plan, counts_uri, work_folder, write_plan
 from data_prep.plan.planning import make_plan
 from data_prep.prepare.finished import describe_run, finished_dataset, write_run
 from data_prep.prepare.options import PrepareOptions
@@ -55,14 +55,21 @@ def _prepare(options: PrepareOptions, table: dict[str, str]) -> Manifest:
     from data_prep.beam.graph import write_shards  # Beam's import takes seconds
 
     write_plan(planned.plan, contents)
-    shards = len(planned.plan.shards)
-    logger.info("writing %d images into %d shards", sum(map(len, contents.images)), shards)
+    _tell(planned.plan, contents)
     del contents  # the workers read it from the plan
-    with _progress(out, shards):
+    with _progress(out, len(planned.plan.shards)):
         write_shards(out, options.engine)
     scanned = read_own(counts_uri(out), Counts)
     write_run(planned.plan, run)
     return publish(planned, scanned, table, parameters, options.classes, options.max_rejected)
+
+
+def _tell(plan: Plan, contents: Contents) -> None:
+    counted = [(shard.written, len(images)) for shard, images in zip(plan.shards, contents.images, strict=True)]
+    sizes = [size for written, size in counted if written]
+    logger.info("writing %d images into %d shards", sum(sizes), len(sizes))
+    if beyond := sum(size for written, size in counted if not written):
+        logger.info("comparing training images with %d held-out images beyond --limit too", beyond)
 
 
 def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:

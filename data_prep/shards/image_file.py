@@ -23,8 +23,8 @@ class ImageFile:
     """A whole image: the file's bytes and the extension that fits them; and as its annotations mean it, upright or as
     stored, its width and height in pixels and its luminance, uint8[rows, columns], maybe reduced.
 
-    `other_grey`: the luminance as they do not mean it, of a file with an EXIF orientation. `findings`: codes of REPAIRED
-    and NOTED, each with what was seen.
+    `other_grey`: the luminance as they do not mean it, of a file with an EXIF orientation. `findings`: codes of
+    REPAIRED and NOTED, each with what was seen.
     """
 
     data: bytes

@@ -60,7 +60,9 @@ def write_shard(
     with _target(plan, planned) as file, closing(files):
         shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers), plan.exif)
         for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
-            if _is_read(plan, image):
+            if not planned.written:
+                shard.add_unwritten(position, image, read_file)
+            elif _is_read(plan, image):
                 shard.add(position, image, own, read_file)
             else:
                 shard.add_unread(image, own)
@@ -128,6 +130,16 @@ class _OpenShard:
             annotations = [each for each in annotations if each not in own]
         image = self._with_findings(image, listed, file, annotations)
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
+
+    def add_unwritten(self, position: int, planned: PlannedImage, read_file: Read) -> None:
+        """Describe a held-out image beyond the limit; count that it is, or why it cannot be read."""
+        try:
+            self.pictures += describe_file(position, read_image_file(planned.merged.canonical, read_file, self.exif))
+        except BrokenError as error:
+            self._reject(planned.merged, [], error)
+            return
+        for copy in planned.merged.copies:
+            self.counts.exclude(copy.source, "beyond_limit")
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:
         """Count an image and its annotations, without a look at its file."""

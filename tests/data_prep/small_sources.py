@@ -128,9 +128,10 @@ def prepare_plainly(
     max_rejected: float = 1.0,
     shard_bytes: int = 1 << 20,
     exif: ExifRule = "auto",
+    limit: int | None = None,
 ) -> Manifest:
     """What `prepare` does, in plain loops: fast, and the proof that Beam adds nothing to the result."""
-    planned, contents = make_plan(str(out), parse_sources(sources), shard_bytes, None, exif)
+    planned, contents = make_plan(str(out), parse_sources(sources), shard_bytes, limit, exif)
     write_plan(planned.plan, contents)
     plan = read_plan(str(out))
     files = MappedFiles(plan)

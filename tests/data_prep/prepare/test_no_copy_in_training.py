@@ -1,6 +1,7 @@
 """Copies of every held-out image stay out of training: of those that are turned, rejected, or beyond the limit too."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut
 from data_prep.format.reader import Dataset
 from data_prep.inspect.audit import audit
+from data_prep.inspect.verify import find_problems
+from data_prep.plan.sharding import order
+from data_prep.prepare.options import PrepareOptions
+from data_prep.prepare.prepare import prepare
+from data_prep.storage.errors import DataError
 from tests.data_prep.leaky_world import FULL, put, sources, write_genome
 from tests.data_prep.pictures import copied, encoded, scene
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly, vg_image, write_coco
@@ -60,3 +66,51 @@ def test_a_validation_image_that_is_rejected_for_its_size_has_no_copy_in_trainin
     assert manifest.rejected["coco"] == {"size_mismatch": 1}
     assert manifest.held_out == (HeldOut("vg", 11, "content", "coco-000000000002"),)
     assert training(tmp_path) == {"coco-000000000001"}
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> Path:
+    """Four validation images; in Visual Genome five copies of the last in the shards' order, and another image."""
+    write_val(tmp_path, *(coco_image(number, **FULL) for number in range(2, 6)))
+    for number in range(2, 6):
+        put(tmp_path / f"coco/val2017/{number:012d}.jpg", encoded(scene(number)))
+    last = max(range(2, 6), key=lambda number: order(f"coco-{number:012d}"))
+    files = {**{number: copied(scene(last)) for number in range(11, 16)}, 16: encoded(scene(16))}
+    write_genome(tmp_path / "vg", [vg_image(number, **FULL) for number in files], files)
+    return tmp_path
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+def test_a_limit_lets_no_copy_of_a_validation_image_beyond_it_into_training(four: Path, limit: int) -> None:
+    manifest = prepare_plainly(four / "out", *sources(four), limit=limit)
+    assert training(four) <= {"coco-000000000001", "vg-0000000016"}
+    assert manifest.counts["val"]["coco"]["photographs"] == limit
+    assert len([shard for shard in manifest.shards if shard.split == "val"]) == 1
+    assert manifest.left_out["coco"]["beyond_limit"] >= 4 - limit
+    assert find_problems(f"{four}/out") == []
+
+
+def test_a_held_out_image_beyond_the_limit_that_cannot_be_read_is_told(four: Path) -> None:
+    whole = prepare_plainly(four / "out", *sources(four), limit=3)
+    kept = {row.ids["coco"] for row in Dataset.open(f"{four}/out").rows if row.split == "val"}
+    (beyond,) = {2, 3, 4, 5} - kept
+    put(four / f"coco/val2017/{beyond:012d}.jpg", b"")
+    manifest = prepare_plainly(four / "again", *sources(four), limit=3)
+    assert whole.rejected == {}
+    assert manifest.rejected == {"coco": {"format_not_read": 1}}
+
+
+def test_what_was_only_compared_is_written_where_the_limit_is_left_out(
+    four: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = PrepareOptions(sources=sources(four), out=f"{four}/out", limit=3)
+    with monkeypatch.context() as patch, pytest.raises(DataError):
+        patch.setattr("data_prep.prepare.prepare.publish", _interrupted)
+        prepare(options)
+    manifest = prepare(replace(options, limit=None))
+    assert manifest.shards == prepare(replace(options, limit=None, out=f"{four}/whole")).shards
+    assert training(four) == {"coco-000000000001", "vg-0000000016"}
+
+
+def _interrupted(*_: object) -> None:
+    raise DataError("interrupted")
