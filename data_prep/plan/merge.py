@@ -113,8 +113,8 @@ def merge(coco_format: list[SourceImage], others: Iterable[SourceImage]) -> Merg
 
     COCO-format images that name COCO's by `coco_id` (LVIS's) join it if they have its size, as masks cannot be scaled;
     where there is none they are canonical themselves. One whose file another source lists before it joins that image
-    unless their sizes say that their annotations are of other pixels. An image of which any id names an image held out
-    of training is never in training.
+    unless their sizes say that their annotations are of other pixels. What is asked whether it joins another, and has
+    an id of a held-out image, is never in training; `held_out_ids.py` asks the others.
     """
     merged, joined = Merged(), _Joined()
     ordered = sorted(others, key=lambda image: image.identity)

@@ -8,6 +8,7 @@ import msgspec
 from data_prep.format.exif_rule import ExifRule
 from data_prep.format.images import MAX_PIXELS
 from data_prep.format.manifest import HeldOut, Source
+from data_prep.plan.held_out_ids import without_held_out_ids
 from data_prep.plan.held_out_rule import TRAIN, is_kept
 from data_prep.plan.image_files import ImageFiles, count_repair, place, record_of
 from data_prep.plan.listing import Listing, list_sources
@@ -41,7 +42,7 @@ def make_plan(
     image_files = ImageFiles()
     listing = list_sources(sources, image_files)
     counts = listing.counts
-    merged = merge(listing.coco_format, listing.others)
+    merged = without_held_out_ids(merge(listing.coco_format, listing.others))
     tables = ImageTables()
     tables.add(listing.rejected, REJECTED)
     for image, reason in merged.excluded:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.format.manifest import HeldOut
+from data_prep.plan.held_out_ids import without_held_out_ids
 from data_prep.plan.merge import Merged, merge, same_aspect_ratio
 from data_prep.sources.images import SourceImage
 
@@ -138,6 +139,21 @@ def test_sizes_that_rounding_explains_are_the_same_aspect_ratio() -> None:
     assert not same_aspect_ratio(image("coco", 1), image("vg", 1, width=480, height=640))
 
 
+def test_an_own_image_with_the_flickr_id_of_another_sources_held_out_image_is_excluded() -> None:
+    coco = [image("coco", 1, flickr_id=1), image("cocoval", 5, flickr_id=77)]
+    own = [image("mine", 1, flickr_id=77), image("mine", 2, flickr_id=1), image("mine", 3, flickr_id=78)]
+    kept = image("mine", 4, file=7, split="val", name="b.jpg", flickr_id=78)
+    merged = without_held_out_ids(merge([*own, kept, *coco], []))
+    assert [(copy.id, reason) for copy, reason in merged.excluded] == [(1, "val_in_train")]
+    assert merged.held_out == [HeldOut("mine", 1, "flickr_id", "coco-000000000005")]
+    assert len(merged.images) == 5
+
+
+def test_cocos_training_image_stays_whatever_its_flickr_id() -> None:
+    held_out = image("mine", 4, split="val", flickr_id=1)
+    assert without_held_out_ids(merge([image("coco", 1, flickr_id=1), held_out], [])).excluded == []
+
+
 few = st.integers(0, 6)
 maybe = st.none() | few
 coco_images = st.builds(
@@ -170,12 +186,13 @@ def names(one: SourceImage, other: SourceImage) -> bool:
 def test_every_image_comes_out_once_or_is_excluded_and_none_of_validation_is_in_training(
     coco_format: list[SourceImage], others: list[SourceImage]
 ) -> None:
-    merged = merge(coco_format, others)
+    merged = without_held_out_ids(merge(coco_format, others))
     came_out = [i.identity for m in merged.images for i in m.copies] + [i.identity for i, _ in merged.excluded]
     assert sorted(came_out) == sorted(i.identity for i in coco_format + others)
     assert len({m.key for m in merged.images}) == len(merged.images)
     held_out = [m.canonical for m in merged.images if m.split == "val"]
-    training = [i for m in merged.images if m.split == "train" for i in m.copies if i.source in ("lvis", "vg")]
+    training = [i for m in merged.images if m.split == "train" for i in m.copies]
+    training = [i for i in training if i.source != "coco"]
     assert not [(i, other) for i in training for other in held_out if i.source != other.source and names(i, other)]
     assert not [i for m in merged.images if m.split == "train" for i in m.copies if i.split == "val"]
 

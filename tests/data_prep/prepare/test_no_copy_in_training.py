@@ -114,3 +114,16 @@ def test_what_was_only_compared_is_written_where_the_limit_is_left_out(
 
 def _interrupted(*_: object) -> None:
     raise DataError("interrupted")
+
+
+def test_a_crop_with_the_flickr_id_of_a_validation_image_is_kept_out(tmp_path: Path) -> None:
+    url = "https://live.staticflickr.com/1/77_abc_z.jpg"
+    write_val(tmp_path, coco_image(2, flickr_url=url, **FULL))
+    put(tmp_path / "coco/val2017/000000000002.jpg", encoded(scene(2)))
+    crop = {"width": 256, "height": 192}
+    write_coco(tmp_path / "mine", [coco_image(7, flickr_url=url, **crop), coco_image(8, **crop)], [coco_object(1, 7)])
+    put(tmp_path / "mine/train2017/000000000007.jpg", encoded(scene(2)[:192, :256]))
+    manifest = prepare_plainly(tmp_path / "out", f"coco=coco:{tmp_path}/coco", f"mine=coco:{tmp_path}/mine")
+    assert manifest.held_out == (HeldOut("mine", 7, "flickr_id", "coco-000000000002"),)
+    assert manifest.left_out == {"mine": {"photograph_left_out": 1, "val_in_train": 1}}
+    assert training(tmp_path) == {"coco-000000000001", "mine-000000000008"}
