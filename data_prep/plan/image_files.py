@@ -1,6 +1,7 @@
 """Find the images' files: where their names say, else by the ladder of `data_prep/sources/file_names.py`."""
 
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -9,7 +10,7 @@ from data_prep.sources.counts import Counts, Example
 from data_prep.sources.file_names import GUESSED, FoundFile, ImageFolder, below, image_folders, is_url
 from data_prep.sources.images import SourceImage
 from data_prep.sources.reasons import BrokenError
-from data_prep.storage.storage import finder
+from data_prep.storage.storage import absolute, finder
 
 _SHOWN = 2
 
@@ -39,7 +40,7 @@ class ImageFiles:
         return self._folders(image.folder).as_written(image.name)
 
     def locate(self, images: list[SourceImage]) -> Located:
-        """Find the images' files, so that all spellings of one file have one name."""
+        """Find the images' files, so that all spellings of one file, and of its folder, have one name."""
         placed: list[SourceImage] = []
         lost: dict[int, SourceImage] = {}
         for position, image in enumerate(images):
@@ -55,6 +56,7 @@ class ImageFiles:
             else:
                 placed[position] = place(image, outcome)
                 located.by_rule[record_of(image)] = (image.name, outcome)
+        _spell_once(placed, located.lost)
         return located
 
     def search(
@@ -97,6 +99,22 @@ def place(image: SourceImage, file: FoundFile) -> SourceImage:
     return msgspec.structs.replace(
         image, folder=file.folder, name=file.name, repaired=image.repaired or bool(file.rules)
     )
+
+
+def _spell_once(images: list[SourceImage], lost: Container[tuple[int, int]]) -> None:
+    """Give images that are found in one folder the first spelling of that folder: relative, absolute, through links."""
+    first: dict[str, tuple[str, SourceImage]] = {}
+    spellings: dict[str, tuple[str, SourceImage]] = {}
+    for position, image in enumerate(images):
+        if record_of(image) in lost:
+            continue
+        folder, name = posixpath.split(image.path)
+        if folder not in spellings:
+            spellings[folder] = first.setdefault(absolute(folder), (folder, image))
+        spelling, other = spellings[folder]
+        if spelling != folder:
+            name = posixpath.join(posixpath.dirname(other.name), name)
+            images[position] = msgspec.structs.replace(image, folder=other.folder, name=name)
 
 
 def count_repair(counts: Counts, image: SourceImage, name: str, file: FoundFile) -> None:

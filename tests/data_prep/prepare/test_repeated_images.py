@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.data_prep.prepare.own_source import made, write
 from tests.data_prep.prepare.test_small_datasets import records
 from tests.data_prep.small_sources import coco_image, coco_object, prepare_plainly
@@ -58,6 +60,18 @@ def test_a_training_image_that_is_a_validation_image_too_is_kept_out_of_training
     assert manifest.counts.keys() == {"val"}
     assert manifest.left_out["mine"]["val_in_train"] == 1
     assert [(each.by, each.source) for each in manifest.held_out] == [("file", "mine")]
+
+
+@pytest.mark.parametrize("spelling", ["link", "images", "./link/../link"])
+def test_a_folder_in_two_spellings_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    write(tmp_path, [coco_image(1), coco_image(2)], [coco_object(1, 1)])
+    (tmp_path / "link").symlink_to(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    train, val = f"mine=coco:own.json,{tmp_path}/images", f"mine@val=coco:own.json,{spelling}"
+    assert made(tmp_path, train, val).counts.keys() == {"val"}
+    (tmp_path / "nested.json").write_text((tmp_path / "own.json").read_text().replace('"000', '"images/000'))
+    manifest = prepare_plainly(tmp_path / "nested", f"mine=coco:{tmp_path}/nested.json,.", val)
+    assert manifest.counts.keys() == {"val"}
 
 
 def test_the_same_bytes_in_two_sources_or_splits_are_noted(tmp_path: Path) -> None:
