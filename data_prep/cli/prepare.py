@@ -72,8 +72,9 @@ def prepare(
     Args:
         source: `NAME=coco:FOLDER` (the layouts of COCO, Roboflow, CVAT, Label Studio and FiftyOne),
             `NAME=coco:ANNOTATIONS,IMAGES` (any COCO-format file, for training), `NAME@val=coco:ANNOTATIONS,IMAGES` (for
-            another split: lower-case letters, digits and hyphens), `NAME=coco:FILE` (its images are looked for beside
-            it), the same with lvis and LVIS's folder or files, or `NAME=vg:FOLDER` (Visual Genome's own layout).
+            another split: lower-case letters, digits and hyphens; a file whose name says val or test needs its split,
+            @train if it is for training), `NAME=coco:FILE` (its images are looked for beside it), the same with lvis
+            and LVIS's folder or files, or `NAME=vg:FOLDER` (Visual Genome's own layout).
             FOLDER may be a zip of it. Annotations may stay in the zip files that they are published in, or be
             compressed by gzip. NAME is your choice: lower-case letters and digits. LVIS and Visual Genome find COCO's
             images by id in the source named coco. Every path may be s3://BUCKET/PREFIX.

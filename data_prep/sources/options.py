@@ -9,6 +9,7 @@ from typing import Literal
 
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.layouts import find_exports
+from data_prep.sources.splits import training_split
 from data_prep.sources.zipped_folder import END, unpacked_folder
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
@@ -208,8 +209,8 @@ def _is_there(annotations: str) -> bool:
     return any(map(exists, (annotations, *published_in(annotations))))
 
 
-def _file(name: str, split: str | None, annotations: str, images: str, kind: Literal["coco", "lvis"]) -> CocoFiles:
-    return CocoFiles(name, split or "train", posixpath.dirname(annotations) or ".", annotations, images, kind)
+def _file(name: str, split: str | None, path: str, images: str, kind: Literal["coco", "lvis"]) -> CocoFiles:
+    return CocoFiles(name, split or training_split(name, path), posixpath.dirname(path) or ".", path, images, kind)
 
 
 def _file_alone(name: str, split: str | None, path: str, option: str, kind: Literal["coco", "lvis"]) -> CocoFiles:

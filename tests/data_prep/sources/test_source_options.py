@@ -8,6 +8,7 @@ import pytest
 from data_prep.sources.options import CocoFiles, VisualGenomeFolder, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.small_sources import coco_image, write_coco
+from tests.data_prep.sources.exports import write_tree
 
 
 @pytest.fixture
@@ -25,13 +26,38 @@ def test_cocos_layout_gives_a_file_for_each_split(folder: Path) -> None:
     ]
 
 
-def test_a_single_file_is_for_training_unless_its_split_is_named(folder: Path) -> None:
+def test_a_single_file_is_of_the_split_that_is_named(folder: Path) -> None:
     place = f"coco:{folder}/coco/annotations/instances_val2017.json,{folder}/coco/val2017"
-    train, val = parse_sources((f"mine={place}", f"mine@val={place}"))
+    train, val = parse_sources((f"mine@train={place}", f"mine@val={place}"))
     assert isinstance(train, CocoFiles)
     assert isinstance(val, CocoFiles)
     assert (train.source, train.split, train.label) == ("mine", "train", "instances_val2017.json")
     assert val.split == "val"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("instances_val2017", "val"), ("validation", "val"), ("test", "test"), ("lvis_v1_val", "val")]
+)
+@pytest.mark.parametrize("images", ["", ",IMAGES"])
+def test_a_file_whose_name_says_that_it_is_held_out_is_for_training_only_if_asked(
+    tmp_path: Path, name: str, said: str, images: str
+) -> None:
+    write_tree(tmp_path, {f"{name}.json": ["a.jpg"]}, ["images/a.jpg"])
+    place = f"coco:{tmp_path}/{name}.json{images.replace('IMAGES', f'{tmp_path}/images')}"
+    with pytest.raises(ConfigError, match=rf"{name}\.json: its name says {said}; write own@{said}=…, or own@train=…"):
+        parse_sources((f"own={place}",))
+    for split in ("train", said):
+        (files,) = parse_sources((f"own@{split}={place}",))
+        assert isinstance(files, CocoFiles)
+        assert files.split == split
+
+
+def test_a_file_whose_name_says_no_split_or_two_is_for_training(tmp_path: Path) -> None:
+    for name in ("annotations", "train_val", "latest"):
+        write_tree(tmp_path, {f"{name}.json": ["a.jpg"]}, ["images/a.jpg"])
+        (files,) = parse_sources((f"own=coco:{tmp_path}/{name}.json",))
+        assert isinstance(files, CocoFiles)
+        assert files.split == "train"
 
 
 def test_coco_2014_is_laid_out_as_2017_is(tmp_path: Path) -> None:
@@ -126,7 +152,7 @@ def test_one_name_is_one_source(folder: Path) -> None:
         parse_sources((f"a=coco:{folder}/coco", f"a=vg:{folder}"))
     with pytest.raises(ConfigError, match="two file formats"):
         place = f"{folder}/coco/annotations/instances_val2017.json,{folder}/coco/val2017"
-        parse_sources((f"a=coco:{place}", f"a=lvis:{place}"))
+        parse_sources((f"a@val=coco:{place}", f"a@val=lvis:{place}"))
     with pytest.raises(ConfigError, match="two vg folders"):
         parse_sources((f"a=vg:{folder}", f"a=vg:{folder}"))
 
