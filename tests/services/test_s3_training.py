@@ -50,7 +50,7 @@ def test_all_stages_run_in_object_storage_to_the_weights_that_disk_gives(
     store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    write_toy_world(tmp_path / "original", images=20, val_images=5)
+    write_toy_world(tmp_path / "original", images=40, val_images=5)
     results = {}
     for place in (str(tmp_path), store):
         dataset = prepared(tmp_path / "original", f"{place}/dataset")
