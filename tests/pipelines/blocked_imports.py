@@ -1,5 +1,6 @@
 """A process without some libraries, as where the extra that brings them is not installed."""
 
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 
 from packaging.requirements import Requirement
@@ -16,6 +17,7 @@ sys.meta_path.insert(0, Blocked())
 """A program's beginning; `blocked` are top-level modules."""
 
 
+@cache  # each look reads what every distribution lists
 def modules_of(requirement: str) -> set[str]:
     """The top-level modules that a requirement such as `maskx[s3]` brings, with all that it requires in turn."""
     brought = distributions_of(requirement)
