@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.settings import print_settings
 from benchmarks.toy_run import GROUPS, ToyRun, sized
-from data_prep.toy_world.classes import STYLES, class_groups
+from data_prep.toy_world.classes import STYLES
 from maskx_model.presets import get_preset
 from maskx_model.study.estimate import Holdout, VariantResult
 from maskx_model.study.frozen_detector import FrozenDetector
@@ -63,15 +63,12 @@ class World(msgspec.Struct, frozen=True):
 def study(run: ToyRun, names: Sequence[str], seeds: Sequence[int], folds: int, jobs: int) -> World:
     """One world's study beside the true AP."""
     dataset, detector = run.data.uri, run.detector_folder
-    files = [run.folder / f"group-{number}.txt" for number in range(GROUPS)]
-    for file, members in zip(files, class_groups(run.style), strict=True):
-        file.write_text("\n".join(members) + "\n")
-    b = run.seed % GROUPS
-    held_out = tuple(str(file) for number, file in enumerate(files) if number != b)[:folds]
+    groups_of_a = [sorted(run.masked_group(number)) for number in range(GROUPS) if number != run.seed % GROUPS]
+    held_out = [run.class_list(f"fold-{number}", labels) for number, labels in enumerate(groups_of_a[:folds])]
+    a = run.class_list("A", [label for labels in groups_of_a for label in labels])
     out = str(run.folder / "holdout")
-    without_b = str(run.folder / "original" / "mask_classes" / f"without_group_{b}.txt")
     options = HoldoutOptions(variants=names, fold_classes=held_out, seeds=seeds, jobs=jobs)
-    found = holdout(dataset, detector, out, run.preset, options, without_b)
+    found = holdout(dataset, detector, out, run.preset, options, a)
     return compare(f"{run.style}-{run.seed}", found, true_ap(run, names, seeds, jobs, out))
 
 

@@ -1,6 +1,6 @@
 """One toy world with its trained detector, on which mask heads can be compared: shared by the toy benchmarks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,10 @@ from data_prep.format.reader import Dataset
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
 from data_prep.toy_world import write_toy_world
-from data_prep.toy_world.classes import Style
+from data_prep.toy_world.classes import Style, class_groups
 from maskx_model.artifacts.model_folder import load_model
 from maskx_model.config import MaskConfig, ModelConfig
-from maskx_model.data.mask_classes import resolve_mask_classes
+from maskx_model.data.mask_classes import classes_with_masks
 from maskx_model.data.reader import SampleReader
 from maskx_model.data.set_aside import SetAside
 from maskx_model.evaluation.ground_truth import GroundTruth
@@ -77,10 +77,19 @@ class ToyRun:
         return model
 
     def group(self, number: int) -> frozenset[int]:
-        """The classes of a group, as positions in the vocabulary."""
-        listed = self.folder / "original" / "mask_classes" / f"without_group_{number}.txt"
-        others = resolve_mask_classes(str(listed), self.data.vocabulary, "coco")
-        return self.classes - frozenset(others)
+        """The classes of a group that AP is measured on, as positions in the vocabulary."""
+        members = map(self.data.vocabulary.find, class_groups(self.style)[number])
+        return self.classes & frozenset(members)
+
+    def masked_group(self, number: int) -> frozenset[int]:
+        """Those of a group that training images have masks of: in a small world, not all."""
+        return self.group(number) & frozenset(classes_with_masks(self.data.vocabulary, "coco"))
+
+    def class_list(self, name: str, labels: Sequence[int]) -> str:
+        """A file of these classes' names, as `--mask-classes` takes it."""
+        file = self.folder / f"{name}.txt"
+        file.write_text("".join(f"{self.data.vocabulary.names[label]}\n" for label in labels))
+        return str(file)
 
     @cached_property
     def classes(self) -> frozenset[int]:
