@@ -155,6 +155,8 @@ def _listed_classes(path: str, vocabulary: Vocabulary, masked: frozenset[int]) -
         if position is None:
             raise ConfigError(f"{path}, line {number}: the vocabulary has no class {name!r}")
         if position not in masked:
-            raise ConfigError(f"{path}, line {number}: no training image has a mask of class {name!r}")
+            raise ConfigError(
+                f"{path}, line {number}: no training image has a mask of class {name!r}; take it out of the list"
+            )
         chosen.append(position)
     return sorted(set(chosen))
