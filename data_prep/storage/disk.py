@@ -1,37 +1,38 @@
 """Files and folders on disk, local or mounted. `storage.py` says what each function is for."""
 
-import errno
 import hashlib
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from data_prep.storage.backend import FileInfo, Finder
+import psutil
+
 from data_prep.storage.disk_errors import explained, rights_error
+from data_prep.storage.disk_names import exists, finder, info, is_folder, list_files, local_path
 from data_prep.storage.errors import ConfigError, DataError
 
-_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-_HERE = Path()
+__all__ = [
+    "create",
+    "create_folder",
+    "exists",
+    "finder",
+    "info",
+    "is_folder",
+    "list_files",
+    "local_copy",
+    "read",
+    "read_range",
+    "remove",
+    "remove_folder",
+    "sha256",
+]
+
 _BEGINNING = 50
 """Characters, of up to four bytes each."""
-
-
-def local_path(uri: str | Path) -> Path:
-    """The path behind a URI of a file or folder that can only be on disk; raises ConfigError for any other scheme."""
-    text = str(uri)
-    if text.startswith("s3:/"):  # a Path makes one slash of two
-        raise ConfigError(f"{text}: this must be a folder or file on disk, it cannot be in object storage")
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return Path(text)
-    if scheme == "file":
-        return Path(rest)
-    raise ConfigError(f"{text}: {scheme}:// is not supported; name a path on disk, or s3://BUCKET/PREFIX")
 
 
 def read(uri: str) -> bytes:
@@ -87,7 +88,7 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
     marker goes first, and the new one comes last.
     """
     with explained(uri, "written"):
-        path = local_path(uri).resolve()
+        path = _resolved(uri)
         stays = _must_stay(path)
         partial = _partial(path / marker if stays else path)
         try:
@@ -109,12 +110,23 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def _resolved(uri: str) -> Path:
+    """The path without links; raises ConfigError for a link that leads to itself."""
+    try:
+        return local_path(uri).resolve()
+    except RuntimeError:
+        raise ConfigError(f"{uri}: is a link that leads to itself; choose another path") from None
+
+
 def _must_stay(path: Path) -> bool:
-    """Whether the folder is there and cannot be replaced by another: a mounted volume, the working folder or one above
-    it, or one in a folder where nothing can be renamed."""
+    """Whether the folder is there and cannot be replaced by another: the working folder, a mounted volume, one above
+    those, or one in a folder where nothing can be renamed."""
     if not path.is_dir():
         return False
-    return path.is_mount() or Path.cwd().is_relative_to(path) or not os.access(path.parent, os.W_OK | os.X_OK)
+    needed = [Path(volume.mountpoint) for volume in psutil.disk_partitions(all=True)]
+    with suppress(FileNotFoundError):  # the working folder has been removed
+        needed.append(Path.cwd())
+    return any(each.is_relative_to(path) for each in needed) or not os.access(path.parent, os.W_OK | os.X_OK)
 
 
 def _replace_files(path: Path, partial: Path, marker: str) -> None:
@@ -122,14 +134,19 @@ def _replace_files(path: Path, partial: Path, marker: str) -> None:
     old = [name for name in list_files(str(path)) if not name.startswith(f"{partial.name}/")]
     new = list_files(str(partial))
     for last in (True, False):
-        for name in (each for each in old if (each == marker) is last):
+        for name in (each for each in old if _is_of(each, marker) is last):
             (path / name).unlink()
         _sync(path)
     for last in (False, True):
-        for name in (each for each in new if (each == marker) is last):
+        for name in (each for each in new if _is_of(each, marker) is last):
             _make_folder((path / name).parent)
             (partial / name).rename(path / name)
             _sync((path / name).parent)
+
+
+def _is_of(name: str, marker: str) -> bool:
+    """Whether a file is the marker, or in the folder that is."""
+    return name == marker or name.startswith(f"{marker}/")
 
 
 def _make_folder(path: Path) -> None:
@@ -147,7 +164,7 @@ def _make_folder(path: Path) -> None:
 def check_writable(uri: str) -> None:
     """Raise RightsError where a folder, or the one that it would be made in, may not be written to."""
     with explained(uri, "written"):
-        path = local_path(uri).resolve()
+        path = _resolved(uri)
         there = next(folder for folder in (path, *path.parents) if folder.is_dir())
         if not os.access(there, os.W_OK | os.X_OK):
             raise rights_error(uri, "written", f"no rights to {there}, or it is read-only")
@@ -160,58 +177,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def info(uri: str) -> FileInfo | None:
-    """The version is the modification time in nanoseconds."""
-    return _look_at(str(local_path(uri)))
-
-
-def _look_at(path: str) -> FileInfo | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116  a Path for each of 226,000 images costs more than looking at them
-    except OSError as error:
-        if error.errno in _NO_SUCH_FILE:
-            return None
-        raise DataError(f"{path}: cannot be looked at ({error.strerror})") from None
-    return FileInfo(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-class _Finder:
-    """Looks at each file when it is asked for."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-
-    def __call__(self, path: str) -> FileInfo | None:
-        return _look_at(f"{self._root}/{path}")
-
-    def files(self) -> list[str]:
-        return list_files(self._root)
-
-
-def finder(folder: str) -> Finder:
-    """Looks at each file when it is asked for."""
-    return _Finder(str(local_path(folder)))
-
-
-def list_files(folder: str) -> list[str]:
-    """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
-    root = local_path(folder)
-    found = ((Path(path).relative_to(root), names) for path, _, names in os.walk(root))
-    return sorted(name if path == _HERE else f"{path.as_posix()}/{name}" for path, names in found for name in names)
-
-
-def exists(uri: str) -> bool:
-    """A file or a folder."""
-    with explained(uri, "looked at"):
-        return local_path(uri).exists()
-
-
-def is_folder(uri: str) -> bool:
-    """A folder, empty or not."""
-    with explained(uri, "looked at"):
-        return local_path(uri).is_dir()
 
 
 def remove(uri: str) -> None:

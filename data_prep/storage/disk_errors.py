@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from data_prep.storage.errors import RightsError, StorageError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 @contextmanager
@@ -19,9 +20,9 @@ def explained(uri: str, deed: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_RIGHTS:
+        if error.errno in NO_RIGHTS:
             raise rights_error(uri, deed, error.strerror) from None
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         remedy = "make room there, or choose a path on another disk, and run the command again"
         raise StorageError(f"{uri}: cannot be {deed} ({error.strerror}); {remedy}") from None

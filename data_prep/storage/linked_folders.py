@@ -3,7 +3,7 @@
 import os
 import posixpath
 
-from data_prep.storage.disk import local_path
+from data_prep.storage.disk_names import local_path
 
 
 def visible_files(folder: str, without: str) -> tuple[list[str], list[str]]:

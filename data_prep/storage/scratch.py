@@ -5,7 +5,6 @@ a lock beside it, shared, until its process ends; what nobody uses goes when roo
 ago first.
 """
 
-import errno
 import fcntl
 import logging
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from data_prep.storage.disk_errors import NO_ROOM
 from data_prep.storage.errors import ConfigError, StorageError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ DEFAULT_BYTES = 32 << 30
 """How much copies and unpacked files may hold, unless `MASKX_SCRATCH_BYTES` says so."""
 
 _KINDS = ("columns", "copies", "encoded", "quoted", "unpacked")
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _in_use: dict[Path, BinaryIO] = {}
 
 
@@ -115,7 +114,7 @@ def room_for(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise StorageError(
             f"{what}: cannot be written, there is no room below {scratch_folder()} ({error.strerror}); "

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from data_prep.storage import disk
 from data_prep.storage.backend import Backend, FileInfo, Finder
-from data_prep.storage.disk import local_path
+from data_prep.storage.disk_names import local_path
 from data_prep.storage.errors import DataError
 
 __all__ = [

@@ -13,6 +13,7 @@ from data_prep.storage.errors import ConfigError, DataError, StorageError
 from data_prep.storage.read_ahead import begun_ahead, reading_threads
 from data_prep.storage.scratch import scratch_folder
 from data_prep.storage.storage import (
+    check_writable,
     create,
     create_folder,
     exists,
@@ -107,20 +108,61 @@ def test_the_working_folder_and_one_above_it_are_filled(
         assert list_files(folder) == ["marker", "pictures/new"]
 
 
-def test_a_mounted_folder_is_filled(tmp_path: Path) -> None:
-    """It is a file system of its own, which cannot be renamed."""
-    (tmp_path / "volume").mkdir()
+@pytest.mark.parametrize("mount", ["-t tmpfs tmpfs volume", "--bind other volume"])
+def test_a_mounted_folder_is_filled(tmp_path: Path, mount: str) -> None:
+    """It cannot be renamed, be it of another file system or of the same."""
+    for name in ("volume", "other"):
+        (tmp_path / name).mkdir()
     program = (
         "from data_prep.storage.storage import list_files; from tests.data_prep.storage.test_storage import fill; "
         "fill('volume'); open('volume/pictures/old', 'w').close(); fill('volume'); print(list_files('volume'))"
     )
-    script = f'mount -t tmpfs tmpfs volume && exec "$0" -c "{program}"'
+    script = f'mount {mount} && exec "$0" -c "{program}"'
     mounted = ["unshare", "--mount", "--map-root-user", "bash", "-c", script, sys.executable]
     if subprocess.run([*mounted[:3], "true"], check=False).returncode:
         pytest.skip("no file system can be mounted here")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     told = subprocess.run(mounted, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
     assert told == "['marker', 'pictures/new']\n"
+
+
+def test_files_of_the_folder_that_marks_the_end_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[str] = []
+    rename = Path.rename
+
+    def told(path: Path, target: Path) -> Path:
+        moved.append(target.relative_to(tmp_path).as_posix())
+        return rename(path, target)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "rename", told)
+    with create_folder(".", "annotations") as folder:
+        for name in ("annotations/train.json", "train/a.jpg"):
+            write(folder / name, b"")
+    assert moved == ["train/a.jpg", "annotations/train.json"]
+
+
+def test_a_folder_is_made_where_the_working_folder_has_been_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for _ in range(2):
+        fill(str(tmp_path / "folder"))
+    assert list_files(tmp_path / "folder") == ["marker", "pictures/new"]
+
+
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for use in (check_writable, fill):
+        with pytest.raises(ConfigError, match="loop: is a link that leads to itself; choose another path"):
+            use(str(tmp_path / "loop"))
+
+
+def test_a_name_that_no_file_can_have_is_of_none(tmp_path: Path) -> None:
+    name = tmp_path / ("a" * 256)
+    assert (exists(name), is_folder(name), info(name)) == (False, False, None)
 
 
 def test_a_missing_file_and_one_cut_short_are_named(tmp_path: Path) -> None:
