@@ -20,7 +20,7 @@ from data_prep.plan.merge import MergedImage
 from data_prep.sources.json_files import ByteRange, map_file, quote_constants
 from data_prep.storage.errors import DataError
 from data_prep.storage.own_files import read_own
-from data_prep.storage.storage import create, exists, local_copy, read_range, write
+from data_prep.storage.storage import create, exists, local_copy, read_range, remove, write
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
@@ -109,8 +109,9 @@ class Contents:
 
 
 def write_plan(plan: Plan, contents: Contents) -> None:
-    """Write the plan and its contents."""
+    """Write the plan and its contents; there is no plan meanwhile, so that no other run takes these for its own."""
     folder = work_folder(plan.out)
+    remove(_plan_uri(plan.out))
     starts = [0]
     with create(f"{folder}/images.json") as file:
         for listed in contents.images:

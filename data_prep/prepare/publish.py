@@ -17,8 +17,8 @@ from data_prep.shards.results import ShardSummary, read_own_summary, read_rows
 from data_prep.sources.counts import Counts, RefusedError, increase, numbers, top_rejects
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
-# A shard, or the part of one that a killed worker left.
-_TAR = re.compile(r"(?P<split>[^/]+)/\.?(?P<part>[^/.]+)-\d{6,}\.tar(?:\.\d+\.partial)?")
+_SHARD = re.compile(r"(?P<split>[^/]+)/(?P<part>[^/.]+)-\d{6,}\.tar")
+_PARTIAL = re.compile(r"[^/]+/\.[^/]+\.\d+\.partial")
 
 Parameters = dict[str, str | int | float | bool | None]
 
@@ -50,6 +50,7 @@ def publish(
     note_classes(total, planned.classes, table, class_counts)
     note_objects(total, filled, class_counts)
     note_same_images(total, planned.plan, len(results))
+    require_own(planned.plan)
     _remove_strays(planned, filled)
     write_vocabulary(f"{out}/vocabulary.json", vocabulary)
     rows = (row for number in range(len(results)) for row in read_rows(planned.plan, number))
@@ -136,14 +137,20 @@ def _counts_by_part(results: list[ShardSummary]) -> dict[str, dict[str, dict[str
 def _remove_strays(planned: Planned, results: list[ShardSummary]) -> None:
     """Remove shards that the dataset does not name: without an image, or of an earlier run that was interrupted.
 
-    Those are the tars with a result in the work folder, and those named as this plan's shards are. Other tars stay.
+    Those are the tars with a result in the work folder, those named as this plan's shards are, and the parts of any
+    that killed workers left. Other tars stay.
     """
     out = planned.plan.out
     wanted = {result.shard.path for result in results}
-    written = {path.removesuffix(".json") for path in list_files(f"{work_folder(out)}/shards")}
+    finished = {path.removesuffix(".json") for path in list_files(f"{work_folder(out)}/shards")}
     splits, sources = {shard.split for shard in planned.plan.shards}, {source.name for source in planned.sources}
+
+    def is_ours(path: str) -> bool:
+        if path in finished or _PARTIAL.fullmatch(path):
+            return True
+        named = _SHARD.fullmatch(path)
+        return named is not None and named["split"] in splits and sources.issuperset(named["part"].split("+"))
+
     for path in list_files(out):
-        named = _TAR.fullmatch(path)
-        own = named and named["split"] in splits and sources.issuperset(named["part"].split("+"))
-        if path not in wanted and (own or path in written):
+        if path not in wanted and is_ours(path):
             remove(f"{out}/{path}")

@@ -15,7 +15,7 @@ from data_prep.format.exif_rule import ExifRule
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.plan.held_out_rule import TRAIN
 from data_prep.plan.merge import MergedImage, has_size
-from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images
+from data_prep.plan.plan import Plan, PlannedImage, PlannedShard, read_planned_images, require_own
 from data_prep.shards.build_record import ShardContent, build_record
 from data_prep.shards.held_out_copies import (
     HeldOutGalleries,
@@ -51,7 +51,8 @@ def write_shard(
     """Write a shard and then its result; `packed` are its references (`locate.pack`), in any order.
 
     `buffers` are the mapped annotation files by number. A training shard needs all held-out shards to be finished.
-    Every file appears under its name only when whole, so that a worker may fail or be repeated at any point.
+    Every file appears under its name only when whole, so that a worker may fail or be repeated at any point. Raises
+    DataError if another run's plan has replaced this one's.
     """
     planned = plan.shards[number]
     images = read_planned_images(plan.out, number)
@@ -67,6 +68,7 @@ def write_shard(
             else:
                 shard.add_unread(image, own)
         finished = shard.tar.finish()
+        require_own(plan)
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None
     result = ShardResult(
         planned.fingerprint,

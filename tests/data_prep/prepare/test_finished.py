@@ -108,7 +108,8 @@ def test_only_tars_of_the_dataset_are_removed_where_it_is_made_anew(wanted: Prep
     prepare(wanted)
     out = Path(wanted.out)
     others = [out / "backup/mine.tar", out / "backup/mine-000000.tar", out / "train/other-000000.tar", out / "a.tar"]
-    strays = [out / "train/mine-000009.tar", out / "train/.mine-000001.tar.123.partial"]
+    parts = [out / f"train/.{name}-000001.tar.123.partial" for name in ("mine", "coco+other")]
+    strays = [out / "train/mine-000009.tar", *parts]
     for path in (*others, *strays):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"tar")
