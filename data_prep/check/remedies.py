@@ -19,6 +19,7 @@ REMEDIES = {
     "duplicate_id": "give each image an id of its own, and its annotations the same",
     "empty_mask": "draw the mask anew; numbers from 0 to 1 are fractions: multiply them by the width and height",
     "exif_orientation": "look at an example: say --exif apply if the boxes fit the upright image, --exif ignore if not",
+    "flickr_id_copied": "nothing, or remove flickr_url from the records",
     "format_not_read": "convert an image of another kind to JPEG or PNG; get the image again in place of anything else",
     "id_content_disagree": "check the ids against the source's files",
     "malformed": "write the field that is named as COCO does",

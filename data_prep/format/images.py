@@ -98,6 +98,11 @@ class Luminance:
         """`grey` in the orientation in which it is to be shown."""
         return turned(self.grey, self.orientation)
 
+    @property
+    def frames(self) -> list[Pixels]:
+        """`grey`, and `upright` where that differs: a copy of the image may show either."""
+        return [self.grey] if self.orientation == AS_STORED else [self.grey, self.upright]
+
 
 def decode_rgb(data: bytes, name: str, *, upright: bool = False, scale: float = 1.0) -> Pixels:
     """Decode a whole image (JPEG, PNG, WebP, BMP, TIFF or GIF, its first frame) to uint8 RGB, (height, width, 3).

@@ -107,11 +107,11 @@ def describe(found: Audit) -> str:
 
 def _training(dataset: Dataset) -> list[TrainingImage]:
     table = dataset.index.filter(pc.equal(dataset.index["split"], TRAIN))
-    places = ("image_offset", "image_length", "record_offset", "record_length")
-    columns = (table[name].to_pylist() for name in ("key", "shard", *places, "ids", "flickr_id"))
+    names = ("key", "shard", "image_offset", "image_length", "ids", "flickr_id")
+    columns = (table[name].to_pylist() for name in names)
     return [
-        TrainingImage(key, shard, start, length, record, record_length, dict(ids).get(COCO), flickr_id)
-        for key, shard, start, length, record, record_length, ids, flickr_id in zip(*columns, strict=True)
+        TrainingImage(key, shard, start, length, dict(ids).get(COCO), flickr_id)
+        for key, shard, start, length, ids, flickr_id in zip(*columns, strict=True)
     ]
 
 

@@ -16,9 +16,7 @@ from tqdm import tqdm
 from data_prep.content.search import LEAST_SIDE, HeldOutPictures, Pictures
 from data_prep.content.search import describe as describe_picture
 from data_prep.format.images import decode_luminance
-from data_prep.format.orientation import AS_STORED
-from data_prep.format.records import decode_record
-from data_prep.storage.errors import JSON_ERRORS, DataError, killed_workers_told
+from data_prep.storage.errors import killed_workers_told
 from data_prep.storage.storage import read, read_range
 
 _AT_ONCE = 64
@@ -29,14 +27,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """A training image: where its bytes and its record are in its shard, and its ids."""
+    """A training image: where its bytes are in its shard, and its ids."""
 
     key: str
     shard: str
     offset: int
     length: int
-    record_offset: int
-    record_length: int
     coco_id: int | None
     flickr_id: int | None
 
@@ -80,10 +76,8 @@ def describe_images(uris: list[str], run: Map) -> Pictures:
 def _describe_files(files: list[tuple[int, str]]) -> Pictures:
     described: list[Pictures] = []
     for number, uri in files:
-        decoded = decode_luminance(read(uri), uri, LEAST_SIDE)
-        described.append(describe_picture(number, decoded.grey))
-        if decoded.orientation != AS_STORED:
-            described.append(describe_picture(number, decoded.upright))
+        frames = decode_luminance(read(uri), uri, LEAST_SIDE).frames
+        described += [describe_picture(number, grey) for grey in frames]
     return np.concatenate(described)
 
 
@@ -114,27 +108,15 @@ def find_copies(uri: str, training: list[TrainingImage], gallery: str, run: Map)
 def _compare_images(task: _Task) -> list[tuple[TrainingImage, int]]:
     gallery = _gallery(task.gallery)
     first, last = task.images[0], task.images[-1]
-    data = read_range(task.shard, first.offset, last.record_offset + last.record_length - first.offset)
+    data = read_range(task.shard, first.offset, last.offset + last.length - first.offset)
     found = []
     for image in task.images:
         begin = image.offset - first.offset
         encoded = data[begin : begin + image.length]
-        decoded = decode_luminance(encoded, f"{task.shard}: {image.key}", LEAST_SIDE)
-        grey = decoded.grey
-        if decoded.orientation != AS_STORED:
-            begin = image.record_offset - first.offset
-            if _is_upright(data[begin : begin + image.record_length], f"{task.shard}: {image.key}"):
-                grey = decoded.upright
-        if copied := gallery.copied_by(grey):
+        frames = decode_luminance(encoded, f"{task.shard}: {image.key}", LEAST_SIDE).frames
+        if copied := next(filter(None, map(gallery.copied_by, frames)), None):
             found.append((image, int(copied)))
     return found
-
-
-def _is_upright(record: bytes, name: str) -> bool:
-    try:
-        return decode_record(record).upright
-    except JSON_ERRORS as error:
-        raise DataError(f"{name}: its record is damaged ({error}); prepare the dataset again") from None
 
 
 @lru_cache(maxsize=1)

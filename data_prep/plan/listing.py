@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from data_prep.format.manifest import Source, SourceFile
+from data_prep.plan.copied_ids import without_copied_ids
 from data_prep.plan.image_files import ImageFiles, Located
 from data_prep.plan.plan import PlannedFile
 from data_prep.plan.repeated import distinct
@@ -83,7 +84,7 @@ def list_sources(sources: list[SourceFiles], image_files: ImageFiles) -> Listing
         listing.byte_ranges += byte_ranges
         listing.read.setdefault(files.source, []).extend(_source_file(*each) for each in read.items())
     listing.located = image_files.locate(listing.coco_format)
-    settled = distinct(listing.located.images, names, listing.counts)
+    settled = distinct(without_copied_ids(listing.located.images, listing.counts), names, listing.counts)
     listing.coco_format, listing.rejected = settled.images, settled.rejected
     return listing
 

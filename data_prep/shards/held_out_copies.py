@@ -33,9 +33,8 @@ def pictures_path(plan: Plan, number: int) -> str:
 
 
 def describe_file(position: int, file: ImageFile) -> list[Pictures]:
-    """Describe a held-out image as it is stored and as it is shown, where that differs: a copy may show either."""
-    frames = [file.grey] if file.other_grey is None else [file.grey, file.other_grey]
-    return [describe(position, grey) for grey in frames]
+    """Describe a held-out image, each of its frames."""
+    return [describe(position, grey) for grey in file.frames]
 
 
 def write_pictures(plan: Plan, number: int, described: Sequence[Pictures]) -> str:
@@ -72,9 +71,12 @@ class HeldOutGalleries(dict[str, HeldOutPictures]):
         return self.setdefault(source, HeldOutPictures(blocks, keys))
 
 
-def copy_of(image: MergedImage, grey: npt.NDArray[np.uint8], galleries: HeldOutGalleries) -> str | None:
-    """The key of the held-out image that a training image, uint8[rows, columns], is a copy of, or None."""
-    return galleries[image.canonical.source].copied_by(grey) if image.split == TRAIN else None
+def copy_of(image: MergedImage, file: ImageFile, galleries: HeldOutGalleries) -> str | None:
+    """The key of the held-out image that a training image is a copy of in any of its frames, or None."""
+    if image.split != TRAIN:
+        return None
+    gallery = galleries[image.canonical.source]
+    return next(filter(None, map(gallery.copied_by, file.frames)), None)
 
 
 def disagreeing(

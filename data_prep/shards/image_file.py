@@ -36,6 +36,11 @@ class ImageFile:
     upright: bool = False
     findings: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def frames(self) -> list[npt.NDArray[np.uint8]]:
+        """The luminance as it is stored and as it is shown, where that differs: a copy may show either."""
+        return [self.grey] if self.other_grey is None else [self.grey, self.other_grey]
+
 
 def read_image_file(image: SourceImage, read: Read = read, exif: ExifRule = "auto") -> ImageFile:
     """Read the image's file by `read`; raises BrokenError unless all of it decodes."""

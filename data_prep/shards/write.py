@@ -121,7 +121,7 @@ class _OpenShard:
         except BrokenError as error:
             self._reject(planned.merged, self.objects.read(planned.merged, references), error)
             return
-        if key := copy_of(image, file.grey, self.galleries):
+        if key := copy_of(image, file, self.galleries):
             self._exclude(image.copies, annotations, "copy_of_val", "content", key)
             return
         if wrong := disagreeing(planned, file.grey, read_file, self.exif):

@@ -58,6 +58,33 @@ def test_a_turned_image_is_known_as_it_is_stored_and_as_it_is_shown(
     assert training(tmp_path) == {"coco-000000000001", "vg-0000000013"}
 
 
+@pytest.mark.parametrize("exif", ["auto", "ignore", "apply"])
+def test_a_turned_copy_is_known_by_what_it_shows_and_by_what_is_stored(tmp_path: Path, exif: ExifRule) -> None:
+    """Image 11 shows a validation image when turned; image 12 stores another's pixels."""
+    upright = np.rot90(scene(2), -1).copy()
+    write_val(tmp_path, coco_image(2, **TALL), coco_image(3, **FULL))
+    put(tmp_path / "coco/val2017/000000000002.jpg", encoded(upright))
+    put(tmp_path / "coco/val2017/000000000003.jpg", encoded(scene(3)))
+    files = {11: quarter_turned(2), 12: quarter_turned(3), 13: quarter_turned(13)}
+    listed = TALL if exif == "apply" else FULL
+    write_genome(tmp_path / "vg", [vg_image(number, **listed) for number in files], files)
+    manifest = prepare_plainly(tmp_path / "out", *sources(tmp_path), exif=exif)
+    assert manifest.held_out == (
+        HeldOut("vg", 11, "content", "coco-000000000002"),
+        HeldOut("vg", 12, "content", "coco-000000000003"),
+    )
+    assert training(tmp_path) == {"coco-000000000001", "vg-0000000013"}
+
+
+def test_audit_knows_a_turned_copy_too(tmp_path: Path) -> None:
+    write_val(tmp_path, coco_image(2, **TALL))
+    put(tmp_path / "coco/val2017/000000000002.jpg", encoded(np.rot90(scene(2), -1).copy()))
+    write_genome(tmp_path / "vg", [vg_image(11, **FULL)], {11: quarter_turned(2)})
+    prepare_plainly(tmp_path / "out", f"vg=vg:{tmp_path}/vg")
+    found = audit(f"{tmp_path}/out", f"coco=coco:{tmp_path}/coco").leaks
+    assert [(each.key, each.by) for each in found] == [("vg-0000000011", "content")]
+
+
 def test_a_validation_image_that_is_rejected_for_its_size_has_no_copy_in_training(tmp_path: Path) -> None:
     write_val(tmp_path, coco_image(2, **TALL), coco_image(3, **FULL))
     put(tmp_path / "coco/val2017/000000000002.jpg", encoded(scene(2)))
@@ -127,3 +154,17 @@ def test_a_crop_with_the_flickr_id_of_a_validation_image_is_kept_out(tmp_path: P
     assert manifest.held_out == (HeldOut("mine", 7, "flickr_id", "coco-000000000002"),)
     assert manifest.left_out == {"mine": {"photograph_left_out": 1, "val_in_train": 1}}
     assert training(tmp_path) == {"coco-000000000001", "mine-000000000008"}
+
+
+def test_a_flickr_id_that_a_file_gives_all_its_images_keeps_none_out_of_training(tmp_path: Path) -> None:
+    """Records copied from COCO's first validation image: what they hold beside names and sizes is not theirs."""
+    flickr = "http://farm9.staticflickr.com/8/77_abc_z.jpg"
+    write_val(tmp_path, coco_image(2, **FULL, flickr_url=flickr))
+    for split, numbers in (("train", (5, 6)), ("val", (7, 8))):
+        images = [coco_image(number, **FULL, flickr_url=flickr) for number in numbers]
+        write_coco(tmp_path / "mine", images, [coco_object(number, number) for number in numbers], split)
+    sources = (f"mine=coco:{tmp_path}/mine", f"coco=coco:{tmp_path}/coco")
+    manifest = prepare_plainly(tmp_path / "out", *sources)
+    assert manifest.held_out == ()
+    assert manifest.noted["mine"]["flickr_id_copied"] == 4
+    assert training(tmp_path) == {"coco-000000000001", "mine-000000000005", "mine-000000000006"}
