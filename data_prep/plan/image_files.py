@@ -102,7 +102,10 @@ def place(image: SourceImage, file: FoundFile) -> SourceImage:
 
 
 def _spell_once(images: list[SourceImage], lost: Container[tuple[int, int]]) -> None:
-    """Give images that are found in one folder the first spelling of that folder: relative, absolute, through links."""
+    """Give images that are found in one folder the first spelling of that folder: relative, absolute, through links.
+
+    An image keeps the name that its record gives the file where the spelling ends with the folders in it.
+    """
     first: dict[str, tuple[str, SourceImage]] = {}
     spellings: dict[str, tuple[str, SourceImage]] = {}
     for position, image in enumerate(images):
@@ -112,9 +115,15 @@ def _spell_once(images: list[SourceImage], lost: Container[tuple[int, int]]) -> 
         if folder not in spellings:
             spellings[folder] = first.setdefault(absolute(folder), (folder, image))
         spelling, other = spellings[folder]
-        if spelling != folder:
+        if spelling == folder:
+            continue
+        own = posixpath.dirname(image.name)
+        if not own or spelling.endswith(f"/{own}"):
+            again = msgspec.structs.replace(image, folder=spelling.removesuffix(own).rstrip("/"))
+        else:
             name = posixpath.join(posixpath.dirname(other.name), name)
-            images[position] = msgspec.structs.replace(image, folder=other.folder, name=name)
+            again = msgspec.structs.replace(image, folder=other.folder, name=name)
+        images[position] = again
 
 
 def count_repair(counts: Counts, image: SourceImage, name: str, file: FoundFile) -> None:
