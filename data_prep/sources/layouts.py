@@ -3,6 +3,7 @@
 import fnmatch
 import itertools
 import logging
+import posixpath
 import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from data_prep.sources.broken_json import BrokenJsonError, MisshapenError
 from data_prep.sources.image_folder import find_image_folder
 from data_prep.sources.open_coco import open_coco
-from data_prep.sources.splits import split_of
+from data_prep.sources.splits import split_of, split_of_folder
 from data_prep.sources.unsupported_files import HEAD, kind_of_bytes
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import DataError
@@ -66,10 +67,10 @@ def find_exports(folder: str, name: str, top: str = "") -> list[Export]:
         read = [*coco]
         if not all(_own_folder(folder, file) for file in coco):
             coco = list(_with_images(f"{folder}/annotations", dict.fromkeys(coco)))
-        listed = [f"annotations/{file}" for file in list_files(f"{folder}/annotations")]
+        listed = [f"annotations/{file}" for file in list_files(f"{folder}/annotations") if not _is_hidden(file)]
         _tell_others(folder, listed, {f"annotations/{file}" for file in read}, name)
         return [_coco_file(folder, file, len(coco), name, top) for file in coco]
-    files = [file for file in list_files(folder) if not file.startswith(("__MACOSX/", ".")) and "/." not in file]
+    files = [file for file in list_files(folder) if not file.startswith("__MACOSX/") and not _is_hidden(file)]
     if found := _first_layout(folder, files):
         _tell_others(folder, files, found.keys(), name)
         return [
@@ -88,6 +89,10 @@ def find_exports(folder: str, name: str, top: str = "") -> list[Export]:
     raise DataError(
         f"{folder}: {_what_is_there(folder, files)}. Layouts that are known: {KNOWN}; for another, {remedy}"
     )
+
+
+def _is_hidden(file: str) -> bool:
+    return file.startswith(".") or "/." in file
 
 
 def _in_annotations(folder: str) -> list[str]:
@@ -114,11 +119,12 @@ def _own_folder(folder: str, file: str) -> str | None:
 
 
 def _split(path: str, tags: tuple[str | None, ...], of: int, name: str) -> str:
-    """The split that the first of the tags to name one names; a file alone is for training."""
+    """The split that the first of the tags to name one names; a file alone is for training, unless its folder is called
+    otherwise."""
     for split in filter(None, (split_of(tag or "") for tag in tags)):
         return split
     if of == 1:
-        return "train"
+        return split_of_folder(posixpath.dirname(path)) or "train"
     raise DataError(f"{path}: {_NOT_TOLD}; write {name}@SPLIT=coco:ANNOTATIONS,IMAGES for each of the {of} files")
 
 

@@ -25,7 +25,6 @@ _HELP = (
 _NAMES = "names are lower-case letters and digits, splits also hyphens"
 _URL = re.compile(r"(?<![a-z0-9])(?!s3://|file://)[a-z][a-z0-9+.-]*://[^,]*", re.IGNORECASE)
 _LISTED = 6
-_SCHEMES = ("s3://", "file://")
 _ARCHIVES = (END, ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 
@@ -202,7 +201,7 @@ def _two_paths(path: str, option: str) -> tuple[str, str] | None:
 
 def _is_one(path: str) -> bool:
     """Whether a text may be one path: the scheme of another begins nowhere within it."""
-    return "://" not in path[path.find("://") + 3 :] if path.startswith(_SCHEMES) else "://" not in path
+    return "://" not in path[path.find("://") + 3 :] if path.startswith(("s3://", "file://")) else "://" not in path
 
 
 def _is_there(annotations: str) -> bool:
@@ -210,7 +209,8 @@ def _is_there(annotations: str) -> bool:
 
 
 def _file(name: str, split: str | None, path: str, images: str, kind: Literal["coco", "lvis"]) -> CocoFiles:
-    return CocoFiles(name, split or training_split(name, path), posixpath.dirname(path) or ".", path, images, kind)
+    split = split or training_split(name, path, images)
+    return CocoFiles(name, split, posixpath.dirname(path) or ".", path, images, kind)
 
 
 def _file_alone(name: str, split: str | None, path: str, option: str, kind: Literal["coco", "lvis"]) -> CocoFiles:

@@ -7,9 +7,10 @@ from data_prep.storage.errors import ConfigError
 
 _SPLITS = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
+    "val": ("val", "valid", "validation", "dev", "minival"),
     "test": ("test", "testing"),
 }
+_FOLDER = re.compile(r"(train|val|valid|validation|test)(\d{4})?", re.IGNORECASE)
 _BY_WORD = {word: split for split, words in _SPLITS.items() for word in words}
 
 
@@ -24,13 +25,24 @@ def split_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def training_split(source: str, annotations: str) -> str:
-    """`train`, the split of a file of which none is given; raises ConfigError if its name says another."""
+def split_of_folder(path: str) -> str | None:
+    """The split that a folder's whole name says, as `valid` and `val2017` do: `test_images` may be anything."""
+    match = _FOLDER.fullmatch(posixpath.basename(path.removesuffix("/annotations")))
+    return _BY_WORD[match[1].lower()] if match else None
+
+
+def training_split(source: str, annotations: str, images: str) -> str:
+    """`train`, the split of a file of which none is given; raises ConfigError if its name says another, or else that of
+    its folder or of its images' folder."""
     said = split_of(posixpath.basename(annotations))
+    where = annotations
+    for folder in (posixpath.dirname(annotations), images):
+        if said is None:
+            said, where = split_of_folder(folder), folder
     if said in (None, "train"):
         return "train"
     raise ConfigError(
-        f"{annotations}: its name says {said}; write {source}@{said}=…, or {source}@train=… if it is meant for training"
+        f"{where}: its name says {said}; write {source}@{said}=…, or {source}@train=… if it is meant for training"
     )
 
 

@@ -86,6 +86,7 @@ def test_other_files_of_coco_and_of_programs_are_not_told(tmp_path: Path, caplog
     files = ["annotations/instances_train2017.json", "annotations/person_keypoints_train2017.json"]
     write_tree(tmp_path, {file: ["a.jpg"] for file in files}, ["train2017/a.jpg"])
     (tmp_path / "annotations/notes.json").write_text('{"name": "my-app"}')
+    (tmp_path / "annotations/._person_keypoints_val2017.json").write_bytes(b"\0\5\x16\7Mac OS X")
     assert [file for _, file, _ in found(f"mine=coco:{tmp_path}", tmp_path)] == files[:1]
     assert "passed over" not in caplog.text
 

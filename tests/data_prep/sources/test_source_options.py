@@ -8,7 +8,7 @@ import pytest
 from data_prep.sources.options import CocoFiles, VisualGenomeFolder, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
 from tests.data_prep.small_sources import coco_image, write_coco
-from tests.data_prep.sources.exports import write_tree
+from tests.data_prep.sources.exports import found, write_tree
 
 
 @pytest.fixture
@@ -52,10 +52,36 @@ def test_a_file_whose_name_says_that_it_is_held_out_is_for_training_only_if_aske
         assert files.split == split
 
 
+@pytest.mark.parametrize(
+    ("annotations", "images", "folder"),
+    [
+        ("valid/_annotations.coco.json", "valid", "valid"),
+        ("val/annotations/instances_default.json", "val/images", "val/annotations"),
+        ("own.json", "val2017", "val2017"),
+    ],
+)
+def test_a_file_whose_folder_or_images_are_called_held_out_is_for_training_only_if_asked(
+    tmp_path: Path, annotations: str, images: str, folder: str
+) -> None:
+    write_tree(tmp_path, {annotations: ["a.jpg"]}, [f"{images}/a.jpg"])
+    place = f"coco:{tmp_path}/{annotations},{tmp_path}/{images}"
+    with pytest.raises(ConfigError, match=f"{tmp_path}/{folder}: its name says val; write own@val=…, or own@train=…"):
+        parse_sources((f"own={place}",))
+    (files,) = parse_sources((f"own@train={place}",))
+    assert isinstance(files, CocoFiles)
+    assert files.split == "train"
+
+
+def test_a_folder_that_is_called_held_out_is_so(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"valid/_annotations.coco.json": ["a.jpg"]}, ["valid/a.jpg"])
+    assert [split for split, _, _ in found(f"own=coco:{tmp_path}/valid", tmp_path)] == ["val"]
+    assert [split for split, _, _ in found(f"own@train=coco:{tmp_path}/valid", tmp_path)] == ["train"]
+
+
 def test_a_file_whose_name_says_no_split_or_two_is_for_training(tmp_path: Path) -> None:
-    for name in ("annotations", "train_val", "latest"):
+    for name in ("annotations", "train_val", "latest", "test_of_mine/own"):
         write_tree(tmp_path, {f"{name}.json": ["a.jpg"]}, ["images/a.jpg"])
-        (files,) = parse_sources((f"own=coco:{tmp_path}/{name}.json",))
+        (files,) = parse_sources((f"own=coco:{tmp_path}/{name}.json,{tmp_path}/images",))
         assert isinstance(files, CocoFiles)
         assert files.split == "train"
 
@@ -142,7 +168,7 @@ def test_a_missing_image_folder_is_named_with_the_file_that_wants_it(folder: Pat
 
 
 def test_a_split_that_the_name_does_not_tell_is_asked_for(folder: Path) -> None:
-    (folder / "coco/annotations/instances_minival2014.json").write_text("{}")
+    (folder / "coco/annotations/instances_valminusminival2014.json").write_text("{}")
     with pytest.raises(DataError, match="neither train nor val"):
         parse_sources((f"coco=coco:{folder}/coco",))
 
