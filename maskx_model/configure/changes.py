@@ -1,5 +1,6 @@
 """Changes of a run's configuration: each names a field and the text of its new value."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
@@ -11,8 +12,11 @@ from maskx_model.presets import PRESETS
 from maskx_model.run_config import RunConfig
 from maskx_model.schedules import Schedule
 
+logger = logging.getLogger(__name__)
+
 STAGES = ("stage1", "stage2", "joint")
 """The fields of RunConfig that are schedules."""
+_MOVE = "leave milestones out, and they move with the steps"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     """The configuration with these changes, the last one where a field is named twice.
 
     Where a schedule's steps change and its milestones do not, the milestones move with the steps, and the warm-up
-    takes no more than a tenth of them. Steps that are set replace passes that would set them; where a file holds both,
-    as `maskx config show` prints them, those count that are not the preset's.
+    takes no more than a tenth of them. Of steps, and of passes that would set them, those that are set count, and the
+    others become the preset's, or null. Where a file holds both, as `maskx config show` prints them, those count that
+    are not the preset's.
 
     Raises:
         ConfigError: a field that does not exist, a value that it cannot have, or values that do not go together.
@@ -48,11 +53,12 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     values, given = leaves(config), {change.path: change for change in changes}
     for change in given.values():
         values[change.path] = value_of(change)
-    _replace_passes(values, given)
+    _settle_passes(values, given)
     for stage in STAGES:
-        steps = f"{stage}.steps"
-        if steps in given and f"{stage}.milestones" not in given and values[steps] >= 1:
-            moved: Schedule = getattr(config, stage).of_steps(values[steps])
+        steps, own = f"{stage}.steps", getattr(config, stage)
+        set_anew = steps in given or values[steps] != own.steps
+        if set_anew and f"{stage}.milestones" not in given and values[steps] >= 1:
+            moved: Schedule = own.of_steps(values[steps])
             values[f"{stage}.milestones"] = moved.milestones
             if f"{stage}.warmup_steps" not in given:
                 values[f"{stage}.warmup_steps"] = moved.warmup_steps
@@ -61,15 +67,20 @@ def changed(config: RunConfig, changes: Sequence[Change]) -> RunConfig:
     return result
 
 
-def _replace_passes(values: dict[str, Any], given: Mapping[str, Change]) -> None:
-    """Take the passes out of stages whose steps are set; raises ConfigError where both are other than the preset's."""
+def _settle_passes(values: dict[str, Any], given: Mapping[str, Change]) -> None:
+    """Take the passes out of stages whose steps are set, and give stages whose passes are set the preset's steps.
+
+    Raises ConfigError where both are set, and other than the preset's.
+    """
     make = PRESETS.get(values["name"])
     preset = {} if make is None else leaves(make())
     for stage in STAGES:
         steps, passes = f"{stage}.steps", f"passes.{stage}"
-        if steps not in given or values[passes] is None:
+        if values[passes] is None or not {steps, passes} & given.keys():
             continue
-        if passes not in given:
+        if steps not in given:
+            values[steps] = preset.get(steps, values[steps])
+        elif passes not in given:
             values[passes] = None
         elif values[steps] != preset.get(steps):
             if values[passes] != preset.get(passes):
@@ -115,13 +126,21 @@ def _cause(prefix: str, message: str, given: Mapping[str, Change]) -> str:
 
 
 def _check_milestones(config: RunConfig, given: Mapping[str, Change]) -> None:
-    """Raise ConfigError for a change that leaves a milestone where training has ended."""
+    """Raise ConfigError for a change that leaves a milestone where training has ended; tell of one that leaves the
+    preset's milestones to a longer training, as in a printed file of which the steps alone were edited."""
+    preset = PRESETS[config.name]() if config.name in PRESETS else config
     for stage in STAGES:
         schedule: Schedule = getattr(config, stage)
+        planned: Schedule = getattr(preset, stage)
         causes = [given[f"{stage}.{name}"] for name in ("milestones", "steps") if f"{stage}.{name}" in given]
+        if not causes or not schedule.milestones or schedule.decay != "steps":
+            continue
         late = [milestone for milestone in schedule.milestones if milestone >= schedule.steps]
-        if causes and late and schedule.decay == "steps":
+        if late:
             raise ConfigError(
                 f"{causes[0].where}: {stage}.milestones holds {late[0]}, but training ends at step {schedule.steps}; "
-                "the learning rate would not fall there"
+                f"the learning rate would not fall there; {_MOVE}"
             )
+        if schedule.milestones == planned.milestones and schedule.steps > planned.steps:
+            own, steps = f"{stage}.milestones are those of {planned.steps} steps", schedule.steps
+            logger.warning("%s: %s, and training has %d; %s", causes[0].where, own, steps, _MOVE)

@@ -1,5 +1,6 @@
 """A preset, changed by a file and by options: what comes out, and what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,21 @@ def test_steps_and_passes_together_are_refused_and_the_later_of_two_places_count
     of_passes = file_of(tmp_path, "name: own_r50\npasses: {stage1: 3}\n")
     assert choose(config=of_passes, overrides=["stage1.steps=500"]).passes.stage1 is None
     of_steps = file_of(tmp_path, "name: own_r50\nstage1: {steps: 500}\n")
-    assert choose(config=of_steps, overrides=["passes.stage1=3"]).passes.stage1 == 3
+    for passes in (3, 12, 24):
+        run = choose(config=of_steps, overrides=[f"passes.stage1={passes}"])
+        assert (run.stage1.steps, run.stage1.milestones, run.passes.stage1) == (9000, (5994, 7992), passes)
+        assert choose(config=file_of(tmp_path, to_yaml(run))) == run
+
+
+def test_milestones_of_fewer_steps_in_a_printed_file_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    printed = to_yaml(get_preset("own_r50"))
+    choose(config=file_of(tmp_path, printed))
+    assert caplog.text == ""
+    choose(config=file_of(tmp_path, printed.replace("steps: 9000", "steps: 40000", 1)))
+    told = r"run.yaml, line \d+: stage1.milestones are those of 9000 steps, and training has 40000; leave milestones"
+    assert re.search(told, caplog.text)
+    with pytest.raises(ConfigError, match=r"holds 6000, but training ends at step 3000; .* leave milestones out"):
+        choose(config=file_of(tmp_path, printed.replace("steps: 9000", "steps: 3000", 1)))
 
 
 @pytest.mark.parametrize(

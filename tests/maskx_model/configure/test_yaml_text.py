@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.configure.changes import changed
+from maskx_model.configure.changes import Change, changed
 from maskx_model.configure.fields import all_fields, leaves
 from maskx_model.configure.yaml_text import read_changes, to_yaml
 from maskx_model.presets import PRESETS, get_preset
@@ -31,6 +31,23 @@ def test_any_configuration_reads_back(
     stage2 = replace(toy.stage2, learning_rates=rates, weight_decay=decay, clip_norm=clip)
     run = replace(toy, stage2=stage2, mask_classes=classes, stage1_source=source)
     assert changed(toy, read_changes(to_yaml(run).encode(), "a")) == run
+
+
+@given(
+    name=st.sampled_from(["own_r50", "toy"]),
+    steps=st.none() | st.integers(1, 20_000),
+    passes=st.none() | st.sampled_from([0.5, 12, 24]),
+    steps_in_file=st.booleans(),
+)
+def test_any_steps_and_passes_read_back(
+    name: str, steps: int | None, passes: float | None, steps_in_file: bool
+) -> None:
+    """As a file and `--set` give them, one after the other."""
+    run, of = get_preset(name), {"stage1.steps": steps, "passes.stage1": passes}
+    for path in of if steps_in_file else reversed(of):
+        if of[path] is not None:
+            run = changed(run, [Change(path, str(of[path]), path)])
+    assert changed(get_preset("toy"), read_changes(to_yaml(run).encode(), "a")) == run
 
 
 @given(text=st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
