@@ -19,8 +19,8 @@ class SourceClass(msgspec.Struct, frozen=True, omit_defaults=True):
     id of each name in its files; none of Visual Genome, nor in datasets of format 1.2 and before.
 
     By name: `original_ids`, the ids in its files where those had to be mapped, and `supercategories`, both as far as
-    its files have them, and not in datasets of format 1.3 and before. `training_masks`: how many of the masks are in
-    training; None in datasets of format 1.4 and before, which do not tell them apart."""
+    its files have them, and not in datasets of format 1.3 and before. `training_masks`: how many of the masks,
+    those of crowds aside, are in training; None in datasets of format 1.4 and before, which do not tell them apart."""
 
     names: tuple[str, ...]
     objects: int

@@ -95,7 +95,7 @@ def count_classes(results: list[ShardSummary]) -> ClassCounts:
     """What each source has of each class in the shards."""
     objects = _sums(result.content.objects for result in results)
     masks = _sums(result.content.masks for result in results)
-    training = _sums(result.content.masks for result in results if result.shard.split == TRAIN)
+    training = _sums(result.content.object_masks for result in results if result.shard.split == TRAIN)
     return {
         source: {
             name: ClassCount(number, *(part.get(source, {}).get(name, 0) for part in (masks, training)))

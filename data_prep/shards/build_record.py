@@ -16,13 +16,15 @@ from data_prep.storage.errors import JSON_ERRORS
 
 
 class ShardContent(msgspec.Struct):
-    """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects`, `masks` and `crowds` by
-    source and class; `per_image`, by source, how many images have how many objects."""
+    """Numbers of what a shard holds: `what`, `photographs` and others by name; `objects`, `masks`, `crowds` and
+    `object_masks`, masks but for those of crowds, by source and class; `per_image`, by source, how many images have how
+    many objects."""
 
     what: dict[str, int] = {}
     objects: dict[str, dict[str, int]] = {}
     masks: dict[str, dict[str, int]] = {}
     crowds: dict[str, dict[str, int]] = {}
+    object_masks: dict[str, dict[str, int]] = {}
     per_image: dict[str, dict[int, int]] = {}
 
     def add(self, record: Record) -> None:
@@ -36,6 +38,8 @@ class ShardContent(msgspec.Struct):
             _count_names(self.objects.setdefault(source, {}), [a.category for a in annotations])
             _count_names(self.masks.setdefault(source, {}), masked)
             _count_names(self.crowds.setdefault(source, {}), crowds)
+            of_one = [a.category for a in annotations if a.mask is not None and not a.iscrowd]
+            _count_names(self.object_masks.setdefault(source, {}), of_one)
             increase(self.what, f"{source}_objects", len(annotations))
             increase(self.what, f"{source}_masks", len(masked))
             increase(self.what, f"{source}_crowds", len(crowds))

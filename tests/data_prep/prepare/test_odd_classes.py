@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from data_prep.check.check import CheckOptions, check
+from data_prep.format.reader import Dataset
 from data_prep.storage.errors import DataError
 from tests.data_prep.prepare.own_source import made, write
 from tests.data_prep.prepare.test_small_datasets import records
@@ -55,6 +56,14 @@ def test_many_crowds_and_classes_of_nothing_else_are_noted(
     categories = [{"id": 1, "name": "nut"}, {"id": 2, "name": "bolt"}]
     manifest = made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], objects, categories)}")
     assert manifest.noted.get("mine", {}) == noted
+
+
+def test_masks_of_crowds_are_none_to_train_on(tmp_path: Path) -> None:
+    objects = [coco_object(n, 1, category_id=n, iscrowd=int(n == 2)) for n in (1, 2)]
+    categories = [{"id": 1, "name": "nut"}, {"id": 2, "name": "nuts"}]
+    made(tmp_path, f"mine=coco:{write(tmp_path, [coco_image(1)], objects, categories)}")
+    found = {c.name: c.sources["mine"] for c in Dataset.open(f"{tmp_path}/out").vocabulary.classes}
+    assert {name: (own.masks, own.training_masks) for name, own in found.items()} == {"nut": (1, 1), "nuts": (1, 0)}
 
 
 def test_classes_of_two_sources_are_noted_where_they_are_alike_and_stay_apart(tmp_path: Path) -> None:
