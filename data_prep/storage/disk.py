@@ -102,10 +102,12 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
             if stays:
                 _replace_files(path, partial, marker)
                 return
+            old = _partial(path)
             if path.exists():
-                shutil.rmtree(path)
+                path.rename(old)
             partial.rename(path)
             _sync(path.parent)
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -77,8 +77,9 @@ def check_replaceable(out: str) -> None:
     if others := [path for path in present if not _is_own(path)]:
         raise ConfigError(f"{out}: holds {others[0]}, which is no part of an evaluation; choose an empty or new folder")
     finished = [path for path in present if not path.startswith(".")]
-    # The upload of one to object storage may have been cut off before it had its marker.
-    if finished and (is_on_disk(out) or MARKER in finished) and not _is_evaluation(f"{out}/{MARKER}"):
+    # The upload of one to object storage, or the filling of a folder on disk, may have been cut off before the marker.
+    may_lack_marker = not is_on_disk(out) or len(finished) < len(present)
+    if finished and (MARKER in finished or not may_lack_marker) and not _is_evaluation(f"{out}/{MARKER}"):
         raise ConfigError(
             f"{out}: holds {finished[0]}, and its {MARKER} is missing or no evaluation's; choose an empty or new "
             "folder, or empty this one"

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -124,6 +125,24 @@ def test_a_mounted_folder_is_filled(tmp_path: Path, mount: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     told = subprocess.run(mounted, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
     assert told == "['marker', 'pictures/new']\n"
+
+
+def test_an_older_folder_is_removed_when_the_newer_one_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a process that is killed while it removes many files leaves one of the two whole."""
+    write(tmp_path / "folder/old", b"")
+    seen: list[list[str]] = []
+    remove_all = shutil.rmtree
+
+    def look(path: Path, ignore_errors: bool) -> None:
+        seen.append(list_files(tmp_path / "folder"))
+        remove_all(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", look)
+    fill(str(tmp_path / "folder"))
+    assert seen[0] == ["marker", "pictures/new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_files_of_the_folder_that_marks_the_end_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,18 @@ def test_an_older_evaluation_is_replaced(world: Path, tmp_path: Path) -> None:
         assert msgspec.json.decode((tmp_path / "out/metrics.json").read_bytes())["images"] == count
 
 
+def test_an_evaluation_that_a_kill_left_between_an_older_one_and_itself_is_replaced(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that stays, the older marker goes first and the newer one comes last."""
+    monkeypatch.chdir(tmp_path)
+    evaluate(f"{world}/transfer", f"{world}/data", ".")
+    Path(".metrics.json.12.partial").mkdir()
+    Path("metrics.json").rename(".metrics.json.12.partial/metrics.json")
+    evaluate(f"{world}/transfer", f"{world}/data", ".", max_images=1)
+    assert msgspec.json.decode(Path("metrics.json").read_bytes())["images"] == 1
+
+
 def test_the_working_folder_gets_an_evaluation_and_a_newer_one(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
