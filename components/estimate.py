@@ -27,17 +27,19 @@ def estimate(
         metrics: The estimate and what it is made of, percent points.
 
     Returns:
-        `out`, which `register` takes; empty without an estimate.
+        `out`, which `register` takes; empty without an estimate, also where the dataset's classes allow none.
     """
     from data_prep.log import show_log
     from maskx_model.configure.choose import choose
     from maskx_model.launch.machines import processes_on
-    from maskx_model.study.estimate_of_b import estimate_of_b
+    from maskx_model.study.estimate_of_b import estimate_where_possible
 
     show_log()
     if not wanted:
         return ""
-    found = estimate_of_b(dataset, detector, out, choose(config=config), cores=processes_on(cpu))
+    found = estimate_where_possible(dataset, detector, out, choose(config=config), processes_on(cpu))
+    if found is None:
+        return ""
     metrics.log_metric("estimate of mask AP on B", found.on_b)
     metrics.log_metric("mask AP on held-out classes", found.held_out)
     metrics.log_metric("the same, above class-agnostic", found.margin)

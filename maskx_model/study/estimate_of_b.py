@@ -11,6 +11,7 @@ from maskx_model.data.for_dataset import for_dataset
 from maskx_model.data.mask_classes import resolve_mask_classes
 from maskx_model.evaluation.estimate_file import FILE, EstimateOfB, head_hash, read_estimate, write_estimate
 from maskx_model.run_config import RunConfig
+from maskx_model.study.folds import NothingToHoldOutError
 from maskx_model.training.provenance import training_origin
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ def estimate_of_b(
     default; `rois_at_most`: RoIs to train heads on; `jobs`: processes, by default one for each of
     `cores` (by default all), or one with a GPU.
 
-    Raises ConfigError for fewer classes than folds or a head that cannot be measured on held-out classes, DataError and
-    CheckpointError for a dataset or a detector that does not match.
+    Raises NothingToHoldOutError where all classes have masks or fewer than two can be measured, ConfigError for a head
+    that cannot be measured on held-out classes, DataError and CheckpointError for a dataset or a detector that does not
+    match.
     """
     made_from = _origin(dataset, detector, preset, mask_classes)
     made_from |= {"folds": folds, "seeds": ",".join(map(str, seeds)), "max_images": max_images, "rois": rois_at_most}
@@ -70,11 +72,22 @@ def estimate_of_b(
     return estimate
 
 
+def estimate_where_possible(dataset: str, detector: str, out: str, preset: RunConfig, cores: int) -> EstimateOfB | None:
+    """`estimate_of_b`, or None, told in the log, where the dataset's classes allow no estimate: a pipeline goes on."""
+    try:
+        return estimate_of_b(dataset, detector, out, preset, cores=cores)
+    except NothingToHoldOutError as error:
+        logger.warning("there is no estimate of mask AP on B: %s", error)
+        return None
+
+
 def _origin(dataset: str, detector: str, preset: RunConfig, mask_classes: str | None) -> Origin:
     data = Dataset.open(dataset)
     preset = for_dataset(preset, data, "stage2")
     source = preset.stage2_source
     a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, source)
+    if len(a) == len(data.vocabulary):
+        raise NothingToHoldOutError(f"{dataset}: all classes have masks in training, so B is empty")
     return {
         **training_origin(data, (preset.detector, preset.mask), preset.stage2, source, preset.seed),
         "detector": model_hash(detector),

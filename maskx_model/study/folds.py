@@ -14,13 +14,23 @@ Fold = tuple[int, ...]
 """Positions in the vocabulary, in order."""
 
 
+class NothingToHoldOutError(ConfigError):
+    """A dataset whose classes allow no estimate by leaving some out."""
+
+
 def random_folds(classes: Sequence[int], count: int) -> tuple[Fold, ...]:
-    """Folds of equal size, or one class more, at random but always the same. Raises ConfigError where there are fewer
-    classes than folds, or only one fold."""
-    if not 2 <= count <= len(classes):
-        raise ConfigError(f"folds: {len(classes)} classes make 2 to {len(classes)} folds, {count} were requested")
+    """Folds of equal size, or one class more, at random but always the same; of fewer classes than `count` one each.
+
+    Raises ConfigError for only one fold, NothingToHoldOutError for fewer than two classes.
+    """
+    if count < 2:
+        raise ConfigError(f"folds: at least 2 are needed, {count} was requested")
+    if len(classes) < 2:
+        raise NothingToHoldOutError(
+            f"classes with masks to train on and to measure by: {len(classes)}; at least 2 are needed to leave one out"
+        )
     order = np.random.default_rng(FOLD_SEED).permutation(sorted(classes))
-    return tuple(tuple(sorted(part.tolist())) for part in np.array_split(order, count))
+    return tuple(tuple(sorted(part.tolist())) for part in np.array_split(order, min(count, len(classes))))
 
 
 def listed_folds(

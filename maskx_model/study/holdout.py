@@ -28,8 +28,9 @@ from maskx_model.study.variants import DEFAULT, Variant, variants_of
 
 @dataclass(frozen=True)
 class HoldoutOptions:
-    """What to hold out and compare. `fold_classes`: folds by files of class names, instead of `folds` random ones;
-    `teacher`: a source of the dataset whose masks are compared with T's."""
+    """What to hold out and compare. `fold_classes`: folds by files of class names, instead of at most `folds` random
+    ones of the classes that the measured images show with masks; `teacher`: a source of the dataset whose masks are
+    compared with T's."""
 
     variants: Sequence[str] = DEFAULT
     folds: int = 4
@@ -65,9 +66,9 @@ def holdout(
             "set another input, and mask.embedding_dim to null"
         )
     a = resolve_mask_classes(mask_classes or preset.mask_classes, data.vocabulary, preset.stage2_source)
-    folds = _folds(options, a, data, preset)
+    listed = _listed_folds(options, a, data, preset)
     variants = variants_of(preset, options.variants)
-    measured = tuple(sorted({label for fold in folds for label in fold}))
+    measured = tuple(sorted({label for fold in listed for label in fold})) or a
     frozen = FrozenDetector(
         dataset=dataset,
         detector=detector,
@@ -80,6 +81,7 @@ def holdout(
         rois_at_most=options.rois_at_most,
         device=device,
     )
+    folds = listed or random_folds(sorted(frozen.classes_with_masks.intersection(a)), options.folds)
     _check_images(frozen, folds)
     if options.teacher:
         data.check_source(options.teacher)
@@ -92,7 +94,8 @@ def holdout(
     return result
 
 
-def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: RunConfig) -> tuple[Fold, ...]:
+def _listed_folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: RunConfig) -> tuple[Fold, ...]:
+    """The folds that files name; none where they are to be random. Checks the options."""
     check_runs(options.seeds, options.jobs)
     known = exhaustive_classes(data, preset.stage2_source).values()
     if unmeasurable := sorted(set(a) - set(known)):
@@ -100,9 +103,7 @@ def _folds(options: HoldoutOptions, a: Sequence[int], data: Dataset, preset: Run
             f"{data.uri}: AP is not defined on {data.vocabulary.names[unmeasurable[0]]!r}, which is not annotated "
             "exhaustively; leave it out of the mask classes"
         )
-    if options.fold_classes:
-        return listed_folds(options.fold_classes, a, data.vocabulary, preset.stage2_source)
-    return random_folds(a, options.folds)
+    return listed_folds(options.fold_classes, a, data.vocabulary, preset.stage2_source)
 
 
 def _check_images(frozen: FrozenDetector, folds: Sequence[Fold]) -> None:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +27,15 @@ from components import (
 )
 from components.image import IMAGE
 from data_prep.format.manifest import read_manifest
+from data_prep.format.vocabulary import Vocabulary, write_vocabulary
 from data_prep.storage.errors import ConfigError
 from maskx_model.configure.choose import choose
+from maskx_model.configure.yaml_text import to_yaml
+from maskx_model.presets import get_preset
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
 from tests.maskx_model.batch_prediction.small_images import NAMES, write_images
-from tests.maskx_model.synthetic_dataset import write_model
+from tests.maskx_model.synthetic import random_world
+from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset, write_model
 
 COMPONENTS: dict[str, Any] = {
     "check_prediction": check_prediction.check_prediction,
@@ -165,6 +170,18 @@ def test_the_trainings_pods_are_large_where_they_train_and_small_where_they_foll
     assert follows == ("1", "4Gi", "1", "4Gi", "0", {}, [], "1")
     shared = {"light_cpu": "1", "light_memory": "4Gi", "cpu": "8", "memory": "64Gi"}
     assert checked(tmp_path, sizes=shared)[CONFIG + 3 :][:4] == ("8", "64Gi", "8", "64Gi")
+
+
+def test_there_is_no_estimate_where_all_classes_have_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["cup", "chair"]
+    write_dataset(tmp_path / "data", random_world(0, 8, names)[0], names)
+    write_vocabulary(f"{tmp_path}/data/vocabulary.json", Vocabulary(vocabulary_of(names).classes[: len(names)]))
+    run = replace(get_preset("toy"), mask_classes="coco")
+    (tmp_path / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
+    places = (f"{tmp_path}/data", "nowhere", f"{tmp_path}/out", f"{tmp_path}/run.yaml")
+    assert function("estimate")(True, *places, "1", None) == ""
+    told = capsys.readouterr().err
+    assert "there is no estimate of mask AP on B: " in told and "all classes have masks in training" in told
 
 
 def test_an_estimate_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def estimate(
         preset: The configuration of the detector and of the mask head.
         source: The source whose masks to use, by its name in the dataset.
         mask_classes: The classes that have masks, as `maskx train masks` takes them.
-        folds: Number of folds, made at random of the classes with masks.
+        folds: Number of folds, made at random of the classes with masks, at most one for each.
         seeds: Seeds of the heads' weights and batches; each trains all heads again.
         max_images: Maximum number of validation images, for a first look.
 

@@ -19,7 +19,7 @@ class ComparisonOptions:
     Attributes:
         variants: The variants to compare. Besides those of the default there are `mlp-paper`, and `preset`, the
             preset's own mask branch with its MLP. The class-agnostic head is always included.
-        folds: Number of folds, made at random of the classes with masks.
+        folds: Number of folds, made at random of the classes with masks, at most one for each.
         fold_classes: Text files with a class name per line, one for each fold, instead. The best folds resemble the
             classes without masks: if those stand together in images, so should a fold's.
         seeds: Seeds of the heads' weights and batches; each trains all heads again.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.storage.errors import ConfigError
-from maskx_model.study.folds import listed_folds, random_folds
+from maskx_model.study.folds import NothingToHoldOutError, listed_folds, random_folds
 from tests.maskx_model.synthetic_dataset import vocabulary_of
 
 VOCABULARY = vocabulary_of(["cup", "dog", "cat", "bus", "car"])
@@ -22,10 +22,16 @@ def test_random_folds_split_all_classes_evenly(classes: set[int], data: st.DataO
     assert folds == random_folds(sorted(classes), count)
 
 
-@pytest.mark.parametrize("count", [0, 1, 6])
+@pytest.mark.parametrize("count", [0, 1])
 def test_folds_that_cannot_be_made_are_refused(count: int) -> None:
-    with pytest.raises(ConfigError, match=rf"5 classes make 2 to 5 folds, {count} were requested"):
+    with pytest.raises(ConfigError, match=rf"folds: at least 2 are needed, {count} was requested"):
         random_folds(range(5), count)
+
+
+def test_of_few_classes_each_is_a_fold_and_one_is_too_few() -> None:
+    assert random_folds([1, 3, 7], 4) == ((7,), (1,), (3,))
+    with pytest.raises(NothingToHoldOutError, match="to measure by: 1; at least 2 are needed"):
+        random_folds([1], 4)
 
 
 def write(folder: Path, name: str, *classes: str) -> str:

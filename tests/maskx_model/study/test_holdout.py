@@ -35,7 +35,7 @@ def result(toy_dataset: Dataset, detector: str, preset: RunConfig, out: str) -> 
 
 def test_every_variant_is_measured_in_every_fold_with_every_seed(result: Holdout) -> None:
     assert [each.name for each in result.variants] == ["class_agnostic", "cls", "gt-rois"]
-    assert [len(fold) for fold in result.folds] == [10, 10, 10]
+    assert [len(fold) for fold in result.folds] == [5, 4, 4]
     assert all(len(each.rows) == 6 for each in result.variants)
     assert all(0 <= ap <= 100 for each in result.variants for ap in each.rows)
     assert result.picked in {each.name for each in result.variants if not each.flagged}
@@ -96,9 +96,27 @@ def test_a_damaged_row_is_named(
 def test_a_fold_that_no_image_shows_is_told_before_heads_are_trained(
     toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
 ) -> None:
+    files = [tmp_path / f"{label}.txt" for label in resolve_mask_classes("coco", toy_dataset.vocabulary, "coco")]
+    for file in files:
+        file.write_text(toy_dataset.vocabulary.names[int(file.stem)])
+    one_image = replace(SMALL, fold_classes=[str(file) for file in files], max_images=1)
     with pytest.raises(DataError, match="split 'val' has no object with a mask of the fold of"):
-        holdout(toy_dataset.uri, detector, str(tmp_path), preset, replace(SMALL, folds=30, max_images=1), device="cpu")
+        holdout(toy_dataset.uri, detector, str(tmp_path), preset, one_image, "coco", device="cpu")
     assert not (tmp_path / "rows").exists()
+
+
+def test_random_folds_are_of_the_classes_that_can_be_measured(
+    toy_dataset: Dataset, detector: str, preset: RunConfig, tmp_path: Path
+) -> None:
+    one_image = HoldoutOptions(variants=("randn",), folds=100, max_images=1)
+    found = holdout(toy_dataset.uri, detector, str(tmp_path), preset, one_image, "coco", device="cpu")
+    (row,) = toy_dataset.select("val", "coco")[:1]
+    shown = {a.category for a in toy_dataset.read_record(row).objects["coco"] if a.mask and not a.iscrowd}
+    in_a = {
+        toy_dataset.vocabulary.names[label] for label in resolve_mask_classes("coco", toy_dataset.vocabulary, "coco")
+    }
+    assert sorted(name for fold in found.folds for name in fold) == sorted(shown & in_a)
+    assert {len(fold) for fold in found.folds} == {1}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -155,7 +173,7 @@ def test_folds_can_be_listed(toy_dataset: Dataset, detector: str, preset: RunCon
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (HoldoutOptions(folds=1), "30 classes make 2 to 30 folds"),
+        (HoldoutOptions(folds=1), "folds: at least 2 are needed, 1 was requested"),
         (HoldoutOptions(seeds=()), "seeds: at least one"),
         (HoldoutOptions(seeds=(1, 1)), "seeds: at least one is needed, and none twice"),
         (HoldoutOptions(max_images=0), "max_images: at least one image is needed, got 0"),
