@@ -74,7 +74,8 @@ class GatesConfig:
     gate without its number is off; one whose figures are missing fails."""
 
     a_tolerance: float | None = 0.5
-    """Percent points by which mask AP on A may lie below the champion's; null turns the gate off."""
+    """Percent points by which mask AP on A, or box AP where no mask was measured, may lie below the champion's; null
+    turns the gate off."""
     b_gain: float | None = 0.0
     """Percent points by which mask AP on B must lie above the champion's; where B has no masks, its leave-classes-out
     estimate, or else AP on all classes; null turns the gate off."""

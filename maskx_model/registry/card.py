@@ -113,8 +113,11 @@ def _use(contents: RunContents, has_b: bool) -> Iterator[str]:
 def _limits(contents: RunContents, classes: int) -> Iterator[str]:
     shown = [each for each in contents.evaluation.per_class if each.objects]
     ap = {each.name: value for each in shown if (value := each.ap.get(contents.kind)) is not None}
-    yield f"- AP is a mean over the {len(ap)} classes of {classes} that the source annotates and the images show."
-    if unmasked := [each.name for each in shown if each.name not in ap]:
+    if ap:
+        yield f"- Mask AP is a mean over the {len(ap)} classes of {classes} that the images show with masks."
+    else:
+        yield "- No object in the images has a mask: boxes alone were measured."
+    if ap and (unmasked := [each.name for each in shown if each.name not in ap]):
         yield f"- Objects of {len(unmasked)} more have no masks there to measure by: {_listed(unmasked)}"
     if weak := [name for name, value in ap.items() if value < 1.0]:
         yield f"- Mask AP is below 1 on {len(weak)} of them: {_listed(weak)}"

@@ -58,10 +58,10 @@ def ask(config: GatesConfig, own: Figures, rival: Rival | None) -> tuple[Verdict
 
 
 def not_worse_on_a(config: GatesConfig, own: Figures, rival: Rival | None) -> Verdict | None:
-    """Mask AP on A against the champion's, less the tolerance."""
+    """Mask AP on A, or box AP where no mask was measured, against the champion's, less the tolerance."""
     if config.a_tolerance is None:
         return None
-    return _against(rival, "a", own, ("mask_ap_a",), -config.a_tolerance)
+    return _against(rival, "a", own, ("mask_ap_a", "box_ap"), -config.a_tolerance)
 
 
 def better_on_b(config: GatesConfig, own: Figures, rival: Rival | None) -> Verdict | None:
@@ -77,8 +77,8 @@ def above_the_baseline(config: GatesConfig, own: Figures, _rival: Rival | None) 
     name = next((name for name in OVER_BASELINE if name in own), None)
     if name is None:
         reason = (
-            "no class-agnostic model was measured beside it; evaluate it with --baseline, or set gates.over_baseline "
-            "to null"
+            "its mask AP was not compared with a class-agnostic model's; evaluate it with --baseline on images with "
+            "masks, or set gates.over_baseline to null"
         )
         return Verdict("baseline", False, reason)
     reason = (
@@ -118,8 +118,9 @@ def _against(rival: Rival | None, gate: str, own: Figures, names: tuple[str, ...
         return Verdict(gate, False, rival.problem)
     name = next((name for name in names if name in own and name in rival.figures), None)
     if name is None:
-        return Verdict(gate, False, f"{' or '.join(NAMES[each] for each in names)} was not measured for both versions")
-    figures, limit = {name: own[name], f"champion_{name}": rival.figures[name]}, rival.figures[name] + difference
+        figures = " or ".join(NAMES[each] for each in names)
+        return Verdict(gate, False, f"{figures} was not measured for both versions; evaluate both on the same images")
+    compared, limit = {name: own[name], f"champion_{name}": rival.figures[name]}, rival.figures[name] + difference
     required = f", a difference of at least {difference:+g} is required" if difference else ""
     reason = f"its {NAMES[name]} is {own[name]:.2f}, the champion's {rival.figures[name]:.2f}{required}"
-    return Verdict(gate, own[name] >= limit, reason, figures, limit)
+    return Verdict(gate, own[name] >= limit, reason, compared, limit)

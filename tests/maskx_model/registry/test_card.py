@@ -39,7 +39,7 @@ def test_it_tells_the_data_by_source_with_the_licenses_of_its_index(card: str, w
 
 def test_it_tells_use_and_limits(card: str) -> None:
     assert "## Intended use" in card and "## Limits" in card and "decisions about people" in card
-    assert "AP is a mean over the 2 classes of 3 that the source annotates" in card
+    assert "- Mask AP is a mean over the 2 classes of 3 that the images show with masks." in card
     assert "never compared with annotated ones" not in card
 
 
@@ -59,9 +59,14 @@ def test_classes_without_masks_to_measure_by_are_neither_counted_nor_weak(world:
     )
     evaluation = msgspec.structs.replace(contents.evaluation, per_class=per_class)
     card = model_card(f"{world}/one", replace(contents, evaluation=evaluation))
-    assert "- AP is a mean over the 1 classes of 3 that the source annotates" in card
+    assert "- Mask AP is a mean over the 1 classes of 3 that the images show with masks." in card
     assert "- Objects of 1 more have no masks there to measure by: chair\n" in card
     assert "- Mask AP is below 1 on 1 of them: cup\n" in card
+    unmasked = [msgspec.structs.replace(each, ap={}) for each in per_class]
+    evaluation = msgspec.structs.replace(evaluation, per_class=tuple(unmasked))
+    card = model_card(f"{world}/one", replace(contents, evaluation=evaluation))
+    assert "- No object in the images has a mask: boxes alone were measured.\n" in card
+    assert "Mask AP is a mean" not in card and "have no masks there" not in card
 
 
 def test_a_model_whose_classes_all_had_masks_has_no_b_to_look_at(world: Path, tmp_path: Path) -> None:

@@ -67,8 +67,16 @@ def test_for_b_stands_the_first_figure_that_both_have(own: Figures, champion: Fi
 def test_a_figure_that_is_missing_keeps_its_gate_closed_and_is_named() -> None:
     found = verdicts(GatesConfig(), {}, OWN)
     assert [verdict.passed for verdict in found.values()] == [False] * 3
-    assert found["a"].reason == "mask AP on A was not measured for both versions"
-    assert "evaluate it with --baseline, or set gates.over_baseline to null" in found["baseline"].reason
+    assert found["a"].reason == (
+        "mask AP on A or box AP on all classes was not measured for both versions; evaluate both on the same images"
+    )
+    remedy = "evaluate it with --baseline on images with masks, or set gates.over_baseline to null"
+    assert remedy in found["baseline"].reason
+
+
+def test_where_no_mask_was_measured_boxes_stand_for_a() -> None:
+    found = verdicts(GatesConfig(a_tolerance=0.5), {"box_ap": 19.6}, {"box_ap": 20.0})
+    assert found["a"].passed and found["a"].figures == {"box_ap": 19.6, "champion_box_ap": 20.0}
 
 
 def test_a_champion_that_cannot_be_compared_keeps_both_gates_closed_with_the_reason() -> None:
