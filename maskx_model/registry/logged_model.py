@@ -19,6 +19,7 @@ REQUIREMENTS = (
     "numpy",
     "pandas",
     "pillow",
+    "psutil",
     "pyarrow",
     "pycocotools",
     "safetensors",
