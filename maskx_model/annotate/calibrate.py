@@ -1,7 +1,7 @@
 """Learn what a model's certainty foretells, on objects of a prepared dataset whose masks people have drawn."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -32,9 +32,11 @@ def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
     data = Dataset.open(uri)
     split = "val" if any(row.split == "val" for row in data.rows) else "train"
     labels = _labels_of_a(segmenter, data)
-    images, with_masks = list(_images(data, split, labels)), 0
+    shown = {source: data.select(split, source).showing(source, of_a) for source, of_a in labels.items()}
+    images, with_masks = sum(map(len, shown.values())), 0
     found: list[tuple[float, float]] = []
-    for row, source in tqdm(images, "calibrate", unit="image"):
+    rows = ((row, source) for source, own in shown.items() for row in own)
+    for row, source in tqdm(rows, "calibrate", images, unit="image"):
         measured = _measured(segmenter, data, row, source, labels[source])
         found += measured
         with_masks += bool(measured)
@@ -43,7 +45,7 @@ def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
     try:
         calibration = fit_calibration([sure for sure, _ in found], [iou for _, iou in found])
     except DataError as error:
-        raise DataError(f"{uri}: split {split}, {len(images)} images that show classes of A: {error}") from None
+        raise DataError(f"{uri}: split {split}, {images} images that show classes of A: {error}") from None
     correlation = float(np.corrcoef(np.array(found).T)[0, 1])
     logger.info("calibrated on %d masks: certainty and IoU correlate by %.2f", len(found), correlation)
     return calibration
@@ -60,15 +62,6 @@ def _labels_of_a(segmenter: Segmenter, data: Dataset) -> dict[str, dict[str, int
             if c.sources[source].masks and label is not None and label in segmenter.mask_classes:
                 labels.setdefault(source, {})[name] = label
     return labels
-
-
-def _images(data: Dataset, split: str, labels: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[IndexRow, str]]:
-    """The split's images that show classes of A, with the source that says so."""
-    for row in data.rows:
-        if row.split == split:
-            for source, of_a in labels.items():
-                if not of_a.keys().isdisjoint(row.classes.get(source, ())):
-                    yield row, source
 
 
 def _measured(
