@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if not isinstance(error.filename, str | bytes | os.PathLike):
             raise
-        sys.exit(f"maskx: {os.fsdecode(error.filename)}: {error.strerror}")
+        sys.exit(f"maskx: {os.fsdecode(error.filename)}: {error.strerror or error}")
     except KeyboardInterrupt:
         print("maskx: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -141,6 +141,7 @@ def _check_milestones(config: RunConfig, given: Mapping[str, Change]) -> None:
                 f"{causes[0].where}: {stage}.milestones holds {late[0]}, but training ends at step {schedule.steps}; "
                 f"the learning rate would not fall there; {_MOVE}"
             )
-        if schedule.milestones == planned.milestones and schedule.steps > planned.steps:
-            own, steps = f"{stage}.milestones are those of {planned.steps} steps", schedule.steps
-            logger.warning("%s: %s, and training has %d; %s", causes[0].where, own, steps, _MOVE)
+        own = schedule.milestones == planned.milestones and schedule.steps > planned.steps
+        if own and (cause := given.get(f"{stage}.milestones")):
+            beside = f"{stage}.milestones are those of {planned.steps} steps, and training has {schedule.steps}"
+            logger.warning("%s: %s; %s", cause.where, beside, _MOVE)
