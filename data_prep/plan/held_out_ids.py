@@ -4,8 +4,9 @@ A COCO-format image is canonical whatever Flickr photo it is: `merge` asks only 
 Visual Genome's, and those of a file that is listed twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from data_prep.format.manifest import HeldOut, ToldBy
 from data_prep.plan.held_out_rule import COCO, TRAIN, is_kept
@@ -17,10 +18,11 @@ _HeldOutIds = dict[_Id, list[tuple[str, str]]]
 """Id → source and key of each held-out image that has it."""
 
 
-def without_held_out_ids(merged: Merged) -> Merged:
-    """Without the training images that have an id of another source's held-out image; COCO's own stay."""
+def without_held_out_ids(merged: Merged, rejected: Iterable[MergedImage] = ()) -> Merged:
+    """Without the training images that have an id of another source's held-out image, `rejected` ones included; COCO's
+    own stay."""
     held_out: _HeldOutIds = {}
-    for image in merged.images:
+    for image in chain(merged.images, rejected):
         for copy in image.copies if image.split != TRAIN else ():
             for name in _ids(copy) if copy.split != TRAIN else ():
                 held_out.setdefault(name, []).append((copy.source, image.key))

@@ -27,7 +27,7 @@ from data_prep.sources.zips import unpacked
 @dataclass
 class Listing:
     """What all sources list. `classes`: each COCO-format source's classes, in the order of their ids; `rejected`: the
-    images of which one id is that of several files; `located`: how the COCO-format images' files were found."""
+    images whose id is that of several files; `located`: how the COCO-format images' files were found."""
 
     files: list[PlannedFile] = field(default_factory=list)
     byte_ranges: list[ByteRange] = field(default_factory=list)

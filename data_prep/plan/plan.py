@@ -44,19 +44,22 @@ class PlannedFile(msgspec.Struct, frozen=True):
 class PlannedImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An image to write; its file's size in bytes and version show whether the file has changed since.
 
-    `copy_versions` are those of the other copies' files, None for a copy without a file.
+    `copy_versions` are those of the other copies' files, None for a copy without a file. `rejected`: it was, while
+    planning; its file may be copied all the same.
     """
 
     merged: MergedImage
     bytes: int
     version: int | str
     copy_versions: tuple[int | str | None, ...] = ()
+    rejected: bool = False
 
 
 class PlannedShard(msgspec.Struct, frozen=True):
     """A shard to write; `fingerprint` is a hash of all that its bytes depend on.
 
-    Of one that is not `written`, held-out images beyond the limit, training images are kept from being copies.
+    Of one that is not `written`, held-out images beyond the limit or rejected, training images are kept from being
+    copies.
     """
 
     path: str

@@ -1,6 +1,7 @@
 """Make the plan before anything is written: list the sources, merge images, find their files, assign them to shards."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -42,18 +43,19 @@ def make_plan(
     image_files = ImageFiles()
     listing = list_sources(sources, image_files)
     counts = listing.counts
-    merged = without_held_out_ids(merge(listing.coco_format, listing.others))
+    rejected = [MergedImage(image.source, (image,)) for image in listing.rejected]
+    merged = without_held_out_ids(merge(listing.coco_format, listing.others), rejected)
     tables = ImageTables()
-    tables.add(listing.rejected, REJECTED)
+    tables.add({image.identity: image for image in listing.rejected}.values(), REJECTED)
     for image, reason in merged.excluded:
         counts.exclude_image(image, reason)
         tables.add([image], EXCLUDED)
     for source, number in merged.unmerged.items():
         if number:
             counts.exclude(source, "aspect_ratio", number)
-    usable = _usable(merged.images, image_files, listing, tables)
+    usable, broken = _usable(merged.images, image_files, listing, tables)
     chosen, beyond = _limited(usable, limit)
-    compared = _compared(beyond, chosen)
+    compared = _compared([*beyond, *_rejected([*rejected, *broken], image_files)], chosen)
     _exclude(beyond, compared, counts, tables)
     shards, unwritten = assign_to_shards(chosen, shard_bytes), assign_to_shards(compared, shard_bytes)
     if not shards:
@@ -69,9 +71,13 @@ def make_plan(
     return Planned(plan, listing.manifest_sources(), listing.classes, counts, merged.held_out), contents
 
 
-def _usable(images: list[MergedImage], files: ImageFiles, listing: Listing, tables: ImageTables) -> list[PlannedImage]:
-    """The images whose sizes and files are good. Their pixels are checked when the shard is written."""
+def _usable(
+    images: list[MergedImage], files: ImageFiles, listing: Listing, tables: ImageTables
+) -> tuple[list[PlannedImage], list[MergedImage]]:
+    """The images whose sizes and files are good, their pixels are checked when the shard is written; and those of which
+    the size is not."""
     usable: list[PlannedImage] = []
+    broken: list[MergedImage] = []
     lost: dict[tuple[int, int], MergedImage] = {}
     counts, located = listing.counts, listing.located
     for image in images:
@@ -80,6 +86,7 @@ def _usable(images: list[MergedImage], files: ImageFiles, listing: Listing, tabl
             _check_size(image)
         except BrokenError as error:
             _reject(image, error, counts, tables)
+            broken.append(image)
             continue
         if record in located.lost:
             _reject(image, located.lost[record], counts, tables)
@@ -99,7 +106,7 @@ def _usable(images: list[MergedImage], files: ImageFiles, listing: Listing, tabl
         count_repair(counts, listed, listed.name, found_file)
         copies = (place(listed, found_file), *image.copies[1:])
         usable.append(_planned(msgspec.structs.replace(image, copies=copies), found_file, files))
-    return usable
+    return usable, broken
 
 
 def _reject(image: MergedImage, error: BrokenError, counts: Counts, tables: ImageTables) -> None:
@@ -124,6 +131,13 @@ def _planned(image: MergedImage, found: FoundFile, files: ImageFiles) -> Planned
     return PlannedImage(image, found.info.bytes, found.info.version, versions)
 
 
+def _rejected(images: list[MergedImage], files: ImageFiles) -> Iterator[PlannedImage]:
+    """The rejected images that are held out and have a file, of which no training image may be a copy."""
+    for image in images:
+        if image.split != TRAIN and (found := files.as_written(image.canonical)):
+            yield msgspec.structs.replace(_planned(image, found, files), rejected=True)
+
+
 def _limited(images: list[PlannedImage], limit: int | None) -> tuple[list[PlannedImage], list[PlannedImage]]:
     """At most `limit` images of each split, the first in the shards' order, and those beyond."""
     if limit is None:
@@ -138,7 +152,7 @@ def _limited(images: list[PlannedImage], limit: int | None) -> tuple[list[Planne
 
 
 def _compared(beyond: list[PlannedImage], chosen: list[PlannedImage]) -> list[PlannedImage]:
-    """The held-out images beyond the limit with which chosen training images are compared."""
+    """The held-out images, of those that are not written, with which chosen training images are compared."""
     training = {planned.merged.canonical.source for planned in chosen if planned.merged.split == TRAIN}
     held_out = (planned for planned in beyond if planned.merged.split != TRAIN)
     return [each for each in held_out if not all(is_kept(name, each.merged.canonical.source) for name in training)]

@@ -24,7 +24,7 @@ _NAMED = 3
 
 @dataclass
 class Distinct:
-    """The images to use, each once, and one of each id that is rejected."""
+    """The images to use, each once, and those whose id is rejected."""
 
     images: list[SourceImage] = field(default_factory=list)
     rejected: list[SourceImage] = field(default_factory=list)
@@ -61,7 +61,7 @@ def _reject(same: list[SourceImage], settled: Distinct, counts: Counts) -> None:
     names = " and ".join(sorted({image.name for image in same})[:_NAMED])
     for image in same:
         counts.reject_image(image, BrokenError("duplicate_id", f"id {image.id} is listed twice, for {names}"))
-    settled.rejected.append(same[0])
+    settled.rejected += same
 
 
 def _one_for_each_file(images: list[SourceImage], counts: Counts) -> list[SourceImage]:

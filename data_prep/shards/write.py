@@ -134,13 +134,15 @@ class _OpenShard:
         self.tar.add(image, file, build_record(image, annotations, self.counts, self.content, file.upright))
 
     def add_unwritten(self, position: int, planned: PlannedImage, read_file: Read) -> None:
-        """Describe a held-out image beyond the limit; count that it is, or why it cannot be read."""
+        """Describe a held-out image beyond the limit; count that it is, or why it cannot be read. One that was rejected
+        is counted already."""
         try:
             self.pictures += describe_file(position, read_image_file(planned.merged.canonical, read_file, self.exif))
         except BrokenError as error:
-            self._reject(planned.merged, [], error)
+            if not planned.rejected:
+                self._reject(planned.merged, [], error)
             return
-        for copy in planned.merged.copies:
+        for copy in () if planned.rejected else planned.merged.copies:
             self.counts.exclude(copy.source, "beyond_limit")
 
     def add_unread(self, planned: PlannedImage, references: References) -> None:

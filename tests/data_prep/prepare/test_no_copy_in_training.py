@@ -95,6 +95,27 @@ def test_a_validation_image_that_is_rejected_for_its_size_has_no_copy_in_trainin
     assert training(tmp_path) == {"coco-000000000001"}
 
 
+def test_validation_images_that_are_rejected_before_they_are_read_have_no_copy_in_training(tmp_path: Path) -> None:
+    """Image 2 stands for two files, and image 4 is listed with more pixels than are read."""
+    twice = coco_image(2, **FULL, file_name="other.jpg")
+    write_val(tmp_path, coco_image(2, **FULL), twice, coco_image(4, width=1, height=1))
+    listed = tmp_path / "coco/annotations/instances_val2017.json"
+    listed.write_text(listed.read_text().replace('"width": 1, "height": 1', '"width": 10000, "height": 10000'))
+    for number, name in ((2, "000000000002"), (3, "other"), (4, "000000000004")):
+        put(tmp_path / f"coco/val2017/{name}.jpg", encoded(scene(number)))
+    files = {11: encoded(scene(11)), **{10 + n: copied(scene(n)) for n in (2, 3, 4)}, 15: encoded(scene(15))}
+    images = [vg_image(n, **FULL, **({"coco_id": 2} if n == 11 else {})) for n in files]
+    write_genome(tmp_path / "vg", images, files)
+    manifest = prepare_plainly(tmp_path / "out", *sources(tmp_path))
+    assert manifest.rejected["coco"] == {"duplicate_id": 2, "too_large": 1}
+    assert [(each.id, each.by) for each in manifest.held_out] == [
+        (11, "coco_id"),
+        *((n, "content") for n in (12, 13, 14)),
+    ]
+    assert {row.key for row in Dataset.open(f"{tmp_path}/out").rows} == {"coco-000000000001", "vg-0000000015"}
+    assert find_problems(f"{tmp_path}/out") == []
+
+
 @pytest.fixture
 def four(tmp_path: Path) -> Path:
     """Four validation images; in Visual Genome five copies of the last in the shards' order, and another image."""
