@@ -36,7 +36,6 @@ EXTRAS = {
     "matplotlib": "data",
     "mlflow": "train",
     "pandas": "train",
-    "psutil": "train",
     "pynvml": "train",
     "s3transfer": "s3",
     "safetensors": "train",

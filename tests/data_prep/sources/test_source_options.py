@@ -168,7 +168,7 @@ def test_a_missing_image_folder_is_named_with_the_file_that_wants_it(folder: Pat
 
 
 def test_a_split_that_the_name_does_not_tell_is_asked_for(folder: Path) -> None:
-    (folder / "coco/annotations/instances_valminusminival2014.json").write_text("{}")
+    (folder / "coco/annotations/instances_special2014.json").write_text("{}")
     with pytest.raises(DataError, match="neither train nor val"):
         parse_sources((f"coco=coco:{folder}/coco",))
 
