@@ -23,7 +23,7 @@ from data_prep.sources.counts import Counts, RefusedError
 from data_prep.sources.options import parse_sources
 from data_prep.storage.errors import DataError
 from data_prep.storage.own_files import read_own
-from data_prep.storage.storage import exists, is_folder, list_files, write
+from data_prep.storage.storage import check_writable, exists, is_folder, list_files, write
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def prepare(options: PrepareOptions) -> Manifest:
     """
     options = replace(options, out=options.out.rstrip("/"))
     out = options.out
+    check_writable(out)
     table = read_synset_table(options.synsets)
     logger.info("reading what the sources list")
     with _rejects_kept(out):
@@ -68,8 +69,8 @@ def _tell(plan: Plan, contents: Contents) -> None:
     counted = [(shard.written, len(images)) for shard, images in zip(plan.shards, contents.images, strict=True)]
     sizes = [size for written, size in counted if written]
     logger.info("writing %d images into %d shards", sum(sizes), len(sizes))
-    if beyond := sum(size for written, size in counted if not written):
-        logger.info("comparing training images with %d held-out images beyond --limit too", beyond)
+    if others := sum(size for written, size in counted if not written):
+        logger.info("comparing training images with %d held-out images that are not written too", others)
 
 
 def _parameters(options: PrepareOptions, table: dict[str, str]) -> Parameters:

@@ -1,5 +1,6 @@
 """Files and folders on disk, local or mounted. `storage.py` says what each function is for."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -103,8 +104,8 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
                 _replace_files(path, partial, marker)
                 return
             old = _partial(path)
-            if path.exists():
-                path.rename(old)
+            if path.is_dir():
+                _move_away(path, old)
             partial.rename(path)
             _sync(path.parent)
             shutil.rmtree(old, ignore_errors=True)
@@ -113,11 +114,14 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
 
 
 def _resolved(uri: str) -> Path:
-    """The path without links; raises ConfigError for a link that leads to itself."""
+    """The path without links; raises ConfigError for a link that leads to itself, and for a path below a working
+    folder that has been removed."""
     try:
         return local_path(uri).resolve()
     except RuntimeError:
         raise ConfigError(f"{uri}: is a link that leads to itself; choose another path") from None
+    except FileNotFoundError:
+        raise ConfigError(f"{uri}: the working folder has been removed; change to another one") from None
 
 
 def _must_stay(path: Path) -> bool:
@@ -129,6 +133,16 @@ def _must_stay(path: Path) -> bool:
     with suppress(FileNotFoundError):  # the working folder has been removed
         needed.append(Path.cwd())
     return any(each.is_relative_to(path) for each in needed) or not os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def _move_away(path: Path, to: Path) -> None:
+    """Rename a folder; one in a lower layer of a container's file system cannot be renamed, and is removed."""
+    try:
+        path.rename(to)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.rmtree(path)
 
 
 def _replace_files(path: Path, partial: Path, marker: str) -> None:

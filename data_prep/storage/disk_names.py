@@ -61,12 +61,17 @@ def finder(folder: str) -> Finder:
 
 
 def list_files(folder: str) -> list[str]:
-    """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`."""
+    """Relative paths; what a writer that was killed has left is among them, as `.NAME.NUMBER.partial`.
+
+    Folders without rights are left out where their names begin with a dot, or are those of the system's at the top of a
+    disk.
+    """
     root = local_path(folder)
 
     def refused(error: OSError) -> None:
-        if error.errno in NO_RIGHTS and error.filename == str(root):
-            raise rights_error(folder, "listed", error.strerror)
+        closed = Path(error.filename)
+        if error.errno in NO_RIGHTS and (closed == root or not closed.name.startswith((".", "lost+found"))):
+            raise rights_error(error.filename, "listed", error.strerror)
 
     found = ((Path(path).relative_to(root), names) for path, _, names in os.walk(root, onerror=refused))
     return sorted(name if path == _HERE else f"{path.as_posix()}/{name}" for path, names in found for name in names)

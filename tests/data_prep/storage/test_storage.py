@@ -109,6 +109,19 @@ def test_the_working_folder_and_one_above_it_are_filled(
         assert list_files(folder) == ["marker", "pictures/new"]
 
 
+FILLED = "['marker', 'pictures/new']\n"
+
+
+def in_own_mounts(mount: str, program: str, folder: Path) -> str:
+    """What a Python program prints in a folder where only it sees something mounted; skips where that cannot be."""
+    alone = ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else [])]
+    if subprocess.run([*alone, "bash", "-c", mount], cwd=folder, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    command = [*alone, "bash", "-c", f'{mount} && exec "$0" -c "{program}"', sys.executable]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize("mount", ["-t tmpfs tmpfs volume", "--bind other volume"])
 def test_a_mounted_folder_is_filled(tmp_path: Path, mount: str) -> None:
     """It cannot be renamed, be it of another file system or of the same."""
@@ -118,13 +131,7 @@ def test_a_mounted_folder_is_filled(tmp_path: Path, mount: str) -> None:
         "from data_prep.storage.storage import list_files; from tests.data_prep.storage.test_storage import fill; "
         "fill('volume'); open('volume/pictures/old', 'w').close(); fill('volume'); print(list_files('volume'))"
     )
-    script = f'mount {mount} && exec "$0" -c "{program}"'
-    mounted = ["unshare", "--mount", "--map-root-user", "bash", "-c", script, sys.executable]
-    if subprocess.run([*mounted[:3], "true"], check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run(mounted, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
-    assert told == "['marker', 'pictures/new']\n"
+    assert in_own_mounts(f"mount {mount}", program, tmp_path) == FILLED
 
 
 def test_an_older_folder_is_removed_when_the_newer_one_has_its_place(
@@ -182,6 +189,21 @@ def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_of_none(tmp_path: Path) -> None:
     name = tmp_path / ("a" * 256)
     assert (exists(name), is_folder(name), info(name)) == (False, False, None)
+
+
+def test_a_folder_of_a_lower_layer_is_replaced(tmp_path: Path) -> None:
+    """Of a container's file system: it cannot be renamed where it came with the image."""
+    if os.getuid():
+        pytest.skip("layers that can be removed from need root")
+    for name in ("lower/out/pictures", "upper", "work", "volume"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "lower/out/pictures/old").touch()
+    program = (
+        "from data_prep.storage.storage import list_files; from tests.data_prep.storage.test_storage import fill; "
+        "fill('volume/out'); print(list_files('volume/out'))"
+    )
+    layers = "lowerdir=lower,upperdir=upper,workdir=work"
+    assert in_own_mounts(f"mount -t overlay -o {layers} overlay volume", program, tmp_path) == FILLED
 
 
 def test_a_missing_file_and_one_cut_short_are_named(tmp_path: Path) -> None:
