@@ -10,19 +10,28 @@ import msgspec
 from data_prep.sources.counts import Counts, Example
 from data_prep.sources.images import SourceImage
 
+_FEW, _MANY = 4, 16
+
 
 def without_copied_ids(images: list[SourceImage], counts: Counts) -> list[SourceImage]:
-    """The images, without the Flickr id that all images of an annotation file share if these are of several files."""
-    ids: dict[int, set[int | None]] = defaultdict(set)
-    names: dict[int, set[str]] = defaultdict(set)
+    """The images, without Flickr ids that more than 16 files of an annotation file have, or all of its more than 4.
+
+    So many may be crops of one photo, whose id then is theirs.
+    """
+    names: dict[tuple[int, int | None], set[str]] = defaultdict(set)
+    files: dict[int, set[str]] = defaultdict(set)
     for image in images:
-        ids[image.file].add(image.flickr_id)
-        names[image.file].add(image.name)
-    copied = {file for file, own in ids.items() if len(own) == 1 and own != {None} and len(names[file]) > 1}
-    return [_without_id(image, counts) if image.file in copied else image for image in images]
+        names[image.file, image.flickr_id].add(image.name)
+        files[image.file].add(image.name)
+    copied = {
+        (file, number)
+        for (file, number), own in names.items()
+        if number is not None and len(own) > (_FEW if own == files[file] else _MANY)
+    }
+    return [_without_id(image, counts) if (image.file, image.flickr_id) in copied else image for image in images]
 
 
 def _without_id(image: SourceImage, counts: Counts) -> SourceImage:
-    seen = f"{image.name}: {image.flickr_id}, as all of {image.listed}"
+    seen = f"{image.name}: {image.flickr_id}, as {image.listed} has it for many"
     counts.note(image.source, "flickr_id_copied", Example(image.listed, image.offset, "photograph", image.id, seen))
     return msgspec.structs.replace(image, flickr_id=None)

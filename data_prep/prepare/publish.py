@@ -18,7 +18,7 @@ from data_prep.sources.counts import Counts, RefusedError, increase, numbers, to
 from data_prep.storage.storage import list_files, remove, remove_folder, sha256
 
 _SHARD = re.compile(r"(?P<split>[^/]+)/(?P<part>[^/.]+)-\d{6,}\.tar")
-_PARTIAL = re.compile(r"[^/]+/\.[^/]+\.\d+\.partial")
+_PARTIAL = re.compile(r"(?P<split>[^/]+)/\.[^/]+-\d{6,}\.tar\.\d+\.partial")
 
 Parameters = dict[str, str | int | float | bool | None]
 
@@ -146,11 +146,11 @@ def _remove_strays(planned: Planned, results: list[ShardSummary]) -> None:
     splits, sources = {shard.split for shard in planned.plan.shards}, {source.name for source in planned.sources}
 
     def is_ours(path: str) -> bool:
-        if path in finished or _PARTIAL.fullmatch(path):
-            return True
+        if part := _PARTIAL.fullmatch(path):
+            return part["split"] in splits
         named = _SHARD.fullmatch(path)
         return named is not None and named["split"] in splits and sources.issuperset(named["part"].split("+"))
 
     for path in list_files(out):
-        if path not in wanted and is_ours(path):
+        if path not in wanted and (path in finished or is_ours(path)):
             remove(f"{out}/{path}")

@@ -84,8 +84,8 @@ NOTED = {
     "crowd_classes": "classes of which every object is a crowd (iscrowd=1): nothing is learned from crowds",
     "exif_orientation": "images with an EXIF orientation, used as they are stored: if their boxes belong to the "
     "upright image, say --exif apply; if not, --exif ignore",
-    "flickr_id_copied": "images that all have the same Flickr id in their annotation file, as from a copied record: it "
-    "is not used",
+    "flickr_id_copied": "images with a Flickr id that very many or all in their annotation file have, as from a copied "
+    "record: it is not used",
     "many_crowds": "objects that are crowds (iscrowd=1), more than a tenth of the source's: nothing is learned from "
     "crowds",
     "mask_beyond_box": "objects, crowds aside, whose mask reaches out of their box by more than a tenth of it",
