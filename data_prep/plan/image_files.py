@@ -1,6 +1,7 @@
 """Find the images' files: where their names say, else by the ladder of `data_prep/sources/file_names.py`."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
@@ -102,28 +103,23 @@ def place(image: SourceImage, file: FoundFile) -> SourceImage:
 
 
 def _spell_once(images: list[SourceImage], lost: Container[tuple[int, int]]) -> None:
-    """Give images that are found in one folder the first spelling of that folder: relative, absolute, through links.
+    """Give images of a folder that is written in several ways, relative, absolute or through links, its real path.
 
-    An image keeps the name that its record gives the file where the spelling ends with the folders in it.
+    An image keeps the name that its record gives the file where the path ends with the folders in it.
     """
-    first: dict[str, tuple[str, SourceImage]] = {}
-    spellings: dict[str, tuple[str, SourceImage]] = {}
-    for position, image in enumerate(images):
-        if record_of(image) in lost:
-            continue
+    found = [position for position, image in enumerate(images) if record_of(image) not in lost]
+    folders = {folder: absolute(folder) for folder in {posixpath.dirname(images[position].path) for position in found}}
+    ways = Counter(folders.values())
+    for position in found:
+        image = images[position]
         folder, name = posixpath.split(image.path)
-        if folder not in spellings:
-            spellings[folder] = first.setdefault(absolute(folder), (folder, image))
-        spelling, other = spellings[folder]
-        if spelling == folder:
+        real = folders[folder]
+        if ways[real] == 1:
             continue
         own = posixpath.dirname(image.name)
-        if not own or spelling.endswith(f"/{own}"):
-            again = msgspec.structs.replace(image, folder=spelling.removesuffix(own).rstrip("/"))
-        else:
-            name = posixpath.join(posixpath.dirname(other.name), name)
-            again = msgspec.structs.replace(image, folder=other.folder, name=name)
-        images[position] = again
+        if real.endswith(f"/{own}"):
+            real, name = real.removesuffix(f"/{own}"), image.name
+        images[position] = msgspec.structs.replace(image, folder=real, name=name)
 
 
 def count_repair(counts: Counts, image: SourceImage, name: str, file: FoundFile) -> None:

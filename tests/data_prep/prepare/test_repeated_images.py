@@ -74,7 +74,8 @@ def test_a_folder_in_two_spellings_is_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert manifest.counts.keys() == {"val"}
 
 
-def test_an_image_keeps_its_name_whatever_the_other_source_calls_their_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link_first", [True, False])
+def test_an_image_keeps_its_name_whatever_the_other_source_calls_their_folder(tmp_path: Path, link_first: bool) -> None:
     write(tmp_path / "data", [coco_image(1), coco_image(2)], [coco_object(1, 1)])
     text = (tmp_path / "data/own.json").read_text()
     (tmp_path / "one.json").write_text(text.replace('"000000000001', '"images/000000000001'))
@@ -82,8 +83,8 @@ def test_an_image_keeps_its_name_whatever_the_other_source_calls_their_folder(tm
     one = f"one=coco:{tmp_path}/one.json,{tmp_path}/data"
     manifests = []
     for images in ("link", "data/images"):
-        two = f"two=coco:{tmp_path}/data/own.json,{tmp_path}/{images}"
-        manifests.append(prepare_plainly(tmp_path / f"out/{images}", one, two))
+        sources = (one, f"two=coco:{tmp_path}/data/own.json,{tmp_path}/{images}")
+        manifests.append(prepare_plainly(tmp_path / f"out/{images}", *(reversed(sources) if link_first else sources)))
         found = records(tmp_path / "out" / images).values()
         names = [f"00000000000{number}.jpg" for number in (1, 2)]
         assert [record.names for record in found] == [{"one": f"images/{name}", "two": name} for name in names]
