@@ -13,7 +13,7 @@ from data_prep.sources.splits import training_split
 from data_prep.sources.zipped_folder import END, unpacked_folder
 from data_prep.sources.zips import published_in
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import exists, is_folder, is_on_disk, list_files
+from data_prep.storage.storage import exists, is_folder, is_on_disk, list_files, local_path
 
 _KINDS = ("coco", "lvis", "vg")
 _NAME, _SPLIT = "[a-z0-9]+", "[a-z0-9][a-z0-9-]*"
@@ -116,7 +116,7 @@ def _parse(option: str) -> list[SourceFiles]:
         _require_folder(images, option)
         _require_file(annotations, option)
         rows: Literal["coco", "lvis"] = "lvis" if kind == "lvis" else "coco"
-        images = posixpath.normpath(images) if is_on_disk(images) else images.rstrip("/")
+        images = posixpath.normpath(local_path(images)) if is_on_disk(images) else images.rstrip("/")
         return [_file(name, split, annotations, images, rows)]
     path = path.rstrip("/")
     if path.lower().endswith(END) and not is_folder(path) and exists(path):

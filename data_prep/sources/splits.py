@@ -4,13 +4,14 @@ import posixpath
 import re
 
 from data_prep.storage.errors import ConfigError
+from data_prep.storage.storage import is_on_disk, local_path
 
 _SPLITS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev", "minival"),
     "test": ("test", "testing"),
 }
-_FOLDER = re.compile(r"(train|val|valid|validation|test)(\d{4})?", re.IGNORECASE)
+_FOLDER = re.compile(r"(train|val|valid|validation)(\d{4})?|(test)\d{4}", re.IGNORECASE)
 _BY_WORD = {word: split for split, words in _SPLITS.items() for word in words}
 
 
@@ -26,9 +27,10 @@ def split_of(name: str) -> str | None:
 
 
 def split_of_folder(path: str) -> str | None:
-    """The split that a folder's whole name says, as `valid` and `val2017` do: `test_images` may be anything."""
-    match = _FOLDER.fullmatch(posixpath.basename(path.removesuffix("/annotations")))
-    return _BY_WORD[match[1].lower()] if match else None
+    """The split that a folder's whole name says, as `valid` and `test2017` do: `test` may be anything."""
+    whole = posixpath.abspath(local_path(path)) if is_on_disk(path) else path.rstrip("/")
+    match = _FOLDER.fullmatch(posixpath.basename(whole.removesuffix("/annotations")))
+    return _BY_WORD[(match[1] or match[3]).lower()] if match else None
 
 
 def training_split(source: str, annotations: str, images: str) -> str:

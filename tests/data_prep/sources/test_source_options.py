@@ -72,10 +72,28 @@ def test_a_file_whose_folder_or_images_are_called_held_out_is_for_training_only_
     assert files.split == "train"
 
 
-def test_a_folder_that_is_called_held_out_is_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [".", "../valid", "../valid/.", "FOLDER/valid"])
+def test_a_folder_that_is_called_held_out_is_so(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tree(tmp_path, {"valid/_annotations.coco.json": ["a.jpg"]}, ["valid/a.jpg"])
-    assert [split for split, _, _ in found(f"own=coco:{tmp_path}/valid", tmp_path)] == ["val"]
-    assert [split for split, _, _ in found(f"own@train=coco:{tmp_path}/valid", tmp_path)] == ["train"]
+    monkeypatch.chdir(tmp_path / "valid")
+    path = path.replace("FOLDER", str(tmp_path))
+    assert [split for split, _, _ in found(f"own=coco:{path}", tmp_path)] == ["val"]
+    assert [split for split, _, _ in found(f"own@train=coco:{path}", tmp_path)] == ["train"]
+    with pytest.raises(ConfigError, match="its name says val; write own@val="):
+        parse_sources((f"own=coco:{path}/_annotations.coco.json",))
+
+
+def test_a_folder_called_test_may_be_anything(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"test/labels.json": ["a.jpg"], "test2017/labels.json": ["a.jpg"]}, ["test/data/a.jpg"])
+    assert [split for split, _, _ in found(f"own=coco:{tmp_path}/test", tmp_path)] == ["train"]
+    (tmp_path / "test2017/data").symlink_to(tmp_path / "test/data")
+    assert [split for split, _, _ in found(f"own=coco:{tmp_path}/test2017", tmp_path)] == ["test"]
+
+
+def test_images_may_be_named_by_a_file_uri(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"own.json": ["a.jpg"]}, ["images/a.jpg"])
+    option = f"own=coco:{tmp_path}/own.json,file://{tmp_path}/images/"
+    assert found(option, tmp_path) == [("train", "own.json", "images")]
 
 
 def test_a_file_whose_name_says_no_split_or_two_is_for_training(tmp_path: Path) -> None:
