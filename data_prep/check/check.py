@@ -86,7 +86,7 @@ def _check(options: CheckOptions, out: str) -> Checked:
 
 
 def _by_identity(images: Iterable[PlannedImage]) -> dict[tuple[int, int], SourceImage]:
-    copies = (copy for image in images for copy in image.merged.copies)
+    copies = (copy for image in images if not image.rejected for copy in image.merged.copies)
     return {identity: copy for copy in copies for identity in (copy.identity, *copy.aliases)}
 
 

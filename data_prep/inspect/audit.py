@@ -23,7 +23,7 @@ from data_prep.plan.listing import list_sources
 from data_prep.sources.images import SourceImage
 from data_prep.sources.options import CocoFiles, parse_sources
 from data_prep.storage.errors import ConfigError, DataError
-from data_prep.storage.storage import is_folder, list_files
+from data_prep.storage.storage import info, is_folder, list_files
 
 _SOURCE = re.compile(r"[a-z0-9]+(@[a-z0-9-]+)?=(coco|lvis|vg):")
 
@@ -121,8 +121,9 @@ def _held_out(against: str) -> list[_Held]:
         files = [f for f in parse_sources((against,)) if isinstance(f, CocoFiles) and f.split != TRAIN]
         if not files:
             raise ConfigError(f"--against {against}: has no file that is not for training; say NAME@val=… or a folder")
-        listed = list_sources([*files], ImageFiles()).coco_format
-        return [_Held(image.path, image.path, image) for image in listed]
+        listing = list_sources([*files], ImageFiles())
+        rejected = [image for image in listing.rejected if info(image.path)]
+        return [_Held(image.path, image.path, image) for image in [*listing.coco_format, *rejected]]
     if not is_folder(against):
         raise DataError(f"{against}: no such folder; give --against the folder of the held-out images")
     folder = against.rstrip("/")

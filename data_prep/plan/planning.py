@@ -43,7 +43,7 @@ def make_plan(
     image_files = ImageFiles()
     listing = list_sources(sources, image_files)
     counts = listing.counts
-    rejected = [MergedImage(image.source, (image,)) for image in listing.rejected]
+    rejected = [MergedImage(f"{image.source}-{image.split}", (image,)) for image in listing.rejected]
     merged = without_held_out_ids(merge(listing.coco_format, listing.others), rejected)
     tables = ImageTables()
     tables.add({image.identity: image for image in listing.rejected}.values(), REJECTED)

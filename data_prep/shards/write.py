@@ -61,12 +61,13 @@ def write_shard(
     with _target(plan, planned) as file, closing(files):
         shard = _OpenShard(TarWriter(file, planned), galleries, ObjectReader(plan, buffers), plan.exif)
         for position, (image, own, read_file) in enumerate(zip(images, references, files, strict=True)):
-            if not planned.written:
-                shard.add_unwritten(position, image, read_file)
-            elif _is_read(plan, image):
+            is_read = _is_read(plan, image)
+            if planned.written and is_read:
                 shard.add(position, image, own, read_file)
-            else:
+            elif planned.written:
                 shard.add_unread(image, own)
+            elif is_read:
+                shard.add_unwritten(position, image, read_file)
         finished = shard.tar.finish()
         require_own(plan)
     pictures = write_pictures(plan, number, shard.pictures) if planned.split != TRAIN else None

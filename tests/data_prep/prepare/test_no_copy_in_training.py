@@ -97,8 +97,8 @@ def test_a_validation_image_that_is_rejected_for_its_size_has_no_copy_in_trainin
 
 def test_validation_images_that_are_rejected_before_they_are_read_have_no_copy_in_training(tmp_path: Path) -> None:
     """Image 2 stands for two files, and image 4 is listed with more pixels than are read."""
-    twice = coco_image(2, **FULL, file_name="other.jpg")
-    write_val(tmp_path, coco_image(2, **FULL), twice, coco_image(4, width=1, height=1))
+    same_id = coco_image(2, **FULL, file_name="other.jpg")
+    write_val(tmp_path, coco_image(2, **FULL), same_id, coco_image(4, width=1, height=1))
     listed = tmp_path / "coco/annotations/instances_val2017.json"
     listed.write_text(listed.read_text().replace('"width": 1, "height": 1', '"width": 10000, "height": 10000'))
     for number, name in ((2, "000000000002"), (3, "other"), (4, "000000000004")):
@@ -108,12 +108,18 @@ def test_validation_images_that_are_rejected_before_they_are_read_have_no_copy_i
     write_genome(tmp_path / "vg", images, files)
     manifest = prepare_plainly(tmp_path / "out", *sources(tmp_path))
     assert manifest.rejected["coco"] == {"duplicate_id": 2, "too_large": 1}
-    assert [(each.id, each.by) for each in manifest.held_out] == [
-        (11, "coco_id"),
-        *((n, "content") for n in (12, 13, 14)),
+    twice, large = "coco-val-000000000002", "coco-000000000004"
+    assert [(each.id, each.by, each.key) for each in manifest.held_out] == [
+        (11, "coco_id", twice),
+        (12, "content", twice),
+        (13, "content", twice),
+        (14, "content", large),
     ]
     assert {row.key for row in Dataset.open(f"{tmp_path}/out").rows} == {"coco-000000000001", "vg-0000000015"}
     assert find_problems(f"{tmp_path}/out") == []
+    prepare_plainly(tmp_path / "alone", f"vg=vg:{tmp_path}/vg")
+    leaks = audit(f"{tmp_path}/alone", f"coco=coco:{tmp_path}/coco").leaks
+    assert {(each.key, each.by) for each in leaks} >= {(f"vg-00000000{n}", "content") for n in (12, 13, 14)}
 
 
 @pytest.fixture
@@ -178,14 +184,28 @@ def test_a_crop_with_the_flickr_id_of_a_validation_image_is_kept_out(tmp_path: P
 
 
 def test_a_flickr_id_that_a_file_gives_all_its_images_keeps_none_out_of_training(tmp_path: Path) -> None:
-    """Records copied from COCO's first validation image: what they hold beside names and sizes is not theirs."""
+    """Records copied from a validation image of COCO's: what they hold beside names and sizes is not theirs."""
     flickr = "http://farm9.staticflickr.com/8/77_abc_z.jpg"
     write_val(tmp_path, coco_image(2, **FULL, flickr_url=flickr))
-    for split, numbers in (("train", (5, 6)), ("val", (7, 8))):
+    for split, numbers in (("train", range(5, 10)), ("val", range(10, 15))):
         images = [coco_image(number, **FULL, flickr_url=flickr) for number in numbers]
         write_coco(tmp_path / "mine", images, [coco_object(number, number) for number in numbers], split)
     sources = (f"mine=coco:{tmp_path}/mine", f"coco=coco:{tmp_path}/coco")
     manifest = prepare_plainly(tmp_path / "out", *sources)
     assert manifest.held_out == ()
-    assert manifest.noted["mine"]["flickr_id_copied"] == 4
-    assert training(tmp_path) == {"coco-000000000001", "mine-000000000005", "mine-000000000006"}
+    assert manifest.noted["mine"]["flickr_id_copied"] == 10
+    assert training(tmp_path) == {"coco-000000000001", *(f"mine-{number:012d}" for number in range(5, 10))}
+
+
+@pytest.mark.parametrize(("crops", "others", "stay"), [(4, 0, False), (16, 1, False), (17, 1, True)])
+def test_crops_of_one_held_out_photo_are_known_by_its_flickr_id(
+    tmp_path: Path, crops: int, others: int, stay: bool
+) -> None:
+    """A few, or some among others: of more the id is a copied record's."""
+    flickr = "http://farm9.staticflickr.com/8/77_abc_z.jpg"
+    write_val(tmp_path, coco_image(2, **FULL, flickr_url=flickr))
+    images = [coco_image(number, flickr_url=flickr) for number in range(100, 100 + crops)]
+    images += [coco_image(number) for number in range(200, 200 + others)]
+    write_coco(tmp_path / "mine", images, [coco_object(image["id"], image["id"]) for image in images])
+    manifest = prepare_plainly(tmp_path / "out", f"mine=coco:{tmp_path}/mine", f"coco=coco:{tmp_path}/coco")
+    assert [each.by for each in manifest.held_out].count("flickr_id") == (0 if stay else crops)
