@@ -1,6 +1,7 @@
 """The training loop. One loop serves every stage; a stage is what it trains and what its loss is (`stages.py`)."""
 
 import logging
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -27,7 +28,7 @@ from maskx_model.training.session import BY_ITSELF, Session
 from maskx_model.training.stall import EXCHANGING, StallWatch
 from maskx_model.training.step import NotFiniteError, check_weights, make_step
 from maskx_model.training.task import Batch, Losses, Measured, Task
-from maskx_model.training.termination import TerminatedError, noticed_termination
+from maskx_model.training.termination import NAMES, TerminatedError, noticed_termination
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def train(
         DivergedError: a loss, a gradient or a weight is not finite; names the step and the images of its batch. Module
             and checkpoint stay as a good step left them.
         OutOfMemoryError: names what to lower.
-        TerminatedError: after SIGTERM on any rank, when the step is made and its checkpoint is written.
+        TerminatedError: after SIGTERM or Ctrl-C on any rank, when the step is made and its checkpoint is written.
         MaskxError: another rank has stopped.
     """
     training = _Training(task, schedule, learning_rate, seed, session)
@@ -106,11 +107,11 @@ class _Training:
                     self._log(done, losses, progress)
                 score = self._look(done)
                 watch.doing(step, EXCHANGING)
-                to_stop = self.world.any(terminated.is_set(), self.device) and done < last
+                to_stop = self.world.any(terminated.by is not None, self.device) and done < last
                 if (done % self.schedule.checkpoint_every == 0 or to_stop or score is not None) and done < last:
                     self._save(done, score)
                 if to_stop:
-                    self._stop(done)
+                    self._stop(done, terminated.by or signal.SIGTERM)
         if self.average is not None:
             self.average.write_to(self.module)
         self._check_weights(last)
@@ -180,18 +181,19 @@ class _Training:
             state = capture(done, self.module, self.optimizer, self.metrics, self.average, score)
             self.session.checkpoints.save(state)
 
-    def _stop(self, done: int) -> None:
+    def _stop(self, done: int, asked_by: signal.Signals) -> None:
         began = time.perf_counter()
         if self.session.checkpoints is not None:
             self.session.checkpoints.finish()
             self.world.wait_for_all()
             logger.warning(
-                "%s: SIGTERM; step %d is saved (in %.1f s), so that no step is lost; the same command resumes there",
+                "%s: %s; step %d is saved (in %.1f s), so that no step is lost; the same command resumes there",
                 self.task.title,
+                NAMES[asked_by],
                 done,
                 time.perf_counter() - began,
             )
-        raise TerminatedError
+        raise TerminatedError(asked_by)
 
     def _resumed(self) -> int:
         """The step to begin with, with module, optimizer and metric lines as they were."""

@@ -1,38 +1,48 @@
-"""A machine that is taken away: SIGTERM ends a training after its step, with a checkpoint, to be started again."""
+"""A training that is to end, by SIGTERM or Ctrl-C, ends after its step, with a checkpoint, to be started again."""
 
-import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-logger = logging.getLogger(__name__)
-
 EXIT_CODE = 128 + signal.SIGTERM
 """What a process that SIGTERM ended exits with: schedulers start it again."""
+NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+"""The signals that a training notices."""
 
 
 class TerminatedError(SystemExit):
-    """A training that SIGTERM ended; its checkpoint is written."""
+    """A training that a signal ended; its checkpoint is written."""
 
-    def __init__(self) -> None:
-        super().__init__(EXIT_CODE)
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
+
+
+class Termination:
+    """`by`: the signal that has asked for the end, None as long as none has."""
+
+    by: signal.Signals | None = None
 
 
 @contextmanager
-def noticed_termination() -> Iterator[threading.Event]:
-    """Until the block ends SIGTERM only sets the event. In a thread, where Python takes no signals, nothing changes."""
-    terminated = threading.Event()
+def noticed_termination() -> Iterator[Termination]:
+    """Until the block ends the first of these signals is only noted; Ctrl-C again interrupts at once.
+
+    In a thread, where Python takes no signals, nothing changes.
+    """
+    noticed = Termination()
     if threading.current_thread() is not threading.main_thread():
-        yield terminated
+        yield noticed
         return
 
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        terminated.set()
+    def note(number: int, _frame: FrameType | None) -> None:
+        noticed.by = signal.Signals(number)
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
 
-    before = signal.signal(signal.SIGTERM, note)
+    before = {number: signal.signal(number, note) for number in NAMES}
     try:
-        yield terminated
+        yield noticed
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,7 +11,6 @@ import torch
 
 from data_prep.format.reader import Dataset
 from maskx_model.artifacts.tensors import load_tensors
-from maskx_model.training.termination import EXIT_CODE
 from tests.maskx_model.conftest import VAL_IMAGES
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -136,10 +135,15 @@ def test_sigterm_ends_all_ranks_after_their_step_and_no_step_is_lost(tmp_path: P
     assert f"lines: SIGTERM; step {newest} is saved (in " in errors and "so that no step is lost" in errors
 
 
-def test_sigterm_ends_one_process_with_a_code_that_is_retried(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
+def test_a_signal_ends_one_process_after_its_step_with_its_code(
+    tmp_path: Path, number: signal.Signals, name: str
+) -> None:
     command = [sys.executable, "-m", "tests.maskx_model.training.rank_tasks", "slow", f"{tmp_path}/part", "2000"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for("a checkpoint", lambda: any((tmp_path / "part" / "checkpoint").glob("step-*/state.json")), process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == EXIT_CODE
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    newest = max(int(each.name.removeprefix("step-")) for each in (tmp_path / "part" / "checkpoint").iterdir())
+    assert f"lines: {name}; step {newest} is saved (in " in errors
