@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import psutil
 
-from data_prep.storage.disk_errors import explained, rights_error
+from data_prep.storage.disk_errors import WRITTEN, explained, rights_error
 from data_prep.storage.disk_names import exists, finder, info, is_folder, list_files, local_path
 from data_prep.storage.errors import ConfigError, DataError
 
@@ -60,7 +60,7 @@ def create(uri: str) -> Iterator[BinaryIO]:
     """A file of another name that takes its own when it is whole and on disk."""
     path = local_path(uri)
     partial = _partial(path)
-    with explained(uri, "written"):
+    with explained(uri, WRITTEN):
         try:
             _make_folder(path.parent)
             with partial.open("wb") as file:
@@ -88,7 +88,7 @@ def create_folder(uri: str, marker: str) -> Iterator[Path]:
     A link is followed. A folder that another cannot take the place of is kept, and its files are replaced: the old
     marker goes first, and the new one comes last.
     """
-    with explained(uri, "written"):
+    with explained(uri, WRITTEN):
         path = _resolved(uri)
         stays = _must_stay(path)
         partial = _partial(path / marker if stays else path)
@@ -178,10 +178,13 @@ def _make_folder(path: Path) -> None:
 
 
 def check_writable(uri: str) -> None:
-    """Raise RightsError where a folder, or the one that it would be made in, may not be written to."""
-    with explained(uri, "written"):
+    """Raise RightsError where a folder, or the one that it would be made in, may not be written to, ConfigError where
+    that is a file."""
+    with explained(uri, WRITTEN):
         path = _resolved(uri)
-        there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(there))
         if not os.access(there, os.W_OK | os.X_OK):
             raise rights_error(uri, "written", f"no rights to {there}, or it is read-only")
 

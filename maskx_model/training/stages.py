@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from data_prep.format.reader import Dataset
 from data_prep.storage.errors import ConfigError
-from data_prep.storage.storage import info, sha256
+from data_prep.storage.storage import check_writable, info, sha256
 from maskx_model.artifacts.model_folder import LoadedModel, model_hash
 from maskx_model.artifacts.origin import Origin
 from maskx_model.config import MaskKind, ModelConfig
@@ -69,6 +69,7 @@ def train_detector(
         made_from |= beginning_of(preset)
     if finished(out, made_from):
         return
+    check_writable(out)
     tell_other_batch(preset, "stage1")
     from maskx_model.model.compute import threads_of
     from maskx_model.training.session import rank_session
@@ -115,6 +116,7 @@ def train_masks(
     made_from |= _hash_of_vectors(embedding) | ({"weights": features.sha256} if features else {})
     if finished(out, made_from):
         return
+    check_writable(out)
     tell_other_batch(preset, "stage2")
     from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of
@@ -166,6 +168,7 @@ def train_joint(
     made_from |= _hash_of_vectors(embedding) | made_masks_of(preset)
     if finished(out, made_from):
         return
+    check_writable(out)
     tell_other_batch(preset, "joint")
     from maskx_model.data.word_vectors import class_vectors
     from maskx_model.model.compute import threads_of

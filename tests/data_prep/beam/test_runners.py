@@ -16,7 +16,7 @@ from data_prep.beam.runners import job_name
 from data_prep.beam.watchdog import run_with_workers
 from data_prep.prepare.options import PrepareOptions
 from data_prep.prepare.prepare import prepare
-from data_prep.storage.errors import ConfigError, DataError
+from data_prep.storage.errors import ConfigError, MaskxError
 from tests.data_prep.conftest import Prepare
 from tests.data_prep.prepare.test_prepare import contents
 from tests.data_prep.small_sources import coco_image, coco_object, write_coco
@@ -84,13 +84,19 @@ def test_beams_options_reach_beam_and_change_no_byte(tmp_path: Path, toy_dataset
     assert contents(tmp_path / "again") == contents(toy_dataset)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any], workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "told"),
+    [
+        (1, r"out/train/.*: cannot be written, a part of the path is a file; choose another path"),
+        (2, r"the job failed: .*out/train/.* a part of the path is a file.* run the command again"),
+    ],
+)
+def test_a_job_that_fails_says_why_and_how_to_go_on(small: dict[str, Any], workers: int, told: str) -> None:
     """The folder that a shard goes into is a file."""
     Path(small["out"]).mkdir()
     (Path(small["out"]) / ".prepare").mkdir()
     (Path(small["out"]) / "train").write_text("in the way")
-    with pytest.raises(DataError, match=r"the job failed: .*out/train.* run the command again"):
+    with pytest.raises(MaskxError, match=told):
         prepare(PrepareOptions(**small, workers=workers))
 
 

@@ -49,7 +49,8 @@ def closed(tmp_path: Path) -> Path:
         ("remove('kept/a')", "kept/a: cannot be removed (Permission denied)"),
         ("remove_folder('kept')", "kept: cannot be removed (Permission denied)"),
         ("check_writable('kept/new/deep')", "kept/new/deep: cannot be written (no rights to"),
-        ("check_writable('secret/below'), check_writable('new')", ""),
+        ("check_writable('secret/below')", "secret/below: cannot be written, a part of the path is a file"),
+        ("check_writable('new/below')", ""),
     ],
 )
 def test_rights_that_are_missing_are_named(closed: Path, call: str, words: str) -> None:

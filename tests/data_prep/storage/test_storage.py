@@ -186,6 +186,17 @@ def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
             use(str(tmp_path / "loop"))
 
 
+def test_what_is_in_the_way_of_a_file_or_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for use in (check_writable, fill, lambda path: write(path, b"")):
+        with pytest.raises(ConfigError, match="file/new: cannot be written, a part of the path is a file; choose"):
+            use(f"{tmp_path}/file/new")
+    with pytest.raises(ConfigError, match="folder: cannot be written, a folder is there; choose another path"):
+        write(tmp_path / "folder", b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
 def test_a_name_that_no_file_can_have_is_of_none(tmp_path: Path) -> None:
     name = tmp_path / ("a" * 256)
     assert (exists(name), is_folder(name), info(name)) == (False, False, None)
