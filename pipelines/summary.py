@@ -7,9 +7,7 @@ import msgspec
 
 from data_prep.storage.own_files import read_own, write_own
 from data_prep.storage.storage import exists, write
-
-APs = dict[str, dict[str, float | None]]
-"""Kind of model → set of classes (A, B, all) → AP in percent points; None where nothing could be measured."""
+from maskx_model.evaluation.ap_table import APs, ap_table
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -74,22 +72,13 @@ def write_summary(out: Path, root: str, model_uri: str) -> Summary:
 
 def table(summary: Summary) -> str:
     """The summary for a terminal."""
-    lines = [f"{'mask AP (0.50:0.95), percent':<34}{'A':>8}{'B':>8}{'all':>8}"]
-    for title, aps in (("on predicted boxes", summary.ap), ("on annotated boxes", summary.ap_gt_boxes)):
-        lines.append(title)
-        for kind, ap in aps.items():
-            cells = "".join(f"{_cell(ap.get(classes)):>8}" for classes in ("A", "B", "all"))
-            lines.append(f"  {kind.replace('_', '-'):<32}{cells}")
-    lines.append("A: classes with masks in training, B: classes without")
+    rows = {"on predicted boxes": summary.ap, "on annotated boxes": summary.ap_gt_boxes}
+    lines = ap_table("mask AP (0.50:0.95), percent", rows)
     lines += ["", f"{'step':<34}{'seconds':>8}"]
     lines += [f"  {step:<32}{seconds:>8.0f}" for step, seconds in summary.seconds.items()]
     lines.append(f"  {'all':<32}{sum(summary.seconds.values()):>8.0f}   ({summary.cpu_seconds:.0f} CPU-seconds)")
     lines += ["", f"model   {summary.model_uri}", f"report  {summary.report}"]
     return "\n".join(lines)
-
-
-def _cell(ap: float | None) -> str:
-    return "–" if ap is None else f"{ap:.1f}"
 
 
 def _cpu_seconds() -> float:

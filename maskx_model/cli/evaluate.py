@@ -1,5 +1,6 @@
 """`maskx evaluate`."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -50,9 +51,10 @@ def evaluate(
     Example:
         maskx evaluate --model masks --dataset dataset --out evaluation
     """
+    from maskx_model.evaluation.ap_table import ap_table
     from maskx_model.report.evaluate import evaluate as run
 
-    run(
+    found = run(
         model,
         dataset,
         out,
@@ -64,3 +66,8 @@ def evaluate(
         masks=comparison.masks,
         compute=computation.compute,
     )
+    if os.environ.get("RANK", "0") == "0":  # of the ranks that torchrun starts, one tells
+        rows = {"mask AP": found.ap, "mask AP on annotated boxes": found.ap_gt_boxes, "box AP": found.box_ap}
+        measured = {title: ap for title, ap in rows.items() if ap}
+        print("\n".join(ap_table("AP (0.50:0.95), percent", measured)))
+        print(f"report  {out}/report.html")

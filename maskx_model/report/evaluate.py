@@ -14,7 +14,7 @@ from maskx_model.config import PLAIN, Compute, ProtocolName
 from maskx_model.data.for_dataset import source_in
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.evaluation.options import EvaluationOptions, MasksFrom
-from maskx_model.report.finished import read_finished
+from maskx_model.report.finished import read_finished, tell_replaced
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ def evaluate(
     from maskx_model.training.distributed import check_agreement, current_world, joined_world
 
     check_replaceable(out)
+    tell_replaced(out, made_from)
     if masks == "grabcut" and baseline is not None:
         raise ConfigError("--masks grabcut: segments one model's boxes; evaluate the baseline in a run of its own")
     with joined_world(device) as own:

@@ -14,6 +14,7 @@ from data_prep.storage.errors import CheckpointError, ConfigError, DataError
 from maskx_model.artifacts.origin import release
 from maskx_model.evaluation.metrics import Evaluation
 from maskx_model.report.evaluate import evaluate
+from pipelines.cli import main
 from tests.maskx_model.evaluation.conftest import NAMES
 from tests.maskx_model.synthetic import random_world
 from tests.maskx_model.synthetic_dataset import write_dataset, write_model
@@ -159,6 +160,25 @@ def test_the_working_folder_gets_an_evaluation_and_a_newer_one(
         (tmp_path / ".metrics.json.12.partial/pictures/left by a kill").touch()
         evaluate(f"{world}/transfer", f"{world}/data", ".", max_images=count)
         assert msgspec.json.decode(Path("metrics.json").read_bytes())["images"] == count
+
+
+def test_the_command_tells_what_it_measured_and_what_it_replaces(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    places = ["--model", f"{world}/transfer", "--dataset", f"{world}/data", "--out", f"{tmp_path}/out"]
+    main(["evaluate", *places])
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if not line.startswith("  ")] == [
+        "AP (0.50:0.95), percent                  A       B     all",
+        "mask AP",
+        "mask AP on annotated boxes",
+        "box AP",
+        "A: classes with masks in training, B: classes without",
+        f"report  {tmp_path}/out/report.html",
+    ]
+    assert sum(line.startswith("  transfer ") for line in told) == 3
+    main(["evaluate", *places, "--max-images", "1"])
+    assert "out: replaces an evaluation that differs in max_images" in caplog.text + capsys.readouterr().err
 
 
 def test_an_evaluation_of_another_release_is_made_again_and_one_of_another_patch_is_not(
