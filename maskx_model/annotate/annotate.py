@@ -27,7 +27,7 @@ from maskx_model.annotate.page import Shown, write_page
 from maskx_model.annotate.planning import Input, make_plan, read_source
 from maskx_model.annotate.run import segment_parts
 from maskx_model.annotate.segment import SegmentPart
-from maskx_model.annotate.summary import Summary, read_summary, write_summary
+from maskx_model.annotate.summary import PAGE, SUMMARY, Summary, read_summary, write_summary
 from maskx_model.annotate.work import (
     MadeMask,
     Plan,
@@ -126,8 +126,10 @@ def annotate(options: AnnotateOptions) -> Summary:
 def _check_free(options: AnnotateOptions, out: str, sources: Sequence[Input]) -> None:
     """Raise ConfigError if a file that no run wrote would be replaced, or `out` cannot be written."""
     names = [source.name for source in sources] or [written_name(options.split, str(options.source_name))]
+    if taken := {SUMMARY, PAGE}.intersection(names):
+        raise ConfigError(f"{taken.pop()}: --out has a file of the same name about the run; rename the one to annotate")
     check_writable(out)
-    for name in (*names, "page.html"):
+    for name in (*names, PAGE):
         if exists(f"{out}/{name}"):
             raise ConfigError(
                 f"--out {out}: {out}/{name} is no earlier run's and would be replaced; choose another folder"
@@ -216,7 +218,7 @@ def _finish(out: str, plan: Plan, inputs: Sequence[Input], mark: Mark, segmenter
         calibration=mark.calibration,
         exif_orientation=left_as_stored,
     )
-    write_page(f"{out}/page.html", summary, shown)
+    write_page(f"{out}/{PAGE}", summary, shown)
     write_summary(out, summary)
     remove_folder(work_folder(out))
     return summary

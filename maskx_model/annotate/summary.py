@@ -10,6 +10,8 @@ from maskx_model.annotate.calibration import Calibration
 from maskx_model.annotate.outcomes import OUTCOMES, UNKNOWN_CLASS
 from maskx_model.artifacts.origin import Origin
 
+SUMMARY, PAGE = "summary.json", "page.html"
+"""The files about a run, beside those that it completes."""
 NAMED = 5
 """The most classes, and images, that are named in text."""
 EXIF_ORIENTATION = "exif_orientation"
@@ -36,7 +38,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 def summary_uri(out: str) -> str:
     """Where a run's summary stands."""
-    return f"{out}/summary.json"
+    return f"{out}/{SUMMARY}"
 
 
 def write_summary(out: str, summary: Summary) -> None:
@@ -68,7 +70,7 @@ def describe(summary: Summary, out: str) -> str:
     lines += [f"  {problem}" for problem in summary.problems[:NAMED]]
     if len(summary.problems) > NAMED:
         lines.append(f"  and more; {summary_uri(out)} names {len(summary.problems)}")
-    return "\n".join([*lines, f"{', '.join(summary.files)} and page.html are in {out}"])
+    return "\n".join([*lines, f"{', '.join(summary.files)} and {PAGE} are in {out}"])
 
 
 def _named(summary: Summary) -> str:

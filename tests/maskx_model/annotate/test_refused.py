@@ -66,6 +66,15 @@ def test_files_that_no_run_wrote_are_not_replaced(model: str, tmp_path: Path, na
     assert (tmp_path / "out" / name).read_text() == "years of work"
 
 
+@pytest.mark.parametrize("name", ["summary.json", "page.html"])
+def test_a_file_of_a_name_that_every_run_writes_is_refused(model: str, tmp_path: Path, name: str) -> None:
+    source = write_boxes(tmp_path / "in", [annotation(1)])
+    (tmp_path / "in/boxes.json").rename(tmp_path / "in" / name)
+    with pytest.raises(ConfigError, match=f"{name}: --out has a file of the same name about the run; rename"):
+        run(model, tmp_path / "out", source.replace("boxes.json", name))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_that_has_a_prepared_datasets_name_is_not_replaced(model: str, tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", random_world(0, 2, NAMES)[0], NAMES)
     (tmp_path / "out").mkdir()
