@@ -19,7 +19,10 @@ def arguments_of(out: Path, run: RunConfig, data: Path | None, mask_classes: str
         DataError: `data` holds no source.
     """
     if data is None and run.data.toy_images is None:
-        raise ConfigError(f"preset {run.name} brings no data: pass --data DIR, a folder with coco/ and visual_genome/")
+        raise ConfigError(
+            f"preset {run.name} brings no data: pass --data DIR, a folder with coco/, which may hold your own files in "
+            "COCO's format, with visual_genome/, or with both"
+        )
     return {
         "root": str(out),
         "sources": [] if data is None else sources_of(data),

@@ -78,9 +78,10 @@ class Dataset:
         sources there are if none."""
         rows = self.rows.of_split(split, source)
         if not rows:
+            named = "a split and a source (--source)" if source else "a split"
             raise DataError(
                 f"{self.uri}: split {split!r} has no image{f' of source {source!r}' if source else ''}; the dataset "
-                f"has {self._splits_and_sources()}; name {'a split and a source' if source else 'a split'} of these"
+                f"has {self._splits_and_sources()}; name {named} of these"
             )
         return rows
 

@@ -24,8 +24,9 @@ def check_same_origin(what: str, before: Origin, made_from: Origin) -> None:
         if name in before and name in made_from and release(before[name]) != release(made_from[name])
     ]
     if different:
+        named = ", ".join(different)
         raise CheckpointError(
-            f"{what} a training with another {', '.join(different)}; choose another output folder, or delete this one"
+            f"{what} a training that differs in {named}; choose another output folder, or delete this one"
         )
 
 

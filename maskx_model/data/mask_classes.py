@@ -58,7 +58,10 @@ def resolve_mask_classes(choice: str, vocabulary: Vocabulary, source: str) -> tu
     else:
         chosen = _listed_classes(choice, vocabulary, frozenset(masked))
     if not chosen:
-        raise ConfigError(f"mask classes {choice!r}: no class of source {source!r} is among them")
+        raise ConfigError(
+            f"mask classes {choice!r}: no class of source {source!r} is among them; --mask-classes coco takes all that "
+            "have masks, and a file those that it lists"
+        )
     return tuple(chosen)
 
 
@@ -75,7 +78,8 @@ def _no_masks(vocabulary: Vocabulary, source: str) -> str:
         masks.update({name: own.masks_to_train_on for name, own in c.sources.items()})
     others = ", ".join(sorted(name for name, count in masks.items() if count > 0)) or "none"
     if source not in masks:
-        return f"the dataset has no object of a source {source!r}; its sources with masks in training: {others}"
+        known = f"its sources with masks in training: {others}; name one (--source)"
+        return f"the dataset has no object of a source {source!r}; {known}"
     return f"source {source!r} has no masks in training; the dataset's sources with some: {others}"
 
 

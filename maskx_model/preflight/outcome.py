@@ -63,7 +63,7 @@ def _ending(journal: Journal | None, state: str, message: str) -> tuple[str, str
         return journal.registered, f"registered {journal.registered}"
     if journal.unchanged_since:
         return journal.unchanged_since, f"ended early, nothing has changed since {journal.unchanged_since}"
-    return "", f"failed ({state}) {message}; submitted again with root {journal.root} it resumes"
+    return "", f"failed ({state}) {message.rstrip('.')}; a run with root {journal.root} resumes it"
 
 
 def _tell(run_id: str, ended: str, opened: str | None, name: str, tracking_uri: str) -> None:

@@ -3,6 +3,7 @@
 A new version becomes the champion when it passes the gates (`gates.py`); otherwise it is the `challenger`.
 """
 
+import logging
 import re
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from maskx_model.artifacts.model_folder import model_name
 from maskx_model.registry.card import FILE as CARD
 from maskx_model.registry.card import model_card, shortened
 from maskx_model.registry.costs import measure_costs
+from maskx_model.registry.credentials import shown
 from maskx_model.registry.gates import Figures, ask
 from maskx_model.registry.lineage import FILE as LINEAGE
 from maskx_model.registry.lineage import Node, trace
@@ -29,6 +31,8 @@ from maskx_model.registry.rival import find_rival
 from maskx_model.registry.run_contents import RunContents, gather
 from maskx_model.registry.versions import NAME, check_name, version_number
 from maskx_model.run_config import GatesConfig, RunConfig
+
+logger = logging.getLogger(__name__)
 
 EVALUATION = "evaluation_sha256"
 """The version's tag that tells how, and on what, its numbers were measured."""
@@ -59,6 +63,7 @@ def register(
     check_name(name)
     contents = gather(model, evaluation, stages, dataset, preset, estimate)
     tracking_uri = resolve_tracking_uri(tracking_uri)
+    logger.info("registering %s in %s", model, shown(tracking_uri))
     joined = run_of_environment(tracking_uri)  # before MLflow's client is connected, which changes the environment
     with connected(tracking_uri) as client:
         live = followed_stages(client, tracking_uri, (*stages, model), joined)
@@ -73,6 +78,9 @@ def register(
             end_run(client, version.run_id)
         if DECISION not in version.tags:  # a champion that was replaced does not come back by registering again
             _decide(client, name, version, model, contents, preset.gates if preset else GatesConfig())
+        else:
+            as_is = f"{version.tags[DECISION]}; its gates were asked then, and `maskx model promote` decides otherwise"
+            logger.info("models:/%s/%s was registered before as %s", name, version.version, as_is)
     return f"models:/{name}/{version.version}"
 
 

@@ -37,7 +37,7 @@ def run_pipeline(
         out: Folder for everything that the run makes. The results are in summary.json and evaluation/report.html, the
             whole configuration in config.yaml.
         preset: The configuration to run.
-        data: Folder with `coco/` and `visual_genome/` in the layout of the public data sets.
+        data: Folder with `coco/`, COCO's files or your own in its format, with `visual_genome/`, or with both.
         mask_classes: The classes whose masks training may use: `coco` (all that have some), `voc`, `non-voc`,
             `random:N:SEED`, `figure3:N:TRIAL` (the paper's random splits: N 20 to 60, TRIAL 1 to 5), `toy` (the
             generated world's), or the path of a text file with a class name per line.

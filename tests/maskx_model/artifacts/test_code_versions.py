@@ -34,7 +34,7 @@ def test_a_model_says_which_code_made_it_and_another_patch_need_not_train_it_ane
         train_detector(toy_dataset.uri, str(tmp_path), tiny(1))
     assert f"made by torch {release(version('torch'))}.99, now {version('torch')}: of the same minor" in caplog.text
     manifest.write_text(text.replace(f'"torch": "{version("torch")}"', '"torch": "1.2.3"'))
-    with pytest.raises(CheckpointError, match=r"a training with another torch \(1\.2\.3, now .*; choose another"):
+    with pytest.raises(CheckpointError, match=r"a training that differs in torch \(1\.2\.3, now .*; choose another"):
         train_detector(toy_dataset.uri, str(tmp_path), tiny(1))
 
 
@@ -55,8 +55,8 @@ def test_commits_patches_and_builds_give_the_same_result(change: Origin, told: l
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"torch": "2.15.0"}, r"another torch \(2.14.0\+cu126, now 2.15.0\); choose"),
-        ({"maskx": "1.0", "seed": 2}, r"another seed, maskx \(0.1.0, now 1.0\); choose"),
+        ({"torch": "2.15.0"}, r"differs in torch \(2.14.0\+cu126, now 2.15.0\); choose"),
+        ({"maskx": "1.0", "seed": 2}, r"differs in seed, maskx \(0.1.0, now 1.0\); choose"),
     ],
 )
 def test_another_minor_release_is_another_training(change: Origin, message: str) -> None:

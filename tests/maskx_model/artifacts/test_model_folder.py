@@ -52,7 +52,7 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path: Path, kind: MaskKind | Non
 
 def test_a_model_is_finished_for_what_it_was_made_from_only(folder: Path) -> None:
     assert is_finished(str(folder), {"seed": 0, "kind": "transfer"})
-    with pytest.raises(CheckpointError, match="model: holds a model of a training with another kind, seed; choose"):
+    with pytest.raises(CheckpointError, match="model: holds a model of a training that differs in kind, seed; choose"):
         is_finished(str(folder), {"seed": 1, "kind": "class_agnostic"})
     assert not is_finished(f"{folder}/elsewhere", {"seed": 0, "kind": "transfer"})
 

@@ -70,7 +70,7 @@ def test_a_failed_run_is_a_failed_run_in_the_tracking_server(
     assert report_outcome(str(tmp_path), "two", "FAILED", "stage 1 ran out of memory", "bad", uri) == ""
     ((status, tag),) = ended(client, "bad")
     assert status == "FAILED"
-    assert tag.startswith("failed (FAILED) stage 1 ran out of memory; submitted again with root")
+    assert tag.startswith("failed (FAILED) stage 1 ran out of memory; a run with root")
     assert any(record.levelno == logging.ERROR and "two" in record.message for record in caplog.records)
 
 

@@ -21,7 +21,7 @@ def trained_checkpoints(folder: Path) -> Checkpoints:
 
 def test_a_checkpoint_of_another_training_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     trained_checkpoints(tmp_path)
-    with pytest.raises(CheckpointError, match="a training with another rate, seed; choose another output folder"):
+    with pytest.raises(CheckpointError, match="a training that differs in rate, seed; choose another output folder"):
         load_training_state(str(tmp_path), {**ORIGIN, "seed": 1, "rate": 0.001})
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path: Path) -> None:
 def test_an_older_checkpoint_of_another_training_is_refused_too(tmp_path: Path) -> None:
     run(small_net(), schedule_of(10), Checkpoints(str(tmp_path), ORIGIN))
     cut_in_half(tmp_path / "checkpoint" / "step-00000009" / "state.safetensors")
-    with pytest.raises(CheckpointError, match="step-00000006: belongs to a training with another seed"):
+    with pytest.raises(CheckpointError, match="step-00000006: belongs to a training that differs in seed"):
         load_training_state(str(tmp_path), {**ORIGIN, "seed": 1})
 
 

@@ -134,7 +134,7 @@ def test_a_detector_that_is_under_way_does_not_learn_them_again(toy_dataset: Dat
 def test_other_crops_are_another_training(toy_dataset: Dataset, tmp_path: Path) -> None:
     train_detector(toy_dataset.uri, str(tmp_path), tiny(2))
     longer = replace(tiny(2), crops=replace(tiny(2).crops, steps=4))
-    with pytest.raises(CheckpointError, match="a training with another crops"):
+    with pytest.raises(CheckpointError, match="a training that differs in crops"):
         train_detector(toy_dataset.uri, str(tmp_path), longer)
 
 

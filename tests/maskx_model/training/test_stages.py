@@ -129,10 +129,22 @@ def test_a_finished_model_is_not_replaced_by_another(toy_dataset: Dataset, detec
     out = str(tmp_path / "masks")
     train_masks(toy_dataset.uri, detector, out, tiny(2))
     before = read_model_manifest(out)
-    with pytest.raises(CheckpointError, match="masks: holds a model of a training with another mask_classes; choose"):
+    with pytest.raises(
+        CheckpointError, match="masks: holds a model of a training that differs in mask_classes; choose"
+    ):
         train_masks(toy_dataset.uri, detector, out, tiny(2), mask_classes="coco")
     assert read_model_manifest(out) == before
     assert load_model(out).vocabulary == toy_dataset.vocabulary
+
+
+def test_a_file_in_place_of_the_folder_is_told_before_the_training(
+    toy_dataset: Dataset, detector: str, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for out in (tmp_path / "notes.txt", tmp_path / "notes.txt/masks"):
+        with pytest.raises(ConfigError, match="cannot be written, a part of the path is a file; choose another"):
+            train_masks(toy_dataset.uri, detector, str(out), tiny(2))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_missing_detector_is_refused(toy_dataset: Dataset, tmp_path: Path) -> None:
@@ -160,7 +172,7 @@ def test_a_diverged_training_says_so_and_its_checkpoint_is_not_gone_on_with_unde
     with pytest.raises(MaskxError, match=r"stage 1, step [12] \(images (coco|vg)-\d+, .*\): the loss is not finite"):
         train_detector(toy_dataset.uri, str(tmp_path), diverging)
     assert not (tmp_path / "manifest.json").exists()
-    with pytest.raises(CheckpointError, match="belongs to a training with another seed"):
+    with pytest.raises(CheckpointError, match="belongs to a training that differs in seed"):
         train_detector(toy_dataset.uri, str(tmp_path), diverging, seed=1)
 
 

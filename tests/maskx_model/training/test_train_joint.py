@@ -85,7 +85,7 @@ def test_a_finished_training_is_not_repeated(
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     train_joint(toy_dataset.uri, str(whole), tiny(STEPS))
     assert "finished already" in caplog.text
-    with pytest.raises(CheckpointError, match="a training with another settings; choose another output folder"):
+    with pytest.raises(CheckpointError, match="a training that differs in settings; choose another output folder"):
         train_joint(toy_dataset.uri, str(whole), without_stop_gradient(STEPS))
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
