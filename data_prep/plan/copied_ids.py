@@ -14,9 +14,9 @@ _FEW, _MANY = 4, 16
 
 
 def without_copied_ids(images: list[SourceImage], counts: Counts) -> list[SourceImage]:
-    """The images, without Flickr ids that more than 16 files of an annotation file have, or all of its more than 4.
+    """The images, without Flickr ids that more than 16 images of an annotation file have, or all of more than 4.
 
-    So many may be crops of one photo, whose id then is theirs.
+    Fewer may be crops of one photo, and its id is theirs.
     """
     names: dict[tuple[int, int | None], set[str]] = defaultdict(set)
     files: dict[int, set[str]] = defaultdict(set)

@@ -25,7 +25,8 @@ def tell_replaced(out: str, made_from: Origin) -> None:
         return
     before = msgspec.json.decode(read(f"{out}/metrics.json"), type=_Older).made_from
     different = sorted(name for name in {*before, *made_from} if before.get(name) != made_from.get(name))
-    logger.warning("%s: replaces an evaluation that differs in %s", out, ", ".join(different))
+    named = ", ".join(different) or "what its file holds"
+    logger.warning("%s: replaces an evaluation that differs in %s", out, named)
 
 
 def read_finished(out: str, made_from: Origin) -> Evaluation | None:

@@ -183,7 +183,9 @@ class _Training:
 
     def _stop(self, done: int, asked_by: signal.Signals) -> None:
         began = time.perf_counter()
-        if self.session.checkpoints is not None:
+        if self.session.checkpoints is None:
+            logger.warning("%s: %s; ended after step %d", self.task.title, NAMES[asked_by], done)
+        else:
             self.session.checkpoints.finish()
             self.world.wait_for_all()
             logger.warning(
