@@ -30,14 +30,14 @@ def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
     Raises DataError where there are fewer than 50 such masks.
     """
     data = Dataset.open(uri)
-    split = "val" if any(row.split == "val" for row in data.rows) else "train"
+    split = "val" if data.rows.of_split("val") else "train"
     labels = _labels_of_a(segmenter, data)
-    shown = {source: data.select(split, source).showing(source, of_a) for source, of_a in labels.items()}
-    images, with_masks = sum(map(len, shown.values())), 0
+    shown = {source: data.rows.of_split(split, source).showing(source, of_a) for source, of_a in labels.items()}
+    images = sorted((position, source) for source, own in shown.items() for position in own.positions.tolist())
+    with_masks = 0
     found: list[tuple[float, float]] = []
-    rows = ((row, source) for source, own in shown.items() for row in own)
-    for row, source in tqdm(rows, "calibrate", images, unit="image"):
-        measured = _measured(segmenter, data, row, source, labels[source])
+    for position, source in tqdm(images, "calibrate", unit="image"):
+        measured = _measured(segmenter, data, data.rows[position], source, labels[source])
         found += measured
         with_masks += bool(measured)
         if with_masks == IMAGES:
@@ -45,7 +45,7 @@ def calibrate(segmenter: Segmenter, uri: str) -> Calibration:
     try:
         calibration = fit_calibration([sure for sure, _ in found], [iou for _, iou in found])
     except DataError as error:
-        raise DataError(f"{uri}: split {split}, {images} images that show classes of A: {error}") from None
+        raise DataError(f"{uri}: split {split}, {len(images)} images that show classes of A: {error}") from None
     correlation = float(np.corrcoef(np.array(found).T)[0, 1])
     logger.info("calibrated on %d masks: certainty and IoU correlate by %.2f", len(found), correlation)
     return calibration

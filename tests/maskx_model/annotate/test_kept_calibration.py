@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from data_prep.format.vocabulary import SourceClass, Vocabulary, write_vocabulary
 from data_prep.storage.errors import DataError
 from data_prep.storage.storage import sha256
 from maskx_model.annotate import calibrate as calibrate_module
@@ -20,7 +21,7 @@ from pipelines.cli import main
 from tests.maskx_model.annotate.small_boxes import NAMES, annotation, write_boxes
 from tests.maskx_model.annotate.small_runs import annotated, run
 from tests.maskx_model.synthetic import random_world
-from tests.maskx_model.synthetic_dataset import write_dataset
+from tests.maskx_model.synthetic_dataset import vocabulary_of, write_dataset
 
 
 def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> None:
@@ -40,6 +41,16 @@ def test_scores_are_calibrated_on_known_masks(model: str, tmp_path: Path) -> Non
     write_dataset(tmp_path / "few", few, NAMES)
     with pytest.raises(DataError, match=r"few: split val, \d images that show classes of A: \d+ known masks"):
         run(own, tmp_path / "other", source, calibrate=f"{tmp_path}/few")
+
+
+def test_a_source_that_has_no_validation_images_is_passed_over(model: str, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", random_world(3, 70, NAMES)[0], NAMES)
+    alone = calibrate(Segmenter.load(model), f"{tmp_path}/data")
+    first, *others = vocabulary_of(NAMES).classes
+    own = SourceClass(first.sources["coco"].names, 9, 9)
+    both = msgspec.structs.replace(first, sources={**first.sources, "mine": own})
+    write_vocabulary(f"{tmp_path}/data/vocabulary.json", Vocabulary((both, *others)))
+    assert calibrate(Segmenter.load(model), f"{tmp_path}/data") == alone
 
 
 def test_images_without_known_masks_take_no_place_of_those_with_some(
